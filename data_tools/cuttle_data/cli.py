@@ -1,0 +1,108 @@
+"""The command line of data_tools: one subcommand per converter, and the tools that read shards."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import floor, verify
+from .converters import load_converters
+from .errors import UserError
+from .report import Report
+
+TOOLS = {"verify": verify, "floor": floor}
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(
+        prog="cuttle-data",
+        description="Makes, checks and measures shards: multimodal few-shot data in HDF5 "
+        "(data_tools/FORMAT.md).")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in {**load_converters(), **TOOLS}.items():
+        command = commands.add_parser(name,
+                                      help=module.__doc__.strip().splitlines()[0],
+                                      description=module.__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(command)
+        if name not in TOOLS:
+            _add_common_arguments(command, single_file=getattr(module, "SINGLE_FILE", False))
+        command.set_defaults(module=module)
+    return parser
+
+
+def _add_common_arguments(command, single_file):
+    command.add_argument("--out",
+                         type=Path,
+                         required=True,
+                         help="shard file to write" if single_file else
+                         "folder for the shards, dataset.json and conversion.log")
+    command.add_argument("--dry-run", action="store_true", help="plan and check, write nothing")
+    if single_file:
+        return
+    command.add_argument("--name",
+                         help="name of the data set; shards are called NAME-00000-of-00004.h5")
+    command.add_argument(
+        "--shards",
+        type=_positive,
+        default=4,
+        metavar="N",
+        help="number of files; one of them is held in memory while writing (default: 4)")
+    command.add_argument("--seed",
+                         type=_not_negative,
+                         default=0,
+                         help="decides all that is random (default: 0)")
+    command.add_argument("--overwrite",
+                         action="store_true",
+                         help="replace the shards of another conversion in OUT")
+
+
+def _positive(text):
+    value = int(text)
+    if not 1 <= value <= 99999:
+        raise argparse.ArgumentTypeError("must be from 1 to 99999")
+    return value
+
+
+def _not_negative(text):
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
+
+
+def main(arguments=None):
+    """Runs a command. 0: done; 2: the user must change something; 1: a fault of this program."""
+    args = build_parser().parse_args(arguments)
+    report = Report()
+    try:
+        if args.command in TOOLS:
+            code = args.module.run(args, report)
+        else:
+            args.module.convert(args, report)
+            code = 0
+    except UserError as error:
+        return _fail(report, str(error), 2)
+    except OSError as error:
+        return _fail(
+            report,
+            f"{error.filename or 'file access'}: {error.strerror or error} (the operating system "
+            "refused); check the path, the permissions and the free space", 2)
+    except KeyboardInterrupt:
+        return _fail(report, "interrupted; the same command goes on where it stopped", 130)
+    except Exception as error:  # a defect: one line for people, the trace on request
+        if os.environ.get("CUTTLE_TRACE"):
+            raise
+        return _fail(
+            report,
+            f"internal error: {type(error).__name__}: {error} (a defect of cuttle-data); set "
+            "CUTTLE_TRACE=1 for a trace and report it", 1)
+    sys.stdout.write(report.summary())
+    return code
+
+
+def _fail(report, message, code):
+    sys.stdout.write(report.summary())
+    sys.stdout.flush()
+    sys.stderr.write(f"cuttle-data: {message}\n".encode("utf-8", "backslashreplace").decode())
+    return code

@@ -1,0 +1,31 @@
+"""Converters: each module of this package is one `cuttle-data <module name>` command.
+
+A module is found by its file name (nothing to register) and has a docstring, whose first line is
+the help text, and
+
+    def add_arguments(parser): ...          # its own arguments, on an argparse parser
+    def convert(args, report) -> None: ...  # plans its samples and calls shards.write_dataset
+
+The command line has already added, so do not add again: args.out (pathlib.Path), args.shards,
+args.seed, args.dry_run, args.overwrite, args.name (data set name or None: choose one). A module
+that sets `SINGLE_FILE = True` writes one shard file (pack): it gets --out and --dry-run only.
+
+`report` (report.Report) is where everything worth saying goes; converters never print:
+
+    report.skipped(what, reason)  # left out although asked for: a broken file, a lonely side file
+    report.note(text)             # a decision or fact for the summary: "splits by folders"
+    report.progress(iterable, total, label)  # wraps an iterable; a bar on a terminal, else silent
+
+Errors for people: raise errors.UserError("problem (why it matters); what to do") to refuse the
+whole conversion (exit code 2), errors.BadInput("reason") inside a loader to leave out one modality
+of one sample.
+"""
+
+import importlib
+import pkgutil
+
+
+def load_converters():
+    """{command name: module}, sorted by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}

@@ -1,0 +1,131 @@
+"""Tiny deterministic shards with all five kinds of modality, for tests and demonstrations.
+
+Each class has its own random pattern in every modality and each sample adds noise, each group an
+offset, so a model can learn and the floor is neither chance nor perfect. Classes span the shards.
+The same arguments give the same bytes.
+"""
+
+import numpy as np
+
+from .. import names, splits
+from ..errors import UserError
+from ..shards import DatasetInfo, Modality, Sample, write_dataset
+
+SAMPLE_RATE = 8000
+FEATURES = 8
+CHANNELS = 3
+LETTERS = list("abcdefghijklmnopqrstuvwxyzäöüßéñ漢字語")
+
+
+def add_arguments(parser):
+    parser.add_argument("--classes", type=int, default=20, help="default: 20")
+    parser.add_argument("--samples-per-class", type=int, default=8, help="default: 8")
+    parser.add_argument("--groups", type=int, default=4, help="default: 4")
+    parser.add_argument("--size",
+                        type=int,
+                        default=16,
+                        help="height and width of the images (default: 16)")
+    parser.add_argument("--missing",
+                        type=float,
+                        default=0.1,
+                        help="rate at which a modality is left out, not more than "
+                        "all but one per sample (default: 0.1)")
+    parser.add_argument("--noise",
+                        type=float,
+                        default=1.0,
+                        help="noise in units of the patterns (default: 1)")
+    parser.add_argument("--splits",
+                        default="0.5,0.25,0.25",
+                        help="fractions of the classes (default: 0.5,0.25,0.25)")
+
+
+def convert(args, report):
+    if min(args.classes, args.groups, args.size) < 1 or args.size > 512:
+        raise UserError("--classes, --groups and --size must be at least 1, --size at most 512")
+    if args.samples_per_class < 2:
+        raise UserError("--samples-per-class must be at least 2 (support and query need one each)")
+    if not 0 <= args.missing < 1 or args.noise < 0:
+        raise UserError("--missing must be within [0, 1) and --noise at least 0")
+    class_names = [f"class {index:03d}" for index in range(args.classes)]
+    split_of = splits.split_classes(class_names, splits.parse_fractions(args.splits), args.seed)
+    groups = [_pattern(args, [1, group]) for group in range(args.groups)]
+    samples = []
+    for class_id, class_name in enumerate(class_names):
+        pattern = _pattern(args, [0, class_id])
+        for index in range(args.samples_per_class):
+            group = index % args.groups
+            samples.append(
+                Sample(f"{class_name}/{index}", class_name, f"group {group}", split_of[class_name],
+                       _values(args, [2, class_id, index], pattern, groups[group])))
+    modalities = [
+        Modality("image", names.KIND_IMAGE, (args.size, args.size, 3)),
+        Modality("text", names.KIND_TEXT),
+        Modality("audio", names.KIND_AUDIO, sample_rate=SAMPLE_RATE),
+        Modality("series", names.KIND_SERIES, (CHANNELS, )),
+        Modality("vector", names.KIND_VECTOR, (FEATURES, ))
+    ]
+    info = DatasetInfo(args.name or "synthetic", "made by cuttle-data make_synthetic", "CC0-1.0",
+                       "cuttle-data make_synthetic")
+    write_dataset(args.out,
+                  info,
+                  modalities,
+                  samples,
+                  shards=args.shards,
+                  seed=args.seed,
+                  report=report,
+                  dry_run=args.dry_run,
+                  overwrite=args.overwrite,
+                  spread_classes=True)
+
+
+def _random(args, key):
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([args.seed, *key])))
+
+
+def _pattern(args, key):
+    random = _random(args, key)
+    return {"image": random.standard_normal((4, 4, 3)),
+            "text": random.choice(LETTERS, 8),
+            "audio": random.uniform(200, 3000, 2),
+            "series": random.uniform(0.5, 4, (2, CHANNELS)),
+            "vector": random.standard_normal(FEATURES)}
+
+
+def _values(args, key, pattern, group):
+    random = _random(args, key)
+    vector = pattern["vector"] + 0.5 * group["vector"]
+    values = {"image": _image(args, random, pattern["image"] + 0.5 * group["image"]),
+              "text": _text(args, random, pattern["text"], group["text"]),
+              "audio": _audio(args, random, pattern["audio"]),
+              "series": _series(args, random, pattern["series"]),
+              "vector": (vector + args.noise * random.standard_normal(FEATURES)).astype("<f4")}
+    left_out = [name for name in values if random.random() < args.missing]
+    for name in left_out[:len(values) - 1]:
+        del values[name]
+    return values
+
+
+def _image(args, random, pattern):
+    cells = np.arange(args.size) * 4 // args.size
+    noise = args.noise * random.standard_normal((args.size, args.size, 3))
+    return np.clip(128 + 40 * (pattern[cells][:, cells] + noise), 0, 255).astype(np.uint8)
+
+
+def _text(args, random, word, group):
+    changed = random.random(len(word)) < min(0.5, 0.3 * args.noise)
+    letters = np.where(changed, random.choice(LETTERS, len(word)), word)
+    return "".join([*letters, " ", *group[:3]])
+
+
+def _audio(args, random, tones):
+    """50 to 100 ms of two tones; sin is evaluated in float64 and rounded to 16 bits."""
+    time = np.arange(random.integers(SAMPLE_RATE // 20, SAMPLE_RATE // 10)) / SAMPLE_RATE
+    wave = np.sin(2 * np.pi * np.outer(time, tones)).sum(axis=1)
+    wave += args.noise * random.standard_normal(len(time))
+    return np.clip(np.round(4000 * wave), -32768, 32767).astype("<i2")
+
+
+def _series(args, random, waves):
+    steps = np.linspace(0, 1, random.integers(8, 24))[:, None]
+    clean = np.sin(2 * np.pi * waves[0] * steps + waves[1])
+    return (clean + 0.3 * args.noise * random.standard_normal(clean.shape)).astype("<f4")

@@ -1,0 +1,135 @@
+"""A few labelled or unlabelled files into one shard, for `cuttle adapt` and `cuttle predict`.
+
+INPUT is a file, a folder, or LABEL=FILE or LABEL=FOLDER. Files of one folder with the same stem are
+one sample: images, .txt, .wav, .npy. Files right in a folder have no label; files in its
+sub-folders are labelled with the sub-folder's name. Shapes, sample rate and statistics are those of
+the shard given with --like, so that a model trained on its data set accepts the result.
+"""
+
+from pathlib import Path
+
+from .. import media, names
+from ..errors import BadInput, UserError
+from ..files import SHARD_SUFFIX
+from ..reader import Shard
+from ..schema import check_samples
+from ..shards import DatasetInfo, Sample, load_samples, write_shard
+
+SINGLE_FILE = True
+GROUP = "all"
+
+
+def add_arguments(parser):
+    parser.add_argument("inputs",
+                        nargs="+",
+                        metavar="INPUT",
+                        help="FILE, FOLDER, LABEL=FILE or LABEL=FOLDER")
+    parser.add_argument("--like",
+                        type=Path,
+                        required=True,
+                        metavar="SHARD",
+                        help="a shard of the data set that the model was trained on")
+    parser.add_argument("--no-labels",
+                        action="store_true",
+                        help="leave out all labels (for predict)")
+
+
+def convert(args, report):
+    with Shard(args.like) as like:
+        modalities, header = like.modalities, like.header
+    if args.out.suffix != SHARD_SUFFIX:
+        raise UserError(f"--out {args.out} must end with {SHARD_SUFFIX}")
+    by_name = {}
+    for argument in args.inputs:
+        for path, label in _labelled_files(argument, report):
+            _add(by_name, path, None if args.no_labels else label, modalities, report)
+    samples = list(by_name.values())
+    if not samples:
+        raise UserError(
+            f"no input is a file that {args.like} has a modality for; see what was skipped"
+        )
+    check_samples(samples, modalities)
+    loaded = load_samples(samples, modalities, 1, report.skipped)
+    if not loaded:
+        raise UserError("no usable sample (every file was skipped); see what was skipped")
+    labels = {sample.class_name for sample in loaded} - {None}
+    report.note(
+        f"{len(loaded)} samples, {sum(s.class_name is not None for s in loaded)} of them labelled, "
+        f"{len(labels)} classes, laid out like {header[names.DATASET_KEY]}")
+    if args.dry_run:
+        report.note("dry run: nothing written")
+        return
+    info = DatasetInfo("packed", "files given to cuttle-data pack", "not stated",
+                       "cuttle-data pack")
+    write_shard(args.out, info, modalities, loaded)
+    report.note(f"wrote {args.out}")
+
+
+def _labelled_files(argument, report):
+    """[(path, label or None)] that one argument stands for."""
+    path, label = Path(argument), None
+    if not path.exists() and "=" in argument:
+        label, rest = argument.split("=", 1)
+        path = Path(rest)
+        if not label:
+            raise UserError(f"{argument}: the label is empty; give LABEL=FILE")
+    if path.is_file():
+        return [(path, label)]
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder; give files, folders or LABEL=FILE")
+    found = []
+    for entry in sorted(path.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_file():
+            found.append((entry, label))
+        elif label is not None:
+            report.skipped(entry, "folder inside a labelled folder")
+        else:
+            found += [(inner, entry.name) for inner in sorted(entry.iterdir())
+                      if inner.is_file() and not inner.name.startswith(".")]
+    return found
+
+
+def _add(by_name, path, label, modalities, report):
+    """Adds a file to the sample of its folder and stem, or as a new sample."""
+    name = str(path.with_suffix(""))
+    try:
+        modality = _modality_of(path, modalities)
+    except BadInput as problem:
+        report.skipped(path, problem)
+        return
+    sample = by_name.setdefault(name, Sample(name, label, GROUP, names.SPLIT_TEST, {}))
+    if modality.name in sample.values or sample.class_name != label:
+        report.skipped(path, f"second {modality.name} of one stem, or under another label")
+    else:
+        sample.values[modality.name] = _loader(modality, path)
+
+
+def _modality_of(path, modalities):
+    """The declared modality for a file; BadInput if there is none or more than one."""
+    suffix = path.suffix.lower()
+    if suffix in media.IMAGE_SUFFIXES:
+        kind = names.KIND_IMAGE
+    elif suffix in (".txt", ".wav"):
+        kind = names.KIND_TEXT if suffix == ".txt" else names.KIND_AUDIO
+    elif suffix == ".npy":
+        kind = names.KIND_VECTOR if len(media.npy_shape(path)) == 1 else names.KIND_SERIES
+    else:
+        raise BadInput(f"unknown file type {suffix or '(none)'}")
+    fitting = [modality for modality in modalities if modality.kind == kind]
+    if len(fitting) != 1:
+        raise BadInput(f"the data set has {len(fitting)} modalities of the kind {kind}, not one")
+    if kind == names.KIND_IMAGE and fitting[0].shape[2] not in (1, 3):
+        raise BadInput(f"the data set's images have {fitting[0].shape[2]} channels, not 1 or 3")
+    return fitting[0]
+
+
+def _loader(modality, path):
+    if modality.kind == names.KIND_IMAGE:
+        return lambda: media.load_image(path, modality.shape[:2], modality.shape[2])
+    if modality.kind == names.KIND_TEXT:
+        return lambda: media.load_text(path)
+    if modality.kind == names.KIND_AUDIO:
+        return lambda: media.load_wav(path, modality.sample_rate)
+    return lambda: media.load_npy(path)

@@ -1,0 +1,56 @@
+"""Files that are either whole or absent."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from .errors import UserError
+
+SHARD_SUFFIX = ".h5"
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Gives a temporary path `<path>.tmp.<pid>` beside `path`; on leaving, what was written there
+    is forced to disk and takes the name `path`. After an exception the temporary file is
+    removed."""
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_text(path, text):
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def shard_paths(paths):
+    """The .h5 files among `paths` (files, or folders that hold some), sorted. UserError if there is
+    none."""
+    found = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            shards = sorted(path.glob("*" + SHARD_SUFFIX))
+            if not shards:
+                unfinished = " (an unfinished conversion lies there: run it again)" if (
+                    path / ".conversion").exists() else ""
+                raise UserError(
+                    f"{path}: no shards (*.h5) in this folder{unfinished}; name a folder of shards")
+            found += shards
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise UserError(f"{path}: no such file or folder; name shards or a folder of shards")
+    return sorted(set(found))

@@ -1,0 +1,22 @@
+"""The license notes of a data set's sources, kept beside its shards."""
+
+import shutil
+
+from .files import atomic
+
+FOLDER = "licenses"
+
+
+def copy_notices(out, notices):
+    """Copies {name: path} to OUT/licenses/NAME."""
+    folder = out / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in notices.items():
+        with atomic(folder / name) as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def notices_in(root):
+    """The notices that lie in a folder of data: files called ATTRIBUTION... or LICENSE..."""
+    return {path.name: path for pattern in ("ATTRIBUTION*", "LICENSE*")
+            for path in sorted(root.glob(pattern)) if path.is_file()}

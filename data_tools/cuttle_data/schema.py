@@ -1,0 +1,188 @@
+"""What a data set consists of, before it is written: modalities, samples, origin."""
+
+import hashlib
+import json
+import re
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import names
+from .errors import BadInput, UserError
+
+KINDS = (names.KIND_IMAGE, names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VECTOR)
+VARIABLE_KINDS = (names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES)
+# The position of a split is its number in the file.
+SPLITS = (names.SPLIT_TRAIN, names.SPLIT_VALIDATION, names.SPLIT_TEST)
+DTYPES = {
+    names.KIND_IMAGE: "|u1", names.KIND_TEXT: "|u1", names.KIND_AUDIO: "<i2",
+    names.KIND_SERIES: "<f4", names.KIND_VECTOR: "<f4"
+}
+MAX_MODALITIES = 32
+DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1}
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One sense as the header declares it. shape: image (H, W, C), series (channels,), vector
+    (features,), else (). mean and stddev: given only to take them from another data set; None lets
+    the writer compute them."""
+
+    name: str
+    kind: str
+    shape: tuple = ()
+    sample_rate: int = 0
+    mean: tuple = None
+    stddev: tuple = None
+
+    def check(self):
+        """UserError unless the declaration is usable."""
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", self.name):
+            raise UserError(
+                f"modality name {self.name!r} is not usable (it names a part of the file); "
+                "use lower-case letters, digits and _")
+        if self.kind not in KINDS:
+            raise UserError(
+                f"modality {self.name}: unknown kind {self.kind!r}; use one of {', '.join(KINDS)}")
+        if len(self.shape) != DIMENSIONS.get(self.kind, 0) or any(size < 1 for size in self.shape):
+            raise UserError(
+                f"modality {self.name}: shape {list(self.shape)} does not fit the kind {self.kind}")
+        if (self.sample_rate > 0) != (self.kind == names.KIND_AUDIO):
+            raise UserError(f"modality {self.name}: a sample rate belongs to audio, and only there")
+
+    def to_header(self):
+        return {
+            names.NAME_KEY: self.name, names.KIND_KEY: self.kind, names.SHAPE_KEY: list(self.shape),
+            names.SAMPLE_RATE_KEY: self.sample_rate, names.MEAN_KEY: list(self.mean or ()),
+            names.STDDEV_KEY: list(self.stddev or ())
+        }
+
+    def convert(self, value):
+        """The value as the array that is stored (flat for text and audio); BadInput if it does not
+        fit."""
+        if self.kind == names.KIND_TEXT:
+            return _text_bytes(value)
+        array = np.asarray(value)
+        expected = np.dtype(DTYPES[self.kind])
+        if self.kind in (names.KIND_SERIES, names.KIND_VECTOR):
+            if array.dtype.kind not in "fiu":
+                raise BadInput(f"holds {array.dtype}, not numbers")
+            with np.errstate(over="ignore"):
+                array = array.astype(expected)
+            if not np.isfinite(array).all():
+                raise BadInput("holds values that are not finite in float32")
+        elif array.dtype != expected:
+            raise BadInput(f"holds {array.dtype}, not {expected}")
+        wanted = ["any"] * (self.kind in VARIABLE_KINDS) + list(self.shape)
+        fits = all(w in ("any", size) for w, size in zip(wanted, array.shape))
+        if array.ndim != len(wanted) or not fits:
+            raise BadInput(f"has shape {list(array.shape)}, not [{', '.join(map(str, wanted))}]")
+        if array.size == 0:
+            raise BadInput("is empty")
+        return np.ascontiguousarray(array)
+
+
+def _text_bytes(value):
+    data = value.encode("utf-8") if isinstance(value, str) else bytes(value)
+    if not data:
+        raise BadInput("is empty")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput("is not UTF-8") from None
+    return np.frombuffer(data, np.uint8)
+
+
+def _content_id(value):
+    """CRC-32 of a value given directly; a callable is known by the sample's fingerprint only."""
+    if callable(value):
+        return "callable"
+    return zlib.crc32(value.encode() if isinstance(value, str) else np.asarray(value).tobytes())
+
+
+@dataclass
+class Sample:
+    """One sample to write; shards.py says what `values` may hold."""
+
+    name: str
+    class_name: str
+    group: str
+    split: str
+    values: dict
+    fingerprint: str = ""
+
+    def identity(self):
+        """What the plan hash takes from this sample."""
+        content = {key: _content_id(value) for key, value in sorted(self.values.items())}
+        return [self.name, self.class_name, self.group, self.split, content, self.fingerprint]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Where a data set comes from, for the header; settings: whatever else decides the content
+    (plan hash only)."""
+
+    name: str
+    source: str
+    license: str
+    created_by: str
+    settings: dict = field(default_factory=dict)
+
+    def check(self):
+        """UserError unless the name can be part of a file name."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
+            raise UserError(
+                f"data set name {self.name!r} is not usable (it begins the shards' file names); "
+                "give --name with letters, digits, '.', '_' and '-'")
+        for text in (self.source, self.license, self.created_by):
+            if not _is_utf8(text):
+                raise UserError(f"{text!r} is not UTF-8 (it goes into the header); rewrite it")
+
+
+def plan_hash(info, modalities, samples, shards, seed, spread_classes):
+    """Names a conversion: two plans with the same hash write the same bytes (see shards.py)."""
+    digest = hashlib.sha256()
+    head = [
+        names.FORMAT_VERSION, info.name, info.source, info.license, info.created_by, info.settings,
+        shards, seed, spread_classes, [modality.to_header() for modality in modalities]
+    ]
+    digest.update(json.dumps(head, sort_keys=True).encode())
+    for sample in samples:
+        digest.update(json.dumps(sample.identity()).encode())
+    return digest.hexdigest()
+
+
+def check_samples(samples, modalities):
+    """UserError if there are too many or two equal modalities, a sample's fields cannot be stored
+    or a class lies in two splits."""
+    known = {modality.name for modality in modalities}
+    if len(known) != len(modalities) or not 1 <= len(known) <= MAX_MODALITIES:
+        raise UserError(
+            f"{len(modalities)} modalities (1 to {MAX_MODALITIES} with different names fit)"
+        )
+    split_of = {}
+    for sample in samples:
+        for text in (sample.name, sample.group, sample.class_name):
+            if text is not None and (not text or not _is_utf8(text)):
+                raise UserError(
+                    f"sample {sample.name!r}: the name {text!r} is empty or not UTF-8; rename it")
+        if sample.split not in SPLITS:
+            raise UserError(
+                f"sample {sample.name}: unknown split {sample.split!r}; use {', '.join(SPLITS)}")
+        if not set(sample.values) <= known:
+            raise UserError(f"sample {sample.name}: undeclared modality in {sorted(sample.values)}")
+        if sample.class_name is not None:
+            other = split_of.setdefault(sample.class_name, sample.split)
+            if other != sample.split:
+                raise UserError(
+                    f"class {sample.class_name} is in the splits {other} and {sample.split} (test "
+                    "classes must be unseen); put it into one of them")
+
+
+def _is_utf8(text):
+    try:
+        text.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False

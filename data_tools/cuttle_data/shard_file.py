@@ -1,0 +1,168 @@
+"""The layout of one shard in HDF5 (FORMAT.md): writing the datasets, sealing with header and index
+hash."""
+
+import contextlib
+import hashlib
+import json
+import os
+import zlib
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from . import names, schema
+from .errors import UserError
+from .files import atomic
+
+# 1.8 objects: readable by every HDF5 since 2008, metadata carry their own checksums, attributes may
+# exceed 64 KiB.
+LIBVER = ("v108", "v108")
+BLOCK = 64  # samples per write
+
+
+@dataclass
+class Loaded:
+    """A sample whose values are arrays as they are stored."""
+
+    name: str
+    class_name: str
+    group: str
+    split: str
+    arrays: dict
+
+
+def header_text(info, modalities, seed, shard, shards):
+    return json.dumps({
+        names.DATASET_KEY: info.name, names.SOURCE_KEY: info.source,
+        names.LICENSE_KEY: info.license, names.CREATED_BY_KEY: info.created_by,
+        names.SEED_KEY: seed, names.SHARD_KEY: shard, names.SHARDS_KEY: shards,
+        names.MODALITIES_KEY: [modality.to_header() for modality in modalities]
+    })
+
+
+def write_datasets(path, modalities, samples):
+    """A file with everything but the root attributes; no shard yet (readers refuse it)."""
+    with _writing(path), _create(path) as file:
+        _write_samples(file, samples)
+        _make_group(file, names.MODALITY_GROUP.rstrip("/"))
+        for modality in modalities:
+            _write_modality(file, modality,
+                            [sample.arrays.get(modality.name) for sample in samples])
+
+
+def seal(path, header):
+    """Adds the root attributes, which make the file at `path` a shard."""
+    with _writing(path), h5py.File(path, "r+", libver=LIBVER) as file:
+        _write_text_attribute(file, names.FORMAT_ATTRIBUTE, names.FORMAT_VALUE)
+        file.attrs[names.VERSION_ATTRIBUTE] = np.int64(names.FORMAT_VERSION)
+        _write_text_attribute(file, names.HEADER_ATTRIBUTE, header)
+        _write_text_attribute(file, names.INDEX_SHA256_ATTRIBUTE, index_sha256(file, header))
+
+
+def write_shard(path, info, modalities, samples, seed=0):
+    """One whole shard file, the only one of its data set."""
+    with atomic(path) as temporary:
+        write_datasets(temporary, modalities, samples)
+        seal(temporary, header_text(info, modalities, seed, 0, 1))
+
+
+def index_sha256(file, header):
+    """The hash over the header and all datasets but .../data."""
+    digest = hashlib.sha256(header.encode())
+    for path in sorted(dataset_paths(file), key=str.encode):
+        if not path.endswith(names.MODALITY_DATA):
+            digest.update(path.encode() + b"\0")
+            digest.update(file[path][()].tobytes())
+    return digest.hexdigest()
+
+
+def dataset_paths(file):
+    """Full paths of all datasets in the file."""
+    paths = []
+    file.visititems(lambda path, item: paths.append("/" + path)
+                    if isinstance(item, h5py.Dataset) else None)
+    return paths
+
+
+def pack_names(texts):
+    """(bytes uint8, offsets int64) of strings laid end to end."""
+    encoded = [text.encode() for text in texts]
+    return np.frombuffer(b"".join(encoded), np.uint8), offsets_of(map(len, encoded))
+
+
+def offsets_of(lengths):
+    return np.cumsum([0, *lengths], dtype="<i8")
+
+
+@contextlib.contextmanager
+def _writing(path):
+    """HDF5 reports a full disk now as an OSError, now as a RuntimeError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"{path} could not be written ({error}); check the free space and the permissions"
+        ) from None
+
+
+def _create(path):
+    """A new file without time stamps: the same content must give the same bytes."""
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+    return h5py.File(
+        h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fcpl=creation, fapl=access))
+
+
+def _make_group(file, path):
+    creation = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    creation.set_obj_track_times(False)
+    h5py.h5g.create(file.id, path.encode(), gcpl=creation)
+
+
+def _write_samples(file, samples):
+    classes = list(
+        dict.fromkeys(sample.class_name for sample in samples if sample.class_name is not None))
+    groups = list(dict.fromkeys(sample.group for sample in samples))
+    class_ids = {name: index for index, name in enumerate(classes)} | {None: -1}
+    group_ids = {name: index for index, name in enumerate(groups)}
+    for path in (names.CLASS_NAMES, names.GROUP_NAMES, names.SAMPLE_NAMES):
+        _make_group(file, path.rsplit("/", 1)[0])
+    file[names.CLASS_NAMES], file[names.CLASS_OFFSETS] = pack_names(classes)
+    file[names.GROUP_NAMES], file[names.GROUP_OFFSETS] = pack_names(groups)
+    file[names.SAMPLE_NAMES], file[names.SAMPLE_OFFSETS] = pack_names(sample.name
+                                                                      for sample in samples)
+    file[names.SAMPLE_CLASS] = np.array([class_ids[sample.class_name] for sample in samples], "<i4")
+    file[names.SAMPLE_GROUP] = np.array([group_ids[sample.group] for sample in samples], "<i4")
+    file[names.SAMPLE_SPLIT] = np.array([schema.SPLITS.index(sample.split) for sample in samples],
+                                        "|u1")
+
+
+def _write_modality(file, modality, arrays):
+    folder = names.MODALITY_GROUP + modality.name
+    _make_group(file, folder)
+    present = [array for array in arrays if array is not None]
+    file[folder + names.MODALITY_PRESENT] = np.array([array is not None for array in arrays], "|u1")
+    file[folder + names.MODALITY_CRC32] = np.array([zlib.crc32(array.data) for array in present],
+                                                   "<u4")
+    dtype = schema.DTYPES[modality.kind]
+    if modality.kind in schema.VARIABLE_KINDS:
+        offsets = offsets_of(map(len, present))
+        file[folder + names.MODALITY_OFFSETS] = offsets
+        data = file.create_dataset(folder + names.MODALITY_DATA,
+                                   (int(offsets[-1]), *modality.shape), dtype)
+        for first in range(0, len(present), BLOCK):
+            block = np.concatenate(present[first:first + BLOCK])
+            data[offsets[first]:offsets[first] + len(block)] = block
+    else:
+        data = file.create_dataset(folder + names.MODALITY_DATA, (len(present), *modality.shape),
+                                   dtype)
+        for first in range(0, len(present), BLOCK):
+            data[first:first + BLOCK] = np.stack(present[first:first + BLOCK])
+
+
+def _write_text_attribute(file, name, text):
+    data = text.encode()
+    file.attrs.create(name, np.bytes_(data), dtype=h5py.string_dtype("utf-8", len(data)))

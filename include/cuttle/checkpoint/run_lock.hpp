@@ -1,0 +1,46 @@
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace cuttle {
+
+/// Keeps a run folder to one job: RUN/run.lock names host, process and start; flock keeps others on
+/// this host (and on file systems that pass flock on) out, its modification time, renewed by a
+/// background thread, those elsewhere. Rank 0 holds one while the run writes. The file stays
+/// behind, empty, after release.
+class RunLock {
+ public:
+  struct Timing {
+    double heartbeat_s = 5.0;     ///< renews the sign of life this often
+    double stale_after_s = 60.0;  ///< a holder on another host that was silent for so long is dead
+  };
+
+  /// Takes the lock, also from a dead holder (with a warning). Throws UserError naming the holder
+  /// if it is alive, or on another host and silent for less than stale_after_s.
+  explicit RunLock(const std::string& run_folder) : RunLock(run_folder, Timing()) {}
+  RunLock(const std::string& run_folder, const Timing& timing);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+  /// Throws Error if another job has taken the lock meanwhile (we were asleep for too long): the
+  /// run must stop before it writes. Called before each checkpoint.
+  void require_held() const;
+
+ private:
+  void take(const Timing& timing);
+  void beat(double heartbeat_s);
+
+  std::string path_;
+  std::string content_;  // ours, as written
+  int file_ = -1;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;  // under mutex_
+  std::thread heart_;
+};
+
+}  // namespace cuttle

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuttle/core/span.hpp"
+#include "cuttle/data/options.hpp"
+#include "cuttle/data/sample.hpp"
+
+namespace cuttle {
+
+/// Many shards as one index space, in the order of their sorted paths. Opening checks every shard
+/// against FORMAT.md (version, sizes, offsets, types) and against the first one (modalities); a
+/// class name is the class, so a class may span shards. Immutable after open: every function may be
+/// called from any thread.
+class Dataset {
+ public:
+  /// Opens and checks. UserError naming the shard and what is wrong with it; no torch, no MPI.
+  static std::unique_ptr<Dataset> open(const DataOptions& options);
+  virtual ~Dataset() = default;
+
+  virtual const std::vector<ModalitySpec>& modalities() const = 0;
+  virtual const std::vector<std::string>& class_names() const = 0;
+  virtual const std::vector<std::string>& group_names() const = 0;
+  virtual const std::vector<SampleInfo>& samples() const = 0;
+
+  /// Classes of a split, ascending id. A class belongs to exactly one split (checked on open).
+  virtual const std::vector<std::int32_t>& classes_of(Split split) const = 0;
+  /// Samples of a class, ascending index.
+  virtual Span<const std::int64_t> samples_of(std::int32_t class_id) const = 0;
+
+  /// Where a sample came from (file stem, code point and style, ...); for messages and the output
+  /// of predict.
+  virtual std::string sample_name(std::int64_t sample) const = 0;
+
+  /// Appends the raw bytes of one modality of a sample to `out` and returns their count. The
+  /// modality must be present. Error naming shard, dataset and sample when the checksum or the read
+  /// fails.
+  virtual std::int64_t read(std::int64_t sample, std::size_t modality,
+                            std::vector<std::uint8_t>& out) const = 0;
+
+  /// SHA-256 over the modalities in use and the shards' indices (header, names, sizes, classes,
+  /// splits, presence, checksums of all data), in order; paths do not matter. Equal on all ranks,
+  /// kept in checkpoints.
+  virtual std::string fingerprint() const = 0;
+};
+
+}  // namespace cuttle

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cuttle {
+
+/// The kinds of sense data that shards hold (data_tools/FORMAT.md); raw, as recorded.
+enum class ModalityKind {
+  kImage,   ///< uint8 [height, width, channels], the same shape for all samples
+  kText,    ///< UTF-8 bytes, any length
+  kAudio,   ///< int16 mono samples, any length
+  kSeries,  ///< float32 [length, channels], any length
+  kVector   ///< float32 [features]
+};
+
+const char* to_string(ModalityKind kind);
+
+/// One modality as the shards declare it; equal in all shards of a data set.
+struct ModalitySpec {
+  std::string name;  ///< "image", "text", "audio", ...
+  ModalityKind kind = ModalityKind::kVector;
+  std::vector<std::int64_t>
+      shape;                 ///< image: {H, W, C}; series: {channels}; vector: {features}; else {}
+  double sample_rate = 0.0;  ///< audio only, Hz
+  std::vector<float> mean;   ///< per channel/feature, of the training classes; empty: none declared
+  std::vector<float> stddev;  ///< image statistics are of pixels scaled to [0, 1]
+
+  /// Bytes of one element of raw data: 1 (image, text), 2 (audio), 4 (series, vector).
+  std::int64_t element_bytes() const;
+  bool operator==(const ModalitySpec& other) const;
+};
+
+enum class Split : std::uint8_t { kTrain = 0, kValidation = 1, kTest = 2 };
+
+const char* to_string(Split split);
+/// "train" | "validation" | "test"; UserError with the nearest name otherwise.
+Split split_from(const std::string& name);
+
+/// What the index knows of a sample without reading its data.
+struct SampleInfo {
+  std::int32_t class_id =
+      -1;  ///< index into Dataset::class_names; -1: unlabelled (files for adapt/predict)
+  std::int32_t group_id = 0;  ///< index into Dataset::group_names (style, speaker, source, user)
+  Split split = Split::kTrain;
+  std::uint32_t present = 0;  ///< bit m: modality m of Dataset::modalities is there
+};
+
+}  // namespace cuttle

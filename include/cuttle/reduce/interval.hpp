@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "cuttle/comm/communicator.hpp"
+#include "cuttle/core/span.hpp"
+
+namespace cuttle {
+
+/// Mean of `count` values with the half width of its 95 % interval: 1.96 standard errors, as
+/// few-shot papers report it. The half width is NaN for fewer than two values, the mean for none.
+struct Interval {
+  double mean = 0.0;
+  double half_width = 0.0;
+  std::int64_t count = 0;
+};
+
+/// One interval per column over the rows of all ranks (one row an episode: accuracy, loss,
+/// differences...), the same bits at every world size. Collective; a rank may have no rows. Throws
+/// the same Error on all ranks, naming rank and column, if a value is not finite. Evaluation and
+/// validation call it.
+std::vector<Interval> mean_intervals(Communicator& comm, std::string_view name,
+                                     Span<const std::vector<float>> rows, std::size_t columns);
+
+}  // namespace cuttle

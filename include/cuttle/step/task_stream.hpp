@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cuttle/adapt/learner.hpp"
+#include "cuttle/episode/prefetch.hpp"
+#include "cuttle/episode/schedule.hpp"
+#include "cuttle/model/model.hpp"
+
+namespace cuttle {
+
+/// The tasks of one rank, micro-batch after micro-batch, outer step after outer step: planned from (seed, step, slot),
+/// read ahead by the prefetch thread, prepared by the model's encoders. What a task is never depends on the rank.
+class TaskStream {
+ public:
+  struct Place {
+    std::uint64_t seed = 0;
+    std::int64_t first_step = 0;  ///< where a resumed run goes on
+    int rank = 0, size = 1;
+  };
+  /// References must outlive the stream.
+  TaskStream(const Dataset& data, const EpisodePlanner& planner, const Model& model,
+             const EpisodeOptions& episode, double modality_dropout, int prefetch, const Place& place);
+
+  /// Micro-batches that this rank has in every outer step (0 for an idle rank).
+  std::int64_t micro_batches_per_step() const { return static_cast<std::int64_t>(mine_.size()); }
+  /// The next micro-batch's tasks. Rethrows read errors.
+  std::vector<Task> next();
+  double seconds_waited() const { return prefetcher_.seconds_waited(); }
+
+ private:
+  const Model& model_;
+  double modality_dropout_;
+  std::vector<MicroBatch> mine_;
+  EpisodePrefetcher prefetcher_;
+};
+
+/// An episode as tensors.
+Task make_task(const Model& model, const Episode& episode);
+
+}  // namespace cuttle

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <memory>
+#include <string>
+
+#include "cuttle/comm/communicator.hpp"
+#include "cuttle/core/signals.hpp"
+#include "cuttle/train/run_state.hpp"
+#include "cuttle/train/workbench.hpp"
+
+namespace cuttle {
+
+/// How a call of Trainer::run ended.
+struct TrainOutcome {
+  bool complete = false;  ///< all steps done, or early stopping; false: a signal asked to stop, a checkpoint is there
+  std::int64_t step = 0;
+  std::string parameters_sha256;
+  RunProgress progress;
+};
+
+/// Where rank 0 shows progress.
+struct Console {
+  std::ostream* out = nullptr;  ///< null: nowhere
+  bool terminal = false;        ///< one line that refreshes itself, instead of plain lines now and then
+};
+
+/// The training loop around meta_step: validation, early stopping, checkpoints, records, signals. Every rank makes
+/// one and calls it alike; rank 0 alone writes. What it computes depends on config and data, never on the world size
+/// or on how often it was interrupted.
+class Trainer {
+ public:
+  /// Opens data, builds the model, loads or initialises the state, agrees with the other ranks on everything that
+  /// bits depend on. `resume`: go on from the newest checkpoint of `run_folder`, if there is one; without it a folder that
+  /// holds a run is refused. Collective; throws the same error on all ranks.
+  Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions, std::string run_folder,
+          bool resume, const Console& console);
+  ~Trainer();
+
+  /// Steps until config.train.steps, early stopping or a stop request. Collective.
+  TrainOutcome run(SignalWatch& signals);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cuttle

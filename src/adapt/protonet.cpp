@@ -1,0 +1,129 @@
+#include <torch/torch.h>
+
+#include "adapt/inner_loop.hpp"
+#include "adapt/learners.hpp"
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+/// The first `n` samples of an embedding, or those from n on.
+Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t count) {
+  Embedding rows;
+  for (const auto& part : embedding.parts) rows.parts.push_back(part.narrow(0, first, count));
+  rows.mask = embedding.mask.narrow(0, first, count);
+  rows.weights = embedding.weights;
+  return rows;
+}
+
+/// [n, way] negative squared distances to class means (Snell, Swersky, Zemel 2017), averaged by weight over the parts
+/// that both the sample and the class have. Written as |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
+torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& labels, const Embedding& query,
+                               std::int64_t way) {
+  const auto one_hot = torch::one_hot(labels, way).to(support.mask.dtype()).t();  // [way, n]
+  torch::Tensor sum, total;
+  for (std::size_t p = 0; p < support.parts.size(); ++p) {
+    const auto part = static_cast<std::int64_t>(p);
+    const auto members = one_hot * support.mask.select(1, part);
+    const auto count = members.sum(1, true);
+    const auto prototypes = members.matmul(support.parts[p]) / count.clamp_min(1.0);
+    const auto& q = query.parts[p];
+    const auto distance = q.square().sum(1, true) - 2.0 * q.matmul(prototypes.t()) +
+                          prototypes.square().sum(1).unsqueeze(0);
+    const auto share = query.mask.narrow(1, part, 1) * count.gt(0).to(q.dtype()).t() *
+                       support.weights.narrow(0, part, 1);
+    sum = p == 0 ? -share * distance : sum - share * distance;
+    total = p == 0 ? share : total + share;
+  }
+  return sum / total.clamp_min(1e-12);
+}
+
+torch::Tensor logits_of(const Model& model, const Tensors& parameters, const Batch& support, const Batch& query) {
+  // One pass for both: they share batch statistics in training and in use.
+  const auto all = model.embed(parameters, concatenate(support, query), {});
+  return prototype_logits(rows_of(all, 0, support.size), support.labels,
+                          rows_of(all, support.size, query.size), support.way);
+}
+
+/// The support set itself: prototypes depend on the batch statistics of the samples they are compared with.
+class SupportSet final : public Adapted {
+ public:
+  SupportSet(std::shared_ptr<const Model> model, Tensors parameters, Batch support)
+      : model_(std::move(model)), parameters_(std::move(parameters)), support_(std::move(support)) {}
+
+  torch::Tensor predict(const Batch& batch) const override {
+    const torch::NoGradGuard no_grad;
+    return logits_of(*model_, parameters_, support_, batch);
+  }
+
+  std::map<std::string, torch::Tensor> state() const override {
+    std::map<std::string, torch::Tensor> state{{"parameters", model_->layout()->flatten(parameters_)},
+                                               {"support.labels", support_.labels}};
+    for (std::size_t m = 0; m < support_.modalities.size(); ++m) {
+      const std::string name = "support." + model_->modalities()[m].name;
+      const auto& input = support_.modalities[m];
+      state[name + ".rows"] = input.rows;
+      if (input.values.defined()) state[name + ".values"] = input.values;
+      if (input.mask.defined()) state[name + ".mask"] = input.mask;
+    }
+    return state;
+  }
+
+  static std::unique_ptr<Adapted> restore(std::shared_ptr<const Model> model,
+                                          const std::map<std::string, torch::Tensor>& state, std::int64_t way) {
+    const auto entry = [&](const std::string& name) {
+      const auto found = state.find(name);
+      return found == state.end() ? torch::Tensor() : found->second;
+    };
+    auto parameters =
+        model->layout()->views(state_entry(state, "parameters", model->layout()->flat_size()));
+    Batch support;
+    support.labels = entry("support.labels");
+    CUTTLE_REQUIRE(support.labels.defined(), "the adapted model has no entry 'support.labels'");
+    support.size = support.labels.numel();
+    support.way = way;
+    for (const auto& spec : model->modalities()) {
+      const std::string name = "support." + spec.name;
+      ModalityInput input{entry(name + ".values"), entry(name + ".mask"), entry(name + ".rows")};
+      CUTTLE_REQUIRE(input.rows.defined(), "the adapted model has no entry '{}.rows'", name);
+      support.modalities.push_back(std::move(input));
+    }
+    return std::make_unique<SupportSet>(std::move(model), std::move(parameters), std::move(support));
+  }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  Tensors parameters_;
+  Batch support_;
+};
+
+class ProtoNet final : public Learner {
+ public:
+  using Learner::Learner;
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    const auto logits = logits_of(*model_, leaves, task.support, task.query);
+    const auto loss = classification_loss(logits, task.query.labels);
+    TaskResult result;
+    result.gradient = model_->layout()->flatten(gradient_of(loss, leaves, false));
+    result.query_loss = loss.item<double>();
+    result.query_accuracy = accuracy_of(logits, task.query.labels);
+    return result;
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support) const override {
+    return std::make_unique<SupportSet>(model_, parameters.tensors(), support);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return SupportSet::restore(model_, state, way);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Learner> make_protonet(std::shared_ptr<const Model> model, const AdaptOptions& options) {
+  return std::make_unique<ProtoNet>(std::move(model), options);
+}
+
+}  // namespace cuttle

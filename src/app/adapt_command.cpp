@@ -1,0 +1,136 @@
+#include <torch/torch.h>
+
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "app/commands.hpp"
+#include "app/loaded_run.hpp"
+#include "cuttle/checkpoint/safetensors.hpp"
+#include "cuttle/core/files.hpp"
+#include "cuttle/core/log.hpp"
+#include "cuttle/episode/episode.hpp"
+#include "cuttle/train/environment.hpp"
+
+namespace cuttle {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "cuttle-adapted-1";
+
+NamedArray to_array(const std::string& name, const torch::Tensor& tensor) {
+  const auto values = tensor.contiguous();
+  const std::vector<std::int64_t> shape = values.sizes().vec();
+  const auto count = static_cast<std::size_t>(values.numel());
+  if (values.scalar_type() == torch::kInt64)
+    return pack_array<std::int64_t>(name, shape, {values.data_ptr<std::int64_t>(), count});
+  CUTTLE_EXPECT(values.scalar_type() == torch::kFloat32);
+  return pack_array<float>(name, shape, {values.data_ptr<float>(), count});
+}
+
+torch::Tensor to_tensor(const NamedArray& array) {
+  if (array.dtype == "I64") return torch::tensor(unpack_array<std::int64_t>(array)).view(array.shape);
+  return torch::tensor(unpack_array<float>(array)).view(array.shape);
+}
+
+/// Every sample of a shard as one batch. Labels: positions in `classes` (the classes that occur), if all are labelled.
+struct WholeShard {
+  RawBatch raw;
+  std::vector<std::string> classes;
+};
+
+WholeShard read_all(const Dataset& data) {
+  WholeShard whole;
+  std::vector<std::int64_t> indices(data.samples().size());
+  std::iota(indices.begin(), indices.end(), 0);
+  whole.raw = read_batch(data, indices);
+  std::map<std::int32_t, std::int64_t> place;  // ascending class id: the order of the names
+  bool labelled = true;
+  for (const auto& sample : data.samples()) {
+    labelled = labelled && sample.class_id >= 0;
+    place.emplace(sample.class_id, 0);
+  }
+  if (!labelled) return whole;
+  for (auto& [id, position] : place) {
+    position = static_cast<std::int64_t>(whole.classes.size());
+    whole.classes.push_back(data.class_names()[static_cast<std::size_t>(id)]);
+  }
+  for (const auto& sample : data.samples()) whole.raw.labels.push_back(place[sample.class_id]);
+  return whole;
+}
+
+DataOptions one_shard(const std::string& path) {
+  DataOptions options;
+  options.shards = {path};
+  return options;
+}
+
+const std::string& metadata_entry(const ArrayFile& file, const std::string& path, const std::string& name) {
+  const auto found = file.metadata.find(name);
+  CUTTLE_VALIDATE(found != file.metadata.end(), "{}: not an adapted model (no '{}'); make it with cuttle adapt", path,
+                  name);
+  return found->second;
+}
+
+}  // namespace
+
+ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions) {
+  const LoadedRun run = load_run(arguments.run, true, arguments.overrides, extensions);
+  const auto data = open_for(run.modalities, one_shard(arguments.support));
+  const WholeShard support = read_all(*data);
+  const auto way = static_cast<std::int64_t>(support.classes.size());
+  CUTTLE_VALIDATE(way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)", arguments.support,
+                  way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
+  const bool head = find_learner(extensions.learners, run.config.adapt.algorithm).head;
+  const std::int64_t most = std::max(run.config.episode.way, run.config.evaluation.way);
+  CUTTLE_VALIDATE(!head || way <= most, "{}: it has {} classes, but the model's head was trained for {} at most; give "
+                  "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
+                  arguments.support, way, most);
+  const auto adapted = run.bench.learner->adapt(run.parameters, run.bench.model->prepare(support.raw, way));
+  std::vector<NamedArray> arrays;
+  for (const auto& [name, tensor] : adapted->state()) arrays.push_back(to_array(name, tensor));
+  write_file_atomically(arguments.out,
+                        encode_safetensors(arrays, {{"format", kFormat},
+                                                    {"config", dump_config(run.config)},
+                                                    {"modalities", modalities_to_json(run.modalities)},
+                                                    {"classes", json(support.classes).dump()}}));
+  log_info("adapted to {} classes from {} samples: {}", way, support.raw.size, arguments.out);
+  return ExitCode::kDone;
+}
+
+ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
+  const ArrayFile file = read_safetensors(arguments.file);
+  CUTTLE_VALIDATE(metadata_entry(file, arguments.file, "format") == kFormat, "{}: written by another version of cuttle",
+                  arguments.file);
+  const RunConfig config = parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
+  const auto modalities = modalities_from_json(metadata_entry(file, arguments.file, "modalities"));
+  const json names = json::parse(metadata_entry(file, arguments.file, "classes"), nullptr, false);
+  CUTTLE_VALIDATE(names.is_array() && names.size() >= 2, "{}: its list of classes cannot be read", arguments.file);
+  const auto classes = names.get<std::vector<std::string>>();
+  const auto way = static_cast<std::int64_t>(classes.size());
+  prepare_process(config);
+  const Workbench bench = make_workbench(config, modalities, extensions);
+  std::map<std::string, torch::Tensor> state;
+  for (const auto& array : file.arrays) state[array.name] = to_tensor(array);
+  const auto adapted = bench.learner->restore(state, way);
+
+  const auto data = open_for(modalities, one_shard(arguments.shard));
+  RawBatch raw = read_all(*data).raw;
+  raw.labels.clear();
+  const auto probability = torch::softmax(adapted->predict(bench.model->prepare(raw, way)), 1);
+  for (std::int64_t i = 0; i < raw.size; ++i) {
+    const auto best = probability[i].argmax().item<std::int64_t>();
+    const double sure = probability[i][best].item<double>();
+    const std::string& name = classes[static_cast<std::size_t>(best)];
+    const std::string sample = data->sample_name(i);
+    if (arguments.json)
+      std::cout << json{{"sample", sample}, {"class", name}, {"probability", sure}}.dump() << "\n";
+    else
+      std::cout << fmt::format("{}\t{}\t{:.4f}\n", sample, name, sure);
+  }
+  return ExitCode::kDone;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.hpp"
+#include "cuttle/core/timer.hpp"
+#include "cuttle/step/meta_step.hpp"
+#include "cuttle/train/environment.hpp"
+
+namespace cuttle {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Resident memory of this process: "VmRSS:" now, "VmHWM:" at most so far (getrusage's maximum would count what the
+/// launcher had when it forked).
+double memory_mb(const std::string& entry) {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  double kib = 0;
+  while (status >> word)
+    if (word == entry) status >> kib;
+  return kib / 1024.0;
+}
+
+/// Milliseconds to plan one episode, measured alone: in a run the prefetch thread does it.
+double plan_ms(const EpisodePlanner& planner, std::uint64_t seed) {
+  constexpr std::uint32_t kEpisodes = 200;
+  Timer timer;
+  for (std::uint32_t slot = 0; slot < kEpisodes; ++slot) planner.plan({seed, Stream::kTesting, 0, slot});
+  return 1e3 * timer.seconds() / kEpisodes;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+ExitCode bench_command(const BenchArguments& arguments, MpiSession& session, const Extensions& extensions) {
+  CUTTLE_VALIDATE(!arguments.config.empty(), "bench needs a config, or --tasks with --parameters and --gradient");
+  const RunConfig config = load_config(arguments.config, arguments.overrides);
+  return with_communicator(session, config.comm, [&](Communicator& comm) {
+    prepare_process(config);
+    std::unique_ptr<Dataset> data;
+    std::unique_ptr<EpisodePlanner> planner;
+    Workbench bench;
+    together(comm, "opening the data", [&] {
+      data = Dataset::open(config.data);
+      bench = make_workbench(config, data->modalities(), extensions);
+      planner = std::make_unique<EpisodePlanner>(*data, Split::kTrain, config.episode);
+    });
+    TrainState state(ParameterList::initial(bench.model->layout(), config.seed));
+    const OuterOptimizer optimizer(config.step, config.train.steps);
+    MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()), config.reduce);
+    TaskStream tasks(*data, *planner, *bench.model, config.episode, config.model.modality_dropout,
+                     config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()});
+    const double idle = memory_mb("VmRSS:");
+    std::vector<double> totals;
+    StepTime sum;
+    for (std::int64_t i = 0; i < arguments.warmup + arguments.steps; ++i) {
+      const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer, 0);
+      if (i < arguments.warmup) continue;
+      totals.push_back(report.time.total_s);
+      sum.read_s += report.time.read_s;
+      sum.adapt_s += report.time.adapt_s;
+      sum.reduce_s += report.time.reduce_s;
+      sum.step_s += report.time.step_s;
+    }
+    if (comm.rank() != 0) return ExitCode::kDone;
+    const double peak = memory_mb("VmHWM:");
+    const double step_s = median(totals);
+    const double per_step = 1e3 / static_cast<double>(arguments.steps);
+    const auto batch = static_cast<double>(config.episode.meta_batch_size);
+    const ordered_json json{{"algorithm", config.adapt.algorithm},
+                            {"ranks", comm.size()},
+                            {"parameters", bench.model->layout()->parameters()},
+                            {"tasks_per_second", batch / step_s},
+                            {"ms_per_task", 1e3 * step_s * comm.size() / batch},
+                            {"ms_per_step", 1e3 * step_s},
+                            {"peak_rss_mb", peak},
+                            {"idle_rss_mb", idle},
+                            {"ms", {{"plan_per_task", plan_ms(*planner, config.seed)},
+                                    {"read", per_step * sum.read_s},
+                                    {"adapt", per_step * sum.adapt_s},
+                                    {"reduce", per_step * sum.reduce_s},
+                                    {"step", per_step * sum.step_s}}},
+                            {"parameters_sha256", state.parameters.sha256()}};
+    if (arguments.json) {
+      std::cout << json.dump(2) << "\n";
+      return ExitCode::kDone;
+    }
+    std::cout << fmt::format("{:.2f} tasks/s, {:.1f} ms per task on each of {} ranks, peak {:.0f} MB ({:.0f} MB idle)\n",
+                             batch / step_s, 1e3 * step_s * comm.size() / batch, comm.size(), peak, idle);
+    std::cout << fmt::format("rank 0, ms per step: read {:.2f}, adapt {:.2f}, reduce {:.2f}, step {:.2f}\n",
+                             per_step * sum.read_s, per_step * sum.adapt_s, per_step * sum.reduce_s,
+                             per_step * sum.step_s);
+    return ExitCode::kDone;
+  });
+}
+
+}  // namespace cuttle

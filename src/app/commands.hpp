@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cuttle/comm/mpi_session.hpp"
+#include "cuttle/core/error.hpp"
+#include "cuttle/train/workbench.hpp"
+
+namespace cuttle {
+
+/// Arguments of the subcommands, as CLI11 fills them in; one function each.
+struct TrainArguments {
+  std::string config, run_folder;
+  std::vector<std::string> overrides;
+  bool resume = false;
+};
+ExitCode train_command(const TrainArguments& arguments, MpiSession& session, const Extensions& extensions);
+
+struct EvalArguments {
+  std::string run, split = "test", confusion, per_episode;
+  std::vector<std::string> overrides, modalities;
+  std::int64_t episodes = 0;
+  double missing_rate = 0.0;
+  bool last = false, json = false, diagnostics = false;
+};
+ExitCode eval_command(const EvalArguments& arguments, MpiSession& session, const Extensions& extensions);
+
+struct AdaptArguments {
+  std::string run, support, out;
+  std::vector<std::string> overrides;
+};
+ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);
+
+struct PredictArguments {
+  std::string file, shard;
+  bool json = false;
+};
+ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions);
+
+struct InspectArguments {
+  std::string path;
+  bool json = false;
+};
+ExitCode inspect_command(const InspectArguments& arguments);
+
+struct BenchArguments {
+  std::string config, tasks, parameters, gradient;
+  std::vector<std::string> overrides;
+  std::int64_t steps = 10, warmup = 2;
+  bool json = false;
+};
+ExitCode bench_command(const BenchArguments& arguments, MpiSession& session, const Extensions& extensions);
+/// `bench --tasks`: the mean meta-gradient of given tasks at given parameters. One process.
+ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions);
+
+/// Runs `body` with the communicator of all ranks. An error that all ranks share is printed once, by rank 0, and they
+/// leave together; a rank that fails alone says so and takes the others down.
+ExitCode with_communicator(MpiSession& session, const CommOptions& options,
+                           const std::function<ExitCode(Communicator&)>& body);
+
+}  // namespace cuttle

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cuttle/train/run_state.hpp"
+#include "cuttle/train/workbench.hpp"
+
+namespace cuttle {
+
+/// A trained model as a run or checkpoint folder holds it.
+struct LoadedRun {
+  std::string folder;  ///< of the checkpoint
+  RunConfig config;
+  std::vector<ModalitySpec> modalities;
+  Workbench bench;
+  ParameterList parameters;
+  std::int64_t step = 0;
+};
+
+/// Reads and verifies; `overrides` change the saved config. UserError as find_checkpoint.
+LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
+                   const Extensions& extensions);
+
+/// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes, with the model's
+/// normalisation. UserError naming the modality that does not fit.
+std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities, const DataOptions& options);
+
+}  // namespace cuttle

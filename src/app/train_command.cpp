@@ -1,0 +1,76 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+
+#include "app/commands.hpp"
+#include "cuttle/core/log.hpp"
+#include "cuttle/train/environment.hpp"
+#include "cuttle/train/trainer.hpp"
+
+namespace cuttle {
+namespace {
+
+std::string dated_folder(const std::string& name) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &local);
+  return "runs/" + name + "-" + text;
+}
+
+/// Under mpirun a rank's own standard error is never a terminal; the launchers say whether theirs is.
+bool on_terminal() {
+  const char* launcher = std::getenv("CUTTLE_TERMINAL");
+  return launcher ? std::string(launcher) == "1" : isatty(STDERR_FILENO) == 1;
+}
+
+void announce(const RunConfig& config, const Communicator& comm, const std::string& folder) {
+  log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(), comm.size() == 1 ? "" : "s",
+           comm.backend(), config.threads, config.threads == 1 ? "" : "s", folder);
+  log_info("{}, {}-way {}-shot, {} queries per class, {} tasks a step; inner_lr {} is on the MEAN cross-entropy (the "
+           "MAML paper's summed loss: {} there)",
+           config.adapt.algorithm, config.episode.way, config.episode.shot, config.episode.query,
+           config.episode.meta_batch_size, config.adapt.inner_lr,
+           config.adapt.inner_lr / static_cast<double>(config.episode.way));
+}
+
+}  // namespace
+
+ExitCode train_command(const TrainArguments& arguments, MpiSession& session, const Extensions& extensions) {
+  // A stop request counts from the first moment: it must not be lost while data are opened.
+  SignalWatch signals;
+  CommOptions comm_options;
+  RunConfig config;
+  std::string problem;
+  try {
+    config = load_config(arguments.config, arguments.overrides);
+    comm_options = config.comm;
+  } catch (const UserError& found) {
+    problem = found.what();
+  }
+  return with_communicator(session, comm_options, [&](Communicator& comm) {
+    together(comm, "reading the config", [&] {
+      if (!problem.empty()) throw UserError(problem);
+      CUTTLE_VALIDATE(!arguments.resume || !arguments.run_folder.empty(),
+                      "--resume needs --run-dir, the folder of the run to go on with");
+    });
+    prepare_process(config);
+    std::string folder = arguments.run_folder;
+    if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
+    announce(config, comm, folder);
+    Trainer trainer(config, comm, extensions, folder, arguments.resume, {&std::cerr, on_terminal()});
+    const TrainOutcome outcome = trainer.run(signals);
+    log_info("{} at step {}; parameters sha256 {}", outcome.complete ? "done" : "stopped as asked, checkpoint written,",
+             outcome.step, outcome.parameters_sha256);
+    if (outcome.progress.best_step >= 0)
+      log_info("best validation accuracy {:.2f} % at step {}; run folder {}", 100 * outcome.progress.best_accuracy,
+               outcome.progress.best_step, folder);
+    comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others while they still write
+    return outcome.complete ? ExitCode::kDone : ExitCode::kStoppedEarly;
+  });
+}
+
+}  // namespace cuttle

@@ -1,0 +1,152 @@
+#include "cuttle/checkpoint/run_lock.hpp"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+
+#include "checkpoint/json_guard.hpp"
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
+#include "cuttle/core/log.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr std::size_t kContentLimit = 4096;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  CUTTLE_REQUIRE(::gethostname(name.data(), name.size() - 1) == 0,
+                 "cannot learn this host's name: {}", std::strerror(errno));
+  return name.data();
+}
+
+struct Holder {
+  std::string host;  // empty: the file does not say
+  std::string description;
+};
+
+std::string read_content(int file) {
+  std::string text(kContentLimit, '\0');
+  const ssize_t got = ::pread(file, text.data(), text.size(), 0);
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return text;
+}
+
+Holder parse_holder(const std::string& text) {
+  try {
+    const auto document = parse_json_object(text, 1, "run.lock");
+    const std::string host = document.at("host").get<std::string>();
+    return {host,
+            fmt::format("process {} on host {} since {}", document.at("pid").get<std::int64_t>(),
+                        host, document.at("started").get<std::string>())};
+  } catch (const std::exception&) {
+    return {"", "a job whose name cannot be read"};
+  }
+}
+
+double seconds_silent(int file) {
+  struct stat status {};
+  CUTTLE_REQUIRE(::fstat(file, &status) == 0, "cannot read the state of a run.lock: {}",
+                 std::strerror(errno));
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<double>(now.tv_sec - status.st_mtim.tv_sec) +
+         1e-9 * static_cast<double>(now.tv_nsec - status.st_mtim.tv_nsec);
+}
+
+std::string own_content() {
+  const auto now = fmt::gmtime(std::time(nullptr));
+  const nlohmann::ordered_json document{{"host", host_name()},
+                                        {"pid", ::getpid()},
+                                        {"started", fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", now)}};
+  return document.dump() + "\n";
+}
+
+}  // namespace
+
+RunLock::RunLock(const std::string& run_folder, const Timing& timing)
+    : path_(run_folder + "/run.lock") {
+  make_folders(run_folder);
+  file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  CUTTLE_VALIDATE(
+      file_ >= 0,
+      "cannot open '{}': {} (needed to keep other jobs out of this run); check permissions", path_,
+      std::strerror(errno));
+  try {
+    take(timing);
+    heart_ = std::thread([this, timing] { beat(timing.heartbeat_s); });
+  } catch (...) {
+    ::close(file_);
+    throw;
+  }
+}
+
+void RunLock::take(const Timing& timing) {
+  const bool alone = ::flock(file_, LOCK_EX | LOCK_NB) == 0;
+  CUTTLE_REQUIRE(
+      alone || errno == EWOULDBLOCK || errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP,
+      "cannot lock '{}': {}", path_, std::strerror(errno));
+  const bool refused = !alone && errno == EWOULDBLOCK;
+  const std::string text = read_content(file_);
+  const Holder holder = parse_holder(text);
+  const double silent = seconds_silent(file_);
+  // With flock in our hands, a holder named on this host is dead; one elsewhere may be out of
+  // flock's reach.
+  const bool dead = alone && (text.empty() || holder.host == host_name());
+  CUTTLE_VALIDATE(!refused && (dead || text.empty() || silent > timing.stale_after_s),
+                  "'{}' is in use by {}, last sign of life {:.0f} s ago (two jobs would spoil each "
+                  "other's files); end "
+                  "that job, wait until it was silent for {:.0f} s, or choose another --run-dir",
+                  path_, holder.description, silent, timing.stale_after_s);
+  if (!text.empty())
+    log_warning("'{}' was left behind by {}, which is dead: taking over", path_,
+                holder.description);
+  content_ = own_content();
+  const bool written =
+      ::ftruncate(file_, 0) == 0 &&
+      ::pwrite(file_, content_.data(), content_.size(), 0) == static_cast<ssize_t>(content_.size());
+  CUTTLE_REQUIRE(written, "cannot write '{}': {}", path_, std::strerror(errno));
+}
+
+void RunLock::beat(double heartbeat_s) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto pause = std::chrono::duration<double>(heartbeat_s);
+  while (!wake_.wait_for(lock, pause, [this] { return stopping_; })) {
+    // A failure only makes us look silent; require_held() tells if somebody acted on that.
+    ::futimens(file_, nullptr);
+  }
+}
+
+RunLock::~RunLock() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  heart_.join();
+  if (read_content(file_) == content_ && ::ftruncate(file_, 0) != 0) {
+    log_warning("cannot empty '{}': {}; the next job will take it for a dead one's", path_,
+                std::strerror(errno));
+  }
+  ::close(file_);
+}
+
+void RunLock::require_held() const {
+  const std::string text = read_content(file_);
+  CUTTLE_REQUIRE(
+      text == content_,
+      "'{}' was taken by {} while this job was silent (both would write the run's files); "
+      "this job ends, the other goes on",
+      path_, parse_holder(text).description);
+}
+
+}  // namespace cuttle

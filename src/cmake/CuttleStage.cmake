@@ -1,0 +1,84 @@
+# cuttle_add_stage(NAME DEPENDS <earlier stages> LINK <libraries> [TORCH])
+# One library cuttle_<NAME> from src/<NAME>/*.cpp. Targets with TORCH share one precompiled <torch/torch.h>.
+function(cuttle_add_stage name)
+  cmake_parse_arguments(ARG "TORCH" "" "DEPENDS;LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(NOT CUTTLE_NCCL)
+    list(FILTER sources EXCLUDE REGEX "/nccl_[^/]*\\.cpp$")
+  endif()
+  set(target cuttle_${name})
+  add_library(${target} STATIC ${sources})
+  add_library(cuttle::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} LINKER_LANGUAGE CXX)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+                             PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_features(${target} PUBLIC cxx_std_17)
+  list(TRANSFORM ARG_DEPENDS PREPEND cuttle_)
+  target_link_libraries(${target} PUBLIC ${ARG_DEPENDS} PRIVATE $<BUILD_INTERFACE:cuttle_flags> ${ARG_LINK})
+  if(ARG_TORCH)
+    target_link_libraries(${target} PUBLIC cuttle::torch)
+    target_precompile_headers(${target} REUSE_FROM cuttle_torch_pch)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY CUTTLE_STAGES ${target})
+endfunction()
+
+# For programs: a precompiled header made with -fPIC is refused by -fPIE, which programs get otherwise.
+function(cuttle_reuse_torch_pch target)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
+  target_precompile_headers(${target} REUSE_FROM cuttle_torch_pch)
+endfunction()
+
+# cuttle_add_test(NAME SOURCES <files> LINK <libraries> [TORCH] [RANKS 1 2 3] [TIMEOUT s] [LABELS ...])
+# One GoogleTest program; one ctest entry per rank count in RANKS (launched by mpirun; the program's main checks
+# the count), or a single plain entry without RANKS.
+function(cuttle_add_test name)
+  cmake_parse_arguments(ARG "TORCH" "TIMEOUT" "SOURCES;LINK;RANKS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name} PRIVATE cuttle_flags ${ARG_LINK} GTest::gmock)
+  target_compile_definitions(${name} PRIVATE CUTTLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" CUTTLE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  if(ARG_TORCH)
+    cuttle_reuse_torch_pch(${name})
+  endif()
+  set(environment OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1)
+  if(ARG_RANKS)
+    target_link_libraries(${name} PRIVATE cuttle_mpi_test_main)
+    foreach(ranks ${ARG_RANKS})
+      add_test(NAME ${name}.np${ranks}
+               COMMAND ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none
+                       -n ${ranks} $<TARGET_FILE:${name}>)
+      set_tests_properties(${name}.np${ranks} PROPERTIES TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
+        LABELS "mpi;np${ranks};${ARG_LABELS}" ENVIRONMENT "${environment};CUTTLE_TEST_RANKS=${ranks}")
+    endforeach()
+  else()
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "unit;${ARG_LABELS}"
+                         ENVIRONMENT "${environment}")
+  endif()
+endfunction()
+
+# cuttle_add_pytest(NAME FILES <test_*.py> [TIMEOUT s] [PROCESSORS n] [LABELS ...])
+# One ctest entry that runs pytest on the files, with .venv's Python if there is one. CUTTLE_BINARY_DIR names the build.
+find_program(CUTTLE_PYTHON python3 HINTS ${PROJECT_SOURCE_DIR}/.venv/bin)
+function(cuttle_add_pytest name)
+  cmake_parse_arguments(ARG "" "TIMEOUT;PROCESSORS" "FILES;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_PROCESSORS)
+    set(ARG_PROCESSORS 1)
+  endif()
+  add_test(NAME ${name} COMMAND ${CUTTLE_PYTHON} -m pytest -q -p no:cacheprovider ${ARG_FILES}
+           WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ARG_PROCESSORS}
+    LABELS "python;${ARG_LABELS}"
+    ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;CUTTLE_BINARY_DIR=${CMAKE_BINARY_DIR};OMP_NUM_THREADS=1;OPENBLAS_NUM_THREADS=1;MKL_NUM_THREADS=1")
+endfunction()

@@ -1,0 +1,1 @@
+// Compiled once; every target that uses LibTorch shares its precompiled header.

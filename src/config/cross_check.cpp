@@ -1,0 +1,128 @@
+#include "config/cross_check.hpp"
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <set>
+#include <string>
+
+#include "config/config_schema.hpp"
+
+namespace cuttle {
+namespace {
+
+class CrossCheck {
+ public:
+  CrossCheck(const RunConfig& config, const ConfigReader& reader, ConfigProblems& problems)
+      : config_(config),
+        schema_(config_),
+        default_schema_(defaults_),
+        reader_(reader),
+        problems_(problems) {}
+
+  const RunConfig& config() const { return config_; }
+
+  /// Reports `text` under the first key if `wrong` and every key involved was usable. The place is
+  /// where the clash came about: the overrides if they touched it, else the first key's own line.
+  void refuse_if(bool wrong, std::initializer_list<const char*> keys, const std::string& text) {
+    if (!wrong) return;
+    ConfigPlace place{-1, 0};
+    for (const char* key : keys) {
+      const auto given = reader_.given().find(key);
+      if (given == reader_.given().end()) continue;
+      if (!given->second.good) return;
+      if (given->second.place.source > place.source) place = given->second.place;
+    }
+    problems_.add(place, *keys.begin(), text);
+  }
+
+  /// Keys that do nothing unless `condition`, and yet were changed.
+  void refuse_unused(bool used, std::initializer_list<const char*> keys, const char* master,
+                     const char* wanted) {
+    for (const char* key : keys) {
+      const std::string value = write_value(schema_.find(key)->target);
+      const std::string usual = write_value(default_schema_.find(key)->target);
+      refuse_if(
+          !used && value != usual, {key, master},
+          fmt::format("has no effect with {}: {}; remove it (its default is {}) or set {}: {}",
+                      master, write_value(schema_.find(master)->target), usual, master, wanted));
+    }
+  }
+
+ private:
+  RunConfig config_, defaults_;  // copies: a schema points into something that may be written
+  ConfigSchema schema_, default_schema_;
+  const ConfigReader& reader_;
+  ConfigProblems& problems_;
+};
+
+void check_episode(CrossCheck& check) {
+  const EpisodeOptions& e = check.config().episode;
+  const EvaluationOptions& v = check.config().evaluation;
+  check.refuse_if(e.way_min > e.way, {"episode.way_min", "episode.way"},
+                  fmt::format("is {}, above episode.way, {}; lower it, or 0 for a fixed way",
+                              e.way_min, e.way));
+  check.refuse_if(e.shot_min > e.shot, {"episode.shot_min", "episode.shot"},
+                  fmt::format("is {}, above episode.shot, {}; lower it, or 0 for a fixed shot",
+                              e.shot_min, e.shot));
+  check.refuse_if(
+      e.way_min == 1, {"episode.way_min"},
+      "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for a fixed way");
+  check.refuse_if(
+      v.way == 1, {"evaluation.way"},
+      "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for episode.way");
+  check.refuse_if(
+      e.micro_batch > e.meta_batch_size, {"episode.micro_batch", "episode.meta_batch_size"},
+      fmt::format("is {}, above episode.meta_batch_size, {}; a step has only that many tasks",
+                  e.micro_batch, e.meta_batch_size));
+}
+
+void check_adapt(CrossCheck& check) {
+  const AdaptOptions& a = check.config().adapt;
+  check.refuse_if(
+      a.inner_optimizer == "adam" && a.algorithm != "reptile",
+      {"adapt.inner_optimizer", "adapt.algorithm"},
+      fmt::format("adam works with adapt.algorithm: reptile only, not {}; use sgd", a.algorithm));
+  check.refuse_if(a.algorithm == "reptile" && a.inner_steps == 0,
+                  {"adapt.inner_steps", "adapt.algorithm"},
+                  "is 0 (reptile learns from where the inner steps lead, so it would never move); "
+                  "use 1 or more");
+}
+
+void check_step(CrossCheck& check) {
+  const StepOptions& s = check.config().step;
+  check.refuse_unused(s.optimizer == "adam", {"step.beta1", "step.beta2", "step.epsilon"},
+                      "step.optimizer", "adam");
+  check.refuse_unused(s.optimizer == "sgd", {"step.momentum"}, "step.optimizer", "sgd");
+  check.refuse_unused(s.schedule == "cosine", {"step.min_lr"}, "step.schedule", "cosine");
+  check.refuse_unused(s.schedule == "step", {"step.decay", "step.decay_every"}, "step.schedule",
+                      "step");
+  check.refuse_unused(s.clip != "none", {"step.clip_at"}, "step.clip", "norm or value");
+  check.refuse_if(s.schedule == "cosine" && s.min_lr > s.outer_lr, {"step.min_lr", "step.outer_lr"},
+                  fmt::format("is {}, above step.outer_lr, {}; the cosine schedule goes down",
+                              s.min_lr, s.outer_lr));
+}
+
+void check_rest(CrossCheck& check) {
+  const TrainOptions& t = check.config().train;
+  check.refuse_if(t.patience > 0 && t.validate_every == 0,
+                  {"train.patience", "train.validate_every"},
+                  "needs validations to count; set train.validate_every, or 0 to never stop early");
+  std::set<std::string> seen;
+  for (const std::string& modality : check.config().data.modalities) {
+    check.refuse_if(!seen.insert(modality).second, {"data.modalities"},
+                    fmt::format("names {} twice; keep one", modality));
+  }
+}
+
+}  // namespace
+
+void cross_check(const RunConfig& config, const ConfigReader& reader, ConfigProblems& problems) {
+  CrossCheck check(config, reader, problems);
+  check_episode(check);
+  check_adapt(check);
+  check_step(check);
+  check_rest(check);
+}
+
+}  // namespace cuttle

@@ -1,0 +1,147 @@
+// Every key of a configuration, one line each: name, member, allowed values, help, and whether a
+// resumed run may change it. Nothing else in cuttle lists keys; cross_check.cpp has what several
+// keys must satisfy together.
+#include "config/config_schema.hpp"
+
+namespace cuttle {
+
+void describe(ConfigSchema& keys, RunConfig& c) {
+  keys.add("name", c.name, run_name(), "prefix of the run folder", Resume::kChange);
+  keys.add("seed", c.seed, anything(), "every random number of the run is a function of it");
+  keys.add("threads", c.threads, between(1, 1024),
+           "per rank, inside an operation; has a part in the bits");
+  keys.add_section("data", c.data, "what is read");
+  keys.add_section("episode", c.episode, "which tasks are drawn");
+  keys.add_section("model", c.model, "what is trained");
+  keys.add_section("adapt", c.adapt, "how it adapts to a task");
+  keys.add_section("step", c.step, "how the meta-gradient changes the parameters");
+  keys.add_section("reduce", c.reduce, "how the tasks' gradients are summed");
+  keys.add_section("train", c.train, "how long, and what is kept");
+  keys.add_section("evaluation", c.evaluation, "the fixed, seeded list of test episodes");
+  keys.add_section("comm", c.comm, "how the ranks talk");
+}
+
+void describe(ConfigSchema& keys, DataOptions& o) {
+  keys.add("shards", o.shards, anything(), "files or patterns, e.g. [.data/emoji/*.h5]",
+           Resume::kChange);
+  keys.add("modalities", o.modalities, plain_word(),
+           "the ones to use, in this order; []: all in the shards");
+  keys.add("in_memory", o.in_memory, anything(), "hold the samples of the splits in use in memory",
+           Resume::kChange);
+  keys.add("prefetch", o.prefetch, between(0, 4096), "micro-batches read ahead; 0: none",
+           Resume::kChange);
+}
+
+void describe(ConfigSchema& keys, EpisodeOptions& o) {
+  keys.add("way", o.way, at_least(2), "classes in an episode");
+  keys.add("shot", o.shot, at_least(1), "support samples per class");
+  keys.add("query", o.query, at_least(1), "query samples per class");
+  keys.add("way_min", o.way_min, at_least(0),
+           "variable way: uniform in [way_min, way]; 0: always way");
+  keys.add("shot_min", o.shot_min, at_least(0),
+           "variable shot: uniform in [shot_min, shot]; 0: always shot");
+  keys.add("groups", o.groups, one_of({"free", "apart"}),
+           "apart: a group of a class is in its support or in its query, never in both");
+  keys.add("complete", o.complete, anything(), "only samples that have every modality");
+  keys.add("meta_batch_size", o.meta_batch_size, at_least(1),
+           "tasks in an outer step, over all ranks");
+  keys.add("micro_batch", o.micro_batch, at_least(1),
+           "tasks that are scheduled, read and adapted together");
+}
+
+void describe(ConfigSchema& keys, EncoderOptions& o) {
+  keys.add("type", o.type, registered_name_or_empty(),
+           "conv4 | char_conv | mel_conv | series_conv | mlp | a registered one; \"\": the usual "
+           "one for the kind");
+  keys.add("width", o.width, between(1, 65536), "filters or hidden units per block");
+  keys.add("depth", o.depth, between(1, 64), "blocks");
+  keys.add(
+      "norm", o.norm, one_of({"batch", "batch_per_step", "none"}),
+      "batch: statistics of the batch at hand; batch_per_step: own scale and shift per inner step");
+  keys.add("max_length", o.max_length, at_least(0),
+           "text: characters, audio: milliseconds, series: time steps kept; 0: all");
+  keys.add("extra", o.extra, anything(), "for encoders registered by other programs, {key: text}");
+}
+
+void describe(ConfigSchema& keys, ModelOptions& o) {
+  keys.add("fusion", o.fusion, registered_name(), "concat | gated | late | a registered one");
+  keys.add("embedding", o.embedding, between(1, 65536),
+           "width that gated fusion projects every modality to");
+  keys.add("missing", o.missing, one_of({"embedding", "zeros"}),
+           "what stands in for an absent modality in concat; embedding: a learned one");
+  keys.add("modality_dropout", o.modality_dropout, from_below(0, 1),
+           "chance that a present modality of a training sample is hidden");
+  keys.add_entries("encoders", o.encoders, "image",
+                   "by modality name; absent: the defaults for its kind");
+}
+
+void describe(ConfigSchema& keys, AdaptOptions& o) {
+  keys.add("algorithm", o.algorithm, registered_name(),
+           "maml | fomaml | anil | reptile | protonet | a registered one");
+  keys.add("inner_steps", o.inner_steps, at_least(0), "adaptation steps in training");
+  keys.add("eval_inner_steps", o.eval_inner_steps, at_least(0),
+           "adaptation steps in evaluation and use; 0: as in training");
+  keys.add(
+      "inner_lr", o.inner_lr, above(0),
+      "on the mean cross-entropy (the MAML paper's 0.4 on its summed loss is 2.0 here for 5-way)");
+  keys.add("inner_optimizer", o.inner_optimizer, one_of({"sgd", "adam"}),
+           "adam: reptile only, fresh for every task");
+  keys.add("diagnostics", o.diagnostics, anything(),
+           "record loss and accuracy before and after every inner step");
+}
+
+void describe(ConfigSchema& keys, StepOptions& o) {
+  keys.add("optimizer", o.optimizer, one_of({"adam", "sgd"}), "of the outer steps");
+  keys.add("outer_lr", o.outer_lr, above(0), "learning rate of the outer steps");
+  keys.add("beta1", o.beta1, from_below(0, 1), "adam");
+  keys.add("beta2", o.beta2, from_below(0, 1), "adam");
+  keys.add("epsilon", o.epsilon, above(0), "adam");
+  keys.add("momentum", o.momentum, from_below(0, 1), "sgd");
+  keys.add("weight_decay", o.weight_decay, at_least(0), "decoupled, times the learning rate");
+  keys.add("schedule", o.schedule, one_of({"constant", "cosine", "step"}),
+           "cosine: to min_lr over train.steps; step: times decay every decay_every");
+  keys.add("min_lr", o.min_lr, at_least(0), "cosine: the last rate");
+  keys.add("warmup", o.warmup, at_least(0), "outer steps of linear warm-up");
+  keys.add("decay", o.decay, above_to(0, 1), "step: factor");
+  keys.add("decay_every", o.decay_every, at_least(1), "step: outer steps between factors");
+  keys.add("clip", o.clip, one_of({"none", "norm", "value"}),
+           "norm: global L2 norm; value: every element");
+  keys.add("clip_at", o.clip_at, above(0), "bound of the norm or of the elements");
+}
+
+void describe(ConfigSchema& keys, ReduceOptions& o) {
+  keys.add("on_nonfinite", o.on_nonfinite, one_of({"fail", "skip_task", "skip_step"}),
+           "what a task with a NaN or infinity does");
+}
+
+void describe(ConfigSchema& keys, TrainOptions& o) {
+  keys.add("steps", o.steps, at_least(1), "outer steps", Resume::kGrow);
+  keys.add("validate_every", o.validate_every, at_least(0), "outer steps; 0: never");
+  keys.add("validation_episodes", o.validation_episodes, at_least(1),
+           "episodes of the fixed validation list");
+  keys.add("patience", o.patience, at_least(0),
+           "validations without improvement before stopping; 0: never stop early");
+  keys.add("checkpoint_every", o.checkpoint_every, at_least(1),
+           "outer steps; one is also written at the end and on request", Resume::kChange);
+  keys.add("keep_checkpoints", o.keep_checkpoints, at_least(1),
+           "newest that stay; the best one always stays", Resume::kChange);
+  keys.add("init_from", o.init_from, anything(),
+           "run folder or checkpoint whose parameters start this run; \"\": fresh");
+}
+
+void describe(ConfigSchema& keys, EvaluationOptions& o) {
+  keys.add("episodes", o.episodes, at_least(1), "episodes of the fixed list");
+  keys.add("way", o.way, at_least(0), "0: as in training");
+  keys.add("shot", o.shot, at_least(0), "0: as in training");
+  keys.add("query", o.query, at_least(0), "0: as in training");
+}
+
+void describe(ConfigSchema& keys, CommOptions& o) {
+  keys.add("backend", o.backend, one_of({"auto", "mpi", "nccl"}),
+           "auto: nccl if every rank has a device of its own, else mpi", Resume::kChange);
+  keys.add("deadline_s", o.deadline_s, between(0.01, 604800),
+           "seconds after which a collective ends the run with the names of the absent ranks",
+           Resume::kChange);
+}
+
+}  // namespace cuttle

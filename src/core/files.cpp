@@ -1,0 +1,139 @@
+#include "cuttle/core/files.hpp"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Owns a file descriptor; closes quietly (writers call close_checked first).
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  bool valid() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+  int close_checked() { return ::close(std::exchange(fd_, -1)); }
+
+ private:
+  int fd_;
+};
+
+std::string reason() {
+  return std::strerror(errno);
+}
+
+void write_all(int fd, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    CUTTLE_REQUIRE(
+        wrote >= 0,
+        "cannot write '{}': {} (nothing was changed); free some space or choose another folder",
+        path, reason());
+    bytes.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+}
+
+void write_durably(const std::string& temporary, std::string_view bytes, const std::string& path) {
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  CUTTLE_REQUIRE(
+      file.valid(),
+      "cannot create '{}': {} (needed to write '{}'); check the folder and its permissions",
+      temporary, reason(), path);
+  write_all(file.get(), bytes, path);
+  CUTTLE_REQUIRE(::fsync(file.get()) == 0, "cannot flush '{}' to disk: {}", temporary, reason());
+  CUTTLE_REQUIRE(file.close_checked() == 0, "cannot close '{}': {}", temporary, reason());
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, std::uint64_t limit) {
+  // O_NONBLOCK: a named pipe must not stop us before fstat can refuse it.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  CUTTLE_VALIDATE(file.valid(), "cannot open '{}': {}; check the path and its permissions", path,
+                  reason());
+  struct stat status {};
+  CUTTLE_VALIDATE(::fstat(file.get(), &status) == 0, "cannot read '{}': {}", path, reason());
+  CUTTLE_VALIDATE(S_ISREG(status.st_mode), "'{}' is not a regular file; give the path of a file",
+                  path);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  CUTTLE_VALIDATE(size <= limit,
+                  "'{}' has {} bytes, at most {} make sense here; check that it is the right file",
+                  path, size, limit);
+  std::string bytes(size, '\0');
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    CUTTLE_VALIDATE(got >= 0, "cannot read '{}': {}", path, reason());
+    if (got == 0) break;  // it shrank since fstat: what is there is the file
+    done += static_cast<std::size_t>(got);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+  const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
+  try {
+    write_durably(temporary, bytes, path);
+    CUTTLE_REQUIRE(::rename(temporary.c_str(), path.c_str()) == 0, "cannot rename '{}' to '{}': {}",
+                   temporary, path, reason());
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_path(folder_of(path));
+}
+
+void sync_path(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  CUTTLE_REQUIRE(file.valid(), "cannot open '{}' to flush it to disk: {}", path, reason());
+  CUTTLE_REQUIRE(::fsync(file.get()) == 0, "cannot flush '{}' to disk: {}", path, reason());
+}
+
+void make_folders(const std::string& path) {
+  std::error_code problem;
+  std::filesystem::create_directories(path, problem);
+  CUTTLE_VALIDATE(!problem,
+                  "cannot create the folder '{}': {}; choose another place or mend its permissions",
+                  path, problem.message());
+}
+
+std::vector<std::string> expand_paths(const std::string& pattern) {
+  std::error_code ignored;
+  if (std::filesystem::exists(pattern, ignored))
+    return {pattern};  // also names that merely look like patterns
+  glob_t matches{};
+  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &matches);
+  std::vector<std::string> paths;
+  if (status == 0) paths.assign(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
+  ::globfree(&matches);
+  CUTTLE_REQUIRE(status == 0 || status == GLOB_NOMATCH, "cannot list the files that match '{}'",
+                 pattern);
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace cuttle

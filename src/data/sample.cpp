@@ -1,0 +1,68 @@
+#include "cuttle/data/sample.hpp"
+
+#include "cuttle/core/error.hpp"
+#include "nearest_name.hpp"
+#include "shard_names.hpp"
+
+namespace cuttle {
+
+const char* to_string(ModalityKind kind) {
+  switch (kind) {
+    case ModalityKind::kImage:
+      return kKindImage;
+    case ModalityKind::kText:
+      return kKindText;
+    case ModalityKind::kAudio:
+      return kKindAudio;
+    case ModalityKind::kSeries:
+      return kKindSeries;
+    case ModalityKind::kVector:
+      return kKindVector;
+  }
+  CUTTLE_EXPECT(false);
+  return "";
+}
+
+std::int64_t ModalitySpec::element_bytes() const {
+  switch (kind) {
+    case ModalityKind::kImage:
+    case ModalityKind::kText:
+      return 1;
+    case ModalityKind::kAudio:
+      return 2;
+    case ModalityKind::kSeries:
+    case ModalityKind::kVector:
+      return 4;
+  }
+  CUTTLE_EXPECT(false);
+  return 0;
+}
+
+bool ModalitySpec::operator==(const ModalitySpec& other) const {
+  return name == other.name && kind == other.kind && shape == other.shape &&
+         sample_rate == other.sample_rate && mean == other.mean && stddev == other.stddev;
+}
+
+const char* to_string(Split split) {
+  switch (split) {
+    case Split::kTrain:
+      return kSplitTrain;
+    case Split::kValidation:
+      return kSplitValidation;
+    case Split::kTest:
+      return kSplitTest;
+  }
+  CUTTLE_EXPECT(false);
+  return "";
+}
+
+Split split_from(const std::string& name) {
+  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
+    if (name == to_string(split)) return split;
+  }
+  throw UserError(fmt::format(
+      "there is no split '{}' (data has train, validation and test); did you mean '{}'?", name,
+      nearest_name(name, {kSplitTrain, kSplitValidation, kSplitTest})));
+}
+
+}  // namespace cuttle

@@ -1,0 +1,161 @@
+#include "shard_header.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cuttle/core/error.hpp"
+#include "shard_names.hpp"
+
+namespace cuttle {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMaxModalities = 32;  // bits of SampleInfo::present
+constexpr std::size_t kMaxNameBytes = 64;
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of one image or vector
+
+/// The header while it is checked; every complaint names the shard.
+class Checker {
+ public:
+  explicit Checker(const std::string& path) : path_(path) {}
+
+  template <class... Args>
+  void require(bool ok, fmt::format_string<Args...> format, Args&&... args) const {
+    CUTTLE_VALIDATE(ok, "the header of the shard '{}' {}; make the shard again", path_,
+                    fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  const Json& field(const Json& object, const char* key) const {
+    require(object.is_object() && object.contains(key), "has no '{}'", key);
+    return object[key];
+  }
+  std::string text(const Json& object, const char* key) const {
+    const Json& value = field(object, key);
+    require(value.is_string(), "has a '{}' that is not a text", key);
+    return value.get<std::string>();
+  }
+  std::int64_t integer(const Json& object, const char* key, std::int64_t least) const {
+    const Json& value = field(object, key);
+    require(value.is_number_integer() && value.get<std::int64_t>() >= least,
+            "has a '{}' that is not an integer of {} or more", key, least);
+    return value.get<std::int64_t>();
+  }
+  std::vector<float> floats(const Json& object, const char* key) const {
+    const Json& values = field(object, key);
+    require(values.is_array(), "has a '{}' that is not a list", key);
+    std::vector<float> out;
+    for (const Json& value : values) {
+      require(value.is_number(), "has a '{}' that is not a list of numbers", key);
+      out.push_back(value.get<float>());
+    }
+    return out;
+  }
+
+ private:
+  const std::string& path_;
+};
+
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name.size() <= kMaxNameBytes &&
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+             std::string::npos;
+}
+
+ModalityKind kind_from(const std::string& text, const std::string& name, const Checker& check) {
+  for (const ModalityKind kind : {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
+                                  ModalityKind::kSeries, ModalityKind::kVector}) {
+    if (text == to_string(kind)) return kind;
+  }
+  check.require(false, "gives modality '{}' the unknown kind '{}'", name, text);
+  return ModalityKind::kVector;
+}
+
+std::vector<std::int64_t> shape_from(const Json& values, const ModalitySpec& spec,
+                                     const Checker& check) {
+  const std::size_t rank =
+      spec.kind == ModalityKind::kImage                                          ? 3
+      : spec.kind == ModalityKind::kSeries || spec.kind == ModalityKind::kVector ? 1
+                                                                                 : 0;
+  check.require(values.is_array() && values.size() == rank,
+                "needs a shape of {} numbers for modality '{}' of kind {}", rank, spec.name,
+                to_string(spec.kind));
+  std::vector<std::int64_t> shape;
+  std::int64_t elements = 1;
+  for (const Json& value : values) {
+    const bool ok = value.is_number_integer() && value.get<std::int64_t>() >= 1 &&
+                    value.get<std::int64_t>() <= kMaxElements / elements;
+    check.require(ok, "gives modality '{}' the impossible shape {}", spec.name, values.dump());
+    shape.push_back(value.get<std::int64_t>());
+    elements *= shape.back();
+  }
+  return shape;
+}
+
+void check_statistics(const ModalitySpec& spec, const Checker& check) {
+  check.require(spec.mean.size() == spec.stddev.size(),
+                "has {} means but {} standard deviations for modality '{}'", spec.mean.size(),
+                spec.stddev.size(), spec.name);
+  const std::int64_t channels =
+      spec.shape.empty() ? 0 : spec.shape.back();  // or features; text and audio: none
+  const auto expected = static_cast<std::size_t>(channels);
+  check.require(spec.mean.empty() || spec.mean.size() == expected,
+                "has {} means for modality '{}', not {}", spec.mean.size(), spec.name, expected);
+  for (std::size_t i = 0; i < spec.mean.size(); ++i) {
+    check.require(
+        std::isfinite(spec.mean[i]) && std::isfinite(spec.stddev[i]) && spec.stddev[i] > 0,
+        "has the mean {} and standard deviation {} for modality '{}'", spec.mean[i], spec.stddev[i],
+        spec.name);
+  }
+}
+
+ModalitySpec modality_from(const Json& object, const Checker& check) {
+  ModalitySpec spec;
+  spec.name = check.text(object, kNameKey);
+  check.require(is_plain_name(spec.name),
+                "names a modality '{}' (1 to {} letters, digits, _ and - are allowed)", spec.name,
+                kMaxNameBytes);
+  spec.kind = kind_from(check.text(object, kKindKey), spec.name, check);
+  spec.shape = shape_from(check.field(object, kShapeKey), spec, check);
+  const Json& rate = check.field(object, kSampleRateKey);
+  check.require(rate.is_number(), "has no number as the sample rate of modality '{}'", spec.name);
+  spec.sample_rate = rate.get<double>();
+  const bool audio = spec.kind == ModalityKind::kAudio;
+  check.require(audio ? spec.sample_rate > 0 && spec.sample_rate <= 1e9 : spec.sample_rate == 0,
+                "gives modality '{}' of kind {} the sample rate {}", spec.name,
+                to_string(spec.kind), spec.sample_rate);
+  spec.mean = check.floats(object, kMeanKey);
+  spec.stddev = check.floats(object, kStddevKey);
+  check_statistics(spec, check);
+  return spec;
+}
+
+}  // namespace
+
+ShardHeader parse_shard_header(const std::string& text, const std::string& path) {
+  const Checker check(path);
+  const Json json = Json::parse(text, nullptr, false);
+  check.require(json.is_object(), "is not a JSON object");
+  ShardHeader header;
+  header.dataset = check.text(json, kDatasetKey);
+  for (const char* key : {kSourceKey, kLicenseKey, kCreatedByKey}) check.text(json, key);
+  check.integer(json, kSeedKey, 0);
+  header.shards = check.integer(json, kShardsKey, 1);
+  header.shard = check.integer(json, kShardKey, 0);
+  check.require(header.shard < header.shards, "says that it is shard {} of {}", header.shard,
+                header.shards);
+  const Json& modalities = check.field(json, kModalitiesKey);
+  check.require(modalities.is_array() && !modalities.empty() && modalities.size() <= kMaxModalities,
+                "does not list 1 to {} modalities", kMaxModalities);
+  std::set<std::string> names;
+  for (const Json& object : modalities) {
+    header.modalities.push_back(modality_from(object, check));
+    const std::string& name = header.modalities.back().name;
+    check.require(names.insert(name).second, "names modality '{}' twice", name);
+  }
+  return header;
+}
+
+}  // namespace cuttle

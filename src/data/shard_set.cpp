@@ -1,0 +1,119 @@
+#include "shard_set.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
+#include "cuttle/core/log.hpp"
+#include "nearest_name.hpp"
+
+namespace cuttle {
+namespace {
+
+std::vector<std::string> find_shards(const std::vector<std::string>& patterns) {
+  CUTTLE_VALIDATE(!patterns.empty(),
+                  "data.shards is empty (there is nothing to learn from); name shard files or "
+                  "patterns such as DIR/*.h5");
+  std::set<std::string> paths;  // sorted, and each once even where patterns overlap
+  for (const std::string& pattern : patterns) {
+    const std::vector<std::string> found = expand_paths(pattern);
+    CUTTLE_VALIDATE(!found.empty(),
+                    "no shard matches '{}' (data.shards); check the path, or make the data first "
+                    "(README, \"Data\")",
+                    pattern);
+    paths.insert(found.begin(), found.end());
+  }
+  return {paths.begin(), paths.end()};
+}
+
+std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities) {
+  std::vector<std::string> names;
+  for (const ModalitySpec& spec : modalities) names.push_back(spec.name);
+  return names;
+}
+
+void check_same_modalities(const ShardIndex& shard, const ShardIndex& first) {
+  const std::vector<ModalitySpec>&mine = shard.header.modalities, &theirs = first.header.modalities;
+  CUTTLE_VALIDATE(names_of(mine) == names_of(theirs),
+                  "the shard '{}' has the modalities {}, but '{}' has {} (one data set has the "
+                  "same in all shards); name the shards of one data set only",
+                  shard.path, fmt::join(names_of(mine), ", "), first.path,
+                  fmt::join(names_of(theirs), ", "));
+  for (std::size_t m = 0; m < mine.size(); ++m) {
+    CUTTLE_VALIDATE(mine[m] == theirs[m],
+                    "modality '{}' of the shard '{}' differs from that of '{}' in kind, shape, "
+                    "sample rate, mean or standard deviation; name the shards of one data set only",
+                    mine[m].name, shard.path, first.path);
+  }
+}
+
+// A copy would count its samples twice, and could put one sample into support and query.
+void check_no_copies(const std::vector<ShardIndex>& shards) {
+  std::map<std::string, std::string> seen;
+  for (const ShardIndex& shard : shards) {
+    const auto [entry, added] = seen.emplace(shard.index_sha256, shard.path);
+    CUTTLE_VALIDATE(
+        added,
+        "the shards '{}' and '{}' are the same (their samples would count twice); name one of them",
+        entry->second, shard.path);
+  }
+}
+
+void warn_of_missing(const std::vector<ShardIndex>& shards) {
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>>
+      sets;  // name: shards here, shards made
+  for (const ShardIndex& shard : shards) {
+    auto& [here, made] = sets[shard.header.dataset];
+    ++here;
+    made = std::max(made, shard.header.shards);
+  }
+  for (const auto& [name, counts] : sets) {
+    if (counts.first < counts.second) {
+      log_warning("data set '{}' was made of {} shards, data.shards names {} of them", name,
+                  counts.second, counts.first);
+    }
+  }
+}
+
+void select_modalities(const std::vector<std::string>& wanted, ShardSet& set) {
+  const std::vector<ModalitySpec>& all = set.shards.front().header.modalities;
+  const std::vector<std::string> names = names_of(all);
+  std::set<std::string> seen;
+  for (const std::string& name : wanted.empty() ? names : wanted) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    CUTTLE_VALIDATE(
+        found != names.end(),
+        "the shards have no modality '{}' (data.modalities), they have {}; did you mean '{}'?",
+        name, fmt::join(names, ", "), nearest_name(name, names));
+    CUTTLE_VALIDATE(seen.insert(name).second, "data.modalities names '{}' twice; name it once",
+                    name);
+    set.columns.push_back(static_cast<std::size_t>(found - names.begin()));
+    set.modalities.push_back(all[set.columns.back()]);
+  }
+}
+
+}  // namespace
+
+ShardSet open_shards(const DataOptions& options) {
+  ShardSet set;
+  std::int64_t samples = 0;
+  for (const std::string& path : find_shards(options.shards)) {
+    set.shards.push_back(read_shard_index(path));
+    check_same_modalities(set.shards.back(), set.shards.front());
+    samples += set.shards.back().samples();
+  }
+  CUTTLE_VALIDATE(
+      samples > 0,
+      "the shards hold no samples (first: '{}'); make them again from a folder with data",
+      set.shards.front().path);
+  check_no_copies(set.shards);
+  warn_of_missing(set.shards);
+  select_modalities(options.modalities, set);
+  return set;
+}
+
+}  // namespace cuttle

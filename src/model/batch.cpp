@@ -1,0 +1,101 @@
+#include "cuttle/model/batch.hpp"
+
+#include <torch/torch.h>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+torch::Tensor cast(const torch::Tensor& tensor, torch::Dtype dtype) {
+  return tensor.defined() && tensor.is_floating_point() ? tensor.to(dtype) : tensor;
+}
+
+/// Zeros appended along the last dimension up to `length`.
+torch::Tensor pad_time(const torch::Tensor& tensor, std::int64_t length) {
+  const std::int64_t missing = length - tensor.size(-1);
+  return missing == 0 ? tensor : torch::constant_pad_nd(tensor, {0, missing});
+}
+
+ModalityInput join(const ModalityInput& a, const ModalityInput& b, std::int64_t shift) {
+  if (!b.values.defined()) return a;
+  ModalityInput moved = b;
+  moved.rows = b.rows + shift;
+  if (!a.values.defined()) return moved;
+  ModalityInput joined;
+  joined.rows = torch::cat({a.rows, moved.rows});
+  if (a.mask.defined()) {
+    const std::int64_t length = std::max(a.mask.size(1), b.mask.size(1));
+    joined.values = torch::cat({pad_time(a.values, length), pad_time(b.values, length)});
+    joined.mask = torch::cat({pad_time(a.mask, length), pad_time(b.mask, length)});
+  } else {
+    joined.values = torch::cat({a.values, b.values});
+  }
+  return joined;
+}
+
+/// The rows of an input whose flag is set.
+ModalityInput select(const ModalityInput& input, const std::vector<std::int64_t>& keep) {
+  ModalityInput kept;
+  const auto index = torch::tensor(keep, torch::kInt64);
+  kept.rows = input.rows.index_select(0, index);
+  if (keep.empty()) return kept;
+  kept.values = input.values.index_select(0, index);
+  if (input.mask.defined()) kept.mask = input.mask.index_select(0, index);
+  return kept;
+}
+
+}  // namespace
+
+Batch Batch::to(torch::Dtype dtype) const {
+  Batch other = *this;
+  for (auto& modality : other.modalities) {
+    modality.values = cast(modality.values, dtype);
+    modality.mask = cast(modality.mask, dtype);
+  }
+  return other;
+}
+
+Batch concatenate(const Batch& a, const Batch& b) {
+  CUTTLE_EXPECT(a.modalities.size() == b.modalities.size());
+  Batch both;
+  both.size = a.size + b.size;
+  both.way = a.way;
+  if (a.labels.defined() && b.labels.defined()) both.labels = torch::cat({a.labels, b.labels});
+  for (std::size_t m = 0; m < a.modalities.size(); ++m)
+    both.modalities.push_back(join(a.modalities[m], b.modalities[m], a.size));
+  return both;
+}
+
+Batch keep_modalities(const Batch& batch, const std::vector<bool>& keep) {
+  CUTTLE_EXPECT(keep.size() == batch.modalities.size());
+  Batch kept = batch;
+  for (std::size_t m = 0; m < keep.size(); ++m)
+    if (!keep[m]) kept.modalities[m] = select(batch.modalities[m], {});
+  return kept;
+}
+
+Batch drop_modalities(const Batch& batch, double rate, const RandomKey& key) {
+  if (rate <= 0.0) return batch;
+  std::vector<int> present(static_cast<std::size_t>(batch.size), 0);
+  for (const auto& modality : batch.modalities)
+    for (std::int64_t i = 0; i < modality.rows.numel(); ++i)
+      ++present[static_cast<std::size_t>(modality.rows[i].item<std::int64_t>())];
+  Random random(key);
+  Batch kept = batch;
+  // Which modality is asked first rotates by chance, so that none is favoured as the one that stays.
+  const auto count = static_cast<std::int64_t>(batch.modalities.size());
+  for (const std::int64_t m : random.sample(count, count)) {
+    const auto& input = batch.modalities[static_cast<std::size_t>(m)];
+    std::vector<std::int64_t> keep;
+    for (std::int64_t i = 0; i < input.rows.numel(); ++i) {
+      int& left = present[static_cast<std::size_t>(input.rows[i].item<std::int64_t>())];
+      const bool hide = random.uniform() < rate && left > 1;
+      if (hide) --left; else keep.push_back(i);
+    }
+    kept.modalities[static_cast<std::size_t>(m)] = select(input, keep);
+  }
+  return kept;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,196 @@
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/model/encoder.hpp"
+#include "model/log_mel.hpp"
+#include "model/raw.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Refuses a modality of another kind, by key.
+void expect_kind(const EncoderRequest& request, ModalityKind kind) {
+  CUTTLE_VALIDATE(request.spec.kind == kind,
+                  "model.encoders.{}.type: {} needs a modality of kind {}, but {} is {}; choose another type",
+                  request.spec.name, request.options.type, to_string(kind), request.spec.name,
+                  to_string(request.spec.kind));
+}
+
+NormOptions norm_of(const EncoderRequest& request) { return {request.options.norm, request.inner_steps}; }
+
+std::string block_name(const EncoderRequest& request, std::int64_t i) {
+  return request.prefix + "." + std::to_string(i);
+}
+
+/// Blocks over time, pooled by two while the sequence is long, ending in mean and maximum over time.
+std::int64_t add_sequence_blocks(const EncoderRequest& request, Blocks& blocks, std::int64_t in) {
+  for (std::int64_t i = 0; i < request.options.depth; ++i) {
+    const bool pool = i + 1 < request.options.depth;
+    blocks.push_back(make_sequence_block(request.layout, block_name(request, i), in, request.options.width,
+                                         norm_of(request), pool));
+    in = request.options.width;
+  }
+  blocks.push_back(make_sequence_pool_block());
+  return 2 * request.options.width;
+}
+
+/// Image [m, C, H, W], channels-last in memory, standardised; blocks of 3x3 conv, norm, ReLU, pool (Vinyals et al. 2016).
+class ConvEncoder final : public Encoder {
+ public:
+  explicit ConvEncoder(const EncoderRequest& request) : spec_(request.spec) {
+    expect_kind(request, ModalityKind::kImage);
+    std::int64_t height = spec_.shape[0], width = spec_.shape[1], in = spec_.shape[2];
+    for (std::int64_t i = 0; i < request.options.depth; ++i) {
+      CUTTLE_VALIDATE(height >= 2 && width >= 2,
+                      "model.encoders.{}.depth: {} blocks halve a {}x{} image to nothing; use at most {}",
+                      spec_.name, request.options.depth, spec_.shape[0], spec_.shape[1], i);
+      blocks_.push_back(make_conv_block(request.layout, block_name(request, i), in, request.options.width,
+                                        norm_of(request)));
+      in = request.options.width;
+      height /= 2;
+      width /= 2;
+    }
+    blocks_.push_back(make_flatten_block());
+    width_ = in * height * width;
+  }
+  ModalityInput prepare(const RawModality& raw) const override {
+    const auto& shape = spec_.shape;
+    auto pixels = raw_tensor(raw, torch::kUInt8).view({-1, shape[0], shape[1], shape[2]});
+    auto x = standardise(pixels.to(torch::kFloat32) / 255.0, spec_);
+    ModalityInput input;
+    input.values = x.permute({0, 3, 1, 2});  // a view: NHWC in memory, which is what channels-last is
+    return input;
+  }
+
+ private:
+  ModalitySpec spec_;
+};
+
+/// UTF-8 characters: code points hashed to a table, convolutions over time.
+class CharEncoder final : public Encoder {
+ public:
+  explicit CharEncoder(const EncoderRequest& request) : max_length_(request.options.max_length) {
+    expect_kind(request, ModalityKind::kText);
+    blocks_.push_back(make_token_block(request.layout, request.prefix + ".table", kTextTokens,
+                                       request.options.width));
+    width_ = add_sequence_blocks(request, blocks_, request.options.width);
+  }
+  ModalityInput prepare(const RawModality& raw) const override {
+    std::vector<torch::Tensor> rows;
+    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      rows.push_back(text_tokens(bytes, size, max_length_));
+    });
+    return pad_rows(rows);
+  }
+
+ private:
+  std::int64_t max_length_;
+};
+
+/// Log-mel frames, convolutions over time with the filters as channels.
+class MelEncoder final : public Encoder {
+ public:
+  explicit MelEncoder(const EncoderRequest& request)
+      : mel_(request.spec.sample_rate, kMels),
+        max_samples_(static_cast<std::int64_t>(static_cast<double>(request.options.max_length) *
+                                               request.spec.sample_rate / 1000.0)) {
+    expect_kind(request, ModalityKind::kAudio);
+    width_ = add_sequence_blocks(request, blocks_, kMels);
+  }
+  ModalityInput prepare(const RawModality& raw) const override {
+    std::vector<torch::Tensor> rows;
+    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      std::int64_t samples = size / 2;
+      if (max_samples_ > 0) samples = std::min(samples, max_samples_);
+      rows.push_back(mel_.forward(from_bytes(bytes, samples, torch::kInt16)));
+    });
+    return pad_rows(rows);
+  }
+
+ private:
+  static constexpr std::int64_t kMels = 40;
+  LogMel mel_;
+  std::int64_t max_samples_;
+};
+
+/// Time series [steps, channels], standardised; convolutions over time.
+class SeriesEncoder final : public Encoder {
+ public:
+  explicit SeriesEncoder(const EncoderRequest& request)
+      : spec_(request.spec), max_length_(request.options.max_length) {
+    expect_kind(request, ModalityKind::kSeries);
+    width_ = add_sequence_blocks(request, blocks_, spec_.shape[0]);
+  }
+  ModalityInput prepare(const RawModality& raw) const override {
+    std::vector<torch::Tensor> rows;
+    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      auto x = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec_.shape[0]});
+      if (max_length_ > 0) x = x.slice(0, 0, max_length_);
+      rows.push_back(standardise(x, spec_).t().contiguous());
+    });
+    return pad_rows(rows);
+  }
+
+ private:
+  ModalitySpec spec_;
+  std::int64_t max_length_;
+};
+
+/// A vector of features, standardised; linear layers with ReLU.
+class MlpEncoder final : public Encoder {
+ public:
+  explicit MlpEncoder(const EncoderRequest& request) : spec_(request.spec) {
+    expect_kind(request, ModalityKind::kVector);
+    width_ = spec_.shape[0];
+    for (std::int64_t i = 0; i < request.options.depth; ++i) {
+      blocks_.push_back(make_linear_block(request.layout, block_name(request, i), width_,
+                                          request.options.width, true));
+      width_ = request.options.width;
+    }
+  }
+  ModalityInput prepare(const RawModality& raw) const override {
+    ModalityInput input;
+    input.values = standardise(raw_tensor(raw, torch::kFloat32).view({-1, spec_.shape[0]}), spec_);
+    return input;
+  }
+
+ private:
+  ModalitySpec spec_;
+};
+
+template <class Type>
+EncoderFactory factory() {
+  return [](const EncoderRequest& request) { return std::make_unique<const Type>(request); };
+}
+
+}  // namespace
+
+torch::Tensor Encoder::forward(const Tensors& parameters, const ModalityInput& input,
+                               const Context& context) const {
+  Signal signal{input.values, input.mask};
+  for (const auto& block : blocks_) signal = block->forward(parameters, signal, context);
+  return signal.values;
+}
+
+std::map<std::string, EncoderFactory> builtin_encoders() {
+  return {{"conv4", factory<ConvEncoder>()},
+          {"char_conv", factory<CharEncoder>()},
+          {"mel_conv", factory<MelEncoder>()},
+          {"series_conv", factory<SeriesEncoder>()},
+          {"mlp", factory<MlpEncoder>()}};
+}
+
+std::string default_encoder(ModalityKind kind) {
+  switch (kind) {
+    case ModalityKind::kImage: return "conv4";
+    case ModalityKind::kText: return "char_conv";
+    case ModalityKind::kAudio: return "mel_conv";
+    case ModalityKind::kSeries: return "series_conv";
+    case ModalityKind::kVector: break;
+  }
+  return "mlp";
+}
+
+}  // namespace cuttle

@@ -1,0 +1,112 @@
+#include "cuttle/model/model.hpp"
+
+#include <torch/torch.h>
+
+#include <fmt/ranges.h>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+template <class Factory>
+std::vector<std::string> names_of(const std::map<std::string, Factory>& factories) {
+  std::vector<std::string> names;
+  for (const auto& entry : factories) names.push_back(entry.first);
+  return names;
+}
+
+/// The factory under `name`, or a UserError that lists what there is.
+template <class Factory>
+const Factory& find_factory(const std::map<std::string, Factory>& factories, const std::string& key,
+                            const std::string& name) {
+  const auto found = factories.find(name);
+  CUTTLE_VALIDATE(found != factories.end(), "{}: '{}' is unknown; there are {}", key, name,
+                  fmt::join(names_of(factories), ", "));
+  return found->second;
+}
+
+}  // namespace
+
+Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,
+             std::int64_t inner_steps, const ModelRegistry& registry)
+    : modalities_(std::move(modalities)) {
+  auto layout = std::make_shared<ParameterLayout>();
+  std::vector<std::string> names;
+  std::vector<std::int64_t> widths;
+  for (const auto& spec : modalities_) {
+    const auto found = options.encoders.find(spec.name);
+    EncoderOptions chosen = found == options.encoders.end() ? EncoderOptions{} : found->second;
+    if (chosen.type.empty()) chosen.type = default_encoder(spec.kind);
+    const auto& make = find_factory(registry.encoders, "model.encoders." + spec.name + ".type", chosen.type);
+    encoders_.push_back(make({spec, chosen, *layout, "encoder." + spec.name, inner_steps}));
+    names.push_back(spec.name);
+    widths.push_back(encoders_.back()->width());
+  }
+  for (const auto& entry : options.encoders)
+    CUTTLE_VALIDATE(std::find(names.begin(), names.end(), entry.first) != names.end(),
+                    "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
+                    "add the modality to data.modalities",
+                    entry.first, fmt::join(names, ", "));
+  const auto& make = find_factory(registry.fusions, "model.fusion", options.fusion);
+  fusion_ = make({options, names, widths, *layout});
+  const auto parts = fusion_->part_widths();
+  for (std::size_t part = 0; way > 0 && part < parts.size(); ++part) {
+    const std::string name = parts.size() == 1 ? "head" : "head." + std::to_string(part);
+    head_weights_.push_back(layout->add({name + ".weight", {way, parts[part]}, Init::kFanIn, ParameterRole::kHead}));
+    head_biases_.push_back(layout->add({name + ".bias", {way}, Init::kZeros, ParameterRole::kHead}));
+  }
+  layout_ = std::move(layout);
+}
+
+std::string Model::first_order_only() const {
+  for (std::size_t m = 0; m < encoders_.size(); ++m)
+    for (const auto& block : encoders_[m]->blocks())
+      if (!block->second_order()) return modalities_[m].name + ": " + block->kind();
+  return {};
+}
+
+Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {
+  CUTTLE_EXPECT(raw.modalities.size() == modalities_.size());
+  Batch batch;
+  batch.size = raw.size;
+  batch.way = way;
+  if (!raw.labels.empty()) batch.labels = torch::tensor(raw.labels, torch::kInt64);
+  for (std::size_t m = 0; m < modalities_.size(); ++m) {
+    const auto& source = raw.modalities[m];
+    std::vector<std::int64_t> rows;
+    for (std::size_t i = 0; i < source.present.size(); ++i)
+      if (source.present[i]) rows.push_back(static_cast<std::int64_t>(i));
+    ModalityInput input;
+    if (!rows.empty()) input = encoders_[m]->prepare(source);
+    input.rows = torch::tensor(rows, torch::kInt64);
+    batch.modalities.push_back(std::move(input));
+  }
+  return batch;
+}
+
+Embedding Model::embed(const Tensors& parameters, const Batch& batch, const Context& context) const {
+  Tensors features(encoders_.size());
+  for (std::size_t m = 0; m < encoders_.size(); ++m)
+    if (batch.modalities[m].values.defined())
+      features[m] = encoders_[m]->forward(parameters, batch.modalities[m], context);
+  return fusion_->forward(parameters, features, batch);
+}
+
+torch::Tensor Model::classify(const Tensors& parameters, const Embedding& embedding, std::int64_t way) const {
+  CUTTLE_EXPECT(!head_weights_.empty());
+  torch::Tensor sum, total;
+  for (std::size_t part = 0; part < head_weights_.size(); ++part) {
+    const auto& weight = parameters[static_cast<std::size_t>(head_weights_[part])];
+    const auto& bias = parameters[static_cast<std::size_t>(head_biases_[part])];
+    const auto logits = torch::linear(embedding.parts[part], weight.narrow(0, 0, way), bias.narrow(0, 0, way));
+    if (head_weights_.size() == 1) return logits;
+    const auto p = static_cast<std::int64_t>(part);
+    const auto share = embedding.mask.narrow(1, p, 1) * embedding.weights.narrow(0, p, 1);
+    sum = part == 0 ? share * logits : sum + share * logits;
+    total = part == 0 ? share : total + share;
+  }
+  return sum / total.clamp_min(1e-12);
+}
+
+}  // namespace cuttle

@@ -1,0 +1,102 @@
+#include "cuttle/model/parameter_list.hpp"
+
+#include <cmath>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/hash.hpp"
+#include "cuttle/core/random.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr std::int64_t kAlignment = 16;
+
+std::int64_t product(const std::vector<std::int64_t>& shape, std::size_t first = 0) {
+  std::int64_t n = 1;
+  for (std::size_t i = first; i < shape.size(); ++i) n *= shape[i];
+  return n;
+}
+
+/// One draw of a parameter's initial distribution.
+double draw(const ParameterSpec& spec, Random& random) {
+  switch (spec.init) {
+    case Init::kZeros: return 0.0;
+    case Init::kOnes: return 1.0;
+    case Init::kNormal: return random.normal();
+    case Init::kFanIn: break;
+  }
+  const double bound = 1.0 / std::sqrt(static_cast<double>(product(spec.shape, 1)));
+  return bound * (2.0 * random.uniform() - 1.0);
+}
+
+}  // namespace
+
+std::int64_t ParameterLayout::add(ParameterSpec spec) {
+  for (const auto& other : specs_)
+    CUTTLE_REQUIRE(other.name != spec.name, "parameter {} is declared twice", spec.name);
+  const std::int64_t n = product(spec.shape);
+  offsets_.push_back(flat_size_);
+  flat_size_ += (n + kAlignment - 1) / kAlignment * kAlignment;
+  parameters_ += n;
+  specs_.push_back(std::move(spec));
+  return count() - 1;
+}
+
+std::int64_t ParameterLayout::elements(std::int64_t i) const { return product(spec(i).shape); }
+
+std::vector<std::int64_t> ParameterLayout::with_role(ParameterRole role) const {
+  std::vector<std::int64_t> indices;
+  for (std::int64_t i = 0; i < count(); ++i)
+    if (spec(i).role == role) indices.push_back(i);
+  return indices;
+}
+
+Tensors ParameterLayout::views(const torch::Tensor& flat) const {
+  CUTTLE_EXPECT(flat.dim() == 1 && flat.numel() == flat_size_);
+  Tensors views;
+  views.reserve(specs_.size());
+  for (std::int64_t i = 0; i < count(); ++i)
+    views.push_back(flat.narrow(0, offset(i), elements(i)).view(spec(i).shape));
+  return views;
+}
+
+torch::Tensor ParameterLayout::flatten(const Tensors& values) const {
+  CUTTLE_EXPECT(static_cast<std::int64_t>(values.size()) == count());
+  torch::TensorOptions options = torch::kFloat32;
+  for (const auto& value : values)
+    if (value.defined()) options = value.options();
+  const torch::NoGradGuard no_grad;
+  auto flat = torch::zeros({flat_size_}, options.requires_grad(false));
+  for (std::int64_t i = 0; i < count(); ++i) {
+    const auto& value = values[static_cast<std::size_t>(i)];
+    if (value.defined()) flat.narrow(0, offset(i), elements(i)).view(spec(i).shape).copy_(value);
+  }
+  return flat;
+}
+
+ParameterList::ParameterList(std::shared_ptr<const ParameterLayout> layout, torch::Tensor flat)
+    : layout_(std::move(layout)), flat_(std::move(flat)), views_(layout_->views(flat_)) {}
+
+ParameterList ParameterList::initial(std::shared_ptr<const ParameterLayout> layout,
+                                     std::uint64_t seed, torch::Dtype dtype) {
+  auto flat = torch::zeros({layout->flat_size()}, torch::kFloat64);
+  double* values = flat.data_ptr<double>();
+  for (std::int64_t i = 0; i < layout->count(); ++i) {
+    Random random({seed, Stream::kInit, 0, static_cast<std::uint32_t>(i)});
+    for (std::int64_t j = 0; j < layout->elements(i); ++j)
+      values[layout->offset(i) + j] = draw(layout->spec(i), random);
+  }
+  return {std::move(layout), flat.to(dtype)};
+}
+
+std::string ParameterList::sha256() const {
+  Sha256 hash;
+  const auto values = flat_.contiguous();
+  const auto* bytes = static_cast<const char*>(values.data_ptr());
+  const auto size = static_cast<std::int64_t>(values.element_size());
+  for (std::int64_t i = 0; i < layout_->count(); ++i)
+    hash.update(bytes + layout_->offset(i) * size, static_cast<std::size_t>(layout_->elements(i) * size));
+  return hash.hex();
+}
+
+}  // namespace cuttle

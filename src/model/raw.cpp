@@ -1,0 +1,81 @@
+#include "model/raw.hpp"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace cuttle {
+namespace {
+
+/// One code point and how many bytes it took; a malformed start or tail is one byte standing for itself.
+std::pair<std::uint32_t, std::int64_t> decode_utf8(const std::uint8_t* s, std::int64_t left) {
+  const std::uint32_t first = s[0];
+  const int length = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+  if (length <= 1 || length > left) return {first, 1};
+  std::uint32_t code = first & (0xFFu >> (length + 1));
+  for (int i = 1; i < length; ++i) {
+    if ((s[i] & 0xC0) != 0x80) return {first, 1};
+    code = code << 6 | (s[i] & 0x3Fu);
+  }
+  return {code, length};
+}
+
+/// Latin, Greek and Cyrillic keep a row each; the rest share the upper half by a multiplicative hash.
+std::int64_t token_of(std::uint32_t code) {
+  if (code < kTextTokens / 2) return std::max<std::int64_t>(1, code);
+  return kTextTokens / 2 + static_cast<std::int64_t>((code * 2654435761u) >> 23);
+}
+
+}  // namespace
+
+torch::Tensor from_bytes(const std::uint8_t* bytes, std::int64_t elements, torch::Dtype dtype) {
+  auto tensor = torch::empty({elements}, dtype);
+  if (elements > 0) std::memcpy(tensor.data_ptr(), bytes, tensor.nbytes());
+  return tensor;
+}
+
+torch::Tensor raw_tensor(const RawModality& raw, torch::Dtype dtype) {
+  const auto size = static_cast<std::int64_t>(torch::elementSize(dtype));
+  return from_bytes(raw.bytes.data(), static_cast<std::int64_t>(raw.bytes.size()) / size, dtype);
+}
+
+void for_each_present(const RawModality& raw,
+                      const std::function<void(const std::uint8_t*, std::int64_t)>& visit) {
+  for (std::size_t i = 0; i < raw.present.size(); ++i)
+    if (raw.present[i]) visit(raw.bytes.data() + raw.offsets[i], raw.offsets[i + 1] - raw.offsets[i]);
+}
+
+torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int64_t max_length) {
+  std::vector<std::int64_t> tokens;
+  for (std::int64_t i = 0; i < size;) {
+    const auto [code, length] = decode_utf8(bytes + i, size - i);
+    tokens.push_back(token_of(code));
+    i += length;
+    if (max_length > 0 && static_cast<std::int64_t>(tokens.size()) == max_length) break;
+  }
+  if (tokens.empty()) tokens.push_back(1);
+  return torch::tensor(tokens, torch::kInt64);
+}
+
+torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec) {
+  if (spec.mean.empty()) return x;
+  return (x - torch::tensor(spec.mean)) / torch::tensor(spec.stddev).clamp_min(1e-6);
+}
+
+ModalityInput pad_rows(const std::vector<torch::Tensor>& rows) {
+  std::int64_t longest = 1;
+  for (const auto& row : rows) longest = std::max(longest, row.size(-1));
+  std::vector<torch::Tensor> padded;
+  auto mask = torch::zeros({static_cast<std::int64_t>(rows.size()), longest}, torch::kFloat32);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    padded.push_back(torch::constant_pad_nd(rows[i], {0, longest - rows[i].size(-1)}));
+    mask[static_cast<std::int64_t>(i)].slice(0, 0, rows[i].size(-1)).fill_(1.0);
+  }
+  ModalityInput input;
+  input.values = torch::stack(padded);
+  input.mask = mask;
+  return input;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,61 @@
+#include "cuttle/step/meta_step.hpp"
+
+#include "cuttle/core/timer.hpp"
+
+namespace cuttle {
+namespace {
+
+Span<const float> flat_span(const torch::Tensor& flat) {
+  return {flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel())};
+}
+
+std::vector<float> scalars_of(const TaskResult& result) {
+  return {static_cast<float>(result.query_loss), static_cast<float>(result.query_accuracy)};
+}
+
+std::string name_of(const Task& task) {
+  return "step " + std::to_string(task.key.step) + " slot " + std::to_string(task.key.slot);
+}
+
+}  // namespace
+
+StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& tasks, MetaReducer& reducer,
+                     const OuterOptimizer& optimizer, std::int64_t request) {
+  StepReport report;
+  Timer timer, whole;
+  try {
+    for (std::int64_t i = 0; i < tasks.micro_batches_per_step(); ++i) {
+      const auto micro_batch = tasks.next();
+      report.time.read_s += timer.lap();
+      for (const Task& task : micro_batch) {
+        const TaskResult result = learner.meta_gradient(state.parameters, task);
+        reducer.add(flat_span(result.gradient), scalars_of(result), name_of(task));
+      }
+      report.time.adapt_s += timer.lap();
+    }
+  } catch (const std::exception& cause) {
+    reducer.fail(cause);  // the other ranks learn of it in reduce(), and all leave together
+  }
+
+  const Reduced mean = reducer.reduce(request);
+  report.time.reduce_s = timer.lap();
+
+  report.outer_lr = optimizer.learning_rate(state.step);
+  if (mean.apply) {
+    report.gradient_norm = optimizer.apply(state, Span<const float>(mean.gradient));
+    report.values = {{"loss", mean.scalars[0]}, {"accuracy", mean.scalars[1]}};
+  }
+  state.tasks += mean.tasks;
+  state.skipped_tasks += mean.skipped;
+  report.step = ++state.step;
+  report.applied = mean.apply;
+  report.tasks = mean.tasks;
+  report.skipped = mean.skipped;
+  report.skipped_note = mean.skipped_note;
+  report.request = mean.request;
+  report.time.step_s = timer.lap();
+  report.time.total_s = whole.seconds();
+  return report;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,114 @@
+#include "cuttle/train/evaluator.hpp"
+
+#include <torch/torch.h>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/episode/schedule.hpp"
+#include "cuttle/step/task_stream.hpp"
+
+namespace cuttle {
+namespace {
+
+Stream stream_of(Split split) {
+  switch (split) {
+    case Split::kTrain: return Stream::kTrain;
+    case Split::kValidation: return Stream::kValidation;
+    case Split::kTest: break;
+  }
+  return Stream::kTest;
+}
+
+/// What one rank found in its episodes.
+struct Findings {
+  std::vector<std::vector<float>> rows;  ///< accuracy, loss, then four values per trace line
+  ConfusionMatrix confusion;
+  std::vector<std::int64_t> row_of;      ///< by class id: its row of the confusion matrix
+};
+
+Findings no_findings(const Dataset& data, Split split) {
+  const auto& classes = data.classes_of(split);
+  CUTTLE_VALIDATE(!classes.empty(), "the data has no classes in split {} (there is nothing to evaluate on)",
+                  to_string(split));
+  Findings found{{}, ConfusionMatrix(static_cast<std::int64_t>(classes.size())), {}};
+  found.row_of.resize(data.class_names().size(), -1);
+  for (std::size_t row = 0; row < classes.size(); ++row)
+    found.row_of[static_cast<std::size_t>(classes[row])] = static_cast<std::int64_t>(row);
+  return found;
+}
+
+Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model, const EvaluationPlan& plan) {
+  Task task = make_task(model, materialise(data, episode));
+  if (!plan.modalities.empty()) {
+    task.support = keep_modalities(task.support, plan.modalities);
+    task.query = keep_modalities(task.query, plan.modalities);
+  }
+  task.support = drop_modalities(task.support, plan.missing_rate, task.key.with(Stream::kModel, 3));
+  task.query = drop_modalities(task.query, plan.missing_rate, task.key.with(Stream::kModel, 4));
+  return task;
+}
+
+void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
+                      const ParameterList& parameters, bool trace, Findings& found) {
+  const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
+  const auto predicted = logits.argmax(1);
+  const auto& labels = task.query.labels;
+  std::vector<float> row{
+      static_cast<float>(predicted.eq(labels).to(torch::kFloat64).mean().item<double>()),
+      torch::nn::functional::cross_entropy(logits, labels).item<float>()};
+  const auto row_of = [&](const torch::Tensor& label) {
+    const auto id = episode.classes[static_cast<std::size_t>(label.item<std::int64_t>())];
+    return found.row_of[static_cast<std::size_t>(id)];
+  };
+  for (std::int64_t i = 0; i < labels.numel(); ++i) found.confusion.add(row_of(labels[i]), row_of(predicted[i]));
+  if (trace)
+    for (const auto& line : learner.trace(parameters, task))
+      for (const double value : {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
+        row.push_back(static_cast<float>(value));
+  found.rows.push_back(std::move(row));
+}
+
+std::vector<float> gather_accuracies(Communicator& comm, const Findings& mine) {
+  std::string bytes;
+  for (const auto& row : mine.rows) bytes.append(reinterpret_cast<const char*>(row.data()), sizeof(float));
+  std::vector<float> all;
+  for (const auto& part : comm.all_gather("episode accuracies", std::move(bytes)).wait()) {
+    const std::size_t first = all.size();
+    all.resize(first + part.size() / sizeof(float));
+    std::copy(part.begin(), part.end(), reinterpret_cast<char*>(all.data() + first));
+  }
+  return all;
+}
+
+}  // namespace
+
+EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
+                          const ParameterList& parameters, const EvaluationPlan& plan,
+                          const std::function<void(std::int64_t)>& progress) {
+  Findings mine = no_findings(data, plan.split);
+  together(comm, "evaluation", [&] {
+    const EpisodePlanner planner(data, plan.split, plan.episode);
+    std::int64_t done = 0;
+    for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
+      const auto episode = planner.plan(
+          {plan.seed, stream_of(plan.split), 0, static_cast<std::uint32_t>(slot.first_slot)});
+      const Task task = task_of(data, episode, learner.model(), plan);
+      evaluate_episode(episode, task, learner, parameters, plan.trace, mine);
+      if (progress) progress(++done);
+    }
+  });
+  const auto steps = plan.trace ? static_cast<std::size_t>(learner.eval_steps() + 1) : 0;
+  const bool traced = steps > 0 && !mine.rows.empty() && mine.rows[0].size() > 2;
+  // A rank without episodes must reduce as many columns as the others.
+  const auto widest = comm.all_reduce("evaluation columns", {traced ? 1 : 0}, ReduceOp::kMax).wait();
+  const std::size_t columns = 2 + (widest[0] ? 4 * steps : 0);
+  const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
+  mine.confusion.sum_over(comm);
+  EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}};
+  for (std::size_t c = 2; c < columns; c += 4)
+    report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean, means[c + 2].mean,
+                            means[c + 3].mean});
+  report.episode_accuracy = gather_accuracies(comm, mine);
+  return report;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,136 @@
+#include "cuttle/train/run_state.hpp"
+
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+using nlohmann::json;
+
+const NamedArray& find_array(const std::vector<NamedArray>& arrays, const std::string& name,
+                             const std::string& source) {
+  for (const auto& array : arrays)
+    if (array.name == name) return array;
+  throw UserError(fmt::format("{}: there is no parameter '{}' (a checkpoint of another model?); use the config "
+                              "that it was made with",
+                              source, name));
+}
+
+/// The folder of checkpoint `step` among those of a run, empty if it is gone.
+std::string folder_of_step(const std::string& run, std::int64_t step) {
+  for (const auto& entry : list_checkpoints(run))
+    if (entry.step == step) return entry.folder;
+  return {};
+}
+
+}  // namespace
+
+std::vector<NamedArray> parameter_arrays(const ParameterLayout& layout, const torch::Tensor& flat,
+                                         const std::string& prefix) {
+  std::vector<NamedArray> arrays;
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const Span<const float> values(flat.data_ptr<float>() + layout.offset(i),
+                                   static_cast<std::size_t>(layout.elements(i)));
+    arrays.push_back(pack_array<float>(prefix + layout.spec(i).name, layout.spec(i).shape, values));
+  }
+  return arrays;
+}
+
+torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
+                               const std::string& source, const std::string& prefix) {
+  auto flat = torch::zeros({layout.flat_size()}, torch::kFloat32);
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const auto& spec = layout.spec(i);
+    const NamedArray& array = find_array(arrays, prefix + spec.name, source);
+    CUTTLE_VALIDATE(array.shape == spec.shape,
+                    "{}: parameter '{}' has another shape than the model's (a checkpoint of another model?); use the "
+                    "config that it was made with",
+                    source, spec.name);
+    const auto values = unpack_array<float>(array);
+    std::copy(values.begin(), values.end(), flat.data_ptr<float>() + layout.offset(i));
+  }
+  for (const auto& array : arrays) {
+    bool known = array.name.compare(0, prefix.size(), prefix) != 0;
+    for (std::int64_t i = 0; !known && i < layout.count(); ++i) known = array.name == prefix + layout.spec(i).name;
+    CUTTLE_VALIDATE(known, "{}: the model has no parameter '{}' (a checkpoint of another model?)", source, array.name);
+  }
+  return flat;
+}
+
+CheckpointContent to_checkpoint(const TrainState& state, const RunProgress& progress) {
+  const auto& layout = state.parameters.layout();
+  CheckpointContent content;
+  content.step = state.step;
+  content.files["parameters"] = parameter_arrays(layout, state.parameters.flat());
+  auto moments = parameter_arrays(layout, state.first_moment, "first_moment.");
+  for (auto& array : parameter_arrays(layout, state.second_moment, "second_moment."))
+    moments.push_back(std::move(array));
+  content.files["optimizer"] = std::move(moments);
+  content.state_json = json{{"step", state.step},
+                            {"updates", state.updates},
+                            {"tasks", state.tasks},
+                            {"skipped_tasks", state.skipped_tasks},
+                            {"best_accuracy", progress.best_accuracy},
+                            {"best_step", progress.best_step},
+                            {"validations_since_best", progress.validations_since_best},
+                            {"stopped_early", progress.stopped_early},
+                            {"parameters_sha256", state.parameters.sha256()},
+                            {"world_sizes", progress.world_sizes}}
+                           .dump(2);
+  return content;
+}
+
+RunProgress progress_from_json(const std::string& state_json) {
+  try {
+    const json state = json::parse(state_json);
+    RunProgress progress;
+    progress.best_accuracy = state.at("best_accuracy").get<double>();
+    progress.best_step = state.at("best_step").get<std::int64_t>();
+    progress.validations_since_best = state.at("validations_since_best").get<std::int64_t>();
+    progress.stopped_early = state.at("stopped_early").get<bool>();
+    progress.world_sizes = state.at("world_sizes").get<std::vector<int>>();
+    return progress;
+  } catch (const json::exception& cause) {
+    throw UserError(std::string("state.json of the checkpoint cannot be used: ") + cause.what());
+  }
+}
+
+void from_checkpoint(const CheckpointContent& content, const std::string& source, TrainState& state,
+                     RunProgress& progress) {
+  progress = progress_from_json(content.state_json);
+  const auto layout = state.parameters.shared_layout();
+  const auto arrays = [&](const std::string& file) -> const std::vector<NamedArray>& {
+    const auto found = content.files.find(file);
+    CUTTLE_VALIDATE(found != content.files.end(), "{}: there is no {}.safetensors", source, file);
+    return found->second;
+  };
+  state.parameters = ParameterList(layout, flat_from_arrays(*layout, arrays("parameters"), source));
+  state.first_moment = flat_from_arrays(*layout, arrays("optimizer"), source, "first_moment.");
+  state.second_moment = flat_from_arrays(*layout, arrays("optimizer"), source, "second_moment.");
+  const json counters = json::parse(content.state_json);
+  state.step = content.step;
+  state.updates = counters.value("updates", std::int64_t{0});
+  state.tasks = counters.value("tasks", std::int64_t{0});
+  state.skipped_tasks = counters.value("skipped_tasks", std::int64_t{0});
+}
+
+LatestCheckpoint find_checkpoint(const std::string& folder, bool best) {
+  CUTTLE_VALIDATE(std::filesystem::is_directory(folder), "{}: there is no such folder; give a run folder", folder);
+  if (std::filesystem::exists(folder + "/manifest.json")) return {load_checkpoint(folder), folder, {}};
+  LatestCheckpoint latest = load_latest(folder);
+  if (!latest.content)
+    throw UserError(fmt::format("{}: there is no checkpoint that can be used{}; train it first", folder,
+                                latest.refused.empty() ? "" : " (" + latest.refused.front() + ")"));
+  const RunProgress progress = progress_from_json(latest.content->state_json);
+  if (!best || progress.best_step < 0 || progress.best_step == latest.content->step) return latest;
+  const std::string wanted = folder_of_step(folder, progress.best_step);
+  if (wanted.empty()) return latest;
+  return {load_checkpoint(wanted), wanted, latest.refused};
+}
+
+}  // namespace cuttle

@@ -1,0 +1,138 @@
+#include "train/start_state.hpp"
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/log.hpp"
+#include "cuttle/train/environment.hpp"
+
+namespace cuttle {
+namespace {
+
+void check_resume(const RunConfig& config, const CheckpointContent& content, const std::string& folder,
+                  const std::map<std::string, std::string>& facts) {
+  std::string refused;
+  for (const auto& change : compare_configs(parse_config(content.config_yaml, folder + "/config.yaml", {}), config))
+    if (!change.allowed) refused += fmt::format("\n  {}: was {}, is {} ({})", change.key, change.was, change.is, change.reason);
+  CUTTLE_VALIDATE(refused.empty(),
+                  "{}: the config differs in keys that a resumed run may not change (its result would be neither the "
+                  "old run's nor the new one's):{}\nuse the old values, or start a new run with train.init_from",
+                  folder, refused);
+  const auto was = [&](const std::string& name) {
+    const auto found = content.facts.find(name);
+    return found == content.facts.end() ? std::string("unknown") : found->second;
+  };
+  CUTTLE_VALIDATE(was("data_fingerprint") == facts.at("data_fingerprint"),
+                  "{}: the data is not what the run was trained on (fingerprint {:.12} then, {:.12} now); give the "
+                  "same shards, or start a new run with train.init_from",
+                  folder, was("data_fingerprint"), facts.at("data_fingerprint"));
+  for (const auto& name : {"binary_sha256", "libtorch", "instruction_set", "threads"})
+    if (was(name) != facts.at(name))
+      log_warning("{} differs from the checkpoint's ({} then, {} now): the bits may differ from an uninterrupted run",
+                  name, was(name), facts.at(name));
+}
+
+/// Everything that another rank needs, as the bytes of one safetensors file. `resumes`: all of it, not only parameters.
+std::string pack(const CheckpointContent& content, bool resumes) {
+  std::vector<NamedArray> all;
+  for (const auto& [file, arrays] : content.files)
+    for (const auto& array : arrays) {
+      all.push_back(array);
+      all.back().name = file + "/" + array.name;
+    }
+  return encode_safetensors(all, {{"state", content.state_json}, {"step", std::to_string(content.step)},
+                                 {"resumes", resumes ? "yes" : "no"}});
+}
+
+CheckpointContent unpack(const std::string& bytes, bool& resumes) {
+  auto file = decode_safetensors(bytes, "the state from rank 0");
+  CheckpointContent content;
+  resumes = file.metadata.at("resumes") == "yes";
+  content.state_json = file.metadata.at("state");
+  content.step = std::stoll(file.metadata.at("step"));
+  for (auto& array : file.arrays) {
+    const auto slash = array.name.find('/');
+    const std::string name = array.name.substr(0, slash);
+    array.name = array.name.substr(slash + 1);
+    content.files[name].push_back(std::move(array));
+  }
+  return content;
+}
+
+/// Rank 0's part: the bytes that all ranks start from; empty: the initial state.
+std::string read_start(const RunConfig& config, const std::string& run_folder, bool resume,
+                       const std::map<std::string, std::string>& facts) {
+  if (resume) {
+    const auto latest = load_latest(run_folder);
+    for (const auto& reason : latest.refused) log_warning("a checkpoint is not used: {}", reason);
+    CUTTLE_VALIDATE(latest.content || latest.refused.empty(),
+                    "{}: none of its checkpoints can be used; see the warnings above", run_folder);
+    if (latest.content) {
+      check_resume(config, *latest.content, latest.folder, facts);
+      log_info("resuming from {} (step {})", latest.folder, latest.content->step);
+      return pack(*latest.content, true);
+    }
+    log_info("{} has no checkpoint yet: starting at step 0", run_folder);
+  }
+  if (config.train.init_from.empty()) return {};
+  const auto source = find_checkpoint(config.train.init_from, true);
+  log_info("parameters from {}", source.folder);
+  return pack(*source.content, false);
+}
+
+/// Every rank reads its own config file; a rank that got another one would compute another run.
+void agree_on_config(Communicator& comm, const RunConfig& config) {
+  const auto texts = comm.all_gather("config", dump_config(config)).wait();
+  for (std::size_t rank = 1; rank < texts.size(); ++rank) {
+    if (texts[rank] == texts[0]) continue;
+    std::string keys;
+    for (const auto& change : compare_configs(parse_config(texts[0], "config of rank 0", {}),
+                                              parse_config(texts[rank], "config of another rank", {})))
+      keys += fmt::format("\n  {}: {} on rank 0, {} on rank {}", change.key, change.was, change.is, rank);
+    throw UserError(fmt::format("the config of rank {} differs from that of rank 0 (they would compute different "
+                                "runs):{}\nlaunch all ranks with the same file and overrides",
+                                rank, keys));
+  }
+}
+
+}  // namespace
+
+void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder, bool resume,
+                 const std::map<std::string, std::string>& facts, TrainState& state, RunProgress& progress) {
+  std::string bytes;
+  together(comm, "reading the checkpoint", [&] {
+    if (comm.rank() == 0) bytes = read_start(config, run_folder, resume, facts);
+  });
+  bytes = comm.broadcast("starting state", std::move(bytes), 0).wait();
+  if (bytes.empty()) return;
+  together(comm, "loading the checkpoint", [&] {
+    bool resumes = false;
+    const auto content = unpack(bytes, resumes);
+    if (resumes) {
+      from_checkpoint(content, run_folder, state, progress);
+      return;
+    }
+    const auto layout = state.parameters.shared_layout();
+    state = TrainState(ParameterList(
+        layout, flat_from_arrays(*layout, content.files.at("parameters"), config.train.init_from)));
+  });
+}
+
+std::map<std::string, std::string> agreed_environment(Communicator& comm, const RunConfig& config) {
+  agree_on_config(comm, config);
+  const auto facts = environment_facts(config);
+  std::vector<Fact> all;
+  for (const auto& [name, value] : facts) all.push_back({name, value});
+  agree(comm, all);
+  return facts;
+}
+
+void agree_on_start(Communicator& comm, const std::map<std::string, std::string>& facts, const TrainState& state) {
+  agree(comm, {{"data_fingerprint", facts.at("data_fingerprint")},
+               {"parameters", state.parameters.sha256()},
+               {"step", std::to_string(state.step)}});
+}
+
+}  // namespace cuttle

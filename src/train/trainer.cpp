@@ -1,0 +1,154 @@
+#include "cuttle/train/trainer.hpp"
+
+#include <torch/torch.h>
+
+#include <exception>
+#include <optional>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/log.hpp"
+#include "cuttle/step/meta_step.hpp"
+#include "cuttle/train/evaluator.hpp"
+#include "train/recorder.hpp"
+#include "train/start_state.hpp"
+
+namespace cuttle {
+
+struct Trainer::Impl {
+  Impl(const RunConfig& run_config, Communicator& communicator, const Extensions& extensions,
+       std::string run_folder, bool resume, const Console& console);
+
+  TrainOutcome run(SignalWatch& signals);
+  void validate();
+  void checkpoint();
+  bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
+  bool due(std::int64_t every) const { return every > 0 && (state.step % every == 0 || finished()); }
+
+  RunConfig config;
+  Communicator& comm;
+  std::map<std::string, std::string> facts;  ///< what checkpoints say about the run's surroundings
+  std::unique_ptr<Dataset> data;
+  Workbench bench;
+  std::unique_ptr<EpisodePlanner> planner;
+  std::unique_ptr<Recorder> recorder;
+  TrainState state;
+  RunProgress progress;
+  std::int64_t saved_step = -1;
+  std::exception_ptr write_failure;  ///< rank 0 could not write a record; told to all at the next collective
+};
+
+namespace {
+
+/// Everything that needs the file system, on each rank; `together` turns one rank's trouble into everybody's.
+template <class Make>
+auto on_all_ranks(Communicator& comm, std::string_view what, const Make& make) {
+  decltype(make()) made;
+  together(comm, what, [&] { made = make(); });
+  return made;
+}
+
+/// The training episodes. A validation split that cannot give its own is refused now rather than hours later.
+std::unique_ptr<EpisodePlanner> plan_episodes(const RunConfig& config, const Dataset& data) {
+  if (config.train.validate_every > 0) EpisodePlanner(data, Split::kValidation, evaluation_episodes(config));
+  return std::make_unique<EpisodePlanner>(data, Split::kTrain, config.episode);
+}
+
+}  // namespace
+
+Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator, const Extensions& extensions,
+                    std::string run_folder, bool resume, const Console& console)
+    : config(run_config),
+      comm(communicator),
+      facts(agreed_environment(comm, config)),
+      data(on_all_ranks(comm, "opening the data", [&] { return Dataset::open(config.data); })),
+      bench(on_all_ranks(comm, "building the model",
+                         [&] { return make_workbench(config, data->modalities(), extensions); })),
+      planner(on_all_ranks(comm, "planning episodes", [&] { return plan_episodes(config, *data); })),
+      recorder(on_all_ranks(comm, "opening the run folder",
+                            [&] {
+                              return std::make_unique<Recorder>(config, comm.rank() == 0, run_folder, resume,
+                                                                console);
+                            })),
+      state(ParameterList::initial(bench.model->layout(), config.seed)) {
+  facts["data_fingerprint"] = data->fingerprint();
+  facts["modalities"] = modalities_to_json(data->modalities());
+  start_state(comm, config, run_folder, resume, facts, state, progress);
+  agree_on_start(comm, facts, state);
+  together(comm, "opening the records", [&] { recorder->begin(config, state.step); });
+  saved_step = progress.world_sizes.empty() ? -1 : state.step;
+  progress.world_sizes.push_back(comm.size());
+}
+
+/// Accuracy on the fixed validation episodes; keeps count for early stopping.
+void Trainer::Impl::validate() {
+  EvaluationPlan plan;
+  plan.seed = config.seed;
+  plan.split = Split::kValidation;
+  plan.episode = evaluation_episodes(config);
+  plan.episodes = config.train.validation_episodes;
+  plan.trace = config.adapt.diagnostics;
+  const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan);
+  std::vector<NamedValue> values{{"accuracy", report.accuracy.mean},
+                                 {"accuracy_ci95", report.accuracy.half_width},
+                                 {"loss", report.loss.mean}};
+  for (const auto& line : report.trace) {
+    values.push_back({"support_loss_after_" + std::to_string(line.step), line.support_loss});
+    values.push_back({"query_loss_after_" + std::to_string(line.step), line.query_loss});
+    values.push_back({"query_accuracy_after_" + std::to_string(line.step), line.query_accuracy});
+  }
+  const bool better = report.accuracy.mean > progress.best_accuracy;
+  if (better) {
+    progress.best_accuracy = report.accuracy.mean;
+    progress.best_step = state.step;
+  }
+  progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
+  progress.stopped_early = config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
+  together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });
+  log_info("step {}: validation accuracy {:.2f} +- {:.2f} %{}", state.step, 100 * report.accuracy.mean,
+           100 * report.accuracy.half_width, better ? ", the best so far" : "");
+}
+
+void Trainer::Impl::checkpoint() {
+  if (saved_step == state.step) return;
+  together(comm, "writing the checkpoint", [&] {
+    if (write_failure) std::rethrow_exception(write_failure);
+    if (comm.rank() != 0) return;
+    auto content = to_checkpoint(state, progress);
+    content.config_yaml = dump_config(config);
+    content.facts = facts;
+    recorder->checkpoint(content, progress.best_step >= 0 ? std::optional(progress.best_step) : std::nullopt);
+  });
+  saved_step = state.step;
+}
+
+TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
+  const OuterOptimizer optimizer(config.step, config.train.steps);
+  MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()), config.reduce);
+  TaskStream tasks(*data, *planner, *bench.model, config.episode, config.model.modality_dropout,
+                   config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()});
+  bool stop = false;
+  while (!finished() && !stop) {
+    const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer,
+                                  static_cast<std::int64_t>(signals.take()));
+    try {
+      recorder->step(report);
+    } catch (const std::exception& cause) {
+      write_failure = std::current_exception();
+      reducer.fail(cause);
+    }
+    stop = report.request == static_cast<std::int64_t>(SignalRequest::kStop);
+    if (due(config.train.validate_every)) validate();
+    const bool asked = report.request != static_cast<std::int64_t>(SignalRequest::kNone);
+    if (asked || progress.best_step == state.step || due(config.train.checkpoint_every)) checkpoint();
+  }
+  if (finished()) checkpoint();
+  return {finished(), state.step, state.parameters.sha256(), progress};
+}
+
+Trainer::Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions,
+                 std::string run_folder, bool resume, const Console& console)
+    : impl_(std::make_unique<Impl>(config, comm, extensions, std::move(run_folder), resume, console)) {}
+Trainer::~Trainer() = default;
+TrainOutcome Trainer::run(SignalWatch& signals) { return impl_->run(signals); }
+
+}  // namespace cuttle

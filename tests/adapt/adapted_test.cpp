@@ -1,0 +1,114 @@
+// What adaptation produces: predictions, saved state, traces; and what is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "cuttle/core/error.hpp"
+#include "support/tiny_task.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::HasSubstr;
+
+std::unique_ptr<const Learner> learner_of(const std::string& algorithm) {
+  TinySettings settings;
+  settings.algorithm = algorithm;
+  settings.inner_steps = 3;
+  return tiny_learner(settings);
+}
+
+class EveryAlgorithm : public testing::TestWithParam<const char*> {};
+
+TEST_P(EveryAlgorithm, RestoredStatePredictsTheSameBits) {
+  const auto learner = learner_of(GetParam());
+  const auto parameters = ParameterList::initial(learner->model().layout(), 3);
+  const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+  const auto adapted = learner->adapt(parameters, task.support);
+  const auto restored = learner->restore(adapted->state(), task.support.way);
+  EXPECT_TRUE(torch::equal(adapted->predict(task.query), restored->predict(task.query)));
+  EXPECT_EQ(adapted->predict(task.query).sizes(), torch::IntArrayRef({9, 3}));
+}
+
+TEST_P(EveryAlgorithm, AdaptingLeavesTheMetaParametersAlone) {
+  const auto learner = learner_of(GetParam());
+  const auto parameters = ParameterList::initial(learner->model().layout(), 3);
+  const std::string before = parameters.sha256();
+  const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+  learner->adapt(parameters, task.support)->predict(task.query);
+  learner->meta_gradient(parameters, task);
+  EXPECT_EQ(parameters.sha256(), before);
+}
+
+TEST_P(EveryAlgorithm, SameTaskSameBits) {
+  const auto learner = learner_of(GetParam());
+  const auto parameters = ParameterList::initial(learner->model().layout(), 3);
+  const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+  const auto once = learner->meta_gradient(parameters, task).gradient;
+  learner->meta_gradient(parameters, tiny_task(learner->model(), 5, torch::kFloat32));
+  EXPECT_TRUE(torch::equal(once, learner->meta_gradient(parameters, task).gradient));
+}
+
+INSTANTIATE_TEST_SUITE_P(Adapted, EveryAlgorithm,
+                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet"));
+
+TEST(Trace, GoesFromTheStartToTheAdaptedModel) {
+  for (const char* algorithm : {"maml", "anil", "reptile"}) {
+    const auto learner = learner_of(algorithm);
+    const auto parameters = ParameterList::initial(learner->model().layout(), 3);
+    const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+    const auto lines = learner->trace(parameters, task);
+    ASSERT_EQ(lines.size(), 4u);
+    EXPECT_LT(lines.back().support_loss, lines.front().support_loss) << algorithm;
+    const auto logits = learner->adapt(parameters, task.support)->predict(task.query);
+    const double loss = torch::nn::functional::cross_entropy(logits, task.query.labels).item<double>();
+    EXPECT_NEAR(lines.back().query_loss, loss, 1e-6) << algorithm;
+  }
+}
+
+TEST(Anil, MovesTheHeadAlone) {
+  const auto learner = learner_of("anil");
+  const auto parameters = ParameterList::initial(learner->model().layout(), 3);
+  const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+  const auto moved = learner->adapt(parameters, task.support)->state().at("fast_weights");
+  const auto& layout = parameters.layout();
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const bool same = torch::equal(layout.views(moved)[static_cast<std::size_t>(i)],
+                                   parameters.tensors()[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(same, layout.spec(i).role == ParameterRole::kBody) << layout.spec(i).name;
+  }
+}
+
+TEST(ProtoNet, DeclaresNoHead) {
+  const auto learner = learner_of("protonet");
+  EXPECT_TRUE(learner->model().layout()->with_role(ParameterRole::kHead).empty());
+}
+
+TEST(Restore, NamesWhatIsMissing) {
+  const auto learner = learner_of("maml");
+  try {
+    learner->restore({}, 3);
+    FAIL();
+  } catch (const Error& problem) {
+    EXPECT_THAT(problem.what(), HasSubstr("fast_weights"));
+  }
+}
+
+TEST(Restore, RefusesAnotherModelsState) {
+  const auto learner = learner_of("protonet");
+  EXPECT_THROW(learner->restore({{"parameters", torch::zeros({7})}}, 3), Error);
+}
+
+TEST(Registry, UnknownAlgorithmListsWhatThereIs) {
+  AdaptOptions options;
+  options.algorithm = "mamal";
+  try {
+    make_learner(builtin_learners(), nullptr, options);
+    FAIL();
+  } catch (const UserError& problem) {
+    EXPECT_THAT(problem.what(), HasSubstr("maml, protonet, reptile"));
+  }
+}
+
+}  // namespace
+}  // namespace cuttle

@@ -1,0 +1,177 @@
+// P2: the gradient is the gradient. In float64, every algorithm's meta-gradient against computations that share no
+// code with it: finite differences of the adapted loss, and the plain unrolled graph.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "support/tiny_task.hpp"
+
+namespace cuttle {
+namespace {
+
+namespace F = torch::nn::functional;
+
+double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
+  return (value - reference).norm().item<double>() / reference.norm().item<double>();
+}
+
+/// Query loss after adaptation, through the interface that users adapt with.
+double adapted_loss(const Learner& learner, const ParameterList& parameters, const Task& task) {
+  const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
+  return F::cross_entropy(logits, task.query.labels).item<double>();
+}
+
+/// Central difference of the adapted loss along `direction`.
+double difference_along(const Learner& learner, const ParameterList& at, const Task& task,
+                        const torch::Tensor& direction) {
+  constexpr double kStep = 1e-6;
+  const ParameterList ahead(at.shared_layout(), at.flat() + kStep * direction);
+  const ParameterList behind(at.shared_layout(), at.flat() - kStep * direction);
+  return (adapted_loss(learner, ahead, task) - adapted_loss(learner, behind, task)) / (2 * kStep);
+}
+
+ParameterList start(const Learner& learner) {
+  return ParameterList::initial(learner.model().layout(), 3, torch::kFloat64);
+}
+
+/// MAML as the paper writes it: one graph through all steps.
+torch::Tensor unrolled_gradient(const Learner& learner, const ParameterList& parameters, const Task& task,
+                                bool second_order) {
+  const Model& model = learner.model();
+  Tensors leaves;
+  for (const auto& value : parameters.tensors()) leaves.push_back(value.detach().clone().requires_grad_());
+  Tensors theta = leaves;
+  for (std::int64_t k = 0; k < learner.options().inner_steps; ++k) {
+    const auto loss = F::cross_entropy(model.forward(theta, task.support, {k}), task.support.labels);
+    const auto g = torch::autograd::grad({loss}, theta, {}, true, second_order, true);
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      if (g[i].defined()) theta[i] = theta[i] - learner.options().inner_lr * (second_order ? g[i] : g[i].detach());
+  }
+  const auto loss = F::cross_entropy(model.forward(theta, task.query, {learner.options().inner_steps}),
+                                     task.query.labels);
+  return model.layout()->flatten(torch::autograd::grad({loss}, leaves, {}, false, false, true));
+}
+
+struct Case {
+  const char *algorithm, *fusion, *norm;
+  std::int64_t steps;
+};
+
+class MetaGradient : public testing::TestWithParam<Case> {
+ protected:
+  MetaGradient() {
+    torch::set_num_threads(1);
+    TinySettings settings;
+    settings.algorithm = GetParam().algorithm;
+    settings.fusion = GetParam().fusion;
+    settings.norm = GetParam().norm;
+    settings.inner_steps = GetParam().steps;
+    learner = tiny_learner(settings);
+  }
+  std::unique_ptr<const Learner> learner;
+};
+
+TEST_P(MetaGradient, EqualsFiniteDifferencesOfTheAdaptedLoss) {
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  const auto result = learner->meta_gradient(parameters, task);
+  EXPECT_NEAR(result.query_loss, adapted_loss(*learner, parameters, task), 1e-12);
+  const double norm = result.gradient.norm().item<double>();
+  ASSERT_GT(norm, 1e-3);
+  torch::manual_seed(5);
+  std::vector<torch::Tensor> directions{result.gradient / norm};
+  for (int i = 0; i < 4; ++i) {
+    auto random = torch::randn_like(result.gradient);
+    directions.push_back(random / random.norm());
+  }
+  for (const auto& direction : directions)
+    EXPECT_NEAR(difference_along(*learner, parameters, task, direction),
+                result.gradient.dot(direction).item<double>(), 1e-6 * norm);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    SecondOrder, MetaGradient,
+    testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 3},
+                    Case{"maml", "gated", "batch", 2}, Case{"maml", "late", "batch", 2},
+                    Case{"maml", "concat", "batch_per_step", 3}, Case{"maml", "concat", "none", 2},
+                    Case{"anil", "concat", "batch", 3}, Case{"anil", "gated", "batch", 2},
+                    Case{"anil", "late", "batch", 2}, Case{"protonet", "concat", "batch", 1},
+                    Case{"protonet", "gated", "batch", 1}, Case{"protonet", "late", "batch", 1}));
+
+class Unrolled : public MetaGradient {};
+
+TEST_P(Unrolled, EqualsThePlainGraph) {
+  const auto parameters = start(*learner);
+  const bool second_order = std::string(GetParam().algorithm) == "maml";
+  for (const std::uint32_t slot : {1u, 2u}) {
+    const Task task = tiny_task(learner->model(), slot, torch::kFloat64);
+    EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
+                             unrolled_gradient(*learner, parameters, task, second_order)),
+              1e-10);
+  }
+}
+
+TEST_P(Unrolled, HoldsInFloat32ToStatedTolerance) {
+  const auto exact = start(*learner);
+  const ParameterList rounded(exact.shared_layout(), exact.flat().to(torch::kFloat32));
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  const Task task32{task.support.to(torch::kFloat32), task.query.to(torch::kFloat32), task.key};
+  EXPECT_LT(relative_error(learner->meta_gradient(rounded, task32).gradient.to(torch::kFloat64),
+                           learner->meta_gradient(exact, task).gradient),
+            1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Maml, Unrolled,
+                         testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 5},
+                                         Case{"maml", "late", "batch", 2}, Case{"maml", "gated", "batch_per_step", 3},
+                                         Case{"fomaml", "concat", "batch", 1}, Case{"fomaml", "gated", "batch", 4},
+                                         Case{"fomaml", "late", "batch", 2}));
+
+TEST(MetaGradientOrder, SecondOrderDiffersFromFirstByAMargin) {
+  TinySettings settings;
+  settings.inner_steps = 3;
+  const auto maml = tiny_learner(settings);
+  settings.algorithm = "fomaml";
+  const auto fomaml = tiny_learner(settings);
+  const auto parameters = start(*maml);
+  const Task task = tiny_task(maml->model(), 1, torch::kFloat64);
+  const auto second = maml->meta_gradient(parameters, task).gradient;
+  const auto first = fomaml->meta_gradient(parameters, task).gradient;
+  EXPECT_GT(relative_error(first, second), 0.02);
+}
+
+/// Reptile against LibTorch's own optimizers on the same loss.
+class Reptile : public testing::TestWithParam<const char*> {};
+
+TEST_P(Reptile, IsTheWayTravelledByAnIndependentOptimizer) {
+  TinySettings settings;
+  settings.algorithm = "reptile";
+  settings.inner_steps = 4;
+  settings.inner_lr = 0.01;
+  settings.inner_optimizer = GetParam();
+  const auto learner = tiny_learner(settings);
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  Tensors theta;
+  for (const auto& value : parameters.tensors()) theta.push_back(value.detach().clone().requires_grad_());
+  std::unique_ptr<torch::optim::Optimizer> optimizer;
+  if (settings.inner_optimizer == "adam")
+    optimizer = std::make_unique<torch::optim::Adam>(theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
+  else
+    optimizer = std::make_unique<torch::optim::SGD>(theta, torch::optim::SGDOptions(0.01));
+  const Batch all = concatenate(task.support, task.query);
+  for (int k = 0; k < 4; ++k) {
+    optimizer->zero_grad();
+    F::cross_entropy(learner->model().forward(theta, all, {k}), all.labels).backward();
+    optimizer->step();
+  }
+  Tensors travelled;
+  for (std::size_t i = 0; i < theta.size(); ++i) travelled.push_back((parameters.tensors()[i] - theta[i]).detach());
+  EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
+                           learner->model().layout()->flatten(travelled)),
+            1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Optimizers, Reptile, testing::Values("sgd", "adam"));
+
+}  // namespace
+}  // namespace cuttle

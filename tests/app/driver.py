@@ -1,0 +1,87 @@
+"""Runs the built program, alone or under mpirun, as people and scripts do."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("CUTTLE_BINARY_DIR", ROOT / "build/release")) / "cuttle"
+# Bits depend on the threads; mpirun waits this long before it kills the others of a dead rank.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+               "OMPI_MCA_odls_base_sigkill_timeout": "1"}
+DONE, FAILURE, USER_ERROR, STOPPED_EARLY = 0, 1, 2, 3
+
+CONFIG = """
+name: tiny
+data: {shards: [SHARDS/*.h5], modalities: [image, text]}
+episode: {way: 3, shot: 1, query: 2, meta_batch_size: 5}
+model:
+  modality_dropout: 0.2
+  encoders:
+    image: {type: conv4, width: 8, depth: 2}
+    text: {type: char_conv, width: 8, depth: 2}
+adapt: {algorithm: maml, inner_steps: 2, inner_lr: 0.1}
+step: {outer_lr: 0.005}
+train: {steps: 20, validate_every: 10, validation_episodes: 7, checkpoint_every: 10}
+evaluation: {episodes: 20}
+"""
+
+
+def mpirun(ranks, words):
+    return ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), *words]
+
+
+def command(*words, ranks=None):
+    """The words of `cuttle WORDS`; `ranks`: under mpirun."""
+    words = [str(word) for word in (PROGRAM, *words)]
+    return words if ranks is None else mpirun(ranks, words)
+
+
+def run(words, code=DONE, timeout=120):
+    """Runs the command; its exit code must be `code`, whatever it prints comes back."""
+    result = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False)
+    shown = f"{' '.join(words)}\nexit code {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert result.returncode == code, shown
+    assert "terminate called" not in result.stderr and "Segmentation" not in result.stderr, shown
+    return result
+
+
+def cuttle(*words, ranks=None, code=DONE, timeout=120):
+    return run(command(*words, ranks=ranks), code, timeout)
+
+
+def cuttle_json(*words, ranks=None):
+    return json.loads(cuttle(*words, "--json", ranks=ranks).stdout)
+
+
+def train(config, folder, *words, ranks=None, code=DONE, timeout=120):
+    return cuttle("train", config, "--run-dir", folder, *words, ranks=ranks, code=code, timeout=timeout)
+
+
+def inspect(folder):
+    return cuttle_json("inspect", folder)
+
+
+def metrics(folder, kind=None):
+    """The records of a run, all or those of one kind."""
+    lines = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [record for record in map(json.loads, lines) if kind in (None, record["kind"])]
+
+
+def leftovers(folder):
+    """Files that only a writer at work may have."""
+    return [path for path in Path(folder).rglob("*") if ".tmp" in path.name or path.name.startswith(".old-")]
+
+
+def make_shards(folder, *words):
+    """Synthetic shards of all five kinds of modality; see cuttle-data make_synthetic."""
+    tool = [sys.executable, "-m", "cuttle_data", "make_synthetic", "--out", str(folder), "--shards", "2", *words]
+    subprocess.run(tool, env={**ENVIRONMENT, "PYTHONPATH": str(ROOT / "data_tools")}, check=True, capture_output=True)
+    return folder
+
+
+def write_config(path, shards, text=CONFIG):
+    path.write_text(text.replace("SHARDS", str(shards)), encoding="utf-8")
+    return path

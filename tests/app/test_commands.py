@@ -1,0 +1,186 @@
+"""Every subcommand once, end to end, on a tiny data set."""
+
+import csv
+import json
+import math
+
+import driver
+import pytest
+from driver import cuttle, cuttle_json
+
+SUBCOMMANDS = {"train": ["x"], "eval": ["x"], "adapt": ["x", "--support", "y", "--out", "z"], "predict": ["x", "y"],
+               "inspect": ["x"], "bench": [], "validate": ["x"], "dump-default": []}  # and what they need
+
+
+def test_help_names_every_subcommand():
+    text = cuttle("--help").stdout
+    assert all(name in text for name in SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_each_subcommand_has_help_and_refuses_unknown_options(name):
+    assert "Usage" in cuttle(name, "--help").stdout
+    words = [name, *SUBCOMMANDS[name], "--no-such-option"]
+    assert "--no-such-option" in cuttle(*words, code=driver.USER_ERROR).stderr
+
+
+def test_no_subcommand_and_an_unknown_one_are_user_errors():
+    cuttle(code=driver.USER_ERROR)
+    cuttle("trian", code=driver.USER_ERROR)
+
+
+def test_validate(config, tmp_path):
+    assert "is fine" in cuttle("validate", config).stdout
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("adapt: {inner_stps: 3}\nepisode: {way: none}\n", encoding="utf-8")
+    message = cuttle("validate", wrong, code=driver.USER_ERROR).stderr
+    assert "inner_steps" in message and "episode.way" in message and "wrong.yaml" in message
+    assert "seeed" in cuttle("validate", config, "seeed=3", code=driver.USER_ERROR).stderr
+
+
+def test_the_default_config_is_valid(tmp_path):
+    path = tmp_path / "default.yaml"
+    path.write_text(cuttle("dump-default").stdout, encoding="utf-8")
+    cuttle("validate", path, "data.shards=[x.h5]")
+
+
+def test_a_run_folder_is_described(trained):
+    told = driver.inspect(trained)
+    assert told["step"] == told["steps"] == 20 and told["complete"] and not told["stopped_early"]
+    assert told["algorithm"] == "maml" and told["world_sizes"] == [1] and told["tasks"] == 100
+    assert len(told["parameters_sha256"]) == 64
+    assert told["last_checkpoint"].endswith("step-00000020") and told["best_step"] in (10, 20)
+    assert "parameters_sha256" in cuttle("inspect", trained).stdout
+
+
+def test_records_of_a_run(trained):
+    train = driver.metrics(trained, "train")
+    assert [record["step"] for record in train] == list(range(1, 21))
+    assert all(record["tasks"] == 5 and record["applied"] and record["skipped"] == 0 for record in train)
+    assert all(math.isfinite(record["loss"]) and 0 <= record["accuracy"] <= 1 for record in train)
+    validation = driver.metrics(trained, "validation")
+    assert [record["step"] for record in validation] == [10, 20]
+    assert all({"accuracy", "accuracy_ci95", "loss"} <= set(record) for record in validation)
+    assert not driver.leftovers(trained) and (trained / "config.yaml").is_file()
+
+
+def test_a_shard_is_described(shards):
+    told = cuttle_json("inspect", next(shards.glob("*.h5")))
+    assert told["samples"] == 80 and told["classes_of"] == {"train": 10, "validation": 5, "test": 5}
+    assert [modality["name"] for modality in told["modalities"]] == ["image", "text", "audio", "series", "vector"]
+
+
+def test_training_learns(config, tmp_path):
+    driver.train(config, tmp_path / "run", "train.steps=150", "train.validate_every=0", "adapt.algorithm=protonet")
+    accuracy = [record["accuracy"] for record in driver.metrics(tmp_path / "run", "train")]
+    assert sum(accuracy[-30:]) / 30 > 0.7  # chance: 1/3
+
+
+def test_eval_is_the_same_on_one_and_three_ranks(trained, tmp_path):
+    def evaluate(ranks):
+        table = tmp_path / f"{ranks}.csv"
+        told = cuttle_json("eval", trained, "--per-episode", table, "--confusion", tmp_path / f"c{ranks}.csv",
+                           ranks=ranks)
+        return told, table.read_text(encoding="utf-8"), (tmp_path / f"c{ranks}.csv").read_text(encoding="utf-8")
+
+    alone, three = evaluate(None), evaluate(3)
+    assert alone == three
+    told, episodes, confusion = alone
+    assert told["split"] == "test" and told["episodes"] == 20 and told["way"] == 3 and told["inner_steps"] == 2
+    rows = list(csv.reader(confusion.splitlines()))
+    counts = [[int(value) for value in row[1:]] for row in rows[1:]]
+    assert len(counts) == 5 and sum(map(sum, counts)) == 20 * 3 * 2  # test classes; episodes x way x query
+    hits = sum(counts[i][i] for i in range(5))
+    accuracy = [float(line.split(",")[1]) for line in episodes.splitlines()[1:]]
+    mean = sum(accuracy) / 20
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in accuracy) / 19)
+    assert told["accuracy"] == pytest.approx(mean, abs=1e-6) == pytest.approx(hits / 120, abs=1e-6)
+    assert told["ci95"] == pytest.approx(1.96 * deviation / math.sqrt(20), rel=1e-4)
+
+
+def test_eval_options(trained):
+    few = cuttle_json("eval", trained, "--episodes", "8", "--split", "validation", "--diagnostics",
+                      "adapt.eval_inner_steps=3")
+    assert few["episodes"] == 8 and few["split"] == "validation" and few["inner_steps"] == 3
+    assert [line["step"] for line in few["trace"]] == [0, 1, 2, 3]
+    assert few["trace"][3]["support_loss"] < few["trace"][0]["support_loss"]
+    assert "%" in cuttle("eval", trained, "--episodes", "8").stdout
+    assert cuttle_json("eval", trained, "evaluation.shot=2")["shot"] == 2
+    assert "tset" in cuttle("eval", trained, "--split", "tset", code=driver.USER_ERROR).stderr
+
+
+def test_eval_with_fewer_senses(trained):
+    whole = cuttle_json("eval", trained, "--missing-rate", "0")
+    hidden = cuttle_json("eval", trained, "--missing-rate", "0.9")
+    image = cuttle_json("eval", trained, "--modalities", "image", "data.in_memory=true")
+    assert len({whole["loss"], hidden["loss"], image["loss"]}) == 3
+    assert cuttle_json("eval", trained, "--modalities", "image,text")["loss"] == whole["loss"]
+    message = cuttle("eval", trained, "--modalities", "smell", code=driver.USER_ERROR).stderr
+    assert "smell" in message and "image, text" in message
+    cuttle("eval", trained, "--missing-rate", "1.5", code=driver.USER_ERROR)
+
+
+def test_eval_uses_the_best_checkpoint(config, tmp_path):
+    run = tmp_path / "run"
+    # A learning rate that ruins the model: the first validation stays the best.
+    driver.train(config, run, "step.outer_lr=0.5", "train.validate_every=2", "train.checkpoint_every=2")
+    told = driver.inspect(run)
+    best = max(driver.metrics(run, "validation"), key=lambda record: record["accuracy"])
+    assert told["best_accuracy"] == best["accuracy"] and told["best_step"] == best["step"]
+    assert cuttle_json("eval", run, "--episodes", "5")["step"] == best["step"]
+    assert cuttle_json("eval", run, "--episodes", "5", "--last")["step"] == 20
+    assert cuttle_json("eval", told["best_checkpoint"], "--episodes", "5")["step"] == best["step"]
+    again = cuttle_json("eval", run, "--episodes", "7", "--split", "validation")
+    assert again["accuracy"] == best["accuracy"]
+
+
+def test_early_stopping(config, tmp_path):
+    run = tmp_path / "run"
+    driver.train(config, run, "step.outer_lr=0", "train.validate_every=2", "train.patience=2")
+    told = driver.inspect(run)
+    # Nothing is learned: the first validation is the best, two more without improvement end the run.
+    assert told["complete"] and told["stopped_early"] and told["step"] == 6 and told["best_step"] == 2
+    driver.train(config, run, "step.outer_lr=0", "train.validate_every=2", "train.patience=2", "--resume")
+    assert driver.inspect(run)["step"] == 6
+
+
+def test_init_from_starts_with_the_parameters_of_another_run(config, trained, tmp_path):
+    run = tmp_path / "run"
+    driver.train(config, run, f"train.init_from={trained}", "step.outer_lr=0", "train.steps=1", ranks=2)
+    best = cuttle_json("eval", trained, "--episodes", "1")["checkpoint"]
+    assert driver.inspect(run)["parameters_sha256"] == driver.inspect(best)["parameters_sha256"]
+
+
+def test_a_run_folder_is_made_up_if_none_is_given(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cuttle("train", config, "train.steps=1", ranks=2)
+    (folder, ) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("tiny-") and driver.inspect(folder)["world_sizes"] == [2]
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "protonet"])
+def test_adapt_and_predict(algorithm, config, shards, tmp_path):
+    run, adapted = tmp_path / "run", tmp_path / "adapted"
+    driver.train(config, run, f"adapt.algorithm={algorithm}", "train.steps=60", "train.validate_every=0",
+                 "adapt.inner_lr=0.5")
+    small = driver.make_shards(tmp_path / "small", "--classes", "3", "--splits", "1,0,0", "--noise", "0.3", "--seed",
+                               "7", "--shards", "1")
+    (shard, ) = small.glob("*.h5")
+    cuttle("adapt", run, "--support", shard, "--out", adapted, "adapt.eval_inner_steps=10")
+    lines = cuttle("predict", adapted, shard, "--json").stdout.splitlines()
+    told = [json.loads(line) for line in lines]
+    assert len(told) == 24 and all(0 < record["probability"] <= 1 for record in told)
+    right = sum(record["sample"].startswith(record["class"] + "/") for record in told)
+    assert right >= 20  # the support itself
+    assert len(cuttle("predict", adapted, shard).stdout.splitlines()) == 24
+    assert "adapted" in cuttle("predict", shard, shard, code=driver.USER_ERROR).stderr
+
+
+def test_bench(config):
+    told = cuttle_json("bench", config, "train.validate_every=0")
+    assert told["tasks_per_second"] > 0 and told["ms_per_task"] > 0 and told["ranks"] == 1
+    assert told["peak_rss_mb"] > told["idle_rss_mb"] > 10
+    assert set(told["ms"]) == {"plan_per_task", "read", "adapt", "reduce", "step"}
+    two = cuttle_json("bench", config, ranks=2)
+    assert two["ranks"] == 2 and two["parameters_sha256"] == told["parameters_sha256"]
+    assert "tasks/s" in cuttle("bench", config, "--steps", "1", "--warmup", "0").stdout

@@ -1,0 +1,24 @@
+"""D5: memory above an idle process is flat in the inner steps (second order, Conv4, 84x84, 5-way 5-shot)."""
+
+import driver
+
+STEPS = (1, 2, 5, 10, 20)
+CONFIG = """
+data: {shards: [SHARDS/*.h5], modalities: [image]}
+episode: {way: 5, shot: 5, query: 15, meta_batch_size: 1}
+model: {encoders: {image: {type: conv4, width: 32, depth: 4}}}
+adapt: {algorithm: maml, inner_lr: 0.01}
+"""
+
+
+def test_twenty_inner_steps_take_little_more_memory_than_two(tmp_path):
+    words = ("--size", "84", "--missing", "0", "--samples-per-class", "20", "--splits", "0.5,0.25,0.25")
+    config = driver.write_config(tmp_path / "config.yaml", driver.make_shards(tmp_path / "shards", *words), CONFIG)
+    above = {}
+    print("\ninner steps   MB above idle   idle MB   ms per task")
+    for steps in STEPS:
+        words = [f"adapt.inner_steps={steps}", "--steps", "2", "--warmup", "1"]
+        told = driver.cuttle_json("bench", config, *words)
+        above[steps] = told["peak_rss_mb"] - told["idle_rss_mb"]
+        print(f"{steps:11d}   {above[steps]:13.1f}   {told['idle_rss_mb']:7.1f}   {told['ms_per_task']:11.0f}")
+    assert above[20] <= 1.15 * above[2], above

@@ -1,0 +1,62 @@
+"""A sample whose numbers overflow: every policy for tasks that are not finite (P7)."""
+
+import driver
+import hand_shard
+import numpy as np
+import pytest
+
+CLASSES, SAMPLES = 12, 4
+CONFIG = """
+data: {shards: [SHARDS/poisoned.h5]}
+episode: {way: 2, query: 1, meta_batch_size: 5}
+model: {encoders: {vector: {width: 8, depth: 1}}}
+adapt: {algorithm: protonet}
+train: {steps: 6, validate_every: 0}
+"""
+
+
+@pytest.fixture(scope="module", name="poisoned")
+def config_with_poison(tmp_path_factory):
+    """6 training classes; the first sample of class 2 is so large that its square is infinite."""
+    folder = tmp_path_factory.mktemp("poisoned")
+    vectors = np.random.default_rng(1).standard_normal((CLASSES * SAMPLES, 4))
+    vectors[2 * SAMPLES] = 1e30
+    classes = np.repeat(np.arange(CLASSES), SAMPLES)
+    hand_shard.write(folder / "poisoned.h5", vectors, classes, np.repeat([0, 1, 2], [24, 12, 12]))
+    return driver.write_config(folder / "config.yaml", folder, CONFIG)
+
+
+def outcome(config, folder, policy, ranks):
+    result = driver.train(config, folder, f"reduce.on_nonfinite={policy}", ranks=ranks)
+    return result.stderr, driver.metrics(folder, "train"), driver.inspect(folder)
+
+
+def test_the_run_fails_on_all_ranks_and_says_where(poisoned, tmp_path):
+    words = ["reduce.on_nonfinite=fail", "train.checkpoint_every=1"]
+    result = driver.train(poisoned, tmp_path / "run", *words, ranks=3, code=driver.FAILURE, timeout=60)
+    assert result.stderr.count("slot") == 1 and "rank" in result.stderr, result.stderr
+    assert not driver.leftovers(tmp_path / "run")
+
+
+@pytest.mark.parametrize("ranks", [None, 3])
+def test_bad_tasks_are_left_out(ranks, poisoned, tmp_path):
+    said, records, told = outcome(poisoned, tmp_path / "run", "skip_task", ranks)
+    assert all(record["tasks"] + record["skipped"] == 5 and record["applied"] for record in records)
+    skipped = sum(record["skipped"] for record in records)
+    assert 0 < skipped < 30 and told["skipped_tasks"] == skipped and told["tasks"] == 30 - skipped
+    assert "slot" in said and "not finite" in said
+    assert told["step"] == 6
+
+
+def test_bad_steps_are_left_out(poisoned, tmp_path):
+    alone = outcome(poisoned, tmp_path / "1", "skip_step", None)
+    three = outcome(poisoned, tmp_path / "3", "skip_step", 3)
+    assert alone[1] == three[1] and alone[2]["parameters_sha256"] == three[2]["parameters_sha256"]
+    applied = [record["applied"] for record in alone[1]]
+    assert [record["skipped"] == 0 for record in alone[1]] == applied and 0 < sum(applied) < 6
+
+
+def test_skipped_tasks_are_the_same_on_every_world_size(poisoned, tmp_path):
+    alone = outcome(poisoned, tmp_path / "1", "skip_task", None)
+    four = outcome(poisoned, tmp_path / "4", "skip_task", 4)
+    assert alone[1] == four[1] and alone[2]["parameters_sha256"] == four[2]["parameters_sha256"]

@@ -1,0 +1,119 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/config_support.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct Clash {
+  const char* bad;
+  const char* report;  ///< of `bad`, without file and line
+  const char* good;    ///< the nearest text that is accepted
+};
+class Clashes : public testing::TestWithParam<Clash> {};
+
+TEST_P(Clashes, AreRefusedAndTheirNeighbourIsNot) {
+  EXPECT_EQ(report_of(GetParam().bad), std::string("x.yaml:1: ") + GetParam().report);
+  EXPECT_EQ(report_of(GetParam().good), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    CrossCheck, Clashes,
+    testing::Values(
+        Clash{"episode: {way: 5, way_min: 6}",
+              "episode.way_min: is 6, above episode.way, 5; lower it, or 0 for a fixed way",
+              "episode: {way: 5, way_min: 5}"},
+        Clash{"episode: {shot: 3, shot_min: 4}",
+              "episode.shot_min: is 4, above episode.shot, 3; lower it, or 0 for a fixed shot",
+              "episode: {shot: 3, shot_min: 3}"},
+        Clash{"episode: {way_min: 1}",
+              "episode.way_min: is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 "
+              "for a fixed way",
+              "episode: {way_min: 2}"},
+        Clash{"evaluation: {way: 1}",
+              "evaluation.way: is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 "
+              "for episode.way",
+              "evaluation: {way: 2}"},
+        Clash{"episode: {meta_batch_size: 4, micro_batch: 5}",
+              "episode.micro_batch: is 5, above episode.meta_batch_size, 4; a step has only that "
+              "many tasks",
+              "episode: {meta_batch_size: 4, micro_batch: 4}"},
+        Clash{"adapt: {inner_optimizer: adam}",
+              "adapt.inner_optimizer: adam works with adapt.algorithm: reptile only, not maml; use "
+              "sgd",
+              "adapt: {algorithm: reptile, inner_optimizer: adam}"},
+        Clash{
+            "adapt: {algorithm: reptile, inner_steps: 0}",
+            "adapt.inner_steps: is 0 (reptile learns from where the inner steps lead, so it would "
+            "never move); use 1 or more",
+            "adapt: {algorithm: maml, inner_steps: 0}"},
+        Clash{"step: {momentum: 0.9}",
+              "step.momentum: has no effect with step.optimizer: adam; remove it (its default is "
+              "0.0) or set step.optimizer: sgd",
+              "step: {momentum: 0.9, optimizer: sgd}"},
+        Clash{
+            "step: {optimizer: sgd, beta2: 0.9}",
+            "step.beta2: has no effect with step.optimizer: sgd; remove it (its default is 0.999) "
+            "or set step.optimizer: adam",
+            "step: {optimizer: sgd, beta2: 0.999}"},
+        Clash{"step: {schedule: step, min_lr: 1e-5}",
+              "step.min_lr: has no effect with step.schedule: step; remove it (its default is 0.0) "
+              "or set step.schedule: cosine",
+              "step: {schedule: cosine, min_lr: 1e-5}"},
+        Clash{
+            "step: {schedule: cosine, decay: 0.1}",
+            "step.decay: has no effect with step.schedule: cosine; remove it (its default is 0.5) "
+            "or set step.schedule: step",
+            "step: {schedule: step, decay: 0.1}"},
+        Clash{
+            "step: {decay_every: 10}",
+            "step.decay_every: has no effect with step.schedule: constant; remove it (its default "
+            "is 2000) or set step.schedule: step",
+            "step: {schedule: step, decay_every: 10}"},
+        Clash{
+            "step: {clip_at: 1}",
+            "step.clip_at: has no effect with step.clip: none; remove it (its default is 10.0) or "
+            "set step.clip: norm or value",
+            "step: {clip: value, clip_at: 1}"},
+        Clash{"step: {schedule: cosine, outer_lr: 1e-3, min_lr: 1e-2}",
+              "step.min_lr: is 0.01, above step.outer_lr, 0.001; the cosine schedule goes down",
+              "step: {schedule: cosine, outer_lr: 1e-3, min_lr: 1e-3}"},
+        Clash{"train: {patience: 3, validate_every: 0}",
+              "train.patience: needs validations to count; set train.validate_every, or 0 to never "
+              "stop early",
+              "train: {patience: 3, validate_every: 1}"},
+        Clash{"data: {modalities: [a, b, a]}", "data.modalities: names a twice; keep one",
+              "data: {modalities: [a, b, c]}"}));
+
+TEST(CrossCheck, IsPlacedWhereItCameAbout) {
+  EXPECT_THAT(report_of("episode:\n  way_min: 9\n"), StartsWith("x.yaml:2: episode.way_min"));
+  EXPECT_THAT(report_of("episode:\n  way: 3\n  way_min: 4\n"), StartsWith("x.yaml:3: "));
+  EXPECT_THAT(report_of("episode:\n  way_min: 4\n  way: 3\n"), StartsWith("x.yaml:2: "));
+  EXPECT_THAT(report_of("episode: {way_min: 4}", {"episode.way=3"}),
+              StartsWith("command line: episode.way_min"));
+}
+
+TEST(CrossCheck, OneMistakeOneMessage) {
+  EXPECT_EQ(report_of("episode: {way: -20, way_min: 9}"),
+            "x.yaml:1: episode.way: is -20; must be 2 or more");
+  EXPECT_EQ(report_of("step: {schedule: stepp, decay: 0.1}"),
+            "x.yaml:1: step.schedule: is \"stepp\"; must be constant, cosine or step");
+}
+
+TEST(CrossCheck, AnOverrideCanMendTheFile) {
+  EXPECT_EQ(read("episode: {way_min: 9}", {"episode.way=10"}).episode.way, 10);
+}
+
+TEST(CrossCheck, NothingIsRefusedForTheSakeOfOneModality) {
+  // A single-modality run of a multimodal configuration changes one key.
+  EXPECT_EQ(report_of("model: {modality_dropout: 0.2, encoders: {image: {}, text: {}}}\n",
+                      {"data.modalities=[text]"}),
+            "");
+}
+
+}  // namespace
+}  // namespace cuttle

@@ -1,0 +1,130 @@
+#include "cuttle/core/files.hpp"
+
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "cuttle/core/error.hpp"
+#include "support/temp_folder.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::ThrowsMessage;
+
+constexpr std::uint64_t kPlenty = std::uint64_t{1} << 30;
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().filename());
+  return names;
+}
+
+TEST(Files, WhatIsWrittenIsRead) {
+  const TempFolder folder;
+  const std::string bytes("a\0b\n", 4);
+  write_file_atomically(folder / "f", bytes);
+  EXPECT_EQ(read_file(folder / "f", kPlenty), bytes);
+  write_file_atomically(folder / "f", "");
+  EXPECT_EQ(read_file(folder / "f", 0), "");
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("f"));
+}
+
+TEST(Files, ReadNamesThePathAndTheReason) {
+  const TempFolder folder;
+  EXPECT_THAT(
+      [&] { read_file(folder / "missing", kPlenty); },
+      ThrowsMessage<UserError>(testing::AllOf(HasSubstr("missing"), HasSubstr("No such file"))));
+  EXPECT_THAT([&] { read_file(folder.path(), kPlenty); },
+              ThrowsMessage<UserError>(HasSubstr("not a regular file")));
+}
+
+TEST(Files, ReadDoesNotWaitForAPipe) {
+  const TempFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THROW(read_file(folder / "pipe", kPlenty), UserError);
+}
+
+TEST(Files, ReadRefusesMoreThanTheLimit) {
+  const TempFolder folder;
+  write_file_atomically(folder / "f", "12345");
+  EXPECT_EQ(read_file(folder / "f", 5), "12345");
+  EXPECT_THAT([&] { read_file(folder / "f", 4); }, ThrowsMessage<UserError>(HasSubstr("5 bytes")));
+  std::filesystem::resize_file(folder / "f",
+                               std::uint64_t{1} << 40);  // sparse: allocating it first would fail
+  EXPECT_THROW(read_file(folder / "f", kPlenty), UserError);
+}
+
+TEST(Files, AFailedWriteLeavesTheOldFileAndNoTemporary) {
+  const TempFolder folder;
+  write_file_atomically(folder / "f", "old");
+  // A file size limit stands in for a full disk: write() fails half-way.
+  const auto previous_handler = ::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit previous {};
+  ::getrlimit(RLIMIT_FSIZE, &previous);
+  struct rlimit small = previous;
+  small.rlim_cur = 4096;
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_THAT([&] { write_file_atomically(folder / "f", std::string(100000, 'n')); },
+              ThrowsMessage<Error>(testing::AllOf(HasSubstr("cannot write"), HasSubstr("/f'"))));
+  ::setrlimit(RLIMIT_FSIZE, &previous);
+  ::signal(SIGXFSZ, previous_handler);
+  EXPECT_EQ(read_file(folder / "f", kPlenty), "old");
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("f"));
+}
+
+TEST(Files, AFailedRenameLeavesNoTemporary) {
+  const TempFolder folder;
+  make_folders(folder / "target/inside");
+  EXPECT_THROW(write_file_atomically(folder / "target", "x"), Error);
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("target"));
+  EXPECT_THROW(write_file_atomically(folder / "no/such/f", "x"), Error);
+}
+
+TEST(Files, WriteInTheCurrentFolder) {
+  const TempFolder folder;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  EXPECT_NO_THROW(write_file_atomically("plain_name", "x"));
+  std::filesystem::current_path(before);
+  EXPECT_EQ(read_file(folder / "plain_name", kPlenty), "x");
+}
+
+TEST(Files, MakeFoldersIsMkdirMinusP) {
+  const TempFolder folder;
+  make_folders(folder / "a/b/c");
+  make_folders(folder / "a/b/c");
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "a/b/c"));
+  write_file_atomically(folder / "f", "x");
+  EXPECT_THAT([&] { make_folders(folder / "f/g"); }, ThrowsMessage<UserError>(HasSubstr("f/g")));
+  EXPECT_THROW(make_folders(folder / "f"), UserError);
+}
+
+TEST(Files, SyncPath) {
+  const TempFolder folder;
+  EXPECT_NO_THROW(sync_path(folder.path()));
+  EXPECT_THROW(sync_path(folder / "missing"), Error);
+}
+
+TEST(Files, ExpandPathsSortsWhatMatches) {
+  const TempFolder folder;
+  for (const char* name : {"s10.h5", "s2.h5", "S3.h5", "other.txt", "a[1].h5"}) {
+    write_file_atomically(folder / name, "");
+  }
+  EXPECT_THAT(expand_paths(folder / "?*.h5"), ElementsAre(folder / "S3.h5", folder / "a[1].h5",
+                                                          folder / "s10.h5", folder / "s2.h5"));
+  EXPECT_THAT(expand_paths(folder / "s2.h5"), ElementsAre(folder / "s2.h5"));
+  EXPECT_THAT(expand_paths(folder / "a[1].h5"), ElementsAre(folder / "a[1].h5"));
+  EXPECT_THAT(expand_paths(folder / "missing"), IsEmpty());
+  EXPECT_THAT(expand_paths(folder / "*.none"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace cuttle

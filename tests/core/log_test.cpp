@@ -1,0 +1,76 @@
+#include "cuttle/core/log.hpp"
+
+#include <gmock/gmock.h>
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cuttle {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class LogTest : public testing::Test {
+ protected:
+  static std::string said(const std::function<void()>& body) {
+    testing::internal::CaptureStderr();
+    body();
+    return testing::internal::GetCapturedStderr();
+  }
+  void TearDown() override { init_log(0, 1); }
+};
+
+TEST_F(LogTest, RankZeroSpeaksForAll) {
+  init_log(0, 4);
+  EXPECT_THAT(said([] { log_info("step {}", 7); }), HasSubstr("info: step 7\n"));
+  init_log(1, 4);
+  EXPECT_EQ(said([] { log_info("step {}", 7); }), "");
+  EXPECT_EQ(said([] { log_warning("slow"); }), "");
+}
+
+TEST_F(LogTest, LocalLinesStartWithThePaddedRank) {
+  init_log(3, 16);
+  const auto line = said([] { log_local(LogLevel::kWarning, "shard {} is short", "a"); });
+  EXPECT_THAT(line, StartsWith("[rank  3] "));
+  EXPECT_THAT(line, HasSubstr("warning: shard a is short\n"));
+}
+
+TEST_F(LogTest, OneRankAloneHasNoPrefix) {
+  init_log(0, 1);
+  EXPECT_THAT(said([] { log_local(LogLevel::kError, "x"); }), testing::Not(HasSubstr("rank")));
+}
+
+TEST_F(LogTest, ThresholdHoldsBack) {
+  init_log(0, 1, LogLevel::kWarning);
+  EXPECT_EQ(said([] { log_info("x"); }), "");
+  EXPECT_EQ(said([] { log_local(LogLevel::kDebug, "x"); }), "");
+  EXPECT_NE(said([] { log_warning("x"); }), "");
+}
+
+TEST_F(LogTest, BracesInAMessageAreText) {
+  EXPECT_THAT(said([] { write_log(LogLevel::kError, false, "file {0}.h5 %n"); }),
+              HasSubstr("file {0}.h5 %n\n"));
+}
+
+TEST_F(LogTest, ThreadsDoNotMixLines) {
+  const auto text = said([] {
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([] {
+        for (int i = 0; i < 50; ++i) log_info("one whole line of text");
+      });
+    }
+    for (auto& thread : threads) thread.join();
+  });
+  std::size_t lines = 0;
+  for (std::size_t at = 0;
+       (at = text.find("info: one whole line of text\n", at)) != std::string::npos; ++at)
+    ++lines;
+  EXPECT_EQ(lines, 200u);
+}
+
+}  // namespace
+}  // namespace cuttle

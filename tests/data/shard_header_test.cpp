@@ -1,0 +1,91 @@
+#include "data/shard_header.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cuttle/core/error.hpp"
+#include "data/nearest_name.hpp"
+#include "data/utf8.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const char* const kHeader =
+    R"({"dataset": "d", "source": "s", "license": "l", "created_by": "c", "seed": 3, "shard": 1, "shards": 2,)"
+    R"( "modalities": [{"name": "eye", "kind": "image", "shape": [4, 5, 3], "sample_rate": 0,)"
+    R"( "mean": [0.1, 0.2, 0.3], "stddev": [1, 2, 3]},)"
+    R"( {"name": "ear", "kind": "audio", "shape": [], "sample_rate": 16000, "mean": [], "stddev": []}]})";
+
+TEST(shard_header, reads_what_is_there) {
+  const ShardHeader header = parse_shard_header(kHeader, "a.h5");
+  EXPECT_EQ(header.dataset, "d");
+  EXPECT_EQ(header.shard, 1);
+  EXPECT_EQ(header.shards, 2);
+  ASSERT_EQ(header.modalities.size(), 2u);
+  EXPECT_THAT(header.modalities[0].shape, ElementsAre(4, 5, 3));
+  EXPECT_THAT(header.modalities[0].stddev, ElementsAre(1, 2, 3));
+  EXPECT_EQ(header.modalities[1].kind, ModalityKind::kAudio);
+  EXPECT_EQ(header.modalities[1].sample_rate, 16000);
+}
+
+TEST(shard_header, complains_by_name) {
+  const std::vector<std::array<std::string, 3>> changes = {
+      {R"("dataset": "d")", R"("data": "d")", "has no 'dataset'"},
+      {R"("seed": 3)", R"("seed": "3")", "'seed' that is not an integer"},
+      {R"("shard": 1)", R"("shard": 2)", "shard 2 of 2"},
+      {R"("shards": 2)", R"("shards": 1e30)", "'shards' that is not an integer"},
+      {R"("license": "l")", R"("license": 7)", "'license' that is not a text"},
+      {R"("name": "ear")", R"("name": "eye")", "names modality 'eye' twice"},
+      {R"("name": "ear")", R"("name": "../ear")", "names a modality '../ear'"},
+      {R"("name": "ear")", R"("name": "")", "names a modality ''"},
+      {R"("kind": "audio")", R"("kind": "smell")", "unknown kind 'smell'"},
+      {R"([4, 5, 3])", R"([4, 5])", "shape of 3 numbers for modality 'eye'"},
+      {R"([4, 5, 3])", R"([4, 0, 3])", "impossible shape [4,0,3]"},
+      {R"([4, 5, 3])", R"([1000000000, 1000000000, 1000000000])", "impossible shape"},
+      {R"([0.1, 0.2, 0.3])", R"([0.1, 0.2])", "has 2 means but 3"},
+      {R"([0.1, 0.2, 0.3], "stddev": [1, 2, 3])", R"([1], "stddev": [1])",
+       "1 means for modality 'eye', not 3"},
+      {R"([1, 2, 3])", R"([1, 0, 3])", "standard deviation 0"},
+      {R"([1, 2, 3])", R"([1, 1e300, 3])", "standard deviation inf"},
+      {R"([1, 2, 3])", R"([1, "2", 3])", "not a list of numbers"},
+      {R"("sample_rate": 16000)", R"("sample_rate": 0)", "sample rate 0"},
+      {R"("sample_rate": 0)", R"("sample_rate": 1)", "sample rate 1"},
+      {R"("modalities": [)", R"("modalities": [], "more": [)", "does not list 1 to 32 modalities"}};
+  for (const auto& [from, to, expected] : changes) {
+    std::string text = kHeader;
+    ASSERT_NE(text.find(from), std::string::npos) << from;
+    text.replace(text.find(from), from.size(), to);
+    try {
+      parse_shard_header(text, "a.h5");
+      ADD_FAILURE() << "accepted " << to;
+    } catch (const UserError& problem) {
+      EXPECT_THAT(problem.what(), AllOf(HasSubstr("'a.h5'"), HasSubstr(expected)));
+    }
+  }
+}
+
+TEST(utf8, accepts_and_refuses_what_the_standard_does) {
+  for (const char* good :
+       {"", "plain", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEF\xBF\xBF",
+        "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "a\xF0\x9F\xA6\x91z"}) {
+    EXPECT_TRUE(is_utf8(good)) << good;
+  }
+  for (const char* bad :
+       {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC3", "\xE2\x82", "\xC3z", "ok\xFF"}) {
+    EXPECT_FALSE(is_utf8(bad));
+  }
+}
+
+TEST(nearest_name, is_the_one_with_the_fewest_edits) {
+  EXPECT_EQ(nearest_name("imgae", {"audio", "image", "text"}), "image");
+  EXPECT_EQ(nearest_name("", {"audio", "text"}), "text");
+  EXPECT_EQ(nearest_name("x", {}), "");
+}
+
+}  // namespace
+}  // namespace cuttle

@@ -1,0 +1,110 @@
+"""`pack`: a few files laid out like the data set of a model."""
+
+import numpy as np
+import pytest
+
+from conftest import save_image, save_wav
+from cuttle_data.reader import Shard
+
+
+@pytest.fixture
+def like(run, tmp_path):
+    assert run("make_synthetic", "--out", tmp_path / "like", "--shards", "1", "--classes",
+               "4")[0] == 0
+    return next((tmp_path / "like").glob("*.h5"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """cats/{a.png,a.txt,b.wav}, dogs/c.npy, loose.png."""
+    root = tmp_path / "files"
+    save_image(root / "cats/a.png", 10)
+    (root / "cats/a.txt").write_text("a cat")
+    save_wav(root / "cats/b.wav", np.arange(200, dtype="<i2"), rate=16000)
+    (root / "dogs").mkdir()
+    np.save(root / "dogs/c.npy", np.ones((6, 3)))
+    save_image(root / "loose.png", 20)
+    return root
+
+
+def pack(run, like, out, *inputs):
+    code, text, err = run("pack", *inputs, "--like", like, "--out", out)
+    assert (code, err) == (0, "")
+    with Shard(out) as shard:
+        rows = {}
+        for row, name in enumerate(shard.sample_names):
+            class_id = shard.sample_class[row]
+            rows[name.rsplit("/", 1)[1]] = (None if class_id < 0 else shard.class_names[class_id],
+                                            {m
+                                             for m, r in shard.rows.items() if r[row] >= 0})
+        return shard, rows, text
+
+
+def test_layout_and_statistics_are_those_of_the_other(run, like, files, tmp_path):
+    shard, rows, text = pack(run, like, tmp_path / "out.h5", files)
+    with Shard(like) as other:
+        assert shard.modalities == other.modalities
+    assert rows == {
+        "a": ("cats", {"image", "text"}), "b": ("cats", {"audio"}), "c": ("dogs", {"series"}),
+        "loose": (None, {"image"})
+    }
+    assert "4 samples, 3 of them labelled, 2 classes, laid out like synthetic" in text
+    assert set(shard.sample_split.tolist()) == {2}
+    assert run("verify", tmp_path / "out.h5")[0] == 0
+    with Shard(tmp_path / "out.h5") as packed:
+        at = packed.sample_names.index(str(files / "cats/b"))
+        assert len(packed.read(at, "audio")) == 100  # 16 kHz -> 8 kHz
+        image = packed.read(packed.sample_names.index(str(files / "loose")), "image")
+        assert image.shape == (16, 16, 3) and (image == 20).all()
+
+
+def test_labels(run, like, files, tmp_path):
+    assert {row[0]
+            for row in pack(run, like, tmp_path / "1.h5", "--no-labels", files)[1].values()
+            } == {None}
+    _, rows, _ = pack(run, like, tmp_path / "2.h5", f"wölfe [x]={files}/loose.png",
+                      f"dog={files}/dogs")
+    assert rows == {"loose": ("wölfe [x]", {"image"}), "c": ("dog", {"series"})}
+    odd = files / "a=b.png"
+    save_image(odd, 5)
+    assert pack(run, like, tmp_path / "3.h5", odd)[1] == {"a=b": (None, {"image"})}
+    assert pack(run, like, tmp_path / "4.h5", f"x={odd}")[1] == {"a=b": ("x", {"image"})}
+
+
+def test_the_same_bytes_again(run, like, files, tmp_path):
+    for name in ("a.h5", "b.h5"):
+        pack(run, like, tmp_path / name, files)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_bad_files_are_named_and_skipped(run, like, files, tmp_path):
+    (files / "cats/broken.png").write_bytes(b"x")
+    (files / "cats/what.xyz").write_bytes(b"x")
+    np.save(files / "dogs/short.npy", np.ones(3))
+    np.save(files / "dogs/wide.npy", np.ones((4, 9)))
+    np.save(files / "dogs/trap.npy", np.array([{}]), allow_pickle=True)
+    save_image(files / "cats/a.bmp", 3)
+    _, rows, text = pack(run, like, tmp_path / "out.h5", files)
+    assert set(rows) == {"a", "b", "c", "loose"}
+    for line in ("broken [image]: broken image", "what.xyz: unknown file type .xyz",
+                 "short [vector]: has shape [3], not [8]",
+                 "wide [series]: has shape [4, 9], not [any, 3]", "trap.npy: broken .npy",
+                 "a.png: second image"):
+        assert line in text
+
+
+def test_refusals(run, like, files, tmp_path):
+    out = tmp_path / "out.h5"
+    (tmp_path / "bad.png").write_bytes(b"x")
+    (tmp_path / "bad.xyz").write_bytes(b"x")
+    for inputs, message in (((tmp_path / "none.png", ), "no such file"),
+                            ((f"={files}", ), "label is empty"), ((tmp_path / "bad.png", ),
+                                                                  "every file was skipped"),
+                            ((tmp_path / "bad.xyz", ), "has a modality for")):
+        code, _, err = run("pack", *inputs, "--like", like, "--out", out)
+        assert code == 2 and message in err and not out.exists()
+    assert "must end with .h5" in run("pack", files, "--like", like, "--out", tmp_path / "out")[2]
+    assert "cannot be opened" in run("pack", files, "--like", tmp_path / "bad.png", "--out", out)[2]
+    assert run("pack", files, "--like", like, "--out", out,
+               "--dry-run")[0] == 0 and not out.exists()
+    assert run("pack", files, "--like", like, "--out", tmp_path / "no/such/folder.h5")[0] == 2

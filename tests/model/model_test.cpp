@@ -1,0 +1,149 @@
+// Shapes, parameter counts known from the literature, and what missing modalities may and may not change.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "cuttle/core/error.hpp"
+#include "support/tiny_task.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::HasSubstr;
+
+ModalitySpec image_spec(std::int64_t side, std::int64_t channels) {
+  return {"image", ModalityKind::kImage, {side, side, channels}, 0.0, {}, {}};
+}
+
+Model conv4(std::int64_t side, std::int64_t channels, std::int64_t filters) {
+  ModelOptions options;
+  options.encoders["image"] = {"conv4", filters, 4, "batch", 0, {}};
+  return Model(options, {image_spec(side, channels)}, 5, 1, ModelRegistry{});
+}
+
+TEST(ParameterCount, Conv4OfMiniImageNetIsThePublishedOne) {
+  EXPECT_EQ(conv4(84, 3, 32).layout()->parameters(), 32901);   // Finn et al. 2017
+  EXPECT_EQ(conv4(84, 3, 64).layout()->parameters(), 121093);
+}
+
+TEST(ParameterCount, Conv4OfOmniglotIsTheBackboneAndAHead) {
+  EXPECT_EQ(conv4(28, 1, 64).layout()->parameters(), 111936 + 5 * 64 + 5);
+}
+
+TEST(Layout, PartsAreAlignedAndGapsStayZero) {
+  const auto layout = conv4(28, 1, 10).layout();
+  auto flat = torch::zeros({layout->flat_size()});
+  for (const auto& view : layout->views(flat)) view.fill_(1.0);
+  for (std::int64_t i = 0; i < layout->count(); ++i) EXPECT_EQ(layout->offset(i) % 16, 0);
+  EXPECT_EQ(flat.sum().item<double>(), static_cast<double>(layout->parameters()));
+  EXPECT_TRUE(torch::equal(layout->flatten(layout->views(flat)), flat));
+}
+
+TEST(Layout, NamesAreThoseAPythonUserExpects) {
+  const auto layout = conv4(28, 1, 8).layout();
+  EXPECT_EQ(layout->spec(0).name, "encoder.image.0.conv.weight");
+  EXPECT_EQ(layout->spec(2).name, "encoder.image.0.norm.weight");
+  EXPECT_EQ(layout->spec(layout->count() - 1).name, "head.bias");
+}
+
+TEST(Initial, IsAFunctionOfTheSeed) {
+  const auto layout = conv4(28, 1, 8).layout();
+  EXPECT_EQ(ParameterList::initial(layout, 1).sha256(), ParameterList::initial(layout, 1).sha256());
+  EXPECT_NE(ParameterList::initial(layout, 1).sha256(), ParameterList::initial(layout, 2).sha256());
+}
+
+TEST(Model, AgreesWithPlainLibTorchLayers) {
+  const Model model = conv4(28, 1, 8);
+  const auto parameters = ParameterList::initial(model.layout(), 1).tensors();
+  torch::manual_seed(1);
+  Batch batch;
+  batch.size = 6;
+  batch.way = 5;
+  batch.modalities.push_back({torch::randn({6, 1, 28, 28}), {}, torch::arange(6)});
+  auto x = batch.modalities[0].values;
+  for (std::size_t block = 0; block < 4; ++block) {
+    const auto* p = &parameters[4 * block];
+    x = torch::conv2d(x, p[0], p[1], 1, 1);
+    x = torch::batch_norm(x, p[2], p[3], {}, {}, true, 0.0, 1e-5, false);
+    x = torch::max_pool2d(torch::relu(x), 2);
+  }
+  const auto expected = torch::linear(x.flatten(1), parameters[16], parameters[17]);
+  EXPECT_TRUE(torch::allclose(model.forward(parameters, batch, {}), expected, 1e-5, 1e-6));
+}
+
+class EveryFusion : public testing::TestWithParam<const char*> {
+ protected:
+  EveryFusion() {
+    TinySettings settings;
+    settings.fusion = GetParam();
+    learner = tiny_learner(settings);
+  }
+  const Model& model() const { return learner->model(); }
+  std::unique_ptr<const Learner> learner;
+};
+
+TEST_P(EveryFusion, EveryDeclaredParameterGetsAGradient) {
+  Tensors leaves;
+  for (const auto& value : ParameterList::initial(model().layout(), 2).tensors())
+    leaves.push_back(value.detach().clone().requires_grad_());
+  const Task task = tiny_task(model(), 3, torch::kFloat32);
+  auto loss = torch::nn::functional::cross_entropy(model().forward(leaves, task.query, {}), task.query.labels);
+  const auto gradient = torch::autograd::grad({loss}, leaves, {}, false, false, true);
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const auto& name = model().layout()->spec(static_cast<std::int64_t>(i)).name;
+    ASSERT_TRUE(gradient[i].defined()) << name;
+    // A bias right before batch norm shifts nothing: its gradient is zero by construction.
+    if (name.find("conv.bias") == std::string::npos) {
+      EXPECT_GT(gradient[i].abs().max().item<double>(), 0.0) << name;
+    }
+  }
+}
+
+TEST_P(EveryFusion, HiddenModalitiesGiveFiniteLogitsForEverySample) {
+  const auto parameters = ParameterList::initial(model().layout(), 2).tensors();
+  const Task task = tiny_task(model(), 3, torch::kFloat32);
+  for (const std::vector<bool>& keep : {std::vector<bool>{true, false}, {false, true}, {false, false}}) {
+    const auto logits = model().forward(parameters, keep_modalities(task.query, keep), {});
+    EXPECT_TRUE(logits.isfinite().all().item<bool>());
+    EXPECT_EQ(logits.size(0), task.query.size);
+  }
+}
+
+TEST_P(EveryFusion, AnAbsentModalityChangesNothingOfTheOthersFeatures) {
+  const auto parameters = ParameterList::initial(model().layout(), 2).tensors();
+  const Task task = tiny_task(model(), 3, torch::kFloat32);
+  const auto hidden = keep_modalities(task.query, {true, false});
+  const auto& image = model().encoder(0);
+  EXPECT_TRUE(torch::equal(image.forward(parameters, task.query.modalities[0], {}),
+                           image.forward(parameters, hidden.modalities[0], {})));
+}
+
+INSTANTIATE_TEST_SUITE_P(Fusions, EveryFusion, testing::Values("concat", "gated", "late"));
+
+TEST(Model, RefusesUnknownWordsByKey) {
+  ModelOptions options;
+  options.encoders["image"].type = "conv5";
+  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+              testing::ThrowsMessage<UserError>(HasSubstr("model.encoders.image.type: 'conv5' is unknown")));
+  options = {};
+  options.fusion = "bilinear";
+  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+              testing::ThrowsMessage<UserError>(HasSubstr("concat, gated, late")));
+  options = {};
+  options.encoders["sound"].type = "mel_conv";
+  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+              testing::ThrowsMessage<UserError>(HasSubstr("no such modality")));
+}
+
+TEST(Model, RefusesAnEncoderOfAnotherKindAndTooManyBlocks) {
+  ModelOptions options;
+  options.encoders["image"].type = "char_conv";
+  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+              testing::ThrowsMessage<UserError>(HasSubstr("kind text")));
+  options.encoders["image"] = {"conv4", 8, 6, "batch", 0, {}};
+  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+              testing::ThrowsMessage<UserError>(HasSubstr("use at most 4")));
+}
+
+}  // namespace
+}  // namespace cuttle

@@ -1,0 +1,81 @@
+#include "cuttle/reduce/interval.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "cuttle/core/error.hpp"
+#include "reduce/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+using namespace testing_reduce;
+
+TEST(MeanIntervals, KnownValues) {
+  const auto comm = make_solo_communicator();
+  // 0 1 2 5: mean 2, sample variance (4 + 1 + 0 + 9) / 3; a constant column has no spread.
+  const auto result = mean_intervals(*comm, "test", Rows{{0, 7}, {1, 7}, {2, 7}, {5, 7}}, 2);
+  EXPECT_EQ(result[0].mean, 2.0);
+  EXPECT_NEAR(result[0].half_width, 1.96 * std::sqrt(14.0 / 3.0 / 4.0), 1e-7);
+  EXPECT_EQ(result[0].count, 4);
+  EXPECT_EQ(result[1].mean, 7.0);
+  EXPECT_EQ(result[1].half_width, 0.0);
+}
+
+TEST(MeanIntervals, SmallSpreadAroundALargeMeanKeepsItsDigits) {
+  Rows rows;
+  Noise noise(3);
+  for (int i = 0; i < 600; ++i)
+    rows.push_back({1000.0f + static_cast<float>(noise.below(16)) * 0x1p-13f});
+  std::vector<double> values;
+  for (const auto& row : rows) values.push_back(row[0]);
+  const double mean = reference_sum(values) / 600.0;
+  for (auto& value : values) value = (value - mean) * (value - mean);
+  const double expected = 1.96 * std::sqrt(reference_sum(values) / 599.0 / 600.0);
+  const auto comm = make_solo_communicator();
+  EXPECT_NEAR(mean_intervals(*comm, "test", rows, 1)[0].half_width, expected, 1e-6 * expected);
+}
+
+TEST(MeanIntervals, SameBitsOnAnyNumberOfRanks) {
+  const Rows rows = make_rows(601, 3, 3.0, 9);
+  const auto solo = make_solo_communicator();
+  const auto expected = mean_intervals(*solo, "test", rows, 3);
+  for (const int ranks : {2, 3, 4, 6}) {
+    run_thread_ranks(ranks, {}, [&](Communicator& comm) {
+      const auto mine = mean_intervals(comm, "test", share_of(rows, comm.rank(), ranks), 3);
+      for (std::size_t c = 0; c < 3; ++c) {
+        EXPECT_EQ(bits_of(mine[c].mean), bits_of(expected[c].mean));
+        EXPECT_EQ(bits_of(mine[c].half_width), bits_of(expected[c].half_width));
+        EXPECT_EQ(mine[c].count, 601);
+      }
+    });
+  }
+}
+
+TEST(MeanIntervals, TooFewValuesAreSaidSo) {
+  const auto comm = make_solo_communicator();
+  const auto one = mean_intervals(*comm, "test", Rows{{0.5f}}, 1);
+  EXPECT_EQ(one[0].mean, 0.5);
+  EXPECT_TRUE(std::isnan(one[0].half_width));
+  const auto none = mean_intervals(*comm, "test", Rows{}, 1);
+  EXPECT_TRUE(std::isnan(none[0].mean));
+  EXPECT_EQ(none[0].count, 0);
+}
+
+TEST(MeanIntervals, AValueThatIsNotFiniteIsNamedOnAllRanks) {
+  run_thread_ranks(2, {}, [](Communicator& comm) {
+    const float bad = comm.rank() == 1 ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
+    try {
+      (void)mean_intervals(comm, "validation accuracy", Rows{{1.0f, 1.0f}, {1.0f, bad}}, 2);
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("value 1 of local row 1 is nan"));
+      EXPECT_THAT(error.what(), ::testing::ContainsRegex("rank +1"));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace cuttle

@@ -1,0 +1,6 @@
+if(CUTTLE_TORCH)
+  add_library(cuttle_tiny_task STATIC ${CMAKE_CURRENT_LIST_DIR}/tiny_task.cpp)
+  target_include_directories(cuttle_tiny_task PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(cuttle_tiny_task PUBLIC cuttle_adapt PRIVATE cuttle_flags)
+  target_precompile_headers(cuttle_tiny_task REUSE_FROM cuttle_torch_pch)
+endif()
