@@ -6,8 +6,9 @@
 namespace cuttle {
 namespace {
 
-/// ANIL (Raghu et al. 2020): the inner loop moves the head alone, the body gives features once. The graph of all
-/// steps is kept, since it holds a few head-sized tensors a step and the body's graph only once.
+/// ANIL (Raghu et al. 2020): the inner loop moves the head alone, the body gives features once. The
+/// graph of all steps is kept, since it holds a few head-sized tensors a step and the body's graph
+/// only once.
 class Anil final : public Learner {
  public:
   Anil(std::shared_ptr<const Model> model, const AdaptOptions& options)
@@ -27,7 +28,8 @@ class Anil final : public Learner {
     return result;
   }
 
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support) const override {
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
+                                 const Batch& support) const override {
     auto theta = adapt_head(as_leaves(parameters.tensors()), support, eval_steps(), false);
     for (auto& value : theta) value = value.detach();
     return std::make_unique<FastWeights>(model_, std::move(theta), 0);
@@ -37,7 +39,8 @@ class Anil final : public Learner {
     return FastWeights::restore(model_, state, 0);
   }
 
-  std::vector<StepDiagnostics> trace(const ParameterList& parameters, const Task& task) const override {
+  std::vector<StepDiagnostics> trace(const ParameterList& parameters,
+                                     const Task& task) const override {
     std::vector<StepDiagnostics> lines;
     for (std::int64_t k = 0; k <= eval_steps(); ++k) {
       const auto theta = adapt_head(as_leaves(parameters.tensors()), task.support, k, false);
@@ -47,17 +50,21 @@ class Anil final : public Learner {
   }
 
  private:
-  /// All parameters, the head moved by `steps` updates; with the graph back to `theta` if asked for.
-  Tensors adapt_head(Tensors theta, const Batch& support, std::int64_t steps, bool create_graph) const {
+  /// All parameters, the head moved by `steps` updates; with the graph back to `theta` if asked
+  /// for.
+  Tensors adapt_head(Tensors theta, const Batch& support, std::int64_t steps,
+                     bool create_graph) const {
     const auto features = model_->embed(theta, support, {});
     for (std::int64_t k = 0; k < steps; ++k) {
       Tensors head;
       for (const auto i : head_) head.push_back(theta[static_cast<std::size_t>(i)]);
-      const auto loss = classification_loss(model_->classify(theta, features, support.way), support.labels);
+      const auto loss =
+          classification_loss(model_->classify(theta, features, support.way), support.labels);
       // Without create_graph the features' graph must still survive for the next step.
       const auto gradient = torch::autograd::grad({loss}, head, {}, true, create_graph, true);
       const auto moved = update_->step(head, gradient);
-      for (std::size_t i = 0; i < head_.size(); ++i) theta[static_cast<std::size_t>(head_[i])] = moved[i];
+      for (std::size_t i = 0; i < head_.size(); ++i)
+        theta[static_cast<std::size_t>(head_[i])] = moved[i];
     }
     return theta;
   }
@@ -68,7 +75,8 @@ class Anil final : public Learner {
 
 }  // namespace
 
-std::unique_ptr<const Learner> make_anil(std::shared_ptr<const Model> model, const AdaptOptions& options) {
+std::unique_ptr<const Learner> make_anil(std::shared_ptr<const Model> model,
+                                         const AdaptOptions& options) {
   return std::make_unique<Anil>(std::move(model), options);
 }
 

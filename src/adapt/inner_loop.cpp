@@ -14,7 +14,8 @@ Tensors as_leaves(const Tensors& values) {
 }
 
 Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph) {
-  return torch::autograd::grad({loss}, inputs, {}, create_graph, create_graph, /*allow_unused=*/true);
+  return torch::autograd::grad({loss}, inputs, {}, create_graph, create_graph,
+                               /*allow_unused=*/true);
 }
 
 Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents) {
@@ -67,7 +68,8 @@ FastWeights::FastWeights(std::shared_ptr<const Model> model, Tensors theta, std:
 std::unique_ptr<Adapted> FastWeights::restore(std::shared_ptr<const Model> model,
                                               const std::map<std::string, torch::Tensor>& state,
                                               std::int64_t inner_step) {
-  auto theta = model->layout()->views(state_entry(state, "fast_weights", model->layout()->flat_size()));
+  auto theta =
+      model->layout()->views(state_entry(state, "fast_weights", model->layout()->flat_size()));
   return std::make_unique<FastWeights>(std::move(model), std::move(theta), inner_step);
 }
 
@@ -80,24 +82,27 @@ std::map<std::string, torch::Tensor> FastWeights::state() const {
   return {{"fast_weights", model_->layout()->flatten(theta_)}};
 }
 
-torch::Tensor state_entry(const std::map<std::string, torch::Tensor>& state, const std::string& name,
-                          std::int64_t elements) {
+torch::Tensor state_entry(const std::map<std::string, torch::Tensor>& state,
+                          const std::string& name, std::int64_t elements) {
   const auto found = state.find(name);
-  CUTTLE_REQUIRE(found != state.end(), "the adapted model has no entry '{}' (made by another algorithm?)", name);
-  CUTTLE_REQUIRE(found->second.numel() == elements,
-                 "the adapted model's entry '{}' has {} elements where the model needs {} (another model?)", name,
-                 found->second.numel(), elements);
+  CUTTLE_REQUIRE(found != state.end(),
+                 "the adapted model has no entry '{}' (made by another algorithm?)", name);
+  CUTTLE_REQUIRE(
+      found->second.numel() == elements,
+      "the adapted model's entry '{}' has {} elements where the model needs {} (another model?)",
+      name, found->second.numel(), elements);
   return found->second;
 }
 
-StepDiagnostics diagnose(const Model& model, const Tensors& theta, const Task& task, std::int64_t step,
-                         std::int64_t norm_step) {
+StepDiagnostics diagnose(const Model& model, const Tensors& theta, const Task& task,
+                         std::int64_t step, std::int64_t norm_step) {
   const torch::NoGradGuard no_grad;
   const auto support = model.forward(theta, task.support, {norm_step});
   const auto query = model.forward(theta, task.query, {norm_step});
   return {step, classification_loss(support, task.support.labels).item<double>(),
           accuracy_of(support, task.support.labels),
-          classification_loss(query, task.query.labels).item<double>(), accuracy_of(query, task.query.labels)};
+          classification_loss(query, task.query.labels).item<double>(),
+          accuracy_of(query, task.query.labels)};
 }
 
 }  // namespace cuttle

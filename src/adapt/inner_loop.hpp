@@ -54,11 +54,11 @@ class FastWeights final : public Adapted {
 };
 
 /// The entry `name` of a saved state with `elements` elements; Error naming it otherwise.
-torch::Tensor state_entry(const std::map<std::string, torch::Tensor>& state, const std::string& name,
-                          std::int64_t elements);
+torch::Tensor state_entry(const std::map<std::string, torch::Tensor>& state,
+                          const std::string& name, std::int64_t elements);
 
 /// One line of a trace.
-StepDiagnostics diagnose(const Model& model, const Tensors& theta, const Task& task, std::int64_t step,
-                         std::int64_t norm_step);
+StepDiagnostics diagnose(const Model& model, const Tensors& theta, const Task& task,
+                         std::int64_t step, std::int64_t norm_step);
 
 }  // namespace cuttle

@@ -30,6 +30,8 @@ class SgdUpdate final : public InnerUpdate {
 
 }  // namespace
 
-std::unique_ptr<const InnerUpdate> make_sgd_update(double rate) { return std::make_unique<SgdUpdate>(rate); }
+std::unique_ptr<const InnerUpdate> make_sgd_update(double rate) {
+  return std::make_unique<SgdUpdate>(rate);
+}
 
 }  // namespace cuttle

@@ -29,16 +29,18 @@ const LearnerType& find_learner(const LearnerRegistry& learners, const std::stri
   if (found != learners.end()) return found->second;
   std::vector<std::string> names;
   for (const auto& entry : learners) names.push_back(entry.first);
-  throw UserError(
-      fmt::format("adapt.algorithm: '{}' is unknown; there are {}", algorithm, fmt::join(names, ", ")));
+  throw UserError(fmt::format("adapt.algorithm: '{}' is unknown; there are {}", algorithm,
+                              fmt::join(names, ", ")));
 }
 
-std::unique_ptr<const Learner> make_learner(const LearnerRegistry& learners, std::shared_ptr<const Model> model,
+std::unique_ptr<const Learner> make_learner(const LearnerRegistry& learners,
+                                            std::shared_ptr<const Model> model,
                                             const AdaptOptions& options) {
   const LearnerType& type = find_learner(learners, options.algorithm);
   const std::string block = type.second_order ? model->first_order_only() : "";
   CUTTLE_VALIDATE(block.empty(),
-                  "adapt.algorithm: {} needs second derivatives, but {} has none (its gradient would be silently "
+                  "adapt.algorithm: {} needs second derivatives, but {} has none (its gradient "
+                  "would be silently "
                   "wrong); choose fomaml, reptile or protonet, or another encoder",
                   options.algorithm, block);
   return type.make(std::move(model), options);

@@ -6,10 +6,12 @@
 namespace cuttle {
 namespace {
 
-/// MAML (Finn, Abbeel, Levine 2017). Second order by reverse recursion: with theta_{k+1} = U(theta_k, g(theta_k)),
-///   lambda_K = dL_query/dtheta_K,   lambda_k = (dU/dtheta)^T lambda_{k+1} + H_k (dU/dg)^T lambda_{k+1},
-/// H_k the Hessian of the support loss at theta_k, so one step's graph is alive at a time, however many steps.
-/// First order (FOMAML) stops at lambda_K.
+/// MAML (Finn, Abbeel, Levine 2017). Second order by reverse recursion: with theta_{k+1} =
+/// U(theta_k, g(theta_k)),
+///   lambda_K = dL_query/dtheta_K,   lambda_k = (dU/dtheta)^T lambda_{k+1} + H_k (dU/dg)^T
+///   lambda_{k+1},
+/// H_k the Hessian of the support loss at theta_k, so one step's graph is alive at a time, however
+/// many steps. First order (FOMAML) stops at lambda_K.
 class Maml final : public Learner {
  public:
   Maml(std::shared_ptr<const Model> model, const AdaptOptions& options, bool second_order)
@@ -22,7 +24,8 @@ class Maml final : public Learner {
     std::vector<Tensors> trajectory{parameters.tensors()};
     SupportGradient at_k;  // of the last step it keeps its graph, which the recursion wants first
     for (std::int64_t k = 0; k < steps; ++k) {
-      at_k = support_gradient(*model_, trajectory.back(), task.support, k, second_order_ && k + 1 == steps);
+      at_k = support_gradient(*model_, trajectory.back(), task.support, k,
+                              second_order_ && k + 1 == steps);
       const torch::NoGradGuard no_grad;
       trajectory.push_back(update_->step(trajectory.back(), at_k.gradient));
     }
@@ -39,7 +42,8 @@ class Maml final : public Learner {
     return result;
   }
 
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support) const override {
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
+                                 const Batch& support) const override {
     auto theta = descend(*model_, *update_, parameters.tensors(), support, eval_steps());
     return std::make_unique<FastWeights>(model_, std::move(theta), eval_steps());
   }
@@ -48,11 +52,13 @@ class Maml final : public Learner {
     return FastWeights::restore(model_, state, eval_steps());
   }
 
-  std::vector<StepDiagnostics> trace(const ParameterList& parameters, const Task& task) const override {
+  std::vector<StepDiagnostics> trace(const ParameterList& parameters,
+                                     const Task& task) const override {
     Tensors theta = parameters.tensors();
     std::vector<StepDiagnostics> lines{diagnose(*model_, theta, task, 0, 0)};
     for (std::int64_t k = 0; k < eval_steps(); ++k) {
-      theta = update_->step(theta, support_gradient(*model_, theta, task.support, k, false).gradient);
+      theta =
+          update_->step(theta, support_gradient(*model_, theta, task.support, k, false).gradient);
       lines.push_back(diagnose(*model_, theta, task, k + 1, k + 1));
     }
     return lines;
@@ -79,8 +85,8 @@ class Maml final : public Learner {
 
 }  // namespace
 
-std::unique_ptr<const Learner> make_maml(std::shared_ptr<const Model> model, const AdaptOptions& options,
-                                         bool second_order) {
+std::unique_ptr<const Learner> make_maml(std::shared_ptr<const Model> model,
+                                         const AdaptOptions& options, bool second_order) {
   return std::make_unique<Maml>(std::move(model), options, second_order);
 }
 

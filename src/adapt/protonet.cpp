@@ -16,10 +16,11 @@ Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t c
   return rows;
 }
 
-/// [n, way] negative squared distances to class means (Snell, Swersky, Zemel 2017), averaged by weight over the parts
-/// that both the sample and the class have. Written as |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
-torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& labels, const Embedding& query,
-                               std::int64_t way) {
+/// [n, way] negative squared distances to class means (Snell, Swersky, Zemel 2017), averaged by
+/// weight over the parts that both the sample and the class have. Written as |q|^2 - 2 q.c + |c|^2,
+/// which is differentiable twice.
+torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& labels,
+                               const Embedding& query, std::int64_t way) {
   const auto one_hot = torch::one_hot(labels, way).to(support.mask.dtype()).t();  // [way, n]
   torch::Tensor sum, total;
   for (std::size_t p = 0; p < support.parts.size(); ++p) {
@@ -38,18 +39,22 @@ torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& la
   return sum / total.clamp_min(1e-12);
 }
 
-torch::Tensor logits_of(const Model& model, const Tensors& parameters, const Batch& support, const Batch& query) {
+torch::Tensor logits_of(const Model& model, const Tensors& parameters, const Batch& support,
+                        const Batch& query) {
   // One pass for both: they share batch statistics in training and in use.
   const auto all = model.embed(parameters, concatenate(support, query), {});
   return prototype_logits(rows_of(all, 0, support.size), support.labels,
                           rows_of(all, support.size, query.size), support.way);
 }
 
-/// The support set itself: prototypes depend on the batch statistics of the samples they are compared with.
+/// The support set itself: prototypes depend on the batch statistics of the samples they are
+/// compared with.
 class SupportSet final : public Adapted {
  public:
   SupportSet(std::shared_ptr<const Model> model, Tensors parameters, Batch support)
-      : model_(std::move(model)), parameters_(std::move(parameters)), support_(std::move(support)) {}
+      : model_(std::move(model)),
+        parameters_(std::move(parameters)),
+        support_(std::move(support)) {}
 
   torch::Tensor predict(const Batch& batch) const override {
     const torch::NoGradGuard no_grad;
@@ -57,8 +62,9 @@ class SupportSet final : public Adapted {
   }
 
   std::map<std::string, torch::Tensor> state() const override {
-    std::map<std::string, torch::Tensor> state{{"parameters", model_->layout()->flatten(parameters_)},
-                                               {"support.labels", support_.labels}};
+    std::map<std::string, torch::Tensor> state{
+        {"parameters", model_->layout()->flatten(parameters_)},
+        {"support.labels", support_.labels}};
     for (std::size_t m = 0; m < support_.modalities.size(); ++m) {
       const std::string name = "support." + model_->modalities()[m].name;
       const auto& input = support_.modalities[m];
@@ -70,7 +76,8 @@ class SupportSet final : public Adapted {
   }
 
   static std::unique_ptr<Adapted> restore(std::shared_ptr<const Model> model,
-                                          const std::map<std::string, torch::Tensor>& state, std::int64_t way) {
+                                          const std::map<std::string, torch::Tensor>& state,
+                                          std::int64_t way) {
     const auto entry = [&](const std::string& name) {
       const auto found = state.find(name);
       return found == state.end() ? torch::Tensor() : found->second;
@@ -88,7 +95,8 @@ class SupportSet final : public Adapted {
       CUTTLE_REQUIRE(input.rows.defined(), "the adapted model has no entry '{}.rows'", name);
       support.modalities.push_back(std::move(input));
     }
-    return std::make_unique<SupportSet>(std::move(model), std::move(parameters), std::move(support));
+    return std::make_unique<SupportSet>(std::move(model), std::move(parameters),
+                                        std::move(support));
   }
 
  private:
@@ -111,7 +119,8 @@ class ProtoNet final : public Learner {
     result.query_accuracy = accuracy_of(logits, task.query.labels);
     return result;
   }
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support) const override {
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
+                                 const Batch& support) const override {
     return std::make_unique<SupportSet>(model_, parameters.tensors(), support);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
@@ -122,7 +131,8 @@ class ProtoNet final : public Learner {
 
 }  // namespace
 
-std::unique_ptr<const Learner> make_protonet(std::shared_ptr<const Model> model, const AdaptOptions& options) {
+std::unique_ptr<const Learner> make_protonet(std::shared_ptr<const Model> model,
+                                             const AdaptOptions& options) {
   return std::make_unique<ProtoNet>(std::move(model), options);
 }
 

@@ -8,8 +8,8 @@
 namespace cuttle {
 namespace {
 
-/// Adam with beta1 = 0, as Reptile's authors use it in the inner loop; made afresh for every task, so that nothing
-/// is carried from task to task.
+/// Adam with beta1 = 0, as Reptile's authors use it in the inner loop; made afresh for every task,
+/// so that nothing is carried from task to task.
 class FreshAdam {
  public:
   explicit FreshAdam(double rate) : rate_(rate) {}
@@ -34,8 +34,9 @@ class FreshAdam {
   Tensors squares_;
 };
 
-/// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K. It has no query set in training:
-/// the inner loop sees support and query together, and reports the loss before its last update.
+/// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K. It has no query
+/// set in training: the inner loop sees support and query together, and reports the loss before its
+/// last update.
 class Reptile final : public Learner {
  public:
   using Learner::Learner;
@@ -45,7 +46,8 @@ class Reptile final : public Learner {
     const auto theta = descend_from(parameters.tensors(), concatenate(task.support, task.query),
                                     options_.inner_steps, last);
     Tensors gradient;
-    for (std::size_t i = 0; i < theta.size(); ++i) gradient.push_back(parameters.tensors()[i] - theta[i]);
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      gradient.push_back(parameters.tensors()[i] - theta[i]);
     TaskResult result;
     result.gradient = model_->layout()->flatten(gradient);
     result.query_loss = last.loss;
@@ -53,7 +55,8 @@ class Reptile final : public Learner {
     return result;
   }
 
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support) const override {
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
+                                 const Batch& support) const override {
     SupportGradient last;
     auto theta = descend_from(parameters.tensors(), support, eval_steps(), last);
     return std::make_unique<FastWeights>(model_, std::move(theta), eval_steps());
@@ -63,16 +66,19 @@ class Reptile final : public Learner {
     return FastWeights::restore(model_, state, eval_steps());
   }
 
-  std::vector<StepDiagnostics> trace(const ParameterList& parameters, const Task& task) const override {
+  std::vector<StepDiagnostics> trace(const ParameterList& parameters,
+                                     const Task& task) const override {
     std::vector<StepDiagnostics> lines;
     SupportGradient last;
     for (std::int64_t k = 0; k <= eval_steps(); ++k)
-      lines.push_back(diagnose(*model_, descend_from(parameters.tensors(), task.support, k, last), task, k, k));
+      lines.push_back(
+          diagnose(*model_, descend_from(parameters.tensors(), task.support, k, last), task, k, k));
     return lines;
   }
 
  private:
-  Tensors descend_from(Tensors theta, const Batch& batch, std::int64_t steps, SupportGradient& last) const {
+  Tensors descend_from(Tensors theta, const Batch& batch, std::int64_t steps,
+                       SupportGradient& last) const {
     FreshAdam adam(options_.inner_lr);
     const auto sgd = make_sgd_update(options_.inner_lr);
     for (std::int64_t k = 0; k < steps; ++k) {
@@ -87,7 +93,8 @@ class Reptile final : public Learner {
 
 }  // namespace
 
-std::unique_ptr<const Learner> make_reptile(std::shared_ptr<const Model> model, const AdaptOptions& options) {
+std::unique_ptr<const Learner> make_reptile(std::shared_ptr<const Model> model,
+                                            const AdaptOptions& options) {
   return std::make_unique<Reptile>(std::move(model), options);
 }
 

@@ -27,14 +27,14 @@ bool on_terminal() {
   return launcher ? std::string(launcher) == "1" : isatty(STDERR_FILENO) == 1;
 }
 
-void announce(const RunConfig& config, const Communicator& comm, const std::string& folder) {
+void announce(const RunConfig& config, const Communicator& comm, const std::string& folder, bool inner_loop) {
   log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(), comm.size() == 1 ? "" : "s",
            comm.backend(), config.threads, config.threads == 1 ? "" : "s", folder);
-  log_info("{}, {}-way {}-shot, {} queries per class, {} tasks a step; inner_lr {} is on the MEAN cross-entropy (the "
-           "MAML paper's summed loss: {} there)",
-           config.adapt.algorithm, config.episode.way, config.episode.shot, config.episode.query,
-           config.episode.meta_batch_size, config.adapt.inner_lr,
-           config.adapt.inner_lr / static_cast<double>(config.episode.way));
+  log_info("{}, {}-way {}-shot, {} queries per class, {} tasks a step", config.adapt.algorithm, config.episode.way,
+           config.episode.shot, config.episode.query, config.episode.meta_batch_size);
+  if (inner_loop)
+    log_info("inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",
+             config.adapt.inner_lr, config.adapt.inner_lr / static_cast<double>(config.episode.way));
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session, con
     prepare_process(config);
     std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
-    announce(config, comm, folder);
+    announce(config, comm, folder, find_learner(extensions.learners, config.adapt.algorithm).head);
     Trainer trainer(config, comm, extensions, folder, arguments.resume, {&std::cerr, on_terminal()});
     const TrainOutcome outcome = trainer.run(signals);
     log_info("{} at step {}; parameters sha256 {}", outcome.complete ? "done" : "stopped as asked, checkpoint written,",

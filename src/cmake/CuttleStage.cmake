@@ -36,6 +36,9 @@ endfunction()
 # the count), or a single plain entry without RANKS.
 function(cuttle_add_test name)
   cmake_parse_arguments(ARG "TORCH" "TIMEOUT" "SOURCES;LINK;RANKS;LABELS" ${ARGN})
+  if(ARG_RANKS AND CUTTLE_SANITIZE MATCHES "thread")
+    return()  # Open MPI itself is full of what the thread sanitizer reports
+  endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -49,6 +52,9 @@ function(cuttle_add_test name)
   endif()
   set(environment OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1)
   if(ARG_RANKS)
+    if(CUTTLE_SANITIZE MATCHES "address")
+      list(APPEND environment ASAN_OPTIONS=detect_leaks=0)  # Open MPI never frees all that it allocates
+    endif()
     target_link_libraries(${name} PRIVATE cuttle_mpi_test_main)
     foreach(ranks ${ARG_RANKS})
       add_test(NAME ${name}.np${ranks}

@@ -83,7 +83,8 @@ Batch drop_modalities(const Batch& batch, double rate, const RandomKey& key) {
       ++present[static_cast<std::size_t>(modality.rows[i].item<std::int64_t>())];
   Random random(key);
   Batch kept = batch;
-  // Which modality is asked first rotates by chance, so that none is favoured as the one that stays.
+  // Which modality is asked first rotates by chance, so that none is favoured as the one that
+  // stays.
   const auto count = static_cast<std::int64_t>(batch.modalities.size());
   for (const std::int64_t m : random.sample(count, count)) {
     const auto& input = batch.modalities[static_cast<std::size_t>(m)];
@@ -91,7 +92,10 @@ Batch drop_modalities(const Batch& batch, double rate, const RandomKey& key) {
     for (std::int64_t i = 0; i < input.rows.numel(); ++i) {
       int& left = present[static_cast<std::size_t>(input.rows[i].item<std::int64_t>())];
       const bool hide = random.uniform() < rate && left > 1;
-      if (hide) --left; else keep.push_back(i);
+      if (hide)
+        --left;
+      else
+        keep.push_back(i);
     }
     kept.modalities[static_cast<std::size_t>(m)] = select(input, keep);
   }

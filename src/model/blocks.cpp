@@ -6,7 +6,9 @@
 namespace cuttle {
 namespace {
 
-const torch::Tensor& at(const Tensors& tensors, std::int64_t i) { return tensors[static_cast<std::size_t>(i)]; }
+const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
+  return tensors[static_cast<std::size_t>(i)];
+}
 
 /// Places of a weight and a bias.
 struct Affine {
@@ -37,13 +39,18 @@ class SequenceBlock final : public Block {
  public:
   SequenceBlock(ParameterLayout& layout, const std::string& name, std::int64_t in, std::int64_t out,
                 const NormOptions& norm, bool pool)
-      : conv_(layout, name + ".conv", {out, in, 3}), norm_(layout, name + ".norm", out, norm), pool_(pool) {}
-  std::string kind() const override { return pool_ ? "sequence_conv_norm_relu_pool" : "sequence_conv_norm_relu"; }
+      : conv_(layout, name + ".conv", {out, in, 3}),
+        norm_(layout, name + ".norm", out, norm),
+        pool_(pool) {}
+  std::string kind() const override {
+    return pool_ ? "sequence_conv_norm_relu_pool" : "sequence_conv_norm_relu";
+  }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     auto x = torch::conv1d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
     x = torch::relu(norm_.forward(p, x, input.mask, context));
     if (!pool_) return {x, input.mask};
-    // ceil_mode keeps an odd last step; values are >= 0 after ReLU and 0 where padded, so padding never wins.
+    // ceil_mode keeps an odd last step; values are >= 0 after ReLU and 0 where padded, so padding
+    // never wins.
     auto mask = torch::max_pool1d(input.mask.unsqueeze(1), 2, 2, 0, 1, true).squeeze(1);
     return {torch::max_pool1d(x, 2, 2, 0, 1, true), mask};
   }
@@ -56,7 +63,8 @@ class SequenceBlock final : public Block {
 
 class LinearBlock final : public Block {
  public:
-  LinearBlock(ParameterLayout& layout, const std::string& name, std::int64_t in, std::int64_t out, bool relu)
+  LinearBlock(ParameterLayout& layout, const std::string& name, std::int64_t in, std::int64_t out,
+              bool relu)
       : linear_(layout, name, {out, in}), relu_(relu) {}
   std::string kind() const override { return relu_ ? "linear_relu" : "linear"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
@@ -71,11 +79,13 @@ class LinearBlock final : public Block {
 
 class TokenBlock final : public Block {
  public:
-  TokenBlock(ParameterLayout& layout, const std::string& name, std::int64_t tokens, std::int64_t width)
+  TokenBlock(ParameterLayout& layout, const std::string& name, std::int64_t tokens,
+             std::int64_t width)
       : width_(width), table_(layout.add({name + ".weight", {tokens, width}, Init::kNormal})) {}
   std::string kind() const override { return "token_table"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    // index_select rather than embedding: its gradient is a plain index_add, differentiable any number of times.
+    // index_select rather than embedding: its gradient is a plain index_add, differentiable any
+    // number of times.
     const auto& tokens = input.values;
     auto x = at(p, table_).index_select(0, tokens.reshape({-1}));
     x = x.view({tokens.size(0), tokens.size(1), width_}).transpose(1, 2);
@@ -107,24 +117,29 @@ class SequencePoolBlock final : public Block {
 
 }  // namespace
 
-std::unique_ptr<const Block> make_conv_block(ParameterLayout& layout, const std::string& name, std::int64_t in,
-                                             std::int64_t out, const NormOptions& norm) {
+std::unique_ptr<const Block> make_conv_block(ParameterLayout& layout, const std::string& name,
+                                             std::int64_t in, std::int64_t out,
+                                             const NormOptions& norm) {
   return std::make_unique<ConvBlock>(layout, name, in, out, norm);
 }
 std::unique_ptr<const Block> make_sequence_block(ParameterLayout& layout, const std::string& name,
-                                                 std::int64_t in, std::int64_t out, const NormOptions& norm,
-                                                 bool pool) {
+                                                 std::int64_t in, std::int64_t out,
+                                                 const NormOptions& norm, bool pool) {
   return std::make_unique<SequenceBlock>(layout, name, in, out, norm, pool);
 }
-std::unique_ptr<const Block> make_linear_block(ParameterLayout& layout, const std::string& name, std::int64_t in,
-                                               std::int64_t out, bool relu) {
+std::unique_ptr<const Block> make_linear_block(ParameterLayout& layout, const std::string& name,
+                                               std::int64_t in, std::int64_t out, bool relu) {
   return std::make_unique<LinearBlock>(layout, name, in, out, relu);
 }
 std::unique_ptr<const Block> make_token_block(ParameterLayout& layout, const std::string& name,
                                               std::int64_t tokens, std::int64_t width) {
   return std::make_unique<TokenBlock>(layout, name, tokens, width);
 }
-std::unique_ptr<const Block> make_flatten_block() { return std::make_unique<FlattenBlock>(); }
-std::unique_ptr<const Block> make_sequence_pool_block() { return std::make_unique<SequencePoolBlock>(); }
+std::unique_ptr<const Block> make_flatten_block() {
+  return std::make_unique<FlattenBlock>();
+}
+std::unique_ptr<const Block> make_sequence_pool_block() {
+  return std::make_unique<SequencePoolBlock>();
+}
 
 }  // namespace cuttle

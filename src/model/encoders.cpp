@@ -12,42 +12,48 @@ namespace {
 
 /// Refuses a modality of another kind, by key.
 void expect_kind(const EncoderRequest& request, ModalityKind kind) {
-  CUTTLE_VALIDATE(request.spec.kind == kind,
-                  "model.encoders.{}.type: {} needs a modality of kind {}, but {} is {}; choose another type",
-                  request.spec.name, request.options.type, to_string(kind), request.spec.name,
-                  to_string(request.spec.kind));
+  CUTTLE_VALIDATE(
+      request.spec.kind == kind,
+      "model.encoders.{}.type: {} needs a modality of kind {}, but {} is {}; choose another type",
+      request.spec.name, request.options.type, to_string(kind), request.spec.name,
+      to_string(request.spec.kind));
 }
 
-NormOptions norm_of(const EncoderRequest& request) { return {request.options.norm, request.inner_steps}; }
+NormOptions norm_of(const EncoderRequest& request) {
+  return {request.options.norm, request.inner_steps};
+}
 
 std::string block_name(const EncoderRequest& request, std::int64_t i) {
   return request.prefix + "." + std::to_string(i);
 }
 
-/// Blocks over time, pooled by two while the sequence is long, ending in mean and maximum over time.
+/// Blocks over time, pooled by two while the sequence is long, ending in mean and maximum over
+/// time.
 std::int64_t add_sequence_blocks(const EncoderRequest& request, Blocks& blocks, std::int64_t in) {
   for (std::int64_t i = 0; i < request.options.depth; ++i) {
     const bool pool = i + 1 < request.options.depth;
-    blocks.push_back(make_sequence_block(request.layout, block_name(request, i), in, request.options.width,
-                                         norm_of(request), pool));
+    blocks.push_back(make_sequence_block(request.layout, block_name(request, i), in,
+                                         request.options.width, norm_of(request), pool));
     in = request.options.width;
   }
   blocks.push_back(make_sequence_pool_block());
   return 2 * request.options.width;
 }
 
-/// Image [m, C, H, W], channels-last in memory, standardised; blocks of 3x3 conv, norm, ReLU, pool (Vinyals et al. 2016).
+/// Image [m, C, H, W], channels-last in memory, standardised; blocks of 3x3 conv, norm, ReLU, pool
+/// (Vinyals et al. 2016).
 class ConvEncoder final : public Encoder {
  public:
   explicit ConvEncoder(const EncoderRequest& request) : spec_(request.spec) {
     expect_kind(request, ModalityKind::kImage);
     std::int64_t height = spec_.shape[0], width = spec_.shape[1], in = spec_.shape[2];
     for (std::int64_t i = 0; i < request.options.depth; ++i) {
-      CUTTLE_VALIDATE(height >= 2 && width >= 2,
-                      "model.encoders.{}.depth: {} blocks halve a {}x{} image to nothing; use at most {}",
-                      spec_.name, request.options.depth, spec_.shape[0], spec_.shape[1], i);
-      blocks_.push_back(make_conv_block(request.layout, block_name(request, i), in, request.options.width,
-                                        norm_of(request)));
+      CUTTLE_VALIDATE(
+          height >= 2 && width >= 2,
+          "model.encoders.{}.depth: {} blocks halve a {}x{} image to nothing; use at most {}",
+          spec_.name, request.options.depth, spec_.shape[0], spec_.shape[1], i);
+      blocks_.push_back(make_conv_block(request.layout, block_name(request, i), in,
+                                        request.options.width, norm_of(request)));
       in = request.options.width;
       height /= 2;
       width /= 2;
@@ -60,7 +66,8 @@ class ConvEncoder final : public Encoder {
     auto pixels = raw_tensor(raw, torch::kUInt8).view({-1, shape[0], shape[1], shape[2]});
     auto x = standardise(pixels.to(torch::kFloat32) / 255.0, spec_);
     ModalityInput input;
-    input.values = x.permute({0, 3, 1, 2});  // a view: NHWC in memory, which is what channels-last is
+    input.values =
+        x.permute({0, 3, 1, 2});  // a view: NHWC in memory, which is what channels-last is
     return input;
   }
 
@@ -184,11 +191,16 @@ std::map<std::string, EncoderFactory> builtin_encoders() {
 
 std::string default_encoder(ModalityKind kind) {
   switch (kind) {
-    case ModalityKind::kImage: return "conv4";
-    case ModalityKind::kText: return "char_conv";
-    case ModalityKind::kAudio: return "mel_conv";
-    case ModalityKind::kSeries: return "series_conv";
-    case ModalityKind::kVector: break;
+    case ModalityKind::kImage:
+      return "conv4";
+    case ModalityKind::kText:
+      return "char_conv";
+    case ModalityKind::kAudio:
+      return "mel_conv";
+    case ModalityKind::kSeries:
+      return "series_conv";
+    case ModalityKind::kVector:
+      break;
   }
   return "mlp";
 }

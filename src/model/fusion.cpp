@@ -9,7 +9,9 @@
 namespace cuttle {
 namespace {
 
-const torch::Tensor& at(const Tensors& tensors, std::int64_t i) { return tensors[static_cast<std::size_t>(i)]; }
+const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
+  return tensors[static_cast<std::size_t>(i)];
+}
 
 /// Features of the present rows, spread over all n samples; absent samples get zeros.
 torch::Tensor spread(const torch::Tensor& features, const ModalityInput& input, std::int64_t n,
@@ -21,7 +23,8 @@ torch::Tensor spread(const torch::Tensor& features, const ModalityInput& input, 
 
 /// [n, modalities], 1 where a sample has a modality.
 torch::Tensor presence(const Batch& batch, const torch::TensorOptions& options) {
-  auto mask = torch::zeros({batch.size, static_cast<std::int64_t>(batch.modalities.size())}, options);
+  auto mask =
+      torch::zeros({batch.size, static_cast<std::int64_t>(batch.modalities.size())}, options);
   for (std::size_t m = 0; m < batch.modalities.size(); ++m)
     if (batch.modalities[m].rows.numel() > 0)
       mask.select(1, static_cast<std::int64_t>(m)).index_fill_(0, batch.modalities[m].rows, 1.0);
@@ -29,7 +32,8 @@ torch::Tensor presence(const Batch& batch, const torch::TensorOptions& options) 
 }
 
 Embedding one_part(const torch::Tensor& fused) {
-  return {{fused}, torch::ones({fused.size(0), 1}, fused.options()), torch::ones({1}, fused.options())};
+  return {
+      {fused}, torch::ones({fused.size(0), 1}, fused.options()), torch::ones({1}, fused.options())};
 }
 
 /// All features side by side; a learned embedding (or zeros) where a sample lacks a modality.
@@ -41,7 +45,8 @@ class ConcatFusion final : public Fusion {
                     "model.missing: '{}' is unknown; use embedding or zeros", stand_in);
     if (stand_in == "zeros" || widths_.size() < 2) return;
     for (std::size_t m = 0; m < widths_.size(); ++m)
-      absent_.push_back(request.layout.add({"fusion.absent." + request.modalities[m], {widths_[m]}, Init::kZeros}));
+      absent_.push_back(request.layout.add(
+          {"fusion.absent." + request.modalities[m], {widths_[m]}, Init::kZeros}));
   }
   Embedding forward(const Tensors& p, const Tensors& features, const Batch& batch) const override {
     const auto options = p[0].options().requires_grad(false);
@@ -50,7 +55,8 @@ class ConcatFusion final : public Fusion {
     for (std::size_t m = 0; m < widths_.size(); ++m) {
       auto column = spread(features[m], batch.modalities[m], batch.size, widths_[m], options);
       if (!absent_.empty())
-        column = column + (1.0 - mask.narrow(1, static_cast<std::int64_t>(m), 1)) * at(p, absent_[m]);
+        column =
+            column + (1.0 - mask.narrow(1, static_cast<std::int64_t>(m), 1)) * at(p, absent_[m]);
       columns.push_back(column);
     }
     return one_part(torch::cat(columns, 1));
@@ -64,7 +70,8 @@ class ConcatFusion final : public Fusion {
   std::vector<std::int64_t> absent_;
 };
 
-/// Every modality projected to one width; a softmax over the present modalities' gate scores weighs them.
+/// Every modality projected to one width; a softmax over the present modalities' gate scores weighs
+/// them.
 class GatedFusion final : public Fusion {
  public:
   explicit GatedFusion(const FusionRequest& request)
@@ -87,7 +94,7 @@ class GatedFusion final : public Fusion {
       scores.push_back(torch::linear(h, at(p, gates_[m])));
     }
     const auto score = torch::cat(scores, 1).masked_fill(mask == 0, -1e30);
-    const auto gate = torch::softmax(score, 1).unsqueeze(2);              // [n, modalities, 1]
+    const auto gate = torch::softmax(score, 1).unsqueeze(2);  // [n, modalities, 1]
     return one_part((torch::stack(projected, 1) * gate).sum(1));
   }
   std::vector<std::int64_t> part_widths() const override { return {width_}; }
@@ -103,12 +110,14 @@ class LateFusion final : public Fusion {
  public:
   explicit LateFusion(const FusionRequest& request)
       : widths_(request.widths),
-        weight_(request.layout.add({"fusion.weight", {static_cast<std::int64_t>(widths_.size())}, Init::kZeros})) {}
+        weight_(request.layout.add(
+            {"fusion.weight", {static_cast<std::int64_t>(widths_.size())}, Init::kZeros})) {}
   Embedding forward(const Tensors& p, const Tensors& features, const Batch& batch) const override {
     const auto options = p[0].options().requires_grad(false);
     Embedding embedding;
     for (std::size_t m = 0; m < widths_.size(); ++m)
-      embedding.parts.push_back(spread(features[m], batch.modalities[m], batch.size, widths_[m], options));
+      embedding.parts.push_back(
+          spread(features[m], batch.modalities[m], batch.size, widths_[m], options));
     embedding.mask = presence(batch, options);
     embedding.weights = torch::softmax(at(p, weight_), 0);
     return embedding;
@@ -128,7 +137,9 @@ FusionFactory factory() {
 }  // namespace
 
 std::map<std::string, FusionFactory> builtin_fusions() {
-  return {{"concat", factory<ConcatFusion>()}, {"gated", factory<GatedFusion>()}, {"late", factory<LateFusion>()}};
+  return {{"concat", factory<ConcatFusion>()},
+          {"gated", factory<GatedFusion>()},
+          {"late", factory<LateFusion>()}};
 }
 
 }  // namespace cuttle

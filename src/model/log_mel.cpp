@@ -8,8 +8,12 @@
 namespace cuttle {
 namespace {
 
-double to_mel(double hertz) { return 2595.0 * std::log10(1.0 + hertz / 700.0); }
-double to_hertz(double mel) { return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0); }
+double to_mel(double hertz) {
+  return 2595.0 * std::log10(1.0 + hertz / 700.0);
+}
+double to_hertz(double mel) {
+  return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0);
+}
 
 torch::Tensor mel_filters(double sample_rate, std::int64_t window, std::int64_t mels) {
   const std::int64_t bins = window / 2 + 1;

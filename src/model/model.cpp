@@ -38,23 +38,27 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
     const auto found = options.encoders.find(spec.name);
     EncoderOptions chosen = found == options.encoders.end() ? EncoderOptions{} : found->second;
     if (chosen.type.empty()) chosen.type = default_encoder(spec.kind);
-    const auto& make = find_factory(registry.encoders, "model.encoders." + spec.name + ".type", chosen.type);
+    const auto& make =
+        find_factory(registry.encoders, "model.encoders." + spec.name + ".type", chosen.type);
     encoders_.push_back(make({spec, chosen, *layout, "encoder." + spec.name, inner_steps}));
     names.push_back(spec.name);
     widths.push_back(encoders_.back()->width());
   }
   for (const auto& entry : options.encoders)
-    CUTTLE_VALIDATE(std::find(names.begin(), names.end(), entry.first) != names.end(),
-                    "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
-                    "add the modality to data.modalities",
-                    entry.first, fmt::join(names, ", "));
+    CUTTLE_VALIDATE(
+        std::find(names.begin(), names.end(), entry.first) != names.end(),
+        "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
+        "add the modality to data.modalities",
+        entry.first, fmt::join(names, ", "));
   const auto& make = find_factory(registry.fusions, "model.fusion", options.fusion);
   fusion_ = make({options, names, widths, *layout});
   const auto parts = fusion_->part_widths();
   for (std::size_t part = 0; way > 0 && part < parts.size(); ++part) {
     const std::string name = parts.size() == 1 ? "head" : "head." + std::to_string(part);
-    head_weights_.push_back(layout->add({name + ".weight", {way, parts[part]}, Init::kFanIn, ParameterRole::kHead}));
-    head_biases_.push_back(layout->add({name + ".bias", {way}, Init::kZeros, ParameterRole::kHead}));
+    head_weights_.push_back(
+        layout->add({name + ".weight", {way, parts[part]}, Init::kFanIn, ParameterRole::kHead}));
+    head_biases_.push_back(
+        layout->add({name + ".bias", {way}, Init::kZeros, ParameterRole::kHead}));
   }
   layout_ = std::move(layout);
 }
@@ -85,7 +89,8 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {
   return batch;
 }
 
-Embedding Model::embed(const Tensors& parameters, const Batch& batch, const Context& context) const {
+Embedding Model::embed(const Tensors& parameters, const Batch& batch,
+                       const Context& context) const {
   Tensors features(encoders_.size());
   for (std::size_t m = 0; m < encoders_.size(); ++m)
     if (batch.modalities[m].values.defined())
@@ -93,13 +98,15 @@ Embedding Model::embed(const Tensors& parameters, const Batch& batch, const Cont
   return fusion_->forward(parameters, features, batch);
 }
 
-torch::Tensor Model::classify(const Tensors& parameters, const Embedding& embedding, std::int64_t way) const {
+torch::Tensor Model::classify(const Tensors& parameters, const Embedding& embedding,
+                              std::int64_t way) const {
   CUTTLE_EXPECT(!head_weights_.empty());
   torch::Tensor sum, total;
   for (std::size_t part = 0; part < head_weights_.size(); ++part) {
     const auto& weight = parameters[static_cast<std::size_t>(head_weights_[part])];
     const auto& bias = parameters[static_cast<std::size_t>(head_biases_[part])];
-    const auto logits = torch::linear(embedding.parts[part], weight.narrow(0, 0, way), bias.narrow(0, 0, way));
+    const auto logits =
+        torch::linear(embedding.parts[part], weight.narrow(0, 0, way), bias.narrow(0, 0, way));
     if (head_weights_.size() == 1) return logits;
     const auto p = static_cast<std::int64_t>(part);
     const auto share = embedding.mask.narrow(1, p, 1) * embedding.weights.narrow(0, p, 1);

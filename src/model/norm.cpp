@@ -13,20 +13,22 @@ constexpr double kEpsilon = 1e-5;
 
 torch::Tensor masked_batch_norm(const torch::Tensor& x, const torch::Tensor& mask,
                                 const torch::Tensor& weight, const torch::Tensor& bias) {
-  const auto real = mask.unsqueeze(1);             // [m, 1, T]
+  const auto real = mask.unsqueeze(1);  // [m, 1, T]
   const auto count = mask.sum().clamp_min(1.0);
   const auto mean = (x * real).sum(torch::IntArrayRef{0, 2}, true) / count;
   const auto centered = (x - mean) * real;
   const auto variance = centered.square().sum(torch::IntArrayRef{0, 2}, true) / count;
-  return centered * (variance + kEpsilon).rsqrt() * weight.view({1, -1, 1}) + bias.view({1, -1, 1}) * real;
+  return centered * (variance + kEpsilon).rsqrt() * weight.view({1, -1, 1}) +
+         bias.view({1, -1, 1}) * real;
 }
 
 }  // namespace
 
 Norm::Norm(ParameterLayout& layout, const std::string& name, std::int64_t channels,
            const NormOptions& options) {
-  CUTTLE_VALIDATE(options.kind == "batch" || options.kind == "batch_per_step" || options.kind == "none",
-                  "{}: norm '{}' is unknown; use batch, batch_per_step or none", name, options.kind);
+  CUTTLE_VALIDATE(
+      options.kind == "batch" || options.kind == "batch_per_step" || options.kind == "none",
+      "{}: norm '{}' is unknown; use batch, batch_per_step or none", name, options.kind);
   active_ = options.kind != "none";
   if (!active_) return;
   per_step_ = options.kind == "batch_per_step";
@@ -49,7 +51,8 @@ torch::Tensor Norm::forward(const Tensors& parameters, const torch::Tensor& valu
     bias = bias.select(0, step);
   }
   if (mask.defined()) return masked_batch_norm(values, mask, weight, bias);
-  return torch::batch_norm(values, weight, bias, {}, {}, /*training=*/true, /*momentum=*/0.0, kEpsilon,
+  return torch::batch_norm(values, weight, bias, {}, {}, /*training=*/true, /*momentum=*/0.0,
+                           kEpsilon,
                            /*cudnn_enabled=*/false);
 }
 

@@ -4,15 +4,17 @@
 
 namespace cuttle {
 
-/// Batch norm by the statistics of the batch at hand, in training and in use (no running averages: the result depends
-/// on parameters and batch alone). per-step: scale and shift of their own for every inner step (MAML++, Antoniou et
-/// al. 2019). Composite operations where a mask is given, so that padding counts nowhere.
+/// Batch norm by the statistics of the batch at hand, in training and in use (no running averages:
+/// the result depends on parameters and batch alone). per-step: scale and shift of their own for
+/// every inner step (MAML++, Antoniou et al. 2019). Composite operations where a mask is given, so
+/// that padding counts nowhere.
 class Norm {
  public:
-  Norm(ParameterLayout& layout, const std::string& name, std::int64_t channels, const NormOptions& options);
+  Norm(ParameterLayout& layout, const std::string& name, std::int64_t channels,
+       const NormOptions& options);
   /// values [m, C, ...]; mask [m, T] for [m, C, T] or undefined.
-  torch::Tensor forward(const Tensors& parameters, const torch::Tensor& values, const torch::Tensor& mask,
-                        const Context& context) const;
+  torch::Tensor forward(const Tensors& parameters, const torch::Tensor& values,
+                        const torch::Tensor& mask, const Context& context) const;
 
  private:
   bool active_ = true;

@@ -20,10 +20,14 @@ std::int64_t product(const std::vector<std::int64_t>& shape, std::size_t first =
 /// One draw of a parameter's initial distribution.
 double draw(const ParameterSpec& spec, Random& random) {
   switch (spec.init) {
-    case Init::kZeros: return 0.0;
-    case Init::kOnes: return 1.0;
-    case Init::kNormal: return random.normal();
-    case Init::kFanIn: break;
+    case Init::kZeros:
+      return 0.0;
+    case Init::kOnes:
+      return 1.0;
+    case Init::kNormal:
+      return random.normal();
+    case Init::kFanIn:
+      break;
   }
   const double bound = 1.0 / std::sqrt(static_cast<double>(product(spec.shape, 1)));
   return bound * (2.0 * random.uniform() - 1.0);
@@ -42,7 +46,9 @@ std::int64_t ParameterLayout::add(ParameterSpec spec) {
   return count() - 1;
 }
 
-std::int64_t ParameterLayout::elements(std::int64_t i) const { return product(spec(i).shape); }
+std::int64_t ParameterLayout::elements(std::int64_t i) const {
+  return product(spec(i).shape);
+}
 
 std::vector<std::int64_t> ParameterLayout::with_role(ParameterRole role) const {
   std::vector<std::int64_t> indices;
@@ -95,7 +101,8 @@ std::string ParameterList::sha256() const {
   const auto* bytes = static_cast<const char*>(values.data_ptr());
   const auto size = static_cast<std::int64_t>(values.element_size());
   for (std::int64_t i = 0; i < layout_->count(); ++i)
-    hash.update(bytes + layout_->offset(i) * size, static_cast<std::size_t>(layout_->elements(i) * size));
+    hash.update(bytes + layout_->offset(i) * size,
+                static_cast<std::size_t>(layout_->elements(i) * size));
   return hash.hex();
 }
 

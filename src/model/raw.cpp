@@ -8,10 +8,15 @@
 namespace cuttle {
 namespace {
 
-/// One code point and how many bytes it took; a malformed start or tail is one byte standing for itself.
+/// One code point and how many bytes it took; a malformed start or tail is one byte standing for
+/// itself.
 std::pair<std::uint32_t, std::int64_t> decode_utf8(const std::uint8_t* s, std::int64_t left) {
   const std::uint32_t first = s[0];
-  const int length = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+  const int length = first < 0x80       ? 1
+                     : first >> 5 == 6  ? 2
+                     : first >> 4 == 14 ? 3
+                     : first >> 3 == 30 ? 4
+                                        : 0;
   if (length <= 1 || length > left) return {first, 1};
   std::uint32_t code = first & (0xFFu >> (length + 1));
   for (int i = 1; i < length; ++i) {
@@ -21,7 +26,8 @@ std::pair<std::uint32_t, std::int64_t> decode_utf8(const std::uint8_t* s, std::i
   return {code, length};
 }
 
-/// Latin, Greek and Cyrillic keep a row each; the rest share the upper half by a multiplicative hash.
+/// Latin, Greek and Cyrillic keep a row each; the rest share the upper half by a multiplicative
+/// hash.
 std::int64_t token_of(std::uint32_t code) {
   if (code < kTextTokens / 2) return std::max<std::int64_t>(1, code);
   return kTextTokens / 2 + static_cast<std::int64_t>((code * 2654435761u) >> 23);
@@ -43,7 +49,8 @@ torch::Tensor raw_tensor(const RawModality& raw, torch::Dtype dtype) {
 void for_each_present(const RawModality& raw,
                       const std::function<void(const std::uint8_t*, std::int64_t)>& visit) {
   for (std::size_t i = 0; i < raw.present.size(); ++i)
-    if (raw.present[i]) visit(raw.bytes.data() + raw.offsets[i], raw.offsets[i + 1] - raw.offsets[i]);
+    if (raw.present[i])
+      visit(raw.bytes.data() + raw.offsets[i], raw.offsets[i + 1] - raw.offsets[i]);
 }
 
 torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int64_t max_length) {

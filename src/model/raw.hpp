@@ -23,7 +23,8 @@ torch::Tensor raw_tensor(const RawModality& raw, torch::Dtype dtype);
 void for_each_present(const RawModality& raw,
                       const std::function<void(const std::uint8_t*, std::int64_t)>& visit);
 
-/// UTF-8 to int64 tokens [T], T >= 1, at most max_length (0: all). Malformed bytes count as one character each.
+/// UTF-8 to int64 tokens [T], T >= 1, at most max_length (0: all). Malformed bytes count as one
+/// character each.
 torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int64_t max_length);
 
 /// (x - mean) / stddev over the last dimension where the shards declare statistics; x elsewhere.

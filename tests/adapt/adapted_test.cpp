@@ -61,7 +61,8 @@ TEST(Trace, GoesFromTheStartToTheAdaptedModel) {
     ASSERT_EQ(lines.size(), 4u);
     EXPECT_LT(lines.back().support_loss, lines.front().support_loss) << algorithm;
     const auto logits = learner->adapt(parameters, task.support)->predict(task.query);
-    const double loss = torch::nn::functional::cross_entropy(logits, task.query.labels).item<double>();
+    const double loss =
+        torch::nn::functional::cross_entropy(logits, task.query.labels).item<double>();
     EXPECT_NEAR(lines.back().query_loss, loss, 1e-6) << algorithm;
   }
 }

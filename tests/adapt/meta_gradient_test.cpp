@@ -1,5 +1,6 @@
-// P2: the gradient is the gradient. In float64, every algorithm's meta-gradient against computations that share no
-// code with it: finite differences of the adapted loss, and the plain unrolled graph.
+// P2: the gradient is the gradient. In float64, every algorithm's meta-gradient against
+// computations that share no code with it: finite differences of the adapted loss, and the plain
+// unrolled graph.
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -34,20 +35,23 @@ ParameterList start(const Learner& learner) {
 }
 
 /// MAML as the paper writes it: one graph through all steps.
-torch::Tensor unrolled_gradient(const Learner& learner, const ParameterList& parameters, const Task& task,
-                                bool second_order) {
+torch::Tensor unrolled_gradient(const Learner& learner, const ParameterList& parameters,
+                                const Task& task, bool second_order) {
   const Model& model = learner.model();
   Tensors leaves;
-  for (const auto& value : parameters.tensors()) leaves.push_back(value.detach().clone().requires_grad_());
+  for (const auto& value : parameters.tensors())
+    leaves.push_back(value.detach().clone().requires_grad_());
   Tensors theta = leaves;
   for (std::int64_t k = 0; k < learner.options().inner_steps; ++k) {
-    const auto loss = F::cross_entropy(model.forward(theta, task.support, {k}), task.support.labels);
+    const auto loss =
+        F::cross_entropy(model.forward(theta, task.support, {k}), task.support.labels);
     const auto g = torch::autograd::grad({loss}, theta, {}, true, second_order, true);
     for (std::size_t i = 0; i < theta.size(); ++i)
-      if (g[i].defined()) theta[i] = theta[i] - learner.options().inner_lr * (second_order ? g[i] : g[i].detach());
+      if (g[i].defined())
+        theta[i] = theta[i] - learner.options().inner_lr * (second_order ? g[i] : g[i].detach());
   }
-  const auto loss = F::cross_entropy(model.forward(theta, task.query, {learner.options().inner_steps}),
-                                     task.query.labels);
+  const auto loss = F::cross_entropy(
+      model.forward(theta, task.query, {learner.options().inner_steps}), task.query.labels);
   return model.layout()->flatten(torch::autograd::grad({loss}, leaves, {}, false, false, true));
 }
 
@@ -120,11 +124,12 @@ TEST_P(Unrolled, HoldsInFloat32ToStatedTolerance) {
             1e-4);
 }
 
-INSTANTIATE_TEST_SUITE_P(Maml, Unrolled,
-                         testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 5},
-                                         Case{"maml", "late", "batch", 2}, Case{"maml", "gated", "batch_per_step", 3},
-                                         Case{"fomaml", "concat", "batch", 1}, Case{"fomaml", "gated", "batch", 4},
-                                         Case{"fomaml", "late", "batch", 2}));
+INSTANTIATE_TEST_SUITE_P(
+    Maml, Unrolled,
+    testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 5},
+                    Case{"maml", "late", "batch", 2}, Case{"maml", "gated", "batch_per_step", 3},
+                    Case{"fomaml", "concat", "batch", 1}, Case{"fomaml", "gated", "batch", 4},
+                    Case{"fomaml", "late", "batch", 2}));
 
 TEST(MetaGradientOrder, SecondOrderDiffersFromFirstByAMargin) {
   TinySettings settings;
@@ -152,10 +157,12 @@ TEST_P(Reptile, IsTheWayTravelledByAnIndependentOptimizer) {
   const auto parameters = start(*learner);
   const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
   Tensors theta;
-  for (const auto& value : parameters.tensors()) theta.push_back(value.detach().clone().requires_grad_());
+  for (const auto& value : parameters.tensors())
+    theta.push_back(value.detach().clone().requires_grad_());
   std::unique_ptr<torch::optim::Optimizer> optimizer;
   if (settings.inner_optimizer == "adam")
-    optimizer = std::make_unique<torch::optim::Adam>(theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
+    optimizer = std::make_unique<torch::optim::Adam>(
+        theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
   else
     optimizer = std::make_unique<torch::optim::SGD>(theta, torch::optim::SGDOptions(0.01));
   const Batch all = concatenate(task.support, task.query);
@@ -165,7 +172,8 @@ TEST_P(Reptile, IsTheWayTravelledByAnIndependentOptimizer) {
     optimizer->step();
   }
   Tensors travelled;
-  for (std::size_t i = 0; i < theta.size(); ++i) travelled.push_back((parameters.tensors()[i] - theta[i]).detach());
+  for (std::size_t i = 0; i < theta.size(); ++i)
+    travelled.push_back((parameters.tensors()[i] - theta[i]).detach());
   EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
                            learner->model().layout()->flatten(travelled)),
             1e-6);

@@ -2,7 +2,7 @@
 
 #include <cctype>
 #include <map>
-#include <regex>
+#include <sstream>
 
 #include "cuttle/core/files.hpp"
 
@@ -11,13 +11,16 @@ namespace {
 
 using Constants = std::map<std::string, std::string>;
 
-/// The constants of a source file: the two groups of `pattern` are name and value.
-Constants constants_of(const std::string& path, const std::string& pattern) {
-  const std::string text = read_file(std::string(CUTTLE_SOURCE_DIR) + "/" + path, 1 << 20);
-  const std::regex line(pattern, std::regex::ECMAScript | std::regex::multiline);
+/// The lines `... NAME = VALUE` of a source file that begin with `start`, as name and value.
+Constants constants_of(const std::string& path, const std::string& start) {
+  std::istringstream text(read_file(std::string(CUTTLE_SOURCE_DIR) + "/" + path, 1 << 20));
   Constants constants;
-  for (std::sregex_iterator i(text.begin(), text.end(), line), end; i != end; ++i)
-    constants[(*i)[1]] = (*i)[2];
+  for (std::string line; std::getline(text, line);) {
+    const std::size_t equals = line.find(" = ");
+    if (line.compare(0, start.size(), start) != 0 || equals == std::string::npos) continue;
+    const std::string left = line.substr(0, equals), right = line.substr(equals + 3);
+    constants[left.substr(left.rfind(' ') + 1)] = right.substr(0, right.find(';'));
+  }
   return constants;
 }
 
@@ -33,15 +36,13 @@ std::string python_name(const std::string& name) {
 
 // Readers and writers of shards are written in two languages: this keeps their names the same.
 TEST(shard_names, are_the_same_in_python_and_cpp) {
-  const Constants python =
-      constants_of("data_tools/cuttle_data/names.py", R"(^([A-Z][A-Z0-9_]*) = ("[^"]*"|\d+)$)");
   Constants cpp;
-  for (const auto& [name, value] : constants_of(
-           "src/data/shard_names.hpp", R"(^inline constexpr .*\b(k[A-Z]\w*) = ("[^"]*"|\d+);$)")) {
+  for (const auto& [name, value] : constants_of("src/data/shard_names.hpp", "inline constexpr ")) {
     cpp[python_name(name)] = value;
   }
   EXPECT_GT(cpp.size(), 30u);
-  EXPECT_EQ(cpp, python);
+  EXPECT_EQ(cpp["FORMAT_VALUE"], "\"cuttle-shard\"");
+  EXPECT_EQ(cpp, constants_of("data_tools/cuttle_data/names.py", ""));
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ STROKES = "START\n10,-10,0\n10,-60,5\nBREAK\n60,-60,9\n60,-60,9\nBREAK\n"
 @pytest.fixture
 def root(tmp_path):
     """images_background/Abc with 8 characters, images_evaluation/Xyz (a b) with 3; 4 drawings
-    each: an ink bar at the top left, `drawing` pixels longer each time. Every other drawing of Abc has strokes."""
+    each: an ink bar at the top left, `drawing` pixels longer each time. Every other drawing of Abc
+    has strokes."""
     root = tmp_path / "omniglot"
     number = 0
     for name, alphabet, characters in (
@@ -158,9 +159,8 @@ def test_splits_rotations_and_pictures(run, root, tmp_path):
             angle: images[class_of == list(names).index(base + angle)][0, :, :, 0]
             for angle in ("", "/rot90", "/rot180", "/rot270")
         }
-        assert (
-            picture[""][2, 4] > 200 and picture[""][20:].max() < 20
-        )
+        # Inverted: ink is bright, at the top left.
+        assert picture[""][2, 4] > 200 and picture[""][20:].max() < 20
         for angle, corner in (("/rot90", (23, 2)), ("/rot180", (25, 23)), ("/rot270", (4, 25))):
             assert picture[angle][corner] > 200, angle
         present = shard["modalities/strokes/present"][:]

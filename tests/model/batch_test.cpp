@@ -1,4 +1,5 @@
-// Batches: presence, padding, hiding. Padding and the company of other samples must not leak into features.
+// Batches: presence, padding, hiding. Padding and the company of other samples must not leak into
+// features.
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -16,9 +17,11 @@ Task some_task() {
 }
 
 TEST(Batch, RowsNameThePresentSamples) {
-  const Batch batch = some_task().support;  // sample i lacks the image if i % 4 == 1, the text if i % 4 == 2
+  const Batch batch =
+      some_task().support;  // sample i lacks the image if i % 4 == 1, the text if i % 4 == 2
   EXPECT_TRUE(torch::equal(batch.modalities[0].rows, torch::tensor({0, 2, 3, 4}, torch::kInt64)));
-  EXPECT_TRUE(torch::equal(batch.modalities[1].rows, torch::tensor({0, 1, 3, 4, 5}, torch::kInt64)));
+  EXPECT_TRUE(
+      torch::equal(batch.modalities[1].rows, torch::tensor({0, 1, 3, 4, 5}, torch::kInt64)));
   EXPECT_EQ(batch.modalities[0].values.size(0), 4);
 }
 
@@ -29,8 +32,9 @@ TEST(Concatenate, KeepsOrderAndPadsSequences) {
   EXPECT_EQ(both.labels.numel(), 15);
   const auto& text = both.modalities[1];
   EXPECT_EQ(text.values.size(0), text.rows.numel());
-  EXPECT_EQ(text.mask.sum().item<float>(),
-            (task.support.modalities[1].mask.sum() + task.query.modalities[1].mask.sum()).item<float>());
+  EXPECT_EQ(
+      text.mask.sum().item<float>(),
+      (task.support.modalities[1].mask.sum() + task.query.modalities[1].mask.sum()).item<float>());
   EXPECT_TRUE(text.rows.diff().gt(0).all().item<bool>());
 }
 
@@ -97,7 +101,8 @@ TEST(LogMel, ATonePeaksInItsFilterAndLoudnessCancels) {
   const auto features = mel.forward(tone.to(torch::kInt16));
   EXPECT_EQ(features.size(0), 40);
   EXPECT_EQ(features.size(1), 1 + (8000 - 256) / 128);
-  // A tone that stops: its filter (1000 Hz is mel 1000 of 2146, so filter 18 of 40) has the strongest contrast.
+  // A tone that stops: its filter (1000 Hz is mel 1000 of 2146, so filter 18 of 40) has the
+  // strongest contrast.
   auto stops = tone.clone();
   stops.slice(0, 4000).zero_();
   const auto contrast = mel.forward(stops.to(torch::kInt16)).slice(1, 0, 20).mean(1);

@@ -1,4 +1,5 @@
-// Shapes, parameter counts known from the literature, and what missing modalities may and may not change.
+// Shapes, parameter counts known from the literature, and what missing modalities may and may not
+// change.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -22,7 +23,7 @@ Model conv4(std::int64_t side, std::int64_t channels, std::int64_t filters) {
 }
 
 TEST(ParameterCount, Conv4OfMiniImageNetIsThePublishedOne) {
-  EXPECT_EQ(conv4(84, 3, 32).layout()->parameters(), 32901);   // Finn et al. 2017
+  EXPECT_EQ(conv4(84, 3, 32).layout()->parameters(), 32901);  // Finn et al. 2017
   EXPECT_EQ(conv4(84, 3, 64).layout()->parameters(), 121093);
 }
 
@@ -84,10 +85,12 @@ class EveryFusion : public testing::TestWithParam<const char*> {
 
 TEST_P(EveryFusion, EveryDeclaredParameterGetsAGradient) {
   Tensors leaves;
-  for (const auto& value : ParameterList::initial(model().layout(), 2).tensors())
+  const auto parameters = ParameterList::initial(model().layout(), 2);
+  for (const auto& value : parameters.tensors())
     leaves.push_back(value.detach().clone().requires_grad_());
   const Task task = tiny_task(model(), 3, torch::kFloat32);
-  auto loss = torch::nn::functional::cross_entropy(model().forward(leaves, task.query, {}), task.query.labels);
+  auto loss = torch::nn::functional::cross_entropy(model().forward(leaves, task.query, {}),
+                                                   task.query.labels);
   const auto gradient = torch::autograd::grad({loss}, leaves, {}, false, false, true);
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     const auto& name = model().layout()->spec(static_cast<std::int64_t>(i)).name;
@@ -102,7 +105,8 @@ TEST_P(EveryFusion, EveryDeclaredParameterGetsAGradient) {
 TEST_P(EveryFusion, HiddenModalitiesGiveFiniteLogitsForEverySample) {
   const auto parameters = ParameterList::initial(model().layout(), 2).tensors();
   const Task task = tiny_task(model(), 3, torch::kFloat32);
-  for (const std::vector<bool>& keep : {std::vector<bool>{true, false}, {false, true}, {false, false}}) {
+  for (const std::vector<bool>& keep :
+       {std::vector<bool>{true, false}, {false, true}, {false, false}}) {
     const auto logits = model().forward(parameters, keep_modalities(task.query, keep), {});
     EXPECT_TRUE(logits.isfinite().all().item<bool>());
     EXPECT_EQ(logits.size(0), task.query.size);
@@ -124,7 +128,8 @@ TEST(Model, RefusesUnknownWordsByKey) {
   ModelOptions options;
   options.encoders["image"].type = "conv5";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
-              testing::ThrowsMessage<UserError>(HasSubstr("model.encoders.image.type: 'conv5' is unknown")));
+              testing::ThrowsMessage<UserError>(
+                  HasSubstr("model.encoders.image.type: 'conv5' is unknown")));
   options = {};
   options.fusion = "bilinear";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },

@@ -19,7 +19,8 @@ void add_image(RawModality& modality, bool present, std::int64_t label, Random& 
 void add_text(RawModality& modality, bool present, std::int64_t label, Random& random) {
   const std::uint64_t length = present ? 3 + random.below(5) : 0;
   for (std::uint64_t i = 0; i < length; ++i)
-    modality.bytes.push_back(static_cast<std::uint8_t>('a' + 5 * label + static_cast<std::int64_t>(random.below(6))));
+    modality.bytes.push_back(
+        static_cast<std::uint8_t>('a' + 5 * label + static_cast<std::int64_t>(random.below(6))));
   modality.offsets.push_back(static_cast<std::int64_t>(modality.bytes.size()));
   modality.present.push_back(present);
 }
@@ -59,7 +60,8 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
   adapt.inner_optimizer = settings.inner_optimizer;
   const auto learners = builtin_learners();
   const std::int64_t way = find_learner(learners, settings.algorithm).head ? kWay : 0;
-  auto model = std::make_shared<const Model>(options, tiny_modalities(), way, settings.inner_steps, ModelRegistry{});
+  auto model = std::make_shared<const Model>(options, tiny_modalities(), way, settings.inner_steps,
+                                             ModelRegistry{});
   return make_learner(learners, std::move(model), adapt);
 }
 

@@ -7,7 +7,8 @@
 
 namespace cuttle {
 
-/// A small image + text model and tasks made from a random key, without files: for tests of model and adapt.
+/// A small image + text model and tasks made from a random key, without files: for tests of model
+/// and adapt.
 struct TinySettings {
   std::string algorithm = "maml", fusion = "concat", norm = "batch", inner_optimizer = "sgd";
   std::int64_t inner_steps = 2;
@@ -16,7 +17,8 @@ struct TinySettings {
 
 std::vector<ModalitySpec> tiny_modalities();
 std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings);
-/// 3-way 2-shot, 3 queries per class; some samples lack the image, some the text, in support and query.
+/// 3-way 2-shot, 3 queries per class; some samples lack the image, some the text, in support and
+/// query.
 Task tiny_task(const Model& model, std::uint32_t slot, torch::Dtype dtype);
 
 }  // namespace cuttle

@@ -29,11 +29,13 @@ struct StepDiagnostics {
 
 /// What a task contributes to the outer step.
 struct TaskResult {
-  torch::Tensor gradient;  ///< flat [layout.flat_size()], of the query loss with respect to the meta-parameters
+  torch::Tensor gradient;  ///< flat [layout.flat_size()], of the query loss with respect to the
+                           ///< meta-parameters
   double query_loss = 0, query_accuracy = 0;
 };
 
-/// What adaptation produced: fast weights, a support set, ... It predicts and can be saved (`cuttle adapt`).
+/// What adaptation produced: fast weights, a support set, ... It predicts and can be saved (`cuttle
+/// adapt`).
 class Adapted {
  public:
   virtual ~Adapted() = default;
@@ -43,7 +45,8 @@ class Adapted {
   virtual std::map<std::string, torch::Tensor> state() const = 0;
 };
 
-/// A meta-learning algorithm: no state; everything learned lives in the parameters. Usable from one thread at a time.
+/// A meta-learning algorithm: no state; everything learned lives in the parameters. Usable from one
+/// thread at a time.
 class Learner {
  public:
   Learner(std::shared_ptr<const Model> model, const AdaptOptions& options)
@@ -53,11 +56,13 @@ class Learner {
   /// Gradient of the task's outer loss; a pure function of its arguments.
   virtual TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const = 0;
   /// Adapts to a labelled support set with the evaluation settings (eval_inner_steps).
-  virtual std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support) const = 0;
+  virtual std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
+                                         const Batch& support) const = 0;
   /// The inverse of Adapted::state. Error naming the entry that is missing or has the wrong shape.
   virtual std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                            std::int64_t way) const = 0;
-  /// Loss and accuracy before and after each evaluation inner step; empty for learners without steps.
+  /// Loss and accuracy before and after each evaluation inner step; empty for learners without
+  /// steps.
   virtual std::vector<StepDiagnostics> trace(const ParameterList&, const Task&) const { return {}; }
 
   const Model& model() const { return *model_; }
@@ -71,14 +76,14 @@ class Learner {
   AdaptOptions options_;
 };
 
-using LearnerFactory =
-    std::function<std::unique_ptr<const Learner>(std::shared_ptr<const Model>, const AdaptOptions&)>;
+using LearnerFactory = std::function<std::unique_ptr<const Learner>(std::shared_ptr<const Model>,
+                                                                    const AdaptOptions&)>;
 
 /// An algorithm that a config can name.
 struct LearnerType {
   LearnerFactory make;
-  bool head = true;          ///< it classifies by the model's head; metric learners have none
-  bool second_order = false; ///< it differentiates twice: refused on blocks that cannot
+  bool head = true;           ///< it classifies by the model's head; metric learners have none
+  bool second_order = false;  ///< it differentiates twice: refused on blocks that cannot
 };
 using LearnerRegistry = std::map<std::string, LearnerType>;
 
@@ -88,9 +93,10 @@ LearnerRegistry builtin_learners();
 /// The type that `algorithm` names; UserError listing what there is.
 const LearnerType& find_learner(const LearnerRegistry& learners, const std::string& algorithm);
 
-/// The learner that `options.algorithm` names. UserError for an unknown name, and for a second-order algorithm on a
-/// model with a block that has no double backward.
-std::unique_ptr<const Learner> make_learner(const LearnerRegistry& learners, std::shared_ptr<const Model> model,
+/// The learner that `options.algorithm` names. UserError for an unknown name, and for a
+/// second-order algorithm on a model with a block that has no double backward.
+std::unique_ptr<const Learner> make_learner(const LearnerRegistry& learners,
+                                            std::shared_ptr<const Model> model,
                                             const AdaptOptions& options);
 
 }  // namespace cuttle

@@ -6,12 +6,14 @@
 namespace cuttle {
 
 struct AdaptOptions {
-  std::string algorithm = "maml";   ///< maml | fomaml | anil | reptile | protonet
-  std::int64_t inner_steps = 1;     ///< adaptation steps in training
-  std::int64_t eval_inner_steps = 0;///< adaptation steps in evaluation and use; 0: as in training
-  double inner_lr = 0.4;            ///< on the MEAN cross-entropy (the MAML paper's 0.4 on its summed loss is 2.0 here for 5-way)
-  std::string inner_optimizer = "sgd";  ///< sgd | adam (reptile only: beta1 = 0, fresh for every task)
-  bool diagnostics = false;         ///< record loss and accuracy before and after every inner step
+  std::string algorithm = "maml";     ///< maml | fomaml | anil | reptile | protonet
+  std::int64_t inner_steps = 1;       ///< adaptation steps in training
+  std::int64_t eval_inner_steps = 0;  ///< adaptation steps in evaluation and use; 0: as in training
+  double inner_lr = 0.4;  ///< on the MEAN cross-entropy (the MAML paper's 0.4 on its summed loss
+                          ///< is 2.0 here for 5-way)
+  std::string inner_optimizer =
+      "sgd";                 ///< sgd | adam (reptile only: beta1 = 0, fresh for every task)
+  bool diagnostics = false;  ///< record loss and accuracy before and after every inner step
 };
 
 }  // namespace cuttle

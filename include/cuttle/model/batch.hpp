@@ -13,7 +13,8 @@ namespace cuttle {
 /// One modality of a batch, ready for its encoder: only the samples that have it.
 struct ModalityInput {
   torch::Tensor values;  ///< m rows, as the encoder prepared them; undefined when m is 0
-  torch::Tensor mask;    ///< [m, T] 1 where a time step is real, same dtype as float values; undefined: all real
+  torch::Tensor mask;    ///< [m, T] 1 where a time step is real, same dtype as float values;
+                         ///< undefined: all real
   torch::Tensor rows;    ///< int64 [m], ascending: which samples of the batch the rows are
 };
 
@@ -28,14 +29,15 @@ struct Batch {
   Batch to(torch::Dtype dtype) const;
 };
 
-/// The samples of `a`, then those of `b` (same model, same way). Shorter sequences are padded and masked.
+/// The samples of `a`, then those of `b` (same model, same way). Shorter sequences are padded and
+/// masked.
 Batch concatenate(const Batch& a, const Batch& b);
 
 /// Hides all modalities whose flag is false.
 Batch keep_modalities(const Batch& batch, const std::vector<bool>& keep);
 
-/// Hides each present modality of each sample with probability `rate`, never the last one of a sample; a pure
-/// function of the key.
+/// Hides each present modality of each sample with probability `rate`, never the last one of a
+/// sample; a pure function of the key.
 Batch drop_modalities(const Batch& batch, double rate, const RandomKey& key);
 
 }  // namespace cuttle

@@ -14,24 +14,29 @@ namespace cuttle {
 
 /// What a forward pass may depend on besides parameters and data.
 struct Context {
-  std::int64_t inner_step = 0;  ///< how many inner updates the parameters have seen (per-step norms)
+  std::int64_t inner_step =
+      0;  ///< how many inner updates the parameters have seen (per-step norms)
 };
 
-/// Activations on their way through blocks; mask [m, T] for sequences (undefined: everything is real).
+/// Activations on their way through blocks; mask [m, T] for sequences (undefined: everything is
+/// real).
 struct Signal {
   torch::Tensor values;
   torch::Tensor mask;
 };
 
-/// A typed piece of a model: no weights and no state of its own, only the places of its parameters in the layout.
-/// A model is a structure of blocks that can be walked, so that an engine may replace known kinds by fused code.
+/// A typed piece of a model: no weights and no state of its own, only the places of its parameters
+/// in the layout. A model is a structure of blocks that can be walked, so that an engine may
+/// replace known kinds by fused code.
 class Block {
  public:
   virtual ~Block() = default;
   virtual std::string kind() const = 0;
   /// `parameters` are all tensors of the layout that the block was declared in.
-  virtual Signal forward(const Tensors& parameters, const Signal& input, const Context& context) const = 0;
-  /// False when an operation inside has no double backward: refused at start by second-order learners.
+  virtual Signal forward(const Tensors& parameters, const Signal& input,
+                         const Context& context) const = 0;
+  /// False when an operation inside has no double backward: refused at start by second-order
+  /// learners.
   virtual bool second_order() const { return true; }
 };
 
@@ -46,8 +51,10 @@ struct NormOptions {
 /// 3x3 convolution (padding 1), batch norm, ReLU, 2x2 max-pool (floor); input [m, C, H, W].
 /// Parameters <name>.conv.{weight,bias}, <name>.norm.{weight,bias}.
 std::unique_ptr<const Block> make_conv_block(ParameterLayout& layout, const std::string& name,
-                                             std::int64_t in, std::int64_t out, const NormOptions& norm);
-/// The same over time: width-3 convolution, norm over real steps only, ReLU, max-pool by 2 if `pool`; [m, C, T].
+                                             std::int64_t in, std::int64_t out,
+                                             const NormOptions& norm);
+/// The same over time: width-3 convolution, norm over real steps only, ReLU, max-pool by 2 if
+/// `pool`; [m, C, T].
 std::unique_ptr<const Block> make_sequence_block(ParameterLayout& layout, const std::string& name,
                                                  std::int64_t in, std::int64_t out,
                                                  const NormOptions& norm, bool pool);

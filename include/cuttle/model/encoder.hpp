@@ -14,8 +14,8 @@
 
 namespace cuttle {
 
-/// From one modality's raw bytes to features: `prepare` (decode, normalise, pad; no gradient, no randomness), then a
-/// chain of blocks.
+/// From one modality's raw bytes to features: `prepare` (decode, normalise, pad; no gradient, no
+/// randomness), then a chain of blocks.
 class Encoder {
  public:
   virtual ~Encoder() = default;
@@ -24,7 +24,8 @@ class Encoder {
   /// The chain, in order; its output is [m, width()].
   const Blocks& blocks() const { return blocks_; }
   std::int64_t width() const { return width_; }
-  torch::Tensor forward(const Tensors& parameters, const ModalityInput& input, const Context& context) const;
+  torch::Tensor forward(const Tensors& parameters, const ModalityInput& input,
+                        const Context& context) const;
 
  protected:
   Blocks blocks_;
@@ -35,9 +36,9 @@ class Encoder {
 struct EncoderRequest {
   const ModalitySpec& spec;
   const EncoderOptions& options;
-  ParameterLayout& layout;      ///< declare parameters here, names starting with `prefix`
-  std::string prefix;           ///< "encoder.<modality>"
-  std::int64_t inner_steps = 0; ///< most inner steps that will be taken
+  ParameterLayout& layout;       ///< declare parameters here, names starting with `prefix`
+  std::string prefix;            ///< "encoder.<modality>"
+  std::int64_t inner_steps = 0;  ///< most inner steps that will be taken
 };
 
 using EncoderFactory = std::function<std::unique_ptr<const Encoder>(const EncoderRequest&)>;
@@ -45,8 +46,8 @@ using EncoderFactory = std::function<std::unique_ptr<const Encoder>(const Encode
 /// conv4, char_conv, mel_conv, series_conv, mlp.
 std::map<std::string, EncoderFactory> builtin_encoders();
 
-/// The type used when the config names none: image conv4, text char_conv, audio mel_conv, series series_conv,
-/// vector mlp.
+/// The type used when the config names none: image conv4, text char_conv, audio mel_conv, series
+/// series_conv, vector mlp.
 std::string default_encoder(ModalityKind kind);
 
 }  // namespace cuttle

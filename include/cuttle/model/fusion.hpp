@@ -12,8 +12,9 @@
 
 namespace cuttle {
 
-/// A batch's place in embedding space. Early and gated fusion give one part; late fusion gives a part per
-/// modality, and whoever compares embeddings (a head, a distance) combines over the parts a sample has.
+/// A batch's place in embedding space. Early and gated fusion give one part; late fusion gives a
+/// part per modality, and whoever compares embeddings (a head, a distance) combines over the parts
+/// a sample has.
 struct Embedding {
   Tensors parts;          ///< [n, width_p] each
   torch::Tensor mask;     ///< [n, parts], 1 where the sample has the part
@@ -25,7 +26,8 @@ class Fusion {
  public:
   virtual ~Fusion() = default;
   /// features[m]: [rows of modality m, width_m]; undefined when no sample of the batch has it.
-  virtual Embedding forward(const Tensors& parameters, const Tensors& features, const Batch& batch) const = 0;
+  virtual Embedding forward(const Tensors& parameters, const Tensors& features,
+                            const Batch& batch) const = 0;
   virtual std::vector<std::int64_t> part_widths() const = 0;
 };
 
@@ -38,7 +40,8 @@ struct FusionRequest {
 
 using FusionFactory = std::function<std::unique_ptr<const Fusion>(const FusionRequest&)>;
 
-/// concat, gated (Arevalo et al., "Gated multimodal units", 2017, as a softmax over present modalities), late.
+/// concat, gated (Arevalo et al., "Gated multimodal units", 2017, as a softmax over present
+/// modalities), late.
 std::map<std::string, FusionFactory> builtin_fusions();
 
 }  // namespace cuttle

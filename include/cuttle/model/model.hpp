@@ -15,11 +15,13 @@ struct ModelRegistry {
   std::map<std::string, FusionFactory> fusions = builtin_fusions();
 };
 
-/// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after construction.
+/// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after
+/// construction.
 class Model {
  public:
-  /// `way`: rows of the head (the largest way), 0: no head; `inner_steps`: the most that will be taken. UserError naming the
-  /// key for an unknown type, a type that cannot take the modality's kind, or options for a modality that is not there.
+  /// `way`: rows of the head (the largest way), 0: no head; `inner_steps`: the most that will be
+  /// taken. UserError naming the key for an unknown type, a type that cannot take the modality's
+  /// kind, or options for a modality that is not there.
   Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,
         std::int64_t inner_steps, const ModelRegistry& registry);
 
@@ -33,8 +35,10 @@ class Model {
   Batch prepare(const RawBatch& raw, std::int64_t way) const;
   Embedding embed(const Tensors& parameters, const Batch& batch, const Context& context) const;
   /// [n, way]: the head's logits, over parts by weight. way <= the head's rows.
-  torch::Tensor classify(const Tensors& parameters, const Embedding& embedding, std::int64_t way) const;
-  torch::Tensor forward(const Tensors& parameters, const Batch& batch, const Context& context) const {
+  torch::Tensor classify(const Tensors& parameters, const Embedding& embedding,
+                         std::int64_t way) const;
+  torch::Tensor forward(const Tensors& parameters, const Batch& batch,
+                        const Context& context) const {
     return classify(parameters, embed(parameters, batch, context), batch.way);
   }
 

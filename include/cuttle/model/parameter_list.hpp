@@ -14,26 +14,28 @@ using Tensors = std::vector<torch::Tensor>;
 /// Which part of the model a parameter belongs to: ANIL adapts the head alone.
 enum class ParameterRole { kBody, kHead };
 
-/// How a parameter starts. kFanIn: uniform in +-1/sqrt(fan-in), fan-in = product of all sizes but the first.
+/// How a parameter starts. kFanIn: uniform in +-1/sqrt(fan-in), fan-in = product of all sizes but
+/// the first.
 enum class Init { kZeros, kOnes, kFanIn, kNormal };
 
 struct ParameterSpec {
-  std::string name;                 ///< dotted path, e.g. encoder.image.0.conv.weight
+  std::string name;  ///< dotted path, e.g. encoder.image.0.conv.weight
   std::vector<std::int64_t> shape;
   Init init = Init::kFanIn;
   ParameterRole role = ParameterRole::kBody;
 };
 
-/// Names, shapes and places of all parameters in one flat buffer. Each starts at a multiple of 16 elements (64 bytes
-/// in float32); the gaps hold zeros. Built once while the model declares itself, then shared and immutable.
+/// Names, shapes and places of all parameters in one flat buffer. Each starts at a multiple of 16
+/// elements (64 bytes in float32); the gaps hold zeros. Built once while the model declares itself,
+/// then shared and immutable.
 class ParameterLayout {
  public:
   /// Index of the new parameter. A name that exists already is a defect (Error).
   std::int64_t add(ParameterSpec spec);
 
   std::int64_t count() const { return static_cast<std::int64_t>(specs_.size()); }
-  std::int64_t flat_size() const { return flat_size_; }  ///< elements, gaps included
-  std::int64_t parameters() const { return parameters_; } ///< elements, gaps excluded
+  std::int64_t flat_size() const { return flat_size_; }    ///< elements, gaps included
+  std::int64_t parameters() const { return parameters_; }  ///< elements, gaps excluded
   const ParameterSpec& spec(std::int64_t i) const { return specs_[static_cast<std::size_t>(i)]; }
   std::int64_t offset(std::int64_t i) const { return offsets_[static_cast<std::size_t>(i)]; }
   std::int64_t elements(std::int64_t i) const;
