@@ -31,11 +31,13 @@ NamedArray to_array(const std::string& name, const torch::Tensor& tensor) {
 }
 
 torch::Tensor to_tensor(const NamedArray& array) {
-  if (array.dtype == "I64") return torch::tensor(unpack_array<std::int64_t>(array)).view(array.shape);
+  if (array.dtype == "I64")
+    return torch::tensor(unpack_array<std::int64_t>(array)).view(array.shape);
   return torch::tensor(unpack_array<float>(array)).view(array.shape);
 }
 
-/// Every sample of a shard as one batch. Labels: positions in `classes` (the classes that occur), if all are labelled.
+/// Every sample of a shard as one batch. Labels: positions in `classes` (the classes that occur),
+/// if all are labelled.
 struct WholeShard {
   RawBatch raw;
   std::vector<std::string> classes;
@@ -67,10 +69,11 @@ DataOptions one_shard(const std::string& path) {
   return options;
 }
 
-const std::string& metadata_entry(const ArrayFile& file, const std::string& path, const std::string& name) {
+const std::string& metadata_entry(const ArrayFile& file, const std::string& path,
+                                  const std::string& name) {
   const auto found = file.metadata.find(name);
-  CUTTLE_VALIDATE(found != file.metadata.end(), "{}: not an adapted model (no '{}'); make it with cuttle adapt", path,
-                  name);
+  CUTTLE_VALIDATE(found != file.metadata.end(),
+                  "{}: not an adapted model (no '{}'); make it with cuttle adapt", path, name);
   return found->second;
 }
 
@@ -81,33 +84,40 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   const auto data = open_for(run.modalities, one_shard(arguments.support));
   const WholeShard support = read_all(*data);
   const auto way = static_cast<std::int64_t>(support.classes.size());
-  CUTTLE_VALIDATE(way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)", arguments.support,
-                  way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
+  CUTTLE_VALIDATE(
+      way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)",
+      arguments.support,
+      way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
   const bool head = find_learner(extensions.learners, run.config.adapt.algorithm).head;
   const std::int64_t most = std::max(run.config.episode.way, run.config.evaluation.way);
-  CUTTLE_VALIDATE(!head || way <= most, "{}: it has {} classes, but the model's head was trained for {} at most; give "
-                  "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
-                  arguments.support, way, most);
-  const auto adapted = run.bench.learner->adapt(run.parameters, run.bench.model->prepare(support.raw, way));
+  CUTTLE_VALIDATE(
+      !head || way <= most,
+      "{}: it has {} classes, but the model's head was trained for {} at most; give "
+      "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
+      arguments.support, way, most);
+  const auto adapted =
+      run.bench.learner->adapt(run.parameters, run.bench.model->prepare(support.raw, way));
   std::vector<NamedArray> arrays;
   for (const auto& [name, tensor] : adapted->state()) arrays.push_back(to_array(name, tensor));
-  write_file_atomically(arguments.out,
-                        encode_safetensors(arrays, {{"format", kFormat},
-                                                    {"config", dump_config(run.config)},
-                                                    {"modalities", modalities_to_json(run.modalities)},
-                                                    {"classes", json(support.classes).dump()}}));
+  write_file_atomically(
+      arguments.out, encode_safetensors(arrays, {{"format", kFormat},
+                                                 {"config", dump_config(run.config)},
+                                                 {"modalities", modalities_to_json(run.modalities)},
+                                                 {"classes", json(support.classes).dump()}}));
   log_info("adapted to {} classes from {} samples: {}", way, support.raw.size, arguments.out);
   return ExitCode::kDone;
 }
 
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
   const ArrayFile file = read_safetensors(arguments.file);
-  CUTTLE_VALIDATE(metadata_entry(file, arguments.file, "format") == kFormat, "{}: written by another version of cuttle",
-                  arguments.file);
-  const RunConfig config = parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
+  CUTTLE_VALIDATE(metadata_entry(file, arguments.file, "format") == kFormat,
+                  "{}: written by another version of cuttle", arguments.file);
+  const RunConfig config =
+      parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
   const auto modalities = modalities_from_json(metadata_entry(file, arguments.file, "modalities"));
   const json names = json::parse(metadata_entry(file, arguments.file, "classes"), nullptr, false);
-  CUTTLE_VALIDATE(names.is_array() && names.size() >= 2, "{}: its list of classes cannot be read", arguments.file);
+  CUTTLE_VALIDATE(names.is_array() && names.size() >= 2, "{}: its list of classes cannot be read",
+                  arguments.file);
   const auto classes = names.get<std::vector<std::string>>();
   const auto way = static_cast<std::int64_t>(classes.size());
   prepare_process(config);

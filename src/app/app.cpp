@@ -24,16 +24,20 @@ void add_train(CLI::App& app, TrainArguments& a, Request& request, const Extensi
   auto* command = app.add_subcommand("train", "meta-train; under mpirun or srun on many ranks");
   command->add_option("config", a.config, "YAML file")->required();
   add_overrides(*command, a.overrides);
-  command->add_option("--run-dir", a.run_folder, "where the run lives (default: runs/<name>-<date>-<time>)");
+  command->add_option("--run-dir", a.run_folder,
+                      "where the run lives (default: runs/<name>-<date>-<time>)");
   command->add_flag("--resume", a.resume, "go on from the newest checkpoint of --run-dir");
-  command->callback([&] { request.with_mpi = [&](MpiSession& s) { return train_command(a, s, extensions); }; });
+  command->callback(
+      [&] { request.with_mpi = [&](MpiSession& s) { return train_command(a, s, extensions); }; });
 }
 
 void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extensions& extensions) {
-  auto* command = app.add_subcommand("eval", "accuracy on a fixed list of episodes, with 95 % interval");
+  auto* command =
+      app.add_subcommand("eval", "accuracy on a fixed list of episodes, with 95 % interval");
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
-  command->add_option("--episodes", a.episodes, "length of the list (default: evaluation.episodes)");
+  command->add_option("--episodes", a.episodes,
+                      "length of the list (default: evaluation.episodes)");
   command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
   command->add_option("--modalities", a.modalities, "use these only, e.g. image,text")
       ->delimiter(',')
@@ -41,24 +45,31 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
   command->add_option("--missing-rate", a.missing_rate, "hide present modalities at this rate")
       ->check(CLI::Range(0.0, 1.0));
   command->add_flag("--last", a.last, "the newest checkpoint instead of the best by validation");
-  command->add_flag("--diagnostics", a.diagnostics, "loss and accuracy before and after each inner step");
+  command->add_flag("--diagnostics", a.diagnostics,
+                    "loss and accuracy before and after each inner step");
   command->add_option("--confusion", a.confusion, "write the confusion matrix to this CSV file");
-  command->add_option("--per-episode", a.per_episode, "write every episode's accuracy to this CSV file");
+  command->add_option("--per-episode", a.per_episode,
+                      "write every episode's accuracy to this CSV file");
   command->add_flag("--json", a.json, "one JSON object on standard output");
-  command->callback([&] { request.with_mpi = [&](MpiSession& s) { return eval_command(a, s, extensions); }; });
+  command->callback(
+      [&] { request.with_mpi = [&](MpiSession& s) { return eval_command(a, s, extensions); }; });
 }
 
 void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensions& extensions) {
-  auto* command = app.add_subcommand("adapt", "adapt a trained model to new classes given as a labelled shard");
+  auto* command =
+      app.add_subcommand("adapt", "adapt a trained model to new classes given as a labelled shard");
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
-  command->add_option("--support", a.support, "shard with a few labelled samples per class")->required();
+  command->add_option("--support", a.support, "shard with a few labelled samples per class")
+      ->required();
   command->add_option("--out", a.out, "file for the adapted model")->required();
   command->callback([&] { request.without_mpi = [&] { return adapt_command(a, extensions); }; });
 }
 
-void add_predict(CLI::App& app, PredictArguments& a, Request& request, const Extensions& extensions) {
-  auto* command = app.add_subcommand("predict", "classify the samples of a shard with an adapted model");
+void add_predict(CLI::App& app, PredictArguments& a, Request& request,
+                 const Extensions& extensions) {
+  auto* command =
+      app.add_subcommand("predict", "classify the samples of a shard with an adapted model");
   command->add_option("file", a.file, "made by cuttle adapt")->required();
   command->add_option("shard", a.shard, "samples, labelled or not")->required();
   command->add_flag("--json", a.json, "one JSON object per sample");
@@ -73,14 +84,18 @@ void add_inspect(CLI::App& app, InspectArguments& a, Request& request) {
 }
 
 void add_bench(CLI::App& app, BenchArguments& a, Request& request, const Extensions& extensions) {
-  auto* command = app.add_subcommand("bench", "time outer steps, or compute the meta-gradient of given tasks");
+  auto* command =
+      app.add_subcommand("bench", "time outer steps, or compute the meta-gradient of given tasks");
   command->add_option("config", a.config, "YAML file");
   add_overrides(*command, a.overrides);
   command->add_option("--steps", a.steps, "outer steps that are timed")->check(CLI::PositiveNumber);
   command->add_option("--warmup", a.warmup, "outer steps before")->check(CLI::NonNegativeNumber);
-  auto* tasks = command->add_option("--tasks", a.tasks, "safetensors with support.* and query.* of T tasks");
-  auto* parameters = command->add_option("--parameters", a.parameters, "safetensors with the model's parameters");
-  auto* gradient = command->add_option("--gradient", a.gradient, "where the mean meta-gradient goes");
+  auto* tasks =
+      command->add_option("--tasks", a.tasks, "safetensors with support.* and query.* of T tasks");
+  auto* parameters =
+      command->add_option("--parameters", a.parameters, "safetensors with the model's parameters");
+  auto* gradient =
+      command->add_option("--gradient", a.gradient, "where the mean meta-gradient goes");
   tasks->needs(parameters)->needs(gradient);
   parameters->needs(tasks);
   gradient->needs(tasks);
@@ -99,7 +114,8 @@ struct ConfigArguments {
 };
 
 void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request) {
-  auto* validate = app.add_subcommand("validate", "check a config and say everything that is wrong with it");
+  auto* validate =
+      app.add_subcommand("validate", "check a config and say everything that is wrong with it");
   validate->add_option("config", a.config, "YAML file")->required();
   add_overrides(*validate, a.overrides);
   validate->callback([&] {
@@ -109,7 +125,8 @@ void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request) {
       return ExitCode::kDone;
     };
   });
-  auto* dump = app.add_subcommand("dump-default", "print a config with every key, its default and its meaning");
+  auto* dump = app.add_subcommand("dump-default",
+                                  "print a config with every key, its default and its meaning");
   dump->callback([&] {
     request.without_mpi = [] {
       std::cout << dump_config(RunConfig{}, true);

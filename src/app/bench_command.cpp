@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Resident memory of this process: "VmRSS:" now, "VmHWM:" at most so far (getrusage's maximum would count what the
-/// launcher had when it forked).
+/// Resident memory of this process: "VmRSS:" now, "VmHWM:" at most so far (getrusage's maximum
+/// would count what the launcher had when it forked).
 double memory_mb(const std::string& entry) {
   std::ifstream status("/proc/self/status");
   std::string word;
@@ -28,7 +28,8 @@ double memory_mb(const std::string& entry) {
 double plan_ms(const EpisodePlanner& planner, std::uint64_t seed) {
   constexpr std::uint32_t kEpisodes = 200;
   Timer timer;
-  for (std::uint32_t slot = 0; slot < kEpisodes; ++slot) planner.plan({seed, Stream::kTesting, 0, slot});
+  for (std::uint32_t slot = 0; slot < kEpisodes; ++slot)
+    planner.plan({seed, Stream::kTesting, 0, slot});
   return 1e3 * timer.seconds() / kEpisodes;
 }
 
@@ -39,8 +40,10 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
-ExitCode bench_command(const BenchArguments& arguments, MpiSession& session, const Extensions& extensions) {
-  CUTTLE_VALIDATE(!arguments.config.empty(), "bench needs a config, or --tasks with --parameters and --gradient");
+ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
+                       const Extensions& extensions) {
+  CUTTLE_VALIDATE(!arguments.config.empty(),
+                  "bench needs a config, or --tasks with --parameters and --gradient");
   const RunConfig config = load_config(arguments.config, arguments.overrides);
   return with_communicator(session, config.comm, [&](Communicator& comm) {
     prepare_process(config);
@@ -54,7 +57,8 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session, con
     });
     TrainState state(ParameterList::initial(bench.model->layout(), config.seed));
     const OuterOptimizer optimizer(config.step, config.train.steps);
-    MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()), config.reduce);
+    MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()),
+                        config.reduce);
     TaskStream tasks(*data, *planner, *bench.model, config.episode, config.model.modality_dropout,
                      config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()});
     const double idle = memory_mb("VmRSS:");
@@ -82,21 +86,24 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session, con
                             {"ms_per_step", 1e3 * step_s},
                             {"peak_rss_mb", peak},
                             {"idle_rss_mb", idle},
-                            {"ms", {{"plan_per_task", plan_ms(*planner, config.seed)},
-                                    {"read", per_step * sum.read_s},
-                                    {"adapt", per_step * sum.adapt_s},
-                                    {"reduce", per_step * sum.reduce_s},
-                                    {"step", per_step * sum.step_s}}},
+                            {"ms",
+                             {{"plan_per_task", plan_ms(*planner, config.seed)},
+                              {"read", per_step * sum.read_s},
+                              {"adapt", per_step * sum.adapt_s},
+                              {"reduce", per_step * sum.reduce_s},
+                              {"step", per_step * sum.step_s}}},
                             {"parameters_sha256", state.parameters.sha256()}};
     if (arguments.json) {
       std::cout << json.dump(2) << "\n";
       return ExitCode::kDone;
     }
-    std::cout << fmt::format("{:.2f} tasks/s, {:.1f} ms per task on each of {} ranks, peak {:.0f} MB ({:.0f} MB idle)\n",
-                             batch / step_s, 1e3 * step_s * comm.size() / batch, comm.size(), peak, idle);
-    std::cout << fmt::format("rank 0, ms per step: read {:.2f}, adapt {:.2f}, reduce {:.2f}, step {:.2f}\n",
-                             per_step * sum.read_s, per_step * sum.adapt_s, per_step * sum.reduce_s,
-                             per_step * sum.step_s);
+    std::cout << fmt::format(
+        "{:.2f} tasks/s, {:.1f} ms per task on each of {} ranks, peak {:.0f} MB ({:.0f} MB idle)\n",
+        batch / step_s, 1e3 * step_s * comm.size() / batch, comm.size(), peak, idle);
+    std::cout << fmt::format(
+        "rank 0, ms per step: read {:.2f}, adapt {:.2f}, reduce {:.2f}, step {:.2f}\n",
+        per_step * sum.read_s, per_step * sum.adapt_s, per_step * sum.reduce_s,
+        per_step * sum.step_s);
     return ExitCode::kDone;
   });
 }

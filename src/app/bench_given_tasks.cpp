@@ -11,23 +11,27 @@ namespace cuttle {
 namespace {
 
 torch::Tensor to_tensor(const NamedArray& array, const std::string& path) {
-  if (array.dtype == "I64") return torch::tensor(unpack_array<std::int64_t>(array)).view(array.shape);
-  CUTTLE_VALIDATE(array.dtype == "F32", "{}: {} is {}; give float32 inputs and int64 labels", path, array.name,
-                  array.dtype);
+  if (array.dtype == "I64")
+    return torch::tensor(unpack_array<std::int64_t>(array)).view(array.shape);
+  CUTTLE_VALIDATE(array.dtype == "F32", "{}: {} is {}; give float32 inputs and int64 labels", path,
+                  array.name, array.dtype);
   return torch::tensor(unpack_array<float>(array)).view(array.shape);
 }
 
 /// The modality that prepared inputs of this shape (tasks and samples first) belong to.
-ModalitySpec spec_of(const std::string& name, const torch::Tensor& values, const std::string& path) {
+ModalitySpec spec_of(const std::string& name, const torch::Tensor& values,
+                     const std::string& path) {
   ModalitySpec spec;
   spec.name = name;
   const auto sizes = values.sizes();
   CUTTLE_VALIDATE(sizes.size() == 5 || sizes.size() == 3,
-                  "{}: support.{} has {} dimensions; images are [T, n, C, H, W], vectors [T, n, F]", path, name,
-                  sizes.size());
+                  "{}: support.{} has {} dimensions; images are [T, n, C, H, W], vectors [T, n, F]",
+                  path, name, sizes.size());
   spec.kind = sizes.size() == 5 ? ModalityKind::kImage : ModalityKind::kVector;
-  if (sizes.size() == 5) spec.shape = {sizes[3], sizes[4], sizes[2]};
-  else spec.shape = {sizes[2]};
+  if (sizes.size() == 5)
+    spec.shape = {sizes[3], sizes[4], sizes[2]};
+  else
+    spec.shape = {sizes[2]};
   return spec;
 }
 
@@ -46,47 +50,55 @@ Batch batch_of(const std::map<std::string, torch::Tensor>& arrays, const std::st
   for (const auto& spec : modalities) {
     ModalityInput input;
     input.values = arrays.at(set + "." + spec.name)[task].contiguous();
-    if (spec.kind == ModalityKind::kImage) input.values = input.values.contiguous(torch::MemoryFormat::ChannelsLast);
+    if (spec.kind == ModalityKind::kImage)
+      input.values = input.values.contiguous(torch::MemoryFormat::ChannelsLast);
     input.rows = torch::arange(batch.size, torch::kInt64);
     batch.modalities.push_back(std::move(input));
   }
   return batch;
 }
 
-/// Every array has the same tasks; those of a set the same samples; every query class is in the support.
+/// Every array has the same tasks; those of a set the same samples; every query class is in the
+/// support.
 void check_sizes(const std::map<std::string, torch::Tensor>& arrays, const std::string& path) {
   const auto& support = arrays.at("support.labels");
   for (const std::string set : {"support", "query"}) {
     const auto& labels = arrays.at(set + ".labels");
-    CUTTLE_VALIDATE(labels.scalar_type() == torch::kInt64 && labels.dim() == 2 && labels.numel() > 0,
-                    "{}: {}.labels must be int64 [T, n], with a task and a sample at least", path, set);
+    CUTTLE_VALIDATE(
+        labels.scalar_type() == torch::kInt64 && labels.dim() == 2 && labels.numel() > 0,
+        "{}: {}.labels must be int64 [T, n], with a task and a sample at least", path, set);
     CUTTLE_VALIDATE(labels.min().item<std::int64_t>() >= 0 &&
                         labels.max().item<std::int64_t>() <= support.max().item<std::int64_t>(),
-                    "{}: {}.labels must be 0 .. way-1, way being the classes of the support", path, set);
+                    "{}: {}.labels must be 0 .. way-1, way being the classes of the support", path,
+                    set);
     for (const auto& [name, values] : arrays)
       CUTTLE_VALIDATE(name.rfind(set + ".", 0) != 0 ||
-                          (values.dim() >= 2 && values.size(0) == support.size(0) && values.size(1) == labels.size(1)),
+                          (values.dim() >= 2 && values.size(0) == support.size(0) &&
+                           values.size(1) == labels.size(1)),
                       "{}: {} has other tasks or samples than {}.labels", path, name, set);
   }
 }
 
 GivenTasks read_tasks(const std::string& path) {
   std::map<std::string, torch::Tensor> arrays;
-  for (const auto& array : read_safetensors(path).arrays) arrays[array.name] = to_tensor(array, path);
+  for (const auto& array : read_safetensors(path).arrays)
+    arrays[array.name] = to_tensor(array, path);
   GivenTasks given;
   for (const auto& set : {"support", "query"})
-    CUTTLE_VALIDATE(arrays.count(std::string(set) + ".labels"), "{}: there is no {}.labels [T, n]", path, set);
+    CUTTLE_VALIDATE(arrays.count(std::string(set) + ".labels"), "{}: there is no {}.labels [T, n]",
+                    path, set);
   check_sizes(arrays, path);
   for (const auto& [name, tensor] : arrays)
     if (name.rfind("support.", 0) == 0 && name != "support.labels") {
       given.modalities.push_back(spec_of(name.substr(8), tensor, path));
-      CUTTLE_VALIDATE(arrays.count("query." + name.substr(8)), "{}: there is {} but no query.{}", path, name,
-                      name.substr(8));
+      CUTTLE_VALIDATE(arrays.count("query." + name.substr(8)), "{}: there is {} but no query.{}",
+                      path, name, name.substr(8));
     }
   const std::int64_t way = arrays["support.labels"].max().item<std::int64_t>() + 1;
   for (std::int64_t t = 0; t < arrays["support.labels"].size(0); ++t)
     given.tasks.push_back({batch_of(arrays, "support", given.modalities, t, way),
-                           batch_of(arrays, "query", given.modalities, t, way), {}});
+                           batch_of(arrays, "query", given.modalities, t, way),
+                           {}});
   return given;
 }
 
@@ -102,7 +114,8 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   const Workbench bench = make_workbench(config, given.modalities, extensions);
   const auto layout = bench.model->layout();
   const ParameterList parameters(
-      layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays, arguments.parameters));
+      layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
+                               arguments.parameters));
   auto sum = torch::zeros({layout->flat_size()}, torch::kFloat64);
   double loss = 0;
   for (const Task& task : given.tasks) {
@@ -113,8 +126,8 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   const auto count = static_cast<double>(given.tasks.size());
   const auto mean = (sum / count).to(torch::kFloat32);
   write_file_atomically(arguments.gradient, encode_safetensors(parameter_arrays(*layout, mean)));
-  log_info("mean meta-gradient of {} tasks (query loss {:.6f}): {}", given.tasks.size(), loss / count,
-           arguments.gradient);
+  log_info("mean meta-gradient of {} tasks (query loss {:.6f}): {}", given.tasks.size(),
+           loss / count, arguments.gradient);
   return ExitCode::kDone;
 }
 

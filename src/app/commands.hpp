@@ -15,7 +15,8 @@ struct TrainArguments {
   std::vector<std::string> overrides;
   bool resume = false;
 };
-ExitCode train_command(const TrainArguments& arguments, MpiSession& session, const Extensions& extensions);
+ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
+                       const Extensions& extensions);
 
 struct EvalArguments {
   std::string run, split = "test", confusion, per_episode;
@@ -24,7 +25,8 @@ struct EvalArguments {
   double missing_rate = 0.0;
   bool last = false, json = false, diagnostics = false;
 };
-ExitCode eval_command(const EvalArguments& arguments, MpiSession& session, const Extensions& extensions);
+ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
+                      const Extensions& extensions);
 
 struct AdaptArguments {
   std::string run, support, out;
@@ -50,12 +52,13 @@ struct BenchArguments {
   std::int64_t steps = 10, warmup = 2;
   bool json = false;
 };
-ExitCode bench_command(const BenchArguments& arguments, MpiSession& session, const Extensions& extensions);
+ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
+                       const Extensions& extensions);
 /// `bench --tasks`: the mean meta-gradient of given tasks at given parameters. One process.
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions);
 
-/// Runs `body` with the communicator of all ranks. An error that all ranks share is printed once, by rank 0, and they
-/// leave together; a rank that fails alone says so and takes the others down.
+/// Runs `body` with the communicator of all ranks. An error that all ranks share is printed once,
+/// by rank 0, and they leave together; a rank that fails alone says so and takes the others down.
 ExitCode with_communicator(MpiSession& session, const CommOptions& options,
                            const std::function<ExitCode(Communicator&)>& body);
 

@@ -27,15 +27,16 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   for (const auto& spec : run.modalities) names.push_back(spec.name);
   for (const auto& wanted : arguments.modalities)
     CUTTLE_VALIDATE(std::find(names.begin(), names.end(), wanted) != names.end(),
-                    "--modalities: the model has no modality '{}'; it has {}", wanted, fmt::join(names, ", "));
+                    "--modalities: the model has no modality '{}'; it has {}", wanted,
+                    fmt::join(names, ", "));
   for (const auto& name : names)
-    plan.modalities.push_back(std::find(arguments.modalities.begin(), arguments.modalities.end(), name) !=
-                              arguments.modalities.end());
+    plan.modalities.push_back(std::find(arguments.modalities.begin(), arguments.modalities.end(),
+                                        name) != arguments.modalities.end());
   return plan;
 }
 
-ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const EvaluationPlan& plan,
-                     const EvaluationReport& report) {
+ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
+                     const EvaluationPlan& plan, const EvaluationReport& report) {
   const auto scores = report.confusion.scores();
   ordered_json json{{"run", arguments.run},
                     {"checkpoint", run.folder},
@@ -69,24 +70,27 @@ void print_text(const LoadedRun& run, const EvaluationPlan& plan, const Evaluati
   const auto scores = report.confusion.scores();
   std::cout << fmt::format(
       "{:.2f} +- {:.2f} %  accuracy on {} {} episodes (mean, 95 % interval: 1.96 standard errors)\n"
-      "{}, {}-way {}-shot, {} queries per class, {} inner steps, batch norm by the statistics of the batch "
+      "{}, {}-way {}-shot, {} queries per class, {} inner steps, batch norm by the statistics of "
+      "the batch "
       "(transductive)\n"
       "macro precision {:.2f}, recall {:.2f}, F1 {:.2f} %, loss {:.4f}; {}\n",
-      100 * report.accuracy.mean, 100 * report.accuracy.half_width, plan.episodes, to_string(plan.split),
-      run.config.adapt.algorithm, plan.episode.way, plan.episode.shot, plan.episode.query,
-      run.bench.learner->eval_steps(), 100 * scores.macro_precision, 100 * scores.macro_recall,
-      100 * scores.macro_f1, report.loss.mean, run.folder);
+      100 * report.accuracy.mean, 100 * report.accuracy.half_width, plan.episodes,
+      to_string(plan.split), run.config.adapt.algorithm, plan.episode.way, plan.episode.shot,
+      plan.episode.query, run.bench.learner->eval_steps(), 100 * scores.macro_precision,
+      100 * scores.macro_recall, 100 * scores.macro_f1, report.loss.mean, run.folder);
   for (const auto& line : report.trace)
-    std::cout << fmt::format("after {} steps: support loss {:.4f}, accuracy {:.2f} %; query loss {:.4f}, {:.2f} %\n",
-                             line.step, line.support_loss, 100 * line.support_accuracy, line.query_loss,
-                             100 * line.query_accuracy);
+    std::cout << fmt::format(
+        "after {} steps: support loss {:.4f}, accuracy {:.2f} %; query loss {:.4f}, {:.2f} %\n",
+        line.step, line.support_loss, 100 * line.support_accuracy, line.query_loss,
+        100 * line.query_accuracy);
 }
 
 void write_tables(const EvalArguments& arguments, const Dataset& data, const EvaluationPlan& plan,
                   const EvaluationReport& report) {
   if (!arguments.confusion.empty()) {
     std::vector<std::string> names;
-    for (const auto id : data.classes_of(plan.split)) names.push_back(data.class_names()[static_cast<std::size_t>(id)]);
+    for (const auto id : data.classes_of(plan.split))
+      names.push_back(data.class_names()[static_cast<std::size_t>(id)]);
     write_file_atomically(arguments.confusion, report.confusion.to_csv(names));
   }
   if (arguments.per_episode.empty()) return;
@@ -98,13 +102,15 @@ void write_tables(const EvalArguments& arguments, const Dataset& data, const Eva
 
 }  // namespace
 
-ExitCode eval_command(const EvalArguments& arguments, MpiSession& session, const Extensions& extensions) {
+ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
+                      const Extensions& extensions) {
   return with_communicator(session, CommOptions{}, [&](Communicator& comm) {
     std::unique_ptr<LoadedRun> run;
     std::unique_ptr<Dataset> data;
     EvaluationPlan plan;
     together(comm, "loading the model", [&] {
-      run = std::make_unique<LoadedRun>(load_run(arguments.run, !arguments.last, arguments.overrides, extensions));
+      run = std::make_unique<LoadedRun>(
+          load_run(arguments.run, !arguments.last, arguments.overrides, extensions));
       data = open_for(run->modalities, run->config.data);
       plan = plan_of(arguments, *run);
     });
@@ -112,8 +118,10 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session, const
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
       write_tables(arguments, *data, plan, report);
-      if (arguments.json) std::cout << to_json(arguments, *run, plan, report).dump(2) << std::endl;
-      else print_text(*run, plan, report);
+      if (arguments.json)
+        std::cout << to_json(arguments, *run, plan, report).dump(2) << std::endl;
+      else
+        print_text(*run, plan, report);
     });
     return ExitCode::kDone;
   });

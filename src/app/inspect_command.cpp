@@ -75,7 +75,8 @@ void print_text(const ordered_json& json, const std::string& indent) {
       std::cout << indent << key << ":\n";
       print_text(value, indent + "  ");
     } else {
-      std::cout << indent << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
+      std::cout << indent << key << ": "
+                << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
     }
   }
 }
@@ -86,8 +87,10 @@ ExitCode inspect_command(const InspectArguments& arguments) {
   const std::string& path = arguments.path;
   const bool shard = path.size() > 3 && path.compare(path.size() - 3, 3, ".h5") == 0;
   const ordered_json json = shard ? describe_shard(path) : describe_run(path);
-  if (arguments.json) std::cout << json.dump(2) << "\n";
-  else print_text(json, "");
+  if (arguments.json)
+    std::cout << json.dump(2) << "\n";
+  else
+    print_text(json, "");
   return ExitCode::kDone;
 }
 

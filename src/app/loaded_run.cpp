@@ -15,20 +15,22 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   const CheckpointContent& content = *source.content;
   RunConfig config = parse_config(content.config_yaml, source.folder + "/config.yaml", overrides);
   const auto specs = content.facts.find("modalities");
-  CUTTLE_VALIDATE(specs != content.facts.end(), "{}: facts.json does not say which modalities the model takes",
-                  source.folder);
+  CUTTLE_VALIDATE(specs != content.facts.end(),
+                  "{}: facts.json does not say which modalities the model takes", source.folder);
   auto modalities = modalities_from_json(specs->second);
   auto bench = make_workbench(config, modalities, extensions);
   const auto layout = bench.model->layout();
   const auto arrays = content.files.find("parameters");
-  CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors", source.folder);
+  CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
+                  source.folder);
   ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
   prepare_process(config);
-  return {source.folder, std::move(config), std::move(modalities), std::move(bench), std::move(parameters),
-          content.step};
+  return {source.folder,    std::move(config),     std::move(modalities),
+          std::move(bench), std::move(parameters), content.step};
 }
 
-std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities, const DataOptions& options) {
+std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
+                                  const DataOptions& options) {
   DataOptions wanted = options;
   wanted.modalities.clear();
   for (const auto& spec : modalities) wanted.modalities.push_back(spec.name);
@@ -36,10 +38,12 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities, c
   for (std::size_t m = 0; m < modalities.size(); ++m) {
     const ModalitySpec& has = data->modalities()[m];
     const ModalitySpec& needs = modalities[m];
-    CUTTLE_VALIDATE(has.kind == needs.kind && has.shape == needs.shape && has.sample_rate == needs.sample_rate,
-                    "{}: modality {} has another kind, shape or sample rate than the model was trained on; make the "
-                    "shard with `cuttle-data pack --like` a training shard",
-                    options.shards.empty() ? "data" : options.shards.front(), needs.name);
+    CUTTLE_VALIDATE(
+        has.kind == needs.kind && has.shape == needs.shape && has.sample_rate == needs.sample_rate,
+        "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
+        "make the "
+        "shard with `cuttle-data pack --like` a training shard",
+        options.shards.empty() ? "data" : options.shards.front(), needs.name);
   }
   return data;
 }

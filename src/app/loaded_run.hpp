@@ -23,8 +23,9 @@ struct LoadedRun {
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
                    const Extensions& extensions);
 
-/// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes, with the model's
-/// normalisation. UserError naming the modality that does not fit.
-std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities, const DataOptions& options);
+/// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes,
+/// with the model's normalisation. UserError naming the modality that does not fit.
+std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
+                                  const DataOptions& options);
 
 }  // namespace cuttle

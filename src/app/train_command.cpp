@@ -21,25 +21,31 @@ std::string dated_folder(const std::string& name) {
   return "runs/" + name + "-" + text;
 }
 
-/// Under mpirun a rank's own standard error is never a terminal; the launchers say whether theirs is.
+/// Under mpirun a rank's own standard error is never a terminal; the launchers say whether theirs
+/// is.
 bool on_terminal() {
   const char* launcher = std::getenv("CUTTLE_TERMINAL");
   return launcher ? std::string(launcher) == "1" : isatty(STDERR_FILENO) == 1;
 }
 
-void announce(const RunConfig& config, const Communicator& comm, const std::string& folder, bool inner_loop) {
-  log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(), comm.size() == 1 ? "" : "s",
-           comm.backend(), config.threads, config.threads == 1 ? "" : "s", folder);
-  log_info("{}, {}-way {}-shot, {} queries per class, {} tasks a step", config.adapt.algorithm, config.episode.way,
-           config.episode.shot, config.episode.query, config.episode.meta_batch_size);
+void announce(const RunConfig& config, const Communicator& comm, const std::string& folder,
+              bool inner_loop) {
+  log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(),
+           comm.size() == 1 ? "" : "s", comm.backend(), config.threads,
+           config.threads == 1 ? "" : "s", folder);
+  log_info("{}, {}-way {}-shot, {} queries per class, {} tasks a step", config.adapt.algorithm,
+           config.episode.way, config.episode.shot, config.episode.query,
+           config.episode.meta_batch_size);
   if (inner_loop)
-    log_info("inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",
-             config.adapt.inner_lr, config.adapt.inner_lr / static_cast<double>(config.episode.way));
+    log_info(
+        "inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",
+        config.adapt.inner_lr, config.adapt.inner_lr / static_cast<double>(config.episode.way));
 }
 
 }  // namespace
 
-ExitCode train_command(const TrainArguments& arguments, MpiSession& session, const Extensions& extensions) {
+ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
+                       const Extensions& extensions) {
   // A stop request counts from the first moment: it must not be lost while data are opened.
   SignalWatch signals;
   CommOptions comm_options;
@@ -61,14 +67,17 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session, con
     std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
     announce(config, comm, folder, find_learner(extensions.learners, config.adapt.algorithm).head);
-    Trainer trainer(config, comm, extensions, folder, arguments.resume, {&std::cerr, on_terminal()});
+    Trainer trainer(config, comm, extensions, folder, arguments.resume,
+                    {&std::cerr, on_terminal()});
     const TrainOutcome outcome = trainer.run(signals);
-    log_info("{} at step {}; parameters sha256 {}", outcome.complete ? "done" : "stopped as asked, checkpoint written,",
-             outcome.step, outcome.parameters_sha256);
+    log_info("{} at step {}; parameters sha256 {}",
+             outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
+             outcome.parameters_sha256);
     if (outcome.progress.best_step >= 0)
-      log_info("best validation accuracy {:.2f} % at step {}; run folder {}", 100 * outcome.progress.best_accuracy,
-               outcome.progress.best_step, folder);
-    comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others while they still write
+      log_info("best validation accuracy {:.2f} % at step {}; run folder {}",
+               100 * outcome.progress.best_accuracy, outcome.progress.best_step, folder);
+    comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others
+                                     // while they still write
     return outcome.complete ? ExitCode::kDone : ExitCode::kStoppedEarly;
   });
 }

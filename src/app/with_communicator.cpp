@@ -6,8 +6,8 @@
 namespace cuttle {
 namespace {
 
-/// All ranks failed with an Error: rank 0 prints each different message once. If the others are somewhere else, this
-/// rank failed alone: the mismatched collective tells us so.
+/// All ranks failed with an Error: rank 0 prints each different message once. If the others are
+/// somewhere else, this rank failed alone: the mismatched collective tells us so.
 void leave_together(Communicator& comm, MpiSession& session, const std::string& message) {
   try {
     const auto all = comm.all_gather("leaving after an error", message).wait();

@@ -1,7 +1,7 @@
 #include "cuttle/data/sample.hpp"
 
 #include "cuttle/core/error.hpp"
-#include "nearest_name.hpp"
+#include "cuttle/core/nearest_name.hpp"
 #include "shard_names.hpp"
 
 namespace cuttle {

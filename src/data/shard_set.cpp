@@ -9,7 +9,7 @@
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
-#include "nearest_name.hpp"
+#include "cuttle/core/nearest_name.hpp"
 
 namespace cuttle {
 namespace {

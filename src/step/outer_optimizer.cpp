@@ -19,9 +19,10 @@ void clip(torch::Tensor& gradient, double norm, const StepOptions& options) {
 
 OuterOptimizer::OuterOptimizer(const StepOptions& options, std::int64_t total_steps)
     : options_(options), total_steps_(total_steps) {
-  const auto one_of = [](const std::string& key, const std::string& word, std::vector<std::string> words) {
-    CUTTLE_VALIDATE(std::find(words.begin(), words.end(), word) != words.end(), "step.{}: '{}' is unknown", key,
-                    word);
+  const auto one_of = [](const std::string& key, const std::string& word,
+                         std::vector<std::string> words) {
+    CUTTLE_VALIDATE(std::find(words.begin(), words.end(), word) != words.end(),
+                    "step.{}: '{}' is unknown", key, word);
   };
   one_of("optimizer", options.optimizer, {"adam", "sgd"});
   one_of("schedule", options.schedule, {"constant", "cosine", "step"});
@@ -31,13 +32,17 @@ OuterOptimizer::OuterOptimizer(const StepOptions& options, std::int64_t total_st
 double OuterOptimizer::learning_rate(std::int64_t step) const {
   const auto& o = options_;
   const double warm =
-      o.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / static_cast<double>(o.warmup)) : 1.0;
+      o.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / static_cast<double>(o.warmup))
+                   : 1.0;
   double rate = o.outer_lr;
   if (o.schedule == "cosine") {
-    const double done = std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(1, total_steps_)));
+    const double done =
+        std::min(1.0, static_cast<double>(step) /
+                          static_cast<double>(std::max<std::int64_t>(1, total_steps_)));
     rate = o.min_lr + 0.5 * (o.outer_lr - o.min_lr) * (1.0 + std::cos(M_PI * done));
   } else if (o.schedule == "step") {
-    rate = std::max(o.min_lr, o.outer_lr * std::pow(o.decay, static_cast<double>(step / o.decay_every)));
+    rate = std::max(o.min_lr,
+                    o.outer_lr * std::pow(o.decay, static_cast<double>(step / o.decay_every)));
   }
   return warm * rate;
 }

@@ -6,7 +6,8 @@ namespace cuttle {
 namespace {
 
 /// The keys of this rank's i-th micro-batch since `place.first_step`.
-EpisodePrefetcher::Sequence sequence_of(std::vector<MicroBatch> mine, const TaskStream::Place& place) {
+EpisodePrefetcher::Sequence sequence_of(std::vector<MicroBatch> mine,
+                                        const TaskStream::Place& place) {
   return [mine = std::move(mine), place](std::int64_t i) {
     std::vector<RandomKey> keys;
     if (mine.empty()) return keys;
@@ -14,7 +15,8 @@ EpisodePrefetcher::Sequence sequence_of(std::vector<MicroBatch> mine, const Task
     const auto step = static_cast<std::uint64_t>(place.first_step + i / per_step);
     const MicroBatch& micro = mine[static_cast<std::size_t>(i % per_step)];
     for (std::int64_t s = 0; s < micro.count; ++s)
-      keys.push_back({place.seed, Stream::kTrain, step, static_cast<std::uint32_t>(micro.first_slot + s)});
+      keys.push_back(
+          {place.seed, Stream::kTrain, step, static_cast<std::uint32_t>(micro.first_slot + s)});
     return keys;
   };
 }
@@ -34,7 +36,8 @@ std::vector<Task> TaskStream::next() {
   for (const auto& episode : prefetcher_.next()) {
     Task task = make_task(model_, episode);
     // Draws of support and query come from separate streams of the task's key.
-    task.support = drop_modalities(task.support, modality_dropout_, task.key.with(Stream::kModel, 1));
+    task.support =
+        drop_modalities(task.support, modality_dropout_, task.key.with(Stream::kModel, 1));
     task.query = drop_modalities(task.query, modality_dropout_, task.key.with(Stream::kModel, 2));
     tasks.push_back(std::move(task));
   }
@@ -42,7 +45,8 @@ std::vector<Task> TaskStream::next() {
 }
 
 Task make_task(const Model& model, const Episode& episode) {
-  return {model.prepare(episode.support, episode.way), model.prepare(episode.query, episode.way), episode.key};
+  return {model.prepare(episode.support, episode.way), model.prepare(episode.query, episode.way),
+          episode.key};
 }
 
 }  // namespace cuttle

@@ -19,8 +19,8 @@ std::map<std::string, std::string> environment_facts(const RunConfig& config) {
 
 void prepare_process(const RunConfig& config) {
   torch::set_num_threads(config.threads);
-  // glibc gives memory above these thresholds back to the kernel at every free; the page faults of taking it again
-  // cost more than the arithmetic on small tasks.
+  // glibc gives memory above these thresholds back to the kernel at every free; the page faults of
+  // taking it again cost more than the arithmetic on small tasks.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }

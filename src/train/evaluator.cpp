@@ -11,9 +11,12 @@ namespace {
 
 Stream stream_of(Split split) {
   switch (split) {
-    case Split::kTrain: return Stream::kTrain;
-    case Split::kValidation: return Stream::kValidation;
-    case Split::kTest: break;
+    case Split::kTrain:
+      return Stream::kTrain;
+    case Split::kValidation:
+      return Stream::kValidation;
+    case Split::kTest:
+      break;
   }
   return Stream::kTest;
 }
@@ -22,12 +25,13 @@ Stream stream_of(Split split) {
 struct Findings {
   std::vector<std::vector<float>> rows;  ///< accuracy, loss, then four values per trace line
   ConfusionMatrix confusion;
-  std::vector<std::int64_t> row_of;      ///< by class id: its row of the confusion matrix
+  std::vector<std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
 };
 
 Findings no_findings(const Dataset& data, Split split) {
   const auto& classes = data.classes_of(split);
-  CUTTLE_VALIDATE(!classes.empty(), "the data has no classes in split {} (there is nothing to evaluate on)",
+  CUTTLE_VALIDATE(!classes.empty(),
+                  "the data has no classes in split {} (there is nothing to evaluate on)",
                   to_string(split));
   Findings found{{}, ConfusionMatrix(static_cast<std::int64_t>(classes.size())), {}};
   found.row_of.resize(data.class_names().size(), -1);
@@ -36,7 +40,8 @@ Findings no_findings(const Dataset& data, Split split) {
   return found;
 }
 
-Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model, const EvaluationPlan& plan) {
+Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model,
+             const EvaluationPlan& plan) {
   Task task = make_task(model, materialise(data, episode));
   if (!plan.modalities.empty()) {
     task.support = keep_modalities(task.support, plan.modalities);
@@ -59,17 +64,20 @@ void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learne
     const auto id = episode.classes[static_cast<std::size_t>(label.item<std::int64_t>())];
     return found.row_of[static_cast<std::size_t>(id)];
   };
-  for (std::int64_t i = 0; i < labels.numel(); ++i) found.confusion.add(row_of(labels[i]), row_of(predicted[i]));
+  for (std::int64_t i = 0; i < labels.numel(); ++i)
+    found.confusion.add(row_of(labels[i]), row_of(predicted[i]));
   if (trace)
     for (const auto& line : learner.trace(parameters, task))
-      for (const double value : {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
+      for (const double value :
+           {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
         row.push_back(static_cast<float>(value));
   found.rows.push_back(std::move(row));
 }
 
 std::vector<float> gather_accuracies(Communicator& comm, const Findings& mine) {
   std::string bytes;
-  for (const auto& row : mine.rows) bytes.append(reinterpret_cast<const char*>(row.data()), sizeof(float));
+  for (const auto& row : mine.rows)
+    bytes.append(reinterpret_cast<const char*>(row.data()), sizeof(float));
   std::vector<float> all;
   for (const auto& part : comm.all_gather("episode accuracies", std::move(bytes)).wait()) {
     const std::size_t first = all.size();
@@ -99,14 +107,15 @@ EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner
   const auto steps = plan.trace ? static_cast<std::size_t>(learner.eval_steps() + 1) : 0;
   const bool traced = steps > 0 && !mine.rows.empty() && mine.rows[0].size() > 2;
   // A rank without episodes must reduce as many columns as the others.
-  const auto widest = comm.all_reduce("evaluation columns", {traced ? 1 : 0}, ReduceOp::kMax).wait();
+  const auto widest =
+      comm.all_reduce("evaluation columns", {traced ? 1 : 0}, ReduceOp::kMax).wait();
   const std::size_t columns = 2 + (widest[0] ? 4 * steps : 0);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   mine.confusion.sum_over(comm);
   EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}};
   for (std::size_t c = 2; c < columns; c += 4)
-    report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean, means[c + 2].mean,
-                            means[c + 3].mean});
+    report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean,
+                            means[c + 2].mean, means[c + 3].mean});
   report.episode_accuracy = gather_accuracies(comm, mine);
   return report;
 }

@@ -8,18 +8,23 @@
 
 namespace cuttle {
 
-Recorder::Recorder(const RunConfig& config, bool writes, std::string folder, bool resume, const Console& console)
-    : writes_(writes), folder_(std::move(folder)), keep_(static_cast<int>(config.train.keep_checkpoints)) {
+Recorder::Recorder(const RunConfig& config, bool writes, std::string folder, bool resume,
+                   const Console& console)
+    : writes_(writes),
+      folder_(std::move(folder)),
+      keep_(static_cast<int>(config.train.keep_checkpoints)) {
   if (!writes_) return;
   make_folders(folder_);
   CUTTLE_VALIDATE(resume || !std::filesystem::exists(folder_ + "/metrics.jsonl"),
-                  "{} holds a run already (a new one would overwrite it); add --resume to go on with it, or give "
+                  "{} holds a run already (a new one would overwrite it); add --resume to go on "
+                  "with it, or give "
                   "another --run-dir",
                   folder_);
   lock_ = std::make_unique<RunLock>(folder_);
   constexpr double kPlainLineEvery_s = 10.0;
   if (console.out)
-    progress_ = std::make_unique<Progress>(*console.out, console.terminal, config.train.steps, kPlainLineEvery_s);
+    progress_ = std::make_unique<Progress>(*console.out, console.terminal, config.train.steps,
+                                           kPlainLineEvery_s);
 }
 
 Recorder::~Recorder() = default;
@@ -37,7 +42,8 @@ void Recorder::step(const StepReport& report) {
   if (progress_) progress_->update(report, clock_.seconds());
   if (report.skipped > 0) {
     if (progress_) progress_->clear();
-    log_warning("step {}: {} of its tasks were not finite: {}", report.step, report.skipped, report.skipped_note);
+    log_warning("step {}: {} of its tasks were not finite: {}", report.step, report.skipped,
+                report.skipped_note);
   }
 }
 

@@ -17,16 +17,18 @@
 
 namespace cuttle {
 
-/// The writing side of a run folder: lock, records, console, checkpoints. Rank 0 writes; on other ranks every call
-/// does nothing, so that the loop needs no rank.
+/// The writing side of a run folder: lock, records, console, checkpoints. Rank 0 writes; on other
+/// ranks every call does nothing, so that the loop needs no rank.
 class Recorder {
  public:
-  /// Makes and locks the folder (rank 0), and writes nothing else: the run may still be refused. UserError if it holds
-  /// a run and `resume` is false.
-  Recorder(const RunConfig& config, bool writes, std::string folder, bool resume, const Console& console);
+  /// Makes and locks the folder (rank 0), and writes nothing else: the run may still be refused.
+  /// UserError if it holds a run and `resume` is false.
+  Recorder(const RunConfig& config, bool writes, std::string folder, bool resume,
+           const Console& console);
   ~Recorder();
 
-  /// The run goes on from `step`: its config is written, records of later steps are forgotten. Before all below.
+  /// The run goes on from `step`: its config is written, records of later steps are forgotten.
+  /// Before all below.
   void begin(const RunConfig& config, std::int64_t step);
   void step(const StepReport& report);
   void validation(std::int64_t step, const std::vector<NamedValue>& values);

@@ -16,9 +16,10 @@ const NamedArray& find_array(const std::vector<NamedArray>& arrays, const std::s
                              const std::string& source) {
   for (const auto& array : arrays)
     if (array.name == name) return array;
-  throw UserError(fmt::format("{}: there is no parameter '{}' (a checkpoint of another model?); use the config "
-                              "that it was made with",
-                              source, name));
+  throw UserError(
+      fmt::format("{}: there is no parameter '{}' (a checkpoint of another model?); use the config "
+                  "that it was made with",
+                  source, name));
 }
 
 /// The folder of checkpoint `step` among those of a run, empty if it is gone.
@@ -48,7 +49,8 @@ torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<
     const auto& spec = layout.spec(i);
     const NamedArray& array = find_array(arrays, prefix + spec.name, source);
     CUTTLE_VALIDATE(array.shape == spec.shape,
-                    "{}: parameter '{}' has another shape than the model's (a checkpoint of another model?); use the "
+                    "{}: parameter '{}' has another shape than the model's (a checkpoint of "
+                    "another model?); use the "
                     "config that it was made with",
                     source, spec.name);
     const auto values = unpack_array<float>(array);
@@ -56,8 +58,10 @@ torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<
   }
   for (const auto& array : arrays) {
     bool known = array.name.compare(0, prefix.size(), prefix) != 0;
-    for (std::int64_t i = 0; !known && i < layout.count(); ++i) known = array.name == prefix + layout.spec(i).name;
-    CUTTLE_VALIDATE(known, "{}: the model has no parameter '{}' (a checkpoint of another model?)", source, array.name);
+    for (std::int64_t i = 0; !known && i < layout.count(); ++i)
+      known = array.name == prefix + layout.spec(i).name;
+    CUTTLE_VALIDATE(known, "{}: the model has no parameter '{}' (a checkpoint of another model?)",
+                    source, array.name);
   }
   return flat;
 }
@@ -120,11 +124,14 @@ void from_checkpoint(const CheckpointContent& content, const std::string& source
 }
 
 LatestCheckpoint find_checkpoint(const std::string& folder, bool best) {
-  CUTTLE_VALIDATE(std::filesystem::is_directory(folder), "{}: there is no such folder; give a run folder", folder);
-  if (std::filesystem::exists(folder + "/manifest.json")) return {load_checkpoint(folder), folder, {}};
+  CUTTLE_VALIDATE(std::filesystem::is_directory(folder),
+                  "{}: there is no such folder; give a run folder", folder);
+  if (std::filesystem::exists(folder + "/manifest.json"))
+    return {load_checkpoint(folder), folder, {}};
   LatestCheckpoint latest = load_latest(folder);
   if (!latest.content)
-    throw UserError(fmt::format("{}: there is no checkpoint that can be used{}; train it first", folder,
+    throw UserError(fmt::format("{}: there is no checkpoint that can be used{}; train it first",
+                                folder,
                                 latest.refused.empty() ? "" : " (" + latest.refused.front() + ")"));
   const RunProgress progress = progress_from_json(latest.content->state_json);
   if (!best || progress.best_step < 0 || progress.best_step == latest.content->step) return latest;

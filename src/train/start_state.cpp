@@ -11,30 +11,39 @@
 namespace cuttle {
 namespace {
 
-void check_resume(const RunConfig& config, const CheckpointContent& content, const std::string& folder,
-                  const std::map<std::string, std::string>& facts) {
+void check_resume(const RunConfig& config, const CheckpointContent& content,
+                  const std::string& folder, const std::map<std::string, std::string>& facts) {
   std::string refused;
-  for (const auto& change : compare_configs(parse_config(content.config_yaml, folder + "/config.yaml", {}), config))
-    if (!change.allowed) refused += fmt::format("\n  {}: was {}, is {} ({})", change.key, change.was, change.is, change.reason);
+  for (const auto& change :
+       compare_configs(parse_config(content.config_yaml, folder + "/config.yaml", {}), config))
+    if (!change.allowed)
+      refused += fmt::format("\n  {}: was {}, is {} ({})", change.key, change.was, change.is,
+                             change.reason);
   CUTTLE_VALIDATE(refused.empty(),
-                  "{}: the config differs in keys that a resumed run may not change (its result would be neither the "
-                  "old run's nor the new one's):{}\nuse the old values, or start a new run with train.init_from",
+                  "{}: the config differs in keys that a resumed run may not change (its result "
+                  "would be neither the "
+                  "old run's nor the new one's):{}\nuse the old values, or start a new run with "
+                  "train.init_from",
                   folder, refused);
   const auto was = [&](const std::string& name) {
     const auto found = content.facts.find(name);
     return found == content.facts.end() ? std::string("unknown") : found->second;
   };
   CUTTLE_VALIDATE(was("data_fingerprint") == facts.at("data_fingerprint"),
-                  "{}: the data is not what the run was trained on (fingerprint {:.12} then, {:.12} now); give the "
+                  "{}: the data is not what the run was trained on (fingerprint {:.12} then, "
+                  "{:.12} now); give the "
                   "same shards, or start a new run with train.init_from",
                   folder, was("data_fingerprint"), facts.at("data_fingerprint"));
   for (const auto& name : {"binary_sha256", "libtorch", "instruction_set", "threads"})
     if (was(name) != facts.at(name))
-      log_warning("{} differs from the checkpoint's ({} then, {} now): the bits may differ from an uninterrupted run",
-                  name, was(name), facts.at(name));
+      log_warning(
+          "{} differs from the checkpoint's ({} then, {} now): the bits may differ from an "
+          "uninterrupted run",
+          name, was(name), facts.at(name));
 }
 
-/// Everything that another rank needs, as the bytes of one safetensors file. `resumes`: all of it, not only parameters.
+/// Everything that another rank needs, as the bytes of one safetensors file. `resumes`: all of it,
+/// not only parameters.
 std::string pack(const CheckpointContent& content, bool resumes) {
   std::vector<NamedArray> all;
   for (const auto& [file, arrays] : content.files)
@@ -42,8 +51,9 @@ std::string pack(const CheckpointContent& content, bool resumes) {
       all.push_back(array);
       all.back().name = file + "/" + array.name;
     }
-  return encode_safetensors(all, {{"state", content.state_json}, {"step", std::to_string(content.step)},
-                                 {"resumes", resumes ? "yes" : "no"}});
+  return encode_safetensors(all, {{"state", content.state_json},
+                                  {"step", std::to_string(content.step)},
+                                  {"resumes", resumes ? "yes" : "no"}});
 }
 
 CheckpointContent unpack(const std::string& bytes, bool& resumes) {
@@ -88,19 +98,23 @@ void agree_on_config(Communicator& comm, const RunConfig& config) {
   for (std::size_t rank = 1; rank < texts.size(); ++rank) {
     if (texts[rank] == texts[0]) continue;
     std::string keys;
-    for (const auto& change : compare_configs(parse_config(texts[0], "config of rank 0", {}),
-                                              parse_config(texts[rank], "config of another rank", {})))
-      keys += fmt::format("\n  {}: {} on rank 0, {} on rank {}", change.key, change.was, change.is, rank);
-    throw UserError(fmt::format("the config of rank {} differs from that of rank 0 (they would compute different "
-                                "runs):{}\nlaunch all ranks with the same file and overrides",
-                                rank, keys));
+    for (const auto& change :
+         compare_configs(parse_config(texts[0], "config of rank 0", {}),
+                         parse_config(texts[rank], "config of another rank", {})))
+      keys += fmt::format("\n  {}: {} on rank 0, {} on rank {}", change.key, change.was, change.is,
+                          rank);
+    throw UserError(fmt::format(
+        "the config of rank {} differs from that of rank 0 (they would compute different "
+        "runs):{}\nlaunch all ranks with the same file and overrides",
+        rank, keys));
   }
 }
 
 }  // namespace
 
-void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder, bool resume,
-                 const std::map<std::string, std::string>& facts, TrainState& state, RunProgress& progress) {
+void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder,
+                 bool resume, const std::map<std::string, std::string>& facts, TrainState& state,
+                 RunProgress& progress) {
   std::string bytes;
   together(comm, "reading the checkpoint", [&] {
     if (comm.rank() == 0) bytes = read_start(config, run_folder, resume, facts);
@@ -129,7 +143,8 @@ std::map<std::string, std::string> agreed_environment(Communicator& comm, const 
   return facts;
 }
 
-void agree_on_start(Communicator& comm, const std::map<std::string, std::string>& facts, const TrainState& state) {
+void agree_on_start(Communicator& comm, const std::map<std::string, std::string>& facts,
+                    const TrainState& state) {
   agree(comm, {{"data_fingerprint", facts.at("data_fingerprint")},
                {"parameters", state.parameters.sha256()},
                {"step", std::to_string(state.step)}});

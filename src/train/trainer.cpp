@@ -22,7 +22,9 @@ struct Trainer::Impl {
   void validate();
   void checkpoint();
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
-  bool due(std::int64_t every) const { return every > 0 && (state.step % every == 0 || finished()); }
+  bool due(std::int64_t every) const {
+    return every > 0 && (state.step % every == 0 || finished());
+  }
 
   RunConfig config;
   Communicator& comm;
@@ -34,12 +36,14 @@ struct Trainer::Impl {
   TrainState state;
   RunProgress progress;
   std::int64_t saved_step = -1;
-  std::exception_ptr write_failure;  ///< rank 0 could not write a record; told to all at the next collective
+  std::exception_ptr
+      write_failure;  ///< rank 0 could not write a record; told to all at the next collective
 };
 
 namespace {
 
-/// Everything that needs the file system, on each rank; `together` turns one rank's trouble into everybody's.
+/// Everything that needs the file system, on each rank; `together` turns one rank's trouble into
+/// everybody's.
 template <class Make>
 auto on_all_ranks(Communicator& comm, std::string_view what, const Make& make) {
   decltype(make()) made;
@@ -47,27 +51,31 @@ auto on_all_ranks(Communicator& comm, std::string_view what, const Make& make) {
   return made;
 }
 
-/// The training episodes. A validation split that cannot give its own is refused now rather than hours later.
+/// The training episodes. A validation split that cannot give its own is refused now rather than
+/// hours later.
 std::unique_ptr<EpisodePlanner> plan_episodes(const RunConfig& config, const Dataset& data) {
-  if (config.train.validate_every > 0) EpisodePlanner(data, Split::kValidation, evaluation_episodes(config));
+  if (config.train.validate_every > 0)
+    EpisodePlanner(data, Split::kValidation, evaluation_episodes(config));
   return std::make_unique<EpisodePlanner>(data, Split::kTrain, config.episode);
 }
 
 }  // namespace
 
-Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator, const Extensions& extensions,
-                    std::string run_folder, bool resume, const Console& console)
+Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
+                    const Extensions& extensions, std::string run_folder, bool resume,
+                    const Console& console)
     : config(run_config),
       comm(communicator),
       facts(agreed_environment(comm, config)),
       data(on_all_ranks(comm, "opening the data", [&] { return Dataset::open(config.data); })),
       bench(on_all_ranks(comm, "building the model",
                          [&] { return make_workbench(config, data->modalities(), extensions); })),
-      planner(on_all_ranks(comm, "planning episodes", [&] { return plan_episodes(config, *data); })),
+      planner(
+          on_all_ranks(comm, "planning episodes", [&] { return plan_episodes(config, *data); })),
       recorder(on_all_ranks(comm, "opening the run folder",
                             [&] {
-                              return std::make_unique<Recorder>(config, comm.rank() == 0, run_folder, resume,
-                                                                console);
+                              return std::make_unique<Recorder>(config, comm.rank() == 0,
+                                                                run_folder, resume, console);
                             })),
       state(ParameterList::initial(bench.model->layout(), config.seed)) {
   facts["data_fingerprint"] = data->fingerprint();
@@ -102,10 +110,12 @@ void Trainer::Impl::validate() {
     progress.best_step = state.step;
   }
   progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
-  progress.stopped_early = config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
+  progress.stopped_early =
+      config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
   together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });
-  log_info("step {}: validation accuracy {:.2f} +- {:.2f} %{}", state.step, 100 * report.accuracy.mean,
-           100 * report.accuracy.half_width, better ? ", the best so far" : "");
+  log_info("step {}: validation accuracy {:.2f} +- {:.2f} %{}", state.step,
+           100 * report.accuracy.mean, 100 * report.accuracy.half_width,
+           better ? ", the best so far" : "");
 }
 
 void Trainer::Impl::checkpoint() {
@@ -116,14 +126,16 @@ void Trainer::Impl::checkpoint() {
     auto content = to_checkpoint(state, progress);
     content.config_yaml = dump_config(config);
     content.facts = facts;
-    recorder->checkpoint(content, progress.best_step >= 0 ? std::optional(progress.best_step) : std::nullopt);
+    recorder->checkpoint(
+        content, progress.best_step >= 0 ? std::optional(progress.best_step) : std::nullopt);
   });
   saved_step = state.step;
 }
 
 TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   const OuterOptimizer optimizer(config.step, config.train.steps);
-  MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()), config.reduce);
+  MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()),
+                      config.reduce);
   TaskStream tasks(*data, *planner, *bench.model, config.episode, config.model.modality_dropout,
                    config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()});
   bool stop = false;
@@ -139,7 +151,8 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
     stop = report.request == static_cast<std::int64_t>(SignalRequest::kStop);
     if (due(config.train.validate_every)) validate();
     const bool asked = report.request != static_cast<std::int64_t>(SignalRequest::kNone);
-    if (asked || progress.best_step == state.step || due(config.train.checkpoint_every)) checkpoint();
+    if (asked || progress.best_step == state.step || due(config.train.checkpoint_every))
+      checkpoint();
   }
   if (finished()) checkpoint();
   return {finished(), state.step, state.parameters.sha256(), progress};
@@ -147,8 +160,11 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
 
 Trainer::Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions,
                  std::string run_folder, bool resume, const Console& console)
-    : impl_(std::make_unique<Impl>(config, comm, extensions, std::move(run_folder), resume, console)) {}
+    : impl_(std::make_unique<Impl>(config, comm, extensions, std::move(run_folder), resume,
+                                   console)) {}
 Trainer::~Trainer() = default;
-TrainOutcome Trainer::run(SignalWatch& signals) { return impl_->run(signals); }
+TrainOutcome Trainer::run(SignalWatch& signals) {
+  return impl_->run(signals);
+}
 
 }  // namespace cuttle

@@ -10,8 +10,8 @@ namespace cuttle {
 namespace {
 
 ModalityKind kind_from(const std::string& word) {
-  for (const auto kind : {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries,
-                          ModalityKind::kVector})
+  for (const auto kind : {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
+                          ModalityKind::kSeries, ModalityKind::kVector})
     if (word == to_string(kind)) return kind;
   throw UserError("unknown modality kind '" + word + "' (written by a newer version?)");
 }

@@ -52,8 +52,8 @@ def cuttle(*words, ranks=None, code=DONE, timeout=120):
     return run(command(*words, ranks=ranks), code, timeout)
 
 
-def cuttle_json(*words, ranks=None):
-    return json.loads(cuttle(*words, "--json", ranks=ranks).stdout)
+def cuttle_json(*words, ranks=None, timeout=120):
+    return json.loads(cuttle(*words, "--json", ranks=ranks, timeout=timeout).stdout)
 
 
 def train(config, folder, *words, ranks=None, code=DONE, timeout=120):

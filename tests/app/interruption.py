@@ -103,8 +103,8 @@ def kill_one(running, chance, moment):
 
 
 def kill_and_resume(config, folder, overrides, kills, seed):
-    """Kills the run `kills` times and resumes it on changing world sizes until it is done. Returns how often each kind of
-    moment was hit."""
+    """Kills the run `kills` times and resumes it on changing world sizes until it is done. Returns how often each
+    kind of moment was hit."""
     chance = random.Random(seed)
     hits = {"start": 0, "checkpoint": 0, "validation": 0, "any": 0}
     log = Path(folder).parent / "log.txt"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "cuttle/core/error.hpp"
-#include "data/nearest_name.hpp"
+#include "cuttle/core/nearest_name.hpp"
 #include "data/utf8.hpp"
 
 namespace cuttle {
@@ -15,7 +15,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 const char* const kHeader =
-    R"({"dataset": "d", "source": "s", "license": "l", "created_by": "c", "seed": 3, "shard": 1, "shards": 2,)"
+    R"({"dataset": "d", "source": "s", "license": "l", "created_by": "c", )"
+    R"("seed": 3, "shard": 1, "shards": 2,)"
     R"( "modalities": [{"name": "eye", "kind": "image", "shape": [4, 5, 3], "sample_rate": 0,)"
     R"( "mean": [0.1, 0.2, 0.3], "stddev": [1, 2, 3]},)"
     R"( {"name": "ear", "kind": "audio", "shape": [], "sample_rate": 16000, "mean": [], "stddev": []}]})";

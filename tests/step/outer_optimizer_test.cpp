@@ -52,7 +52,8 @@ TEST(OuterOptimizer, AdamWithDecoupledWeightDecay) {
     for (std::size_t i = 0; i < 4; ++i) {
       m[i] = 0.8 * m[i] + 0.2 * g[i];
       v[i] = 0.95 * v[i] + 0.05 * g[i] * g[i];
-      const double corrected = (m[i] / (1 - std::pow(0.8, t))) / (std::sqrt(v[i] / (1 - std::pow(0.95, t))) + 1e-8);
+      const double corrected =
+          (m[i] / (1 - std::pow(0.8, t))) / (std::sqrt(v[i] / (1 - std::pow(0.95, t))) + 1e-8);
       theta[i] -= 0.01 * 0.1 * theta[i] + 0.01 * corrected;
       EXPECT_NEAR(value(state, i), theta[i], 1e-6);
     }

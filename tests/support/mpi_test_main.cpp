@@ -20,14 +20,19 @@ Communicator* communicator = nullptr;
 /// Prints the failures of ranks other than 0, with the rank's name, and nothing else.
 class FailurePrinter : public testing::EmptyTestEventListener {
  public:
+  void OnTestStart(const testing::TestInfo& test) override {
+    name_ = fmt::format("{}.{}", test.test_suite_name(), test.name());
+  }
+  // GoogleTest holds its mutex here: asking it for the current test would wait for ever.
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    std::cerr << fmt::format("[rank {}] {}.{} at {}:{}\n{}\n", session->rank(),
-                             test ? test->test_suite_name() : "?", test ? test->name() : "?",
+    std::cerr << fmt::format("[rank {}] {} at {}:{}\n{}\n", session->rank(), name_,
                              result.file_name() ? result.file_name() : "?", result.line_number(),
                              result.message());
   }
+
+ private:
+  std::string name_ = "before the first test";
 };
 
 /// Keeps the ranks in the same test, and fails the test on all ranks if it failed on any.

@@ -1,5 +1,12 @@
-// P1 on thread ranks: the parameters after 20 steps and the records do not depend on the world size.
+// P1 on thread ranks: the parameters after 20 steps and the records do not depend on the world
+// size.
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -18,7 +25,8 @@ struct Result {
   }
 };
 
-/// Image and text, either missing at times, with modality dropout; 5 tasks a step, which no world size but 1 divides.
+/// Image and text, either missing at times, with modality dropout; 5 tasks a step, which no world
+/// size but 1 divides.
 class WorldSizeTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -54,7 +62,8 @@ class WorldSizeTest : public testing::Test {
     return config;
   }
 
-  static Result train(const RunConfig& config, int ranks, const std::string& run, bool resume = false) {
+  static Result train(const RunConfig& config, int ranks, const std::string& run,
+                      bool resume = false) {
     SignalWatch signals;  // one per process
     Result result;
     run_thread_ranks(ranks, CommOptions{}, [&](Communicator& comm) {
@@ -84,11 +93,21 @@ class WorldSizeTest : public testing::Test {
 std::unique_ptr<TempFolder> WorldSizeTest::folder_;
 std::vector<std::string> WorldSizeTest::shards_;
 
-TEST_F(WorldSizeTest, Maml) { expect_equal_everywhere(tiny("maml")); }
-TEST_F(WorldSizeTest, Fomaml) { expect_equal_everywhere(tiny("fomaml")); }
-TEST_F(WorldSizeTest, Anil) { expect_equal_everywhere(tiny("anil")); }
-TEST_F(WorldSizeTest, Reptile) { expect_equal_everywhere(tiny("reptile")); }
-TEST_F(WorldSizeTest, Protonet) { expect_equal_everywhere(tiny("protonet")); }
+TEST_F(WorldSizeTest, Maml) {
+  expect_equal_everywhere(tiny("maml"));
+}
+TEST_F(WorldSizeTest, Fomaml) {
+  expect_equal_everywhere(tiny("fomaml"));
+}
+TEST_F(WorldSizeTest, Anil) {
+  expect_equal_everywhere(tiny("anil"));
+}
+TEST_F(WorldSizeTest, Reptile) {
+  expect_equal_everywhere(tiny("reptile"));
+}
+TEST_F(WorldSizeTest, Protonet) {
+  expect_equal_everywhere(tiny("protonet"));
+}
 
 TEST_F(WorldSizeTest, MicroBatchesOfTwoWithGatedFusion) {
   RunConfig config = tiny("maml");
@@ -138,7 +157,9 @@ TEST_F(WorldSizeTest, OneRankWithAnotherSeedIsRefusedByAll) {
     try {
       Trainer trainer(config, comm, {}, runs.path() + "/run", false, {});
     } catch (const UserError& problem) {
-      EXPECT_NE(std::string(problem.what()).find("seed: 1 on rank 0, 2 on rank 1"), std::string::npos) << problem.what();
+      EXPECT_NE(std::string(problem.what()).find("seed: 1 on rank 0, 2 on rank 1"),
+                std::string::npos)
+          << problem.what();
       ++refused;
     }
   });

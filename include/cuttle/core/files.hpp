@@ -7,12 +7,13 @@
 
 namespace cuttle {
 
-/// Reads a whole file. Throws UserError naming the path and the reason if it is missing, unreadable, not a
-/// regular file, or larger than `limit` bytes (checked before allocation).
+/// Reads a whole file. Throws UserError naming the path and the reason if it is missing,
+/// unreadable, not a regular file, or larger than `limit` bytes (checked before allocation).
 std::string read_file(const std::string& path, std::uint64_t limit);
 
-/// All or nothing: writes PATH.tmp.<pid> in the same folder, fsyncs it, renames it over PATH, fsyncs the folder.
-/// On failure (disk full, no permission) the temporary is removed, PATH is as before, and Error says why.
+/// All or nothing: writes PATH.tmp.<pid> in the same folder, fsyncs it, renames it over PATH,
+/// fsyncs the folder. On failure (disk full, no permission) the temporary is removed, PATH is as
+/// before, and Error says why.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
 /// fsync of a file or folder by path; Error on failure.
@@ -21,7 +22,8 @@ void sync_path(const std::string& path);
 /// mkdir -p; UserError naming the path and reason when it cannot.
 void make_folders(const std::string& path);
 
-/// Shell-style pattern to existing paths, sorted; a path without wildcards is returned as it is when it exists.
+/// Shell-style pattern to existing paths, sorted; a path without wildcards is returned as it is
+/// when it exists.
 std::vector<std::string> expand_paths(const std::string& pattern);
 
 }  // namespace cuttle

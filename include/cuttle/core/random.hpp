@@ -7,36 +7,39 @@
 
 namespace cuttle {
 
-/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): a bijection of the
-/// counter under a key; no state. Tested against the vectors published with Random123.
+/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): a bijection
+/// of the counter under a key; no state. Tested against the vectors published with Random123.
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key);
 
-/// What a stream of random numbers is for. Values are part of the meaning of a seed: never renumber.
+/// What a stream of random numbers is for. Values are part of the meaning of a seed: never
+/// renumber.
 enum class Stream : std::uint8_t {
-  kInit = 0,          ///< initial parameters (step 0, slot = index of the parameter)
-  kTrain = 1,         ///< training episodes (outer step, slot in the meta-batch)
-  kValidation = 2,    ///< fixed validation episode list (step 0, slot = episode)
-  kTest = 3,          ///< fixed test episode list
-  kModel = 4,         ///< draws inside a task: dropout, modality dropout (key of the task, counted by use)
-  kTesting = 5,       ///< tests of cuttle itself
+  kInit = 0,        ///< initial parameters (step 0, slot = index of the parameter)
+  kTrain = 1,       ///< training episodes (outer step, slot in the meta-batch)
+  kValidation = 2,  ///< fixed validation episode list (step 0, slot = episode)
+  kTest = 3,        ///< fixed test episode list
+  kModel = 4,  ///< draws inside a task: dropout, modality dropout (key of the task, counted by use)
+  kTesting = 5,  ///< tests of cuttle itself
 };
 
-/// Names one stream of numbers: a pure function of these five and nothing else, so the same on every rank,
-/// world size and after every resume.
+/// Names one stream of numbers: a pure function of these five and nothing else, so the same on
+/// every rank, world size and after every resume.
 ///
 /// Layout: the seed is Philox's 64-bit key; the 128-bit counter is, from its lowest word up,
 ///   word 0: block, counts groups of four 32-bit draws   word 1: slot
-///   word 2: step, low 32 bits                           word 3: step, high 16 bits | stream << 16 | use << 24
-/// The fields do not overlap and Philox is a bijection of the counter: two keys of one seed that differ in any
-/// field share no block. Changing the layout changes the meaning of every seed.
+///   word 2: step, low 32 bits                           word 3: step, high 16 bits | stream << 16
+///   | use << 24
+/// The fields do not overlap and Philox is a bijection of the counter: two keys of one seed that
+/// differ in any field share no block. Changing the layout changes the meaning of every seed.
 struct RandomKey {
   std::uint64_t seed = 0;
   Stream stream = Stream::kTesting;
   std::uint64_t step = 0;  ///< below 2^48
   std::uint32_t slot = 0;
 
-  /// The same key for another purpose (a training task's dropout, say). `use` below 256 tells draws apart.
+  /// The same key for another purpose (a training task's dropout, say). `use` below 256 tells draws
+  /// apart.
   RandomKey with(Stream other, std::uint8_t use = 0) const;
   std::uint8_t use = 0;
 };
@@ -50,9 +53,9 @@ class Random {
     if (used_ == 4) refill();
     return buffer_[used_++];
   }
-  std::uint64_t below(std::uint64_t n);                 ///< uniform in [0, n), n > 0, without bias
-  double uniform();                                     ///< [0, 1), 53 bits
-  double normal();                                      ///< N(0, 1), Box-Muller
+  std::uint64_t below(std::uint64_t n);  ///< uniform in [0, n), n > 0, without bias
+  double uniform();                      ///< [0, 1), 53 bits
+  double normal();                       ///< N(0, 1), Box-Muller
   /// The first `count` of a random permutation of 0..n-1 (count <= n); O(count) memory.
   std::vector<std::int64_t> sample(std::int64_t n, std::int64_t count);
 

@@ -11,9 +11,10 @@ struct MicroBatch {
   std::int64_t count = 0;
 };
 
-/// The micro-batches of `rank`: slots 0..total-1 are cut into micro-batches of `micro_batch` (the last may be
-/// shorter), dealt to ranks in contiguous, nearly equal runs. Uneven counts and idle ranks are normal. A slot's
-/// micro-batch never depends on the world size.
-std::vector<MicroBatch> micro_batches_of(std::int64_t total, std::int64_t micro_batch, int rank, int size);
+/// The micro-batches of `rank`: slots 0..total-1 are cut into micro-batches of `micro_batch` (the
+/// last may be shorter), dealt to ranks in contiguous, nearly equal runs. Uneven counts and idle
+/// ranks are normal. A slot's micro-batch never depends on the world size.
+std::vector<MicroBatch> micro_batches_of(std::int64_t total, std::int64_t micro_batch, int rank,
+                                         int size);
 
 }  // namespace cuttle

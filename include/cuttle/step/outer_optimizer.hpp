@@ -9,8 +9,9 @@
 
 namespace cuttle {
 
-/// The outer update, on the flat buffers: clipping, schedule, then Adam (Kingma and Ba 2015, decoupled weight decay as
-/// Loshchilov and Hutter 2019) or SGD with momentum. Same inputs, same bits: every rank applies it alone.
+/// The outer update, on the flat buffers: clipping, schedule, then Adam (Kingma and Ba 2015,
+/// decoupled weight decay as Loshchilov and Hutter 2019) or SGD with momentum. Same inputs, same
+/// bits: every rank applies it alone.
 class OuterOptimizer {
  public:
   /// `total_steps`: the horizon of the cosine schedule. UserError for an unknown word.
@@ -18,8 +19,8 @@ class OuterOptimizer {
 
   /// Learning rate of outer step `step` (0, 1, ...).
   double learning_rate(std::int64_t step) const;
-  /// Applies the mean gradient (flat, as the layout) to state.parameters in place and counts the update. Returns the
-  /// gradient's L2 norm before clipping.
+  /// Applies the mean gradient (flat, as the layout) to state.parameters in place and counts the
+  /// update. Returns the gradient's L2 norm before clipping.
   double apply(TrainState& state, Span<const float> gradient) const;
 
  private:

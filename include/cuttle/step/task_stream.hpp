@@ -10,8 +10,9 @@
 
 namespace cuttle {
 
-/// The tasks of one rank, micro-batch after micro-batch, outer step after outer step: planned from (seed, step, slot),
-/// read ahead by the prefetch thread, prepared by the model's encoders. What a task is never depends on the rank.
+/// The tasks of one rank, micro-batch after micro-batch, outer step after outer step: planned from
+/// (seed, step, slot), read ahead by the prefetch thread, prepared by the model's encoders. What a
+/// task is never depends on the rank.
 class TaskStream {
  public:
   struct Place {
@@ -21,7 +22,8 @@ class TaskStream {
   };
   /// References must outlive the stream.
   TaskStream(const Dataset& data, const EpisodePlanner& planner, const Model& model,
-             const EpisodeOptions& episode, double modality_dropout, int prefetch, const Place& place);
+             const EpisodeOptions& episode, double modality_dropout, int prefetch,
+             const Place& place);
 
   /// Micro-batches that this rank has in every outer step (0 for an idle rank).
   std::int64_t micro_batches_per_step() const { return static_cast<std::int64_t>(mine_.size()); }

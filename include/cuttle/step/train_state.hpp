@@ -8,8 +8,9 @@
 
 namespace cuttle {
 
-/// Everything that a run carries from one outer step to the next; the same on all ranks, and all that a checkpoint
-/// needs besides the config. No generator state: randomness is a function of (seed, step, slot).
+/// Everything that a run carries from one outer step to the next; the same on all ranks, and all
+/// that a checkpoint needs besides the config. No generator state: randomness is a function of
+/// (seed, step, slot).
 struct TrainState {
   explicit TrainState(ParameterList initial)
       : parameters(std::move(initial)),

@@ -9,12 +9,13 @@
 
 namespace cuttle {
 
-/// What the bits depend on besides config and data: binary, LibTorch, instruction set, threads. Ranks agree on it at
-/// start; checkpoints carry it; a resume where it differs says that bits may differ.
+/// What the bits depend on besides config and data: binary, LibTorch, instruction set, threads.
+/// Ranks agree on it at start; checkpoints carry it; a resume where it differs says that bits may
+/// differ.
 std::map<std::string, std::string> environment_facts(const RunConfig& config);
 
-/// Threads per rank from the config, and an allocator that keeps its pages (large temporaries of one task are those
-/// of the next). Called once, before any tensor work.
+/// Threads per rank from the config, and an allocator that keeps its pages (large temporaries of
+/// one task are those of the next). Called once, before any tensor work.
 void prepare_process(const RunConfig& config);
 
 }  // namespace cuttle

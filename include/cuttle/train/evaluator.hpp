@@ -17,24 +17,25 @@ namespace cuttle {
 struct EvaluationPlan {
   std::uint64_t seed = 1;
   Split split = Split::kTest;
-  EpisodeOptions episode;            ///< way, shot, query, groups
+  EpisodeOptions episode;  ///< way, shot, query, groups
   std::int64_t episodes = 600;
-  std::vector<bool> modalities;      ///< by modality: use it; empty: all
-  double missing_rate = 0.0;         ///< hides present modalities at this rate, seeded (never all of a sample)
-  bool trace = false;                ///< also loss and accuracy before and after every inner step
+  std::vector<bool> modalities;  ///< by modality: use it; empty: all
+  double missing_rate =
+      0.0;             ///< hides present modalities at this rate, seeded (never all of a sample)
+  bool trace = false;  ///< also loss and accuracy before and after every inner step
 };
 
 /// The same on all ranks, bit for bit, at every world size.
 struct EvaluationReport {
   Interval accuracy, loss;
-  ConfusionMatrix confusion;              ///< over the classes of the split, ascending
-  std::vector<StepDiagnostics> trace;     ///< means over episodes
-  std::vector<float> episode_accuracy;    ///< by episode, for paired comparisons
+  ConfusionMatrix confusion;            ///< over the classes of the split, ascending
+  std::vector<StepDiagnostics> trace;   ///< means over episodes
+  std::vector<float> episode_accuracy;  ///< by episode, for paired comparisons
 };
 
-/// Adapts to the support of each episode of the fixed list and classifies its query. Episodes are spread over ranks;
-/// all ranks call it and get the same report, or throw together. `progress(done)` is called on every rank as its own
-/// episodes finish.
+/// Adapts to the support of each episode of the fixed list and classifies its query. Episodes are
+/// spread over ranks; all ranks call it and get the same report, or throw together.
+/// `progress(done)` is called on every rank as its own episodes finish.
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
                           const std::function<void(std::int64_t)>& progress = {});

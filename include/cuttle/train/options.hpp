@@ -12,13 +12,16 @@ struct EvaluationOptions {
 };
 
 struct TrainOptions {
-  std::int64_t steps = 1000;            ///< outer steps
-  std::int64_t validate_every = 200;    ///< outer steps; 0: never
+  std::int64_t steps = 1000;          ///< outer steps
+  std::int64_t validate_every = 200;  ///< outer steps; 0: never
   std::int64_t validation_episodes = 200;
-  std::int64_t patience = 0;            ///< validations without improvement before stopping; 0: never stop early
-  std::int64_t checkpoint_every = 200;  ///< outer steps; a checkpoint is also written at the end and on request
-  std::int64_t keep_checkpoints = 2;    ///< newest that stay; the best one always stays
-  std::string init_from;                ///< run folder or checkpoint whose parameters start this run; empty: fresh
+  std::int64_t patience =
+      0;  ///< validations without improvement before stopping; 0: never stop early
+  std::int64_t checkpoint_every =
+      200;  ///< outer steps; a checkpoint is also written at the end and on request
+  std::int64_t keep_checkpoints = 2;  ///< newest that stay; the best one always stays
+  std::string
+      init_from;  ///< run folder or checkpoint whose parameters start this run; empty: fresh
 };
 
 }  // namespace cuttle

@@ -11,29 +11,31 @@ namespace cuttle {
 
 /// What a run remembers besides its parameters: progress of validation, and its history.
 struct RunProgress {
-  double best_accuracy = -1.0;          ///< on the validation episodes; -1: not validated yet
+  double best_accuracy = -1.0;  ///< on the validation episodes; -1: not validated yet
   std::int64_t best_step = -1;
   std::int64_t validations_since_best = 0;
-  bool stopped_early = false;           ///< patience ran out
-  std::vector<int> world_sizes;         ///< one entry per start of the program
+  bool stopped_early = false;    ///< patience ran out
+  std::vector<int> world_sizes;  ///< one entry per start of the program
 };
 
-/// One entry of the layout a file entry, gaps left out. The inverse checks names, dtypes and shapes: UserError naming
-/// the first parameter that differs ("a checkpoint of another model").
+/// One entry of the layout a file entry, gaps left out. The inverse checks names, dtypes and
+/// shapes: UserError naming the first parameter that differs ("a checkpoint of another model").
 std::vector<NamedArray> parameter_arrays(const ParameterLayout& layout, const torch::Tensor& flat,
                                          const std::string& prefix = "");
 torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
                                const std::string& source, const std::string& prefix = "");
 
-/// TrainState and progress to the parts of a checkpoint and back. config_yaml and facts are the caller's.
+/// TrainState and progress to the parts of a checkpoint and back. config_yaml and facts are the
+/// caller's.
 CheckpointContent to_checkpoint(const TrainState& state, const RunProgress& progress);
 void from_checkpoint(const CheckpointContent& content, const std::string& source, TrainState& state,
                      RunProgress& progress);
 /// The progress alone, for inspect and eval.
 RunProgress progress_from_json(const std::string& state_json);
 
-/// The checkpoint that a run folder or a checkpoint folder stands for: the best by validation if there is one and
-/// `best` is asked for, else the newest that verifies. UserError when there is none. Rank 0.
+/// The checkpoint that a run folder or a checkpoint folder stands for: the best by validation if
+/// there is one and `best` is asked for, else the newest that verifies. UserError when there is
+/// none. Rank 0.
 LatestCheckpoint find_checkpoint(const std::string& folder, bool best);
 
 }  // namespace cuttle

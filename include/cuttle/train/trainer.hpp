@@ -14,7 +14,8 @@ namespace cuttle {
 
 /// How a call of Trainer::run ended.
 struct TrainOutcome {
-  bool complete = false;  ///< all steps done, or early stopping; false: a signal asked to stop, a checkpoint is there
+  bool complete = false;  ///< all steps done, or early stopping; false: a signal asked to stop, a
+                          ///< checkpoint is there
   std::int64_t step = 0;
   std::string parameters_sha256;
   RunProgress progress;
@@ -23,19 +24,20 @@ struct TrainOutcome {
 /// Where rank 0 shows progress.
 struct Console {
   std::ostream* out = nullptr;  ///< null: nowhere
-  bool terminal = false;        ///< one line that refreshes itself, instead of plain lines now and then
+  bool terminal = false;  ///< one line that refreshes itself, instead of plain lines now and then
 };
 
-/// The training loop around meta_step: validation, early stopping, checkpoints, records, signals. Every rank makes
-/// one and calls it alike; rank 0 alone writes. What it computes depends on config and data, never on the world size
-/// or on how often it was interrupted.
+/// The training loop around meta_step: validation, early stopping, checkpoints, records, signals.
+/// Every rank makes one and calls it alike; rank 0 alone writes. What it computes depends on config
+/// and data, never on the world size or on how often it was interrupted.
 class Trainer {
  public:
-  /// Opens data, builds the model, loads or initialises the state, agrees with the other ranks on everything that
-  /// bits depend on. `resume`: go on from the newest checkpoint of `run_folder`, if there is one; without it a folder that
-  /// holds a run is refused. Collective; throws the same error on all ranks.
-  Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions, std::string run_folder,
-          bool resume, const Console& console);
+  /// Opens data, builds the model, loads or initialises the state, agrees with the other ranks on
+  /// everything that bits depend on. `resume`: go on from the newest checkpoint of `run_folder`, if
+  /// there is one; without it a folder that holds a run is refused. Collective; throws the same
+  /// error on all ranks.
+  Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions,
+          std::string run_folder, bool resume, const Console& console);
   ~Trainer();
 
   /// Steps until config.train.steps, early stopping or a stop request. Collective.

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace cuttle {
+
+/// Insertions, deletions, replacements of one character and swaps of two neighbours that turn `a`
+/// into `b` (optimal string alignment distance).
+std::size_t count_edits(const std::string& a, const std::string& b);
+
+/// The candidate with the fewest edits to `name` (the first of equals), for messages; "" without
+/// candidates.
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
+
+}  // namespace cuttle

@@ -1,0 +1,36 @@
+#include "cuttle/core/nearest_name.hpp"
+
+#include <algorithm>
+
+namespace cuttle {
+
+std::size_t count_edits(const std::string& a, const std::string& b) {
+  const std::size_t width = b.size() + 1;
+  std::vector<std::size_t> edits((a.size() + 1) * width);
+  const auto at = [&](std::size_t i, std::size_t j) -> std::size_t& {
+    return edits[i * width + j];
+  };
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        at(i, j) = i + j;
+        continue;
+      }
+      const std::size_t replaced = at(i - 1, j - 1) + (a[i - 1] == b[j - 1] ? 0 : 1);
+      at(i, j) = std::min({replaced, at(i - 1, j) + 1, at(i, j - 1) + 1});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) at(i, j) = std::min(at(i, j), at(i - 2, j - 2) + 1);
+    }
+  }
+  return edits.back();
+}
+
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
+  const auto nearest = std::min_element(candidates.begin(), candidates.end(),
+                                        [&](const std::string& a, const std::string& b) {
+                                          return count_edits(name, a) < count_edits(name, b);
+                                        });
+  return nearest == candidates.end() ? std::string() : *nearest;
+}
+
+}  // namespace cuttle
