@@ -6,8 +6,8 @@ namespace cuttle {
 namespace {
 
 constexpr std::size_t kDescriptionBytes = 192;
-constexpr double kGraceSeconds =
-    1.0;  // for answers to "where are you?": polling ranks need milliseconds
+// For answers to "where are you?": polling ranks need milliseconds, on a crowded machine more.
+constexpr double kGraceSeconds = 5.0;
 
 }  // namespace
 

@@ -21,8 +21,9 @@ def commands():
 
 
 def target_of(entry):
-    """The CMake target of an entry of compile_commands.json: .../CMakeFiles/<target>.dir/..."""
-    return re.search(r"CMakeFiles/([^/]+)\.dir/", entry.get("output") or entry["command"]).group(1)
+    """The CMake target of an entry of compile_commands.json: -o .../CMakeFiles/<target>.dir/..."""
+    output = entry.get("output") or re.search(r" -o (\S+)", entry["command"]).group(1)
+    return re.search(r"CMakeFiles/([^/]+)\.dir/", output).group(1)
 
 
 def test_every_cpp_test_is_compiled_into_a_program_that_ctest_runs(commands):
