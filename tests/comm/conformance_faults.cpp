@@ -73,7 +73,7 @@ void roots_must_match(Communicator& comm) {
 /// Waits, without the communicator under test, until `ranks` ranks have left a mark in the folder.
 void wait_for_marks(const TempFolder& folder, int ranks) {
   const Timer timer;
-  const auto marks = [&] { return expand_paths(folder / "mark*").size(); };
+  const auto marks = [&] { return expand_paths(folder / "*.mark").size(); };
   while (marks() < static_cast<std::size_t>(ranks) && timer.seconds() < 60) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
@@ -95,7 +95,7 @@ void absent_rank_is_named(Communicator& comm) {
   const auto message = thrown_by<PeerLost>([&] { comm.barrier("gradient"); });
   EXPECT_GE(timer.seconds(), 0.9);
   EXPECT_LT(timer.seconds(), 30);
-  write_file_atomically(path + "/mark" + std::to_string(comm.rank()), "");
+  write_file_atomically(path + "/" + std::to_string(comm.rank()) + ".mark", "");
   EXPECT_THAT(message, AllOf(HasSubstr("rank " + std::to_string(last) + " did not arrive"),
                              HasSubstr("'gradient' #2"), Not(HasSubstr("ranks"))));
   EXPECT_THROW(comm.barrier("more"), PeerLost) << "a lost communicator stays lost";
