@@ -8,7 +8,14 @@ set_target_properties(cuttle_hdf5 PROPERTIES EXPORT_NAME hdf5)
 install(TARGETS ${stages} cuttle_hdf5 EXPORT cuttleTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(CUTTLE_TORCH)
   file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
-  set_target_properties(cuttle PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}" INSTALL_RPATH_USE_LINK_PATH TRUE)
+  # Named one by one: INSTALL_RPATH_USE_LINK_PATH leaves out folders inside the source tree, where .venv is.
+  set(library_dirs ${LibTorch_LIBRARY_DIR})
+  foreach(library ${NCCL_LIBRARY} ${CUDART_LIBRARY})
+    get_filename_component(folder ${library} DIRECTORY)
+    list(APPEND library_dirs ${folder})
+  endforeach()
+  set_target_properties(cuttle PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib};${library_dirs}"
+                                          INSTALL_RPATH_USE_LINK_PATH TRUE)
   install(TARGETS cuttle RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 

@@ -86,6 +86,7 @@ TEST_P(Damaged, is_refused_by_name) {
   write_shard(folder / "bad.h5", content);
   EXPECT_THAT(complaint({folder / "*.h5"}),
               AllOf(HasSubstr(folder / "bad.h5"), HasSubstr(GetParam().expected)));
+  EXPECT_EQ(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL), 0);  // nothing of it stays open
 }
 
 const std::vector<Damage> kDamages = {

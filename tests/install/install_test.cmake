@@ -30,6 +30,7 @@ run(${CMAKE_COMMAND} -S ${EXTERNAL} -B "${work}/build" -G Ninja -DCMAKE_BUILD_TY
 run(${CMAKE_COMMAND} --build "${work}/build")
 
 # The outside program trains with its own encoder and learner, on two ranks, from the installed data tools.
+set(ENV{PATH} "${PYTHONS}:$ENV{PATH}")  # installed data tools take the first python3
 run("${tree}/share/cuttle/data_tools/cuttle-data" make_synthetic --out "${work}/data" --size 8)
 set(program "${work}/build/uses_cuttle")
 execute_process(COMMAND ${MPIEXEC} --allow-run-as-root --oversubscribe --bind-to none -n 2 "${program}" train
