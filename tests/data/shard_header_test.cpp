@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/core/nearest_name.hpp"
 #include "data/utf8.hpp"
 
 namespace cuttle {
@@ -80,12 +79,6 @@ TEST(utf8, accepts_and_refuses_what_the_standard_does) {
         "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC3", "\xE2\x82", "\xC3z", "ok\xFF"}) {
     EXPECT_FALSE(is_utf8(bad));
   }
-}
-
-TEST(nearest_name, is_the_one_with_the_fewest_edits) {
-  EXPECT_EQ(nearest_name("imgae", {"audio", "image", "text"}), "image");
-  EXPECT_EQ(nearest_name("", {"audio", "text"}), "text");
-  EXPECT_EQ(nearest_name("x", {}), "");
 }
 
 }  // namespace
