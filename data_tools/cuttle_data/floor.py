@@ -4,7 +4,7 @@ Episodes of N ways, K shots and Q queries; each query goes to the class whose me
 has the highest cosine similarity; fused: the mean of the similarities of the modalities that both
 sides have. Features: pixels (at most 32 x 32), hashed character 1- to 3-grams, mean and deviation
 over time of log-mel bands, series at 32 steps, vectors as they are; all but text are centred by the
-mean of up to 1000 training samples.
+mean of up to 1000 training samples. Nothing is aligned: pixels are compared where they lie.
 """
 
 import contextlib

@@ -18,7 +18,8 @@ Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t c
 
 /// [n, way] negative squared distances to class means (Snell, Swersky, Zemel 2017), averaged by
 /// weight over the parts that both the sample and the class have. Written as |q|^2 - 2 q.c + |c|^2,
-/// which is differentiable twice.
+/// which is differentiable twice. A class that shares no part with a sample is neither near nor far:
+/// it gets the mean of that sample's other logits.
 torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& labels,
                                const Embedding& query, std::int64_t way) {
   const auto one_hot = torch::one_hot(labels, way).to(support.mask.dtype()).t();  // [way, n]
@@ -36,7 +37,11 @@ torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& la
     sum = p == 0 ? -share * distance : sum - share * distance;
     total = p == 0 ? share : total + share;
   }
-  return sum / total.clamp_min(1e-12);
+  if (support.parts.size() == 1) return sum / total.clamp_min(1e-12);
+  const auto known = total.gt(0);
+  const auto logits = sum / total.masked_fill(~known, 1.0);  // sum is 0 where nothing is known
+  const auto neutral = logits.sum(1, true) / known.sum(1, true).clamp_min(1);
+  return torch::where(known, logits, neutral);
 }
 
 torch::Tensor logits_of(const Model& model, const Tensors& parameters, const Batch& support,
@@ -127,6 +132,7 @@ class ProtoNet final : public Learner {
                                    std::int64_t way) const override {
     return SupportSet::restore(model_, state, way);
   }
+  std::int64_t eval_steps() const override { return 0; }
 };
 
 }  // namespace

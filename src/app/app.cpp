@@ -55,6 +55,22 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
       [&] { request.with_mpi = [&](MpiSession& s) { return eval_command(a, s, extensions); }; });
 }
 
+void add_compare(CLI::App& app, CompareArguments& a, Request& request,
+                 const Extensions& extensions) {
+  auto* command = app.add_subcommand(
+      "compare", "runs on the same episodes: how far the first is ahead of the others, paired");
+  command->add_option("runs", a.runs, "run folders, or checkpoints")->required();
+  command->add_option("--set", a.overrides, "config keys for all runs, e.g. evaluation.shot=5")
+      ->allow_extra_args(false);
+  command->add_option("--episodes", a.episodes,
+                      "length of the list (default: evaluation.episodes of the first)");
+  command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
+  command->add_flag("--complete", a.complete, "only samples that have every sense of the shards");
+  command->add_flag("--json", a.json, "one JSON object on standard output");
+  command->callback(
+      [&] { request.with_mpi = [&](MpiSession& s) { return compare_command(a, s, extensions); }; });
+}
+
 void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensions& extensions) {
   auto* command =
       app.add_subcommand("adapt", "adapt a trained model to new classes given as a labelled shard");
@@ -157,6 +173,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   Request request;
   TrainArguments train;
   EvalArguments eval;
+  CompareArguments compare;
   AdaptArguments adapt;
   PredictArguments predict;
   InspectArguments inspect;
@@ -164,6 +181,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   ConfigArguments config;
   add_train(app, train, request, extensions);
   add_eval(app, eval, request, extensions);
+  add_compare(app, compare, request, extensions);
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);
   add_inspect(app, inspect, request);

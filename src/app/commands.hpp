@@ -28,6 +28,15 @@ struct EvalArguments {
 ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                       const Extensions& extensions);
 
+struct CompareArguments {
+  std::vector<std::string> runs, overrides;
+  std::string split = "test";
+  std::int64_t episodes = 0;
+  bool complete = false, json = false;
+};
+ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
+                         const Extensions& extensions);
+
 struct AdaptArguments {
   std::string run, support, out;
   std::vector<std::string> overrides;

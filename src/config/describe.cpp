@@ -26,7 +26,7 @@ void describe(ConfigSchema& keys, DataOptions& o) {
            Resume::kChange);
   keys.add("modalities", o.modalities, plain_word(),
            "the ones to use, in this order; []: all in the shards");
-  keys.add("in_memory", o.in_memory, anything(), "hold the samples of the splits in use in memory",
+  keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory",
            Resume::kChange);
   keys.add("prefetch", o.prefetch, between(0, 4096), "micro-batches read ahead; 0: none",
            Resume::kChange);
@@ -42,7 +42,8 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
            "variable shot: uniform in [shot_min, shot]; 0: always shot");
   keys.add("groups", o.groups, one_of({"free", "apart"}),
            "apart: a group of a class is in its support or in its query, never in both");
-  keys.add("complete", o.complete, anything(), "only samples that have every modality");
+  keys.add("complete", o.complete, anything(),
+           "only samples that have every modality of the shards, also those not in use");
   keys.add("meta_batch_size", o.meta_batch_size, at_least(1),
            "tasks in an outer step, over all ranks");
   keys.add("micro_batch", o.micro_batch, at_least(1),

@@ -132,6 +132,9 @@ class ShardedDataset final : public Dataset {
         for (std::size_t m = 0; m < columns_.size(); ++m) {
           if (shard.columns[columns_[m]].rows[i] >= 0) info.present |= std::uint32_t{1} << m;
         }
+        info.complete =
+            std::all_of(shard.columns.begin(), shard.columns.end(),
+                        [i](const ModalityColumn& column) { return column.rows[i] >= 0; });
         samples_.push_back(info);
       }
       starts_.push_back(static_cast<std::int64_t>(samples_.size()));

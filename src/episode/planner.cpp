@@ -86,12 +86,10 @@ EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOp
 
 EpisodePlanner::ClassPool EpisodePlanner::pool_of(const Dataset& data,
                                                   std::int32_t class_id) const {
-  const std::size_t modalities = data.modalities().size();
-  const std::uint32_t every = ~std::uint32_t{0} >> (32 - modalities);
   std::vector<std::pair<std::int32_t, std::int64_t>> usable;  // group, sample
   for (const std::int64_t sample : data.samples_of(class_id)) {
     const SampleInfo& info = data.samples()[static_cast<std::size_t>(sample)];
-    const bool fit = options_.complete ? info.present == every : info.present != 0;
+    const bool fit = info.present != 0 && (info.complete || !options_.complete);
     if (fit) usable.emplace_back(apart_ ? info.group_id : 0, sample);
   }
   std::sort(usable.begin(), usable.end());

@@ -7,6 +7,7 @@
 #include <torch/version.h>
 
 #include "cuttle/core/hash.hpp"
+#include "train/tensor_memory.hpp"
 
 namespace cuttle {
 
@@ -18,9 +19,10 @@ std::map<std::string, std::string> environment_facts(const RunConfig& config) {
 }
 
 void prepare_process(const RunConfig& config) {
+  pool_tensor_memory();
   torch::set_num_threads(config.threads);
-  // glibc gives memory above these thresholds back to the kernel at every free; the page faults of
-  // taking it again cost more than the arithmetic on small tasks.
+  // The same for what libraries allocate themselves: glibc gives memory above these thresholds back
+  // to the kernel at every free, and the page faults of taking it again cost more than the arithmetic.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }

@@ -9,18 +9,6 @@
 namespace cuttle {
 namespace {
 
-Stream stream_of(Split split) {
-  switch (split) {
-    case Split::kTrain:
-      return Stream::kTrain;
-    case Split::kValidation:
-      return Stream::kValidation;
-    case Split::kTest:
-      break;
-  }
-  return Stream::kTest;
-}
-
 /// What one rank found in its episodes.
 struct Findings {
   std::vector<std::vector<float>> rows;  ///< accuracy, loss, then four values per trace line
@@ -89,6 +77,13 @@ std::vector<float> gather_accuracies(Communicator& comm, const Findings& mine) {
 
 }  // namespace
 
+RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number) {
+  const Stream stream = plan.split == Split::kTrain        ? Stream::kTrain
+                        : plan.split == Split::kValidation ? Stream::kValidation
+                                                           : Stream::kTest;
+  return {plan.seed, stream, 0, static_cast<std::uint32_t>(number)};
+}
+
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
                           const std::function<void(std::int64_t)>& progress) {
@@ -97,8 +92,7 @@ EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner
     const EpisodePlanner planner(data, plan.split, plan.episode);
     std::int64_t done = 0;
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
-      const auto episode = planner.plan(
-          {plan.seed, stream_of(plan.split), 0, static_cast<std::uint32_t>(slot.first_slot)});
+      const auto episode = planner.plan(evaluation_key(plan, slot.first_slot));
       const Task task = task_of(data, episode, learner.model(), plan);
       evaluate_episode(episode, task, learner, parameters, plan.trace, mine);
       if (progress) progress(++done);

@@ -137,7 +137,12 @@ LatestCheckpoint find_checkpoint(const std::string& folder, bool best) {
   if (!best || progress.best_step < 0 || progress.best_step == latest.content->step) return latest;
   const std::string wanted = folder_of_step(folder, progress.best_step);
   if (wanted.empty()) return latest;
-  return {load_checkpoint(wanted), wanted, latest.refused};
+  try {
+    return {load_checkpoint(wanted), wanted, latest.refused};
+  } catch (const UserError& damage) {
+    latest.refused.push_back(std::string(damage.what()) + "; the newest is used, not the best");
+    return latest;
+  }
 }
 
 }  // namespace cuttle

@@ -85,6 +85,29 @@ TEST(ProtoNet, DeclaresNoHead) {
   EXPECT_TRUE(learner->model().layout()->with_role(ParameterRole::kHead).empty());
 }
 
+/// The input without the samples before `first`.
+ModalityInput from_sample(const ModalityInput& input, std::int64_t first) {
+  const auto kept = input.rows.ge(first).nonzero().squeeze(1);
+  return {input.values.index_select(0, kept),
+          input.mask.defined() ? input.mask.index_select(0, kept) : torch::Tensor(),
+          input.rows.index_select(0, kept)};
+}
+
+TEST(ProtoNet, AClassThatSharesNoModalityWithAQueryIsNeitherNearNorFar) {
+  TinySettings settings;
+  settings.algorithm = "protonet";
+  settings.fusion = "late";
+  const auto learner = tiny_learner(settings);
+  const auto parameters = ParameterList::initial(learner->model().layout(), 3);
+  Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+  task.support.modalities[1] = from_sample(task.support.modalities[1], 2);  // class 0: no text
+  task.query.modalities[0] = from_sample(task.query.modalities[0], 1);      // query 0: no image
+  const auto logits = learner->adapt(parameters, task.support)->predict(task.query)[0];
+  EXPECT_LT(logits[1].item<float>(), 0.0f);
+  EXPECT_LT(logits[2].item<float>(), 0.0f);
+  EXPECT_FLOAT_EQ(logits[0].item<float>(), (logits[1] + logits[2]).item<float>() / 2);
+}
+
 TEST(Restore, NamesWhatIsMissing) {
   const auto learner = learner_of("maml");
   try {

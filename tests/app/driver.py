@@ -33,6 +33,11 @@ def mpirun(ranks, words):
     return ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), *words]
 
 
+def bounded(words, seconds):
+    """The command that ends the given one when its time is over. mpirun is asked first: its ranks outlive its kill."""
+    return ["timeout", "--foreground", "-k", "10", str(seconds), *words]
+
+
 def command(*words, ranks=None):
     """The words of `cuttle WORDS`; `ranks`: under mpirun."""
     words = [str(word) for word in (PROGRAM, *words)]
@@ -41,7 +46,7 @@ def command(*words, ranks=None):
 
 def run(words, code=DONE, timeout=120):
     """Runs the command; its exit code must be `code`, whatever it prints comes back."""
-    result = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False)
+    result = subprocess.run(bounded(words, timeout), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     shown = f"{' '.join(words)}\nexit code {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert result.returncode == code, shown
     assert "terminate called" not in result.stderr and "Segmentation" not in result.stderr, shown

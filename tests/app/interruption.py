@@ -17,6 +17,17 @@ def busy(steps):
     return (f"train.steps={steps}", "train.checkpoint_every=2", "train.validate_every=3", "train.validation_episodes=9")
 
 
+def children(pid):
+    """Ids of the processes that the given one started, in no particular order."""
+    listing = ""
+    for ids in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            listing += " " + ids.read_text(encoding="ascii")
+        except OSError:  # the thread has ended
+            pass
+    return [int(word) for word in listing.split()]
+
+
 class Running:
     """`cuttle train --resume` under mpirun."""
 
@@ -24,19 +35,13 @@ class Running:
         words = driver.command("train", config, *overrides, "--run-dir", folder, "--resume", ranks=ranks)
         self.folder = Path(folder)
         self.log = log
-        with open(log, "ab") as out:
-            self.launcher = subprocess.Popen(words, env=driver.ENVIRONMENT, stdout=out, stderr=out)
         self.end = time.monotonic() + DEADLINE_S
+        with open(log, "ab") as out:
+            self.launcher = subprocess.Popen(driver.bounded(words, DEADLINE_S), env=driver.ENVIRONMENT, stdout=out,
+                                             stderr=out)
 
     def ranks(self):
-        """Process ids of the ranks, in no particular order."""
-        listing = ""
-        for children in Path(f"/proc/{self.launcher.pid}/task").glob("*/children"):
-            try:
-                listing += " " + children.read_text(encoding="ascii")
-            except OSError:  # the thread has ended
-                pass
-        return [int(word) for word in listing.split()]
+        return [rank for mpirun in children(self.launcher.pid) for rank in children(mpirun)]
 
     def alive(self):
         assert time.monotonic() < self.end, f"no end after {DEADLINE_S} s; see {self.log}"

@@ -94,11 +94,12 @@ def test_a_full_disk(config, tmp_path):
     """On a file system of its own with room for one checkpoint."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    run = " ".join(driver.command("train", config, "--run-dir", disk / "run", "train.checkpoint_every=1", ranks=2))
+    words = driver.command("train", config, "--run-dir", disk / "run", "train.checkpoint_every=1", ranks=2)
+    run = " ".join(driver.bounded(words, TIMEOUT_S))
     look = f"cd {disk}/run && find . | sort && {' '.join(driver.command('inspect', '.'))}"
     script = f"mount -t tmpfs -o size=420k tmpfs {disk} || exit 77; {run}; code=$?; {look}; exit $code"
     result = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script], text=True,
-                            env=driver.ENVIRONMENT, capture_output=True, timeout=TIMEOUT_S, check=False)
+                            env=driver.ENVIRONMENT, capture_output=True, check=False)
     if result.returncode == 77 or "unshare" in result.stderr:
         pytest.skip("this system lets nobody mount a small disk")
     assert result.returncode == FAILURE, result.stderr

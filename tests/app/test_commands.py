@@ -10,8 +10,9 @@ import pytest
 from driver import cuttle, cuttle_json
 from safetensors.numpy import load_file
 
+# Every subcommand and what it needs.
 SUBCOMMANDS = {"train": ["x"], "eval": ["x"], "adapt": ["x", "--support", "y", "--out", "z"], "predict": ["x", "y"],
-               "inspect": ["x"], "bench": [], "validate": ["x"], "dump-default": []}  # and what they need
+               "compare": ["x", "y"], "inspect": ["x"], "bench": [], "validate": ["x"], "dump-default": []}
 
 
 def test_help_names_every_subcommand():
@@ -122,6 +123,49 @@ def test_eval_with_fewer_senses(trained):
     cuttle("eval", trained, "--missing-rate", "1.5", code=driver.USER_ERROR)
 
 
+def train_on_one_sense(config, folder, sense):
+    """A run of a few steps that knows nothing of the other senses."""
+    lines = config.read_text(encoding="utf-8").replace("[image, text]", f"[{sense}]").splitlines()
+    other = {"image": "    text:", "text": "    image:"}[sense]
+    alone = folder / f"{sense}.yaml"
+    alone.write_text("\n".join(line for line in lines if not line.startswith(other)), encoding="utf-8")
+    driver.train(alone, folder / sense, "train.steps=3", "train.validate_every=0")
+    return folder / sense
+
+
+def test_compare_pairs_runs_with_other_senses_over_complete_samples(config, trained, tmp_path):
+    image = train_on_one_sense(config, tmp_path, "image")
+    words = ("compare", trained, image, trained, "--complete", "--episodes", "12")
+    told = cuttle_json(*words)
+    assert told == cuttle_json(*words, ranks=3)
+    first, other, itself = told["runs"]
+    assert itself["lead"] == {"mean": 0, "ci95": 0} and other["lead"]["ci95"] > 0
+    assert other["lead"]["mean"] == pytest.approx(first["accuracy"]["mean"] - other["accuracy"]["mean"], abs=1e-6)
+    whole = cuttle_json("eval", trained, "episode.complete=true", "--episodes", "12")
+    assert first["accuracy"]["mean"] == whole["accuracy"]
+    averaged = told["averaged_logits"]
+    assert averaged["lead"]["mean"] == pytest.approx(whole["accuracy"] - averaged["accuracy"]["mean"], abs=1e-6)
+    assert "paired" in cuttle(*words).stdout
+
+
+def test_compare_refuses_runs_that_see_other_samples(config, trained, tmp_path):
+    text = train_on_one_sense(config, tmp_path, "text")
+    message = cuttle("compare", trained, text, code=driver.USER_ERROR).stderr
+    assert "other samples" in message and "complete" in message
+    cuttle("compare", trained, code=driver.USER_ERROR)
+
+
+def test_eval_falls_back_from_a_damaged_best_checkpoint(config, tmp_path):
+    run = tmp_path / "run"
+    driver.train(config, run, "step.outer_lr=0.5", "train.validate_every=2", "train.checkpoint_every=2")
+    told = driver.inspect(run)
+    with open(f"{told['best_checkpoint']}/parameters.safetensors", "r+b") as file:
+        file.truncate(100)
+    result = cuttle("eval", run, "--episodes", "5", "--json")
+    newest_other = 18 if told["best_step"] == 20 else 20
+    assert json.loads(result.stdout)["step"] == newest_other and "parameters.safetensors" in result.stderr
+
+
 def test_eval_uses_the_best_checkpoint(config, tmp_path):
     run = tmp_path / "run"
     # A learning rate that ruins the model: the first validation stays the best.
@@ -186,6 +230,7 @@ def test_bench(config):
     told = cuttle_json("bench", config, "train.validate_every=0")
     assert told["tasks_per_second"] > 0 and told["ms_per_task"] > 0 and told["ranks"] == 1
     assert told["peak_rss_mb"] > told["idle_rss_mb"] > 10
+    assert 0 < told["tensor_mb"] < told["peak_rss_mb"]
     assert set(told["ms"]) == {"plan_per_task", "read", "adapt", "reduce", "step"}
     two = cuttle_json("bench", config, ranks=2)
     assert two["ranks"] == 2 and two["parameters_sha256"] == told["parameters_sha256"]

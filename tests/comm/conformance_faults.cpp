@@ -14,6 +14,7 @@ namespace cuttle {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -97,7 +98,7 @@ void absent_rank_is_named(Communicator& comm) {
   EXPECT_LT(timer.seconds(), 30);
   write_file_atomically(path + "/" + std::to_string(comm.rank()) + ".mark", "");
   EXPECT_THAT(message, AllOf(HasSubstr("rank " + std::to_string(last) + " did not arrive"),
-                             HasSubstr("'gradient' #2"), Not(HasSubstr("ranks"))));
+                             ContainsRegex("'gradient'.* #[0-9]"), Not(HasSubstr("ranks"))));
   EXPECT_THROW(comm.barrier("more"), PeerLost) << "a lost communicator stays lost";
 }
 

@@ -7,9 +7,8 @@
 
 #include <thread>
 
-#include "comm/nccl_cases.hpp"
+#include "comm/conformance.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/core/timer.hpp"
 #include "support/mpi_test_main.hpp"
 #include "support/nccl_standin/standin.hpp"
 
@@ -78,7 +77,7 @@ TEST_P(NcclConformance, Holds) {
   GetParam().check(*nccl_);
 }
 
-INSTANTIATE_TEST_SUITE_P(, NcclConformance, testing::ValuesIn(nccl_conformance_cases()),
+INSTANTIATE_TEST_SUITE_P(, NcclConformance, testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });
 
 class NcclCommunicatorTest : public OnStandin<testing::Test> {};
@@ -162,26 +161,6 @@ TEST_F(NcclCommunicatorTest, DifferentLengthsAreRefusedAndForgiven) {
     }
   }
   EXPECT_EQ(nccl_->all_reduce("even", {2}, ReduceOp::kSum).wait(), Values{2 * all_ranks()});
-}
-
-TEST_F(NcclCommunicatorTest, AbsentRankIsNamedWithinTheDeadline) {
-  open(0.5);
-  if (all_ranks() == 1) return;
-  if (my_rank() == 0) {
-    test_communicator().barrier("the others gave up");
-  } else {
-    const Timer timer;
-    try {
-      nccl_->all_reduce("lonely", {1}, ReduceOp::kSum).wait();
-      ADD_FAILURE() << "no error";
-    } catch (const PeerLost& lost) {
-      EXPECT_THAT(lost.what(), HasSubstr("rank 0"));
-      EXPECT_THAT(lost.what(), HasSubstr("lonely"));
-    }
-    EXPECT_THROW((void)nccl_->all_reduce("after", {1}, ReduceOp::kSum), PeerLost);
-    EXPECT_LT(timer.seconds(), 10.0);
-    test_communicator().barrier("the others gave up");
-  }
 }
 
 TEST_F(NcclCommunicatorTest, FewerDevicesThanRanksAreRefused) {

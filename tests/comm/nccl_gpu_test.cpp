@@ -2,7 +2,7 @@
 // devices than ranks.
 #include <gtest/gtest.h>
 
-#include "comm/nccl_cases.hpp"
+#include "comm/conformance.hpp"
 #include "comm/nccl_communicator.hpp"
 #include "support/mpi_test_main.hpp"
 
@@ -23,7 +23,7 @@ TEST_P(NcclGpu, Holds) {
   GetParam().check(*make_nccl_communicator(*control, local_rank, options));
 }
 
-INSTANTIATE_TEST_SUITE_P(, NcclGpu, testing::ValuesIn(nccl_conformance_cases()),
+INSTANTIATE_TEST_SUITE_P(, NcclGpu, testing::ValuesIn(conformance_cases()),
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace

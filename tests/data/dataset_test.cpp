@@ -74,6 +74,7 @@ TEST(dataset, gives_back_every_kind_as_written) {
       for (const std::string& name : options.modalities)
         expected.push_back(written_bytes(content, name));
       for (std::size_t i = 0; i < expected[0].size(); ++i, ++sample) {
+        EXPECT_EQ(data->samples()[sample].complete, data->samples()[sample].present == 31u);
         for (std::size_t m = 0; m < 5; ++m) {
           const bool present = data->samples()[sample].present >> m & 1;
           ASSERT_EQ(present, !expected[m][i].empty());
@@ -146,6 +147,21 @@ TEST(dataset, uses_the_modalities_asked_for_in_their_order) {
   all->read(7, 4, a);
   some->read(7, 0, b);
   EXPECT_EQ(a, b);
+}
+
+TEST(dataset, complete_counts_the_modalities_that_are_not_in_use_too) {
+  const TempFolder folder;
+  SyntheticOptions options;
+  options.missing_rate = 0.3;
+  write_synthetic_shards(folder.path(), options);
+  const auto all = open(folder), some = open(folder, {"vector"});
+  int complete = 0;
+  for (std::size_t i = 0; i < all->samples().size(); ++i) {
+    EXPECT_EQ(some->samples()[i].complete, all->samples()[i].complete);
+    complete += all->samples()[i].complete;
+  }
+  EXPECT_GT(complete, 0);
+  EXPECT_LT(complete, 200);
 }
 
 TEST(dataset, unlabelled_samples_belong_to_no_class) {

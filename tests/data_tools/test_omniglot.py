@@ -240,18 +240,22 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def official(root, tmp_path, monkeypatch):
-    """A server with zips of the small set, in the place of the official one."""
-    zips = zip_up(root, tmp_path / "served")
+    """A server with zips of the small set and a license, in the place of the official one."""
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "LICENSE").write_text("free")
+    files = [served / "LICENSE", *sorted(zip_up(root, served / "python").iterdir())]
     hashes = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(zips.iterdir())
+        path.relative_to(served).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
     }
     server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(zips))
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(served))
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(omniglot_download, "BASE_URL", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setattr(omniglot_download, "SHA256", hashes)
-    yield zips
+    yield served
     server.shutdown()
     server.server_close()
 
@@ -259,23 +263,27 @@ def official(root, tmp_path, monkeypatch):
 def test_download_then_convert(run, official, tmp_path):
     place = tmp_path / "place"
     code, text, _ = run("omniglot", place, "--download", "--out", tmp_path / "out", "--dry-run")
-    assert code == 0 and "would fetch images_background.zip" in text and not place.exists()
+    assert code == 0 and "would fetch LICENSE, python/images_background.zip" in text and not place.exists()
     code, text, error = run("omniglot", place, "--download", "--out", tmp_path / "out")
     assert code == 0, error
     assert {path.name: path.read_bytes() for path in place.iterdir()} == {
-        path.name: path.read_bytes() for path in official.iterdir()
+        path.name: path.read_bytes() for path in official.rglob("*") if path.is_file()
     }
-    (official / "images_background.zip").unlink()  # what is there and good is not fetched again
+    assert (tmp_path / "out/licenses/LICENSE").read_text() == "free"
+    (official / "python/images_background.zip").unlink()  # what is there and good is not fetched again
     assert run("omniglot", place, "--download", "--out", tmp_path / "out")[0] == 0
 
 
 def test_download_refuses_wrong_bytes_and_absent_files(run, official, tmp_path):
-    good = (official / "images_evaluation.zip").read_bytes()
-    (official / "images_evaluation.zip").write_bytes(good[:-1] + b"!")
+    served = official / "python/images_evaluation.zip"
+    served.write_bytes(served.read_bytes()[:-1] + b"!")
     code, _, error = run("omniglot", tmp_path / "place", "--download", "--out", tmp_path / "out")
     assert code == 2 and "images_evaluation.zip: SHA-256 is" in error
-    assert sorted(path.name for path in (tmp_path / "place").iterdir()) == ["images_background.zip"]
-    (official / "images_evaluation.zip").unlink()
+    assert sorted(path.name for path in (tmp_path / "place").iterdir()) == [
+        "LICENSE",
+        "images_background.zip",
+    ]
+    served.unlink()
     code, _, error = run("omniglot", tmp_path / "place", "--download", "--out", tmp_path / "out")
     assert code == 2 and "cannot be fetched" in error
     assert not (tmp_path / "out").exists()
@@ -283,9 +291,10 @@ def test_download_refuses_wrong_bytes_and_absent_files(run, official, tmp_path):
 
 def test_official_hashes_are_whole():
     assert sorted(omniglot_download.SHA256) == [
-        "images_background.zip",
-        "images_evaluation.zip",
-        "strokes_background.zip",
-        "strokes_evaluation.zip",
+        "LICENSE",
+        "python/images_background.zip",
+        "python/images_evaluation.zip",
+        "python/strokes_background.zip",
+        "python/strokes_evaluation.zip",
     ]
     assert all(len(bytes.fromhex(digest)) == 32 for digest in omniglot_download.SHA256.values())

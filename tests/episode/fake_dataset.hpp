@@ -31,7 +31,8 @@ class FakeDataset : public Dataset {
     present.resize(groups.size(), (1u << modalities_.size()) - 1);
     for (std::size_t i = 0; i < groups.size(); ++i) {
       by_class_.back().push_back(static_cast<std::int64_t>(samples_.size()));
-      samples_.push_back({id, groups[i], split, present[i]});
+      const bool complete = present[i] + 1 == 1u << modalities_.size();
+      samples_.push_back({id, groups[i], split, present[i], complete});
     }
   }
   void add_classes(int count, Split split, const std::vector<std::int32_t>& groups) {

@@ -3,7 +3,8 @@
 ROOT holds the official zips (images_background.zip, images_evaluation.zip, strokes_background.zip,
 strokes_evaluation.zip) or the same folders unpacked. Stroke files may be missing;
 strokes_recovered.ndjson stands in for those it has (one JSON object a line: id, class, strokes).
---download fetches the official zips into ROOT first and checks their SHA-256.
+--download fetches the official zips and their license into ROOT first and checks their SHA-256.
+ATTRIBUTION* and LICENSE* of ROOT are copied to OUT/licenses.
 
     image    28 x 28, grey, by Lanczos from 105 x 105, inverted: ink is 255
     strokes  series of (dx, dy, pen_up), y downward; the drawing is scaled to 25 units and cut into
@@ -40,7 +41,7 @@ def add_arguments(parser):
                         "the unpacked folders")
     parser.add_argument("--rotations", action="store_true", help="training classes turned by "
                         "90, 180 and 270 degrees are new training classes")
-    parser.add_argument("--download", action="store_true", help="fetch the official zips that "
+    parser.add_argument("--download", action="store_true", help="fetch the official files that "
                         "ROOT lacks and check them")
 
 

@@ -67,7 +67,8 @@ class Learner {
 
   const Model& model() const { return *model_; }
   const AdaptOptions& options() const { return options_; }
-  std::int64_t eval_steps() const {
+  /// Inner updates that adapt() takes; 0 for learners without.
+  virtual std::int64_t eval_steps() const {
     return options_.eval_inner_steps > 0 ? options_.eval_inner_steps : options_.inner_steps;
   }
 

@@ -79,7 +79,8 @@ void run_thread_ranks(int ranks, const CommOptions& options,
 
 /// Runs a step that may fail on some ranks only, then votes: if any rank threw, all ranks throw
 /// together, a UserError if all failures were UserErrors, else Error; the message names the ranks
-/// and what each said. All ranks call it.
+/// and what each said. All ranks call it. `body` must call no collective: a rank that threw would
+/// not be in it.
 void together(Communicator& comm, std::string_view what, const std::function<void()>& body);
 
 /// One fact about a rank that must be equal everywhere (config hash, binary, library versions, ISA,

@@ -9,7 +9,7 @@ struct DataOptions {
   std::vector<std::string> shards;  ///< files or patterns, e.g. [.data/emoji/*.h5]
   std::vector<std::string>
       modalities;          ///< which modalities to use, in this order; empty: all in the shards
-  bool in_memory = false;  ///< hold the samples of the splits in use in memory
+  bool in_memory = false;  ///< hold the samples in memory
   int prefetch = 4;        ///< planned micro-batches read ahead by the background thread; 0: none
 };
 

@@ -45,6 +45,7 @@ struct SampleInfo {
   std::int32_t group_id = 0;  ///< index into Dataset::group_names (style, speaker, source, user)
   Split split = Split::kTrain;
   std::uint32_t present = 0;  ///< bit m: modality m of Dataset::modalities is there
+  bool complete = false;      ///< every modality of the shards is there, also those not in use
 };
 
 }  // namespace cuttle

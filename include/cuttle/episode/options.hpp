@@ -13,7 +13,8 @@ struct EpisodeOptions {
   std::int64_t shot_min = 0;  ///< variable shot: uniform in [shot_min, shot]; 0: always `shot`
   std::string groups =
       "free";  ///< free | apart (a group of a class is in its support or in its query, never both)
-  bool complete = false;              ///< only samples that have every modality
+  bool complete = false;  ///< only samples that have every modality of the shards, also those not in
+                          ///< use: models of different senses then see the same episodes
   std::int64_t meta_batch_size = 16;  ///< tasks in an outer step, over all ranks
   std::int64_t micro_batch = 1;       ///< tasks that are scheduled, read and adapted together
 };

@@ -18,4 +18,7 @@ std::map<std::string, std::string> environment_facts(const RunConfig& config);
 /// one task are those of the next). Called once, before any tensor work.
 void prepare_process(const RunConfig& config);
 
+/// Memory that large tensors needed at once so far, in bytes.
+std::size_t tensor_memory_bytes();
+
 }  // namespace cuttle

@@ -33,11 +33,36 @@ struct EvaluationReport {
   std::vector<float> episode_accuracy;  ///< by episode, for paired comparisons
 };
 
+/// Names episode `number` of a plan's fixed list.
+RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number);
+
 /// Adapts to the support of each episode of the fixed list and classifies its query. Episodes are
 /// spread over ranks; all ranks call it and get the same report, or throw together.
 /// `progress(done)` is called on every rank as its own episodes finish.
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
                           const std::function<void(std::int64_t)>& progress = {});
+
+/// A trained model and the data as it sees them: its own modalities of the same shards.
+struct Contender {
+  const Dataset& data;
+  const Learner& learner;
+  const ParameterList& parameters;
+};
+
+/// Accuracies over the same episodes, with 95 % intervals; the same bits at every world size.
+struct ComparisonReport {
+  std::vector<Interval> accuracy;  ///< by contender
+  std::vector<Interval> lead;      ///< the first contender's accuracy minus that of contender i + 1,
+                                   ///< episode by episode
+  Interval averaged;               ///< of the mean logits of all contenders but the first
+  Interval lead_over_averaged;
+};
+
+/// Evaluates two or more contenders on the plan's episode list (its modalities, missing rate and
+/// trace are not used). All ranks call it and get the same report, or throw together: UserError when
+/// two contenders would draw different samples for an episode.
+ComparisonReport compare(Communicator& comm, const std::vector<Contender>& contenders,
+                         const EvaluationPlan& plan);
 
 }  // namespace cuttle

@@ -34,8 +34,8 @@ void from_checkpoint(const CheckpointContent& content, const std::string& source
 RunProgress progress_from_json(const std::string& state_json);
 
 /// The checkpoint that a run folder or a checkpoint folder stands for: the best by validation if
-/// there is one and `best` is asked for, else the newest that verifies. UserError when there is
-/// none. Rank 0.
+/// there is one that verifies and `best` is asked for, else the newest that verifies. UserError when
+/// there is none. Rank 0.
 LatestCheckpoint find_checkpoint(const std::string& folder, bool best);
 
 }  // namespace cuttle

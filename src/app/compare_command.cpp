@@ -1,0 +1,98 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.hpp"
+#include "app/loaded_run.hpp"
+#include "cuttle/train/evaluator.hpp"
+
+namespace cuttle {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Runs and their data; contenders refer to them.
+struct Field {
+  std::vector<LoadedRun> runs;
+  std::vector<std::unique_ptr<Dataset>> data;
+
+  std::vector<Contender> contenders() const {
+    std::vector<Contender> all;
+    for (std::size_t i = 0; i < runs.size(); ++i)
+      all.push_back({*data[i], *runs[i].bench.learner, runs[i].parameters});
+    return all;
+  }
+};
+
+ordered_json to_json(const Interval& interval) {
+  return {{"mean", interval.mean}, {"ci95", interval.half_width}};
+}
+
+ordered_json to_json(const CompareArguments& arguments, const EvaluationPlan& plan,
+                     const ComparisonReport& report) {
+  ordered_json json{{"split", to_string(plan.split)}, {"episodes", plan.episodes},
+                    {"way", plan.episode.way},        {"shot", plan.episode.shot},
+                    {"query", plan.episode.query},    {"complete", plan.episode.complete}};
+  for (std::size_t i = 0; i < arguments.runs.size(); ++i) {
+    ordered_json entry{{"run", arguments.runs[i]}, {"accuracy", to_json(report.accuracy[i])}};
+    if (i > 0) entry["lead"] = to_json(report.lead[i - 1]);
+    json["runs"].push_back(std::move(entry));
+  }
+  json["averaged_logits"] = {{"accuracy", to_json(report.averaged)},
+                             {"lead", to_json(report.lead_over_averaged)}};
+  return json;
+}
+
+std::string percent(const Interval& interval, bool sign) {
+  return fmt::format(fmt::runtime(sign ? "{:+7.2f} +- {:4.2f}" : "{:7.2f} +- {:4.2f}"),
+                     100 * interval.mean, 100 * interval.half_width);
+}
+
+void print_text(const CompareArguments& arguments, const EvaluationPlan& plan,
+                const ComparisonReport& report) {
+  std::cout << fmt::format(
+      "{} {} episodes, {}-way {}-shot, {} queries per class; %, 95 % intervals\n"
+      "       accuracy   first minus this one, paired\n",
+      plan.episodes, to_string(plan.split), plan.episode.way, plan.episode.shot,
+      plan.episode.query);
+  for (std::size_t i = 0; i < arguments.runs.size(); ++i)
+    std::cout << fmt::format("{}   {:>16}   {}\n", percent(report.accuracy[i], false),
+                             i > 0 ? percent(report.lead[i - 1], true) : "", arguments.runs[i]);
+  if (arguments.runs.size() > 2)
+    std::cout << fmt::format("{}   {:>16}   mean logits of all but the first\n",
+                             percent(report.averaged, false),
+                             percent(report.lead_over_averaged, true));
+}
+
+}  // namespace
+
+ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
+                         const Extensions& extensions) {
+  return with_communicator(session, CommOptions{}, [&](Communicator& comm) {
+    Field field;
+    EvaluationPlan plan;
+    together(comm, "loading the models", [&] {
+      CUTTLE_VALIDATE(arguments.runs.size() >= 2,
+                      "compare needs two runs or more (the first is compared with the others)");
+      for (const auto& run : arguments.runs) {
+        field.runs.push_back(load_run(run, true, arguments.overrides, extensions));
+        const auto& loaded = field.runs.back();
+        field.data.push_back(open_for(loaded.modalities, loaded.config.data));
+      }
+      const RunConfig& config = field.runs.front().config;
+      plan.seed = config.seed;
+      plan.split = split_from(arguments.split);
+      plan.episode = evaluation_episodes(config);
+      plan.episode.complete = plan.episode.complete || arguments.complete;
+      plan.episodes = arguments.episodes > 0 ? arguments.episodes : config.evaluation.episodes;
+    });
+    const auto report = compare(comm, field.contenders(), plan);
+    if (comm.rank() != 0) return ExitCode::kDone;
+    if (arguments.json)
+      std::cout << to_json(arguments, plan, report).dump(2) << std::endl;
+    else
+      print_text(arguments, plan, report);
+    return ExitCode::kDone;
+  });
+}
+
+}  // namespace cuttle

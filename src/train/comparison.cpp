@@ -1,0 +1,72 @@
+#include "cuttle/train/evaluator.hpp"
+
+#include <torch/torch.h>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/episode/schedule.hpp"
+#include "cuttle/step/task_stream.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Support and query of an episode by name: indices mean nothing across data sets.
+std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episode) {
+  std::vector<std::string> names;
+  for (const auto* samples : {&episode.support, &episode.query})
+    for (const std::int64_t sample : *samples) names.push_back(data.sample_name(sample));
+  return names;
+}
+
+float accuracy_of(const torch::Tensor& logits, const torch::Tensor& labels) {
+  return logits.argmax(1).eq(labels).to(torch::kFloat32).mean().item<float>();
+}
+
+/// One episode: every contender's accuracy and that of the others' mean logits; then how far the
+/// first is ahead of each of these.
+std::vector<float> row_of(const std::vector<Contender>& contenders,
+                          const std::vector<EpisodePlan>& episodes) {
+  std::vector<float> row;
+  torch::Tensor others, labels;
+  for (std::size_t i = 0; i < contenders.size(); ++i) {
+    const auto& [data, learner, parameters] = contenders[i];
+    const Task task = make_task(learner.model(), materialise(data, episodes[i]));
+    const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
+    labels = task.query.labels;
+    row.push_back(accuracy_of(logits, labels));
+    if (i > 0) others = i == 1 ? logits : others + logits;
+  }
+  row.push_back(accuracy_of(others, labels));  // a sum orders classes as the mean does
+  for (std::size_t i = 1; i <= contenders.size(); ++i) row.push_back(row[0] - row[i]);
+  return row;
+}
+
+}  // namespace
+
+ComparisonReport compare(Communicator& comm, const std::vector<Contender>& contenders,
+                         const EvaluationPlan& plan) {
+  const std::size_t count = contenders.size();
+  CUTTLE_EXPECT(count >= 2);
+  std::vector<std::vector<float>> rows;
+  together(comm, "comparison", [&] {
+    std::vector<EpisodePlanner> planners;
+    for (const auto& contender : contenders)
+      planners.emplace_back(contender.data, plan.split, plan.episode);
+    for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
+      std::vector<EpisodePlan> episodes;
+      for (std::size_t i = 0; i < count; ++i) {
+        episodes.push_back(planners[i].plan(evaluation_key(plan, slot.first_slot)));
+        CUTTLE_VALIDATE(
+            names_of(contenders[i].data, episodes[i]) == names_of(contenders[0].data, episodes[0]),
+            "model {} draws other samples than model 1 for episode {} (differences would not be "
+            "paired); use runs on the same shards, and complete samples where their senses differ",
+            i + 1, slot.first_slot);
+      }
+      rows.push_back(row_of(contenders, episodes));
+    }
+  });
+  const auto means = mean_intervals(comm, "comparison", rows, 2 * count + 1);
+  const auto at = [&](std::size_t i) { return means.begin() + static_cast<std::ptrdiff_t>(i); };
+  return {{at(0), at(count)}, {at(count + 1), at(2 * count)}, *at(count), *at(2 * count)};
+}
+
+}  // namespace cuttle
