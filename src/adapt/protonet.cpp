@@ -16,14 +16,19 @@ Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t c
   return rows;
 }
 
-/// [n, way] negative squared distances to class means (Snell, Swersky, Zemel 2017), averaged by
-/// weight over the parts that both the sample and the class have. Written as |q|^2 - 2 q.c + |c|^2,
-/// which is differentiable twice. A class that shares no part with a sample is neither near nor far:
-/// it gets the mean of that sample's other logits.
-torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& labels,
-                               const Embedding& query, std::int64_t way) {
+/// What one part says of each sample and class; `known` where both have the part, logits 0
+/// elsewhere.
+struct PartLogits {
+  torch::Tensor logits, known;  ///< [n, way]
+};
+
+/// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
+/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
+std::vector<PartLogits> compare_with_prototypes(const Embedding& support,
+                                                const torch::Tensor& labels, const Embedding& query,
+                                                std::int64_t way) {
   const auto one_hot = torch::one_hot(labels, way).to(support.mask.dtype()).t();  // [way, n]
-  torch::Tensor sum, total;
+  std::vector<PartLogits> parts;
   for (std::size_t p = 0; p < support.parts.size(); ++p) {
     const auto part = static_cast<std::int64_t>(p);
     const auto members = one_hot * support.mask.select(1, part);
@@ -32,24 +37,55 @@ torch::Tensor prototype_logits(const Embedding& support, const torch::Tensor& la
     const auto& q = query.parts[p];
     const auto distance = q.square().sum(1, true) - 2.0 * q.matmul(prototypes.t()) +
                           prototypes.square().sum(1).unsqueeze(0);
-    const auto share = query.mask.narrow(1, part, 1) * count.gt(0).to(q.dtype()).t() *
-                       support.weights.narrow(0, part, 1);
-    sum = p == 0 ? -share * distance : sum - share * distance;
-    total = p == 0 ? share : total + share;
+    const auto known = query.mask.narrow(1, part, 1) * count.gt(0).to(q.dtype()).t();
+    parts.push_back({-known * distance, known});
   }
-  if (support.parts.size() == 1) return sum / total.clamp_min(1e-12);
-  const auto known = total.gt(0);
-  const auto logits = sum / total.masked_fill(~known, 1.0);  // sum is 0 where nothing is known
-  const auto neutral = logits.sum(1, true) / known.sum(1, true).clamp_min(1);
-  return torch::where(known, logits, neutral);
+  return parts;
 }
 
-torch::Tensor logits_of(const Model& model, const Tensors& parameters, const Batch& support,
-                        const Batch& query) {
+/// A class that shares nothing with a sample is neither near nor far: it gets the mean of that
+/// sample's other logits.
+torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {
+  const auto others = known.gt(0).sum(1, true).clamp_min(1);
+  return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
+}
+
+/// The parts that a sample and a class share, averaged by weight.
+torch::Tensor average(const std::vector<PartLogits>& parts, const torch::Tensor& weights) {
+  torch::Tensor sum, total;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    const auto weight = weights.narrow(0, static_cast<std::int64_t>(p), 1);
+    sum = p == 0 ? weight * parts[p].logits : sum + weight * parts[p].logits;
+    total = p == 0 ? weight * parts[p].known : total + weight * parts[p].known;
+  }
+  return neutral_where_unknown(sum / total.masked_fill(total.eq(0), 1.0), total);
+}
+
+struct TaskLogits {
+  torch::Tensor logits;  ///< [n, way]
+  std::vector<PartLogits> parts;
+};
+
+TaskLogits logits_of(const Model& model, const Tensors& parameters, const Batch& support,
+                     const Batch& query) {
   // One pass for both: they share batch statistics in training and in use.
   const auto all = model.embed(parameters, concatenate(support, query), {});
-  return prototype_logits(rows_of(all, 0, support.size), support.labels,
-                          rows_of(all, support.size, query.size), support.way);
+  auto parts = compare_with_prototypes(rows_of(all, 0, support.size), support.labels,
+                                       rows_of(all, support.size, query.size), support.way);
+  auto logits = average(parts, all.weights);
+  return {std::move(logits), std::move(parts)};
+}
+
+/// Mean over the parts of the loss that each would have alone, on the samples that it can tell.
+torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::Tensor& labels) {
+  auto loss = torch::zeros({}, parts[0].logits.options());
+  for (const auto& part : parts) {
+    const auto rows = part.known.gather(1, labels.unsqueeze(1)).squeeze(1).nonzero().squeeze(1);
+    if (rows.numel() == 0) continue;
+    const auto logits = neutral_where_unknown(part.logits, part.known);
+    loss = loss + classification_loss(logits.index_select(0, rows), labels.index_select(0, rows));
+  }
+  return loss / static_cast<double>(parts.size());
 }
 
 /// The support set itself: prototypes depend on the batch statistics of the samples they are
@@ -63,7 +99,7 @@ class SupportSet final : public Adapted {
 
   torch::Tensor predict(const Batch& batch) const override {
     const torch::NoGradGuard no_grad;
-    return logits_of(*model_, parameters_, support_, batch);
+    return logits_of(*model_, parameters_, support_, batch).logits;
   }
 
   std::map<std::string, torch::Tensor> state() const override {
@@ -116,10 +152,13 @@ class ProtoNet final : public Learner {
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     const auto leaves = as_leaves(parameters.tensors());
-    const auto logits = logits_of(*model_, leaves, task.support, task.query);
+    const auto [logits, parts] = logits_of(*model_, leaves, task.support, task.query);
     const auto loss = classification_loss(logits, task.query.labels);
+    auto objective = loss;
+    if (options_.part_loss > 0.0)
+      objective = loss + options_.part_loss * loss_of_parts(parts, task.query.labels);
     TaskResult result;
-    result.gradient = model_->layout()->flatten(gradient_of(loss, leaves, false));
+    result.gradient = model_->layout()->flatten(gradient_of(objective, leaves, false));
     result.query_loss = loss.item<double>();
     result.query_accuracy = accuracy_of(logits, task.query.labels);
     return result;

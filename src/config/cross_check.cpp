@@ -83,6 +83,12 @@ void check_adapt(CrossCheck& check) {
       a.inner_optimizer == "adam" && a.algorithm != "reptile",
       {"adapt.inner_optimizer", "adapt.algorithm"},
       fmt::format("adam works with adapt.algorithm: reptile only, not {}; use sgd", a.algorithm));
+  check.refuse_if(
+      a.part_loss > 0 && (check.config().model.fusion != "late" || a.algorithm != "protonet"),
+      {"adapt.part_loss", "adapt.algorithm", "model.fusion"},
+      fmt::format("needs adapt.algorithm: protonet and model.fusion: late (the others have no loss "
+                  "of a sense alone), not {} and {}; use 0",
+                  a.algorithm, check.config().model.fusion));
   check.refuse_if(a.algorithm == "reptile" && a.inner_steps == 0,
                   {"adapt.inner_steps", "adapt.algorithm"},
                   "is 0 (reptile learns from where the inner steps lead, so it would never move); "

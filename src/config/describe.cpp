@@ -26,8 +26,7 @@ void describe(ConfigSchema& keys, DataOptions& o) {
            Resume::kChange);
   keys.add("modalities", o.modalities, plain_word(),
            "the ones to use, in this order; []: all in the shards");
-  keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory",
-           Resume::kChange);
+  keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory", Resume::kChange);
   keys.add("prefetch", o.prefetch, between(0, 4096), "micro-batches read ahead; 0: none",
            Resume::kChange);
 }
@@ -59,6 +58,8 @@ void describe(ConfigSchema& keys, EncoderOptions& o) {
   keys.add(
       "norm", o.norm, one_of({"batch", "batch_per_step", "none"}),
       "batch: statistics of the batch at hand; batch_per_step: own scale and shift per inner step");
+  keys.add("fused", o.fused, anything(),
+           "own kernels for convolution blocks with a norm, on CPUs; false: LibTorch's operations");
   keys.add("max_length", o.max_length, at_least(0),
            "text: characters, audio: milliseconds, series: time steps kept; 0: all");
   keys.add("extra", o.extra, anything(), "for encoders registered by other programs, {key: text}");
@@ -87,6 +88,8 @@ void describe(ConfigSchema& keys, AdaptOptions& o) {
       "on the mean cross-entropy (the MAML paper's 0.4 on its summed loss is 2.0 here for 5-way)");
   keys.add("inner_optimizer", o.inner_optimizer, one_of({"sgd", "adam"}),
            "adam: reptile only, fresh for every task");
+  keys.add("part_loss", o.part_loss, at_least(0),
+           "protonet with late fusion: weight of the loss that each sense has alone");
   keys.add("diagnostics", o.diagnostics, anything(),
            "record loss and accuracy before and after every inner step");
 }

@@ -1,6 +1,7 @@
 #include <torch/torch.h>
 
 #include "cuttle/model/block.hpp"
+#include "model/fused_block.hpp"
 #include "model/norm.hpp"
 
 namespace cuttle {
@@ -22,9 +23,16 @@ class ConvBlock final : public Block {
  public:
   ConvBlock(ParameterLayout& layout, const std::string& name, std::int64_t in, std::int64_t out,
             const NormOptions& norm)
-      : conv_(layout, name + ".conv", {out, in, 3, 3}), norm_(layout, name + ".norm", out, norm) {}
+      : conv_(layout, name + ".conv", {out, in, 3, 3}),
+        norm_(layout, name + ".norm", out, norm),
+        fused_(norm.fused && norm_.active()) {}
   std::string kind() const override { return "conv_norm_relu_pool"; }
+  bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
+    if (fused_ && can_fuse(input.values)) {
+      const auto [scale, shift] = norm_.affine(p, context);
+      return {fused_conv_block(input.values, at(p, conv_.weight), scale, shift, {}, true), {}};
+    }
     auto x = torch::conv2d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
     x = norm_.forward(p, x, {}, context);
     return {torch::max_pool2d(torch::relu(x), 2), {}};
@@ -33,6 +41,7 @@ class ConvBlock final : public Block {
  private:
   Affine conv_;
   Norm norm_;
+  bool fused_;
 };
 
 class SequenceBlock final : public Block {
@@ -41,24 +50,34 @@ class SequenceBlock final : public Block {
                 const NormOptions& norm, bool pool)
       : conv_(layout, name + ".conv", {out, in, 3}),
         norm_(layout, name + ".norm", out, norm),
-        pool_(pool) {}
+        pool_(pool),
+        fused_(norm.fused && norm_.active()) {}
   std::string kind() const override {
     return pool_ ? "sequence_conv_norm_relu_pool" : "sequence_conv_norm_relu";
   }
+  bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
-    auto x = torch::conv1d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
-    x = torch::relu(norm_.forward(p, x, input.mask, context));
-    if (!pool_) return {x, input.mask};
     // ceil_mode keeps an odd last step; values are >= 0 after ReLU and 0 where padded, so padding
     // never wins.
-    auto mask = torch::max_pool1d(input.mask.unsqueeze(1), 2, 2, 0, 1, true).squeeze(1);
-    return {torch::max_pool1d(x, 2, 2, 0, 1, true), mask};
+    const auto pooled = [&](const torch::Tensor& x) {
+      return torch::max_pool1d(x, 2, 2, 0, 1, true);
+    };
+    const auto mask = pool_ ? pooled(input.mask.unsqueeze(1)).squeeze(1) : input.mask;
+    if (fused_ && can_fuse(input.values)) {
+      const auto [scale, shift] = norm_.affine(p, context);
+      return {fused_conv_block(input.values, at(p, conv_.weight), scale, shift, input.mask, pool_),
+              mask};
+    }
+    auto x = torch::conv1d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
+    x = torch::relu(norm_.forward(p, x, input.mask, context));
+    return {pool_ ? pooled(x) : x, mask};
   }
 
  private:
   Affine conv_;
   Norm norm_;
   bool pool_;
+  bool fused_;
 };
 
 class LinearBlock final : public Block {

@@ -20,7 +20,7 @@ void expect_kind(const EncoderRequest& request, ModalityKind kind) {
 }
 
 NormOptions norm_of(const EncoderRequest& request) {
-  return {request.options.norm, request.inner_steps};
+  return {request.options.norm, request.inner_steps, request.options.fused};
 }
 
 std::string block_name(const EncoderRequest& request, std::int64_t i) {

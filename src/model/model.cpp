@@ -2,9 +2,12 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include <fmt/ranges.h>
 
 #include "cuttle/core/error.hpp"
+#include "model/kernels/conv_block.hpp"
 
 namespace cuttle {
 namespace {
@@ -24,6 +27,18 @@ const Factory& find_factory(const std::map<std::string, Factory>& factories, con
   CUTTLE_VALIDATE(found != factories.end(), "{}: '{}' is unknown; there are {}", key, name,
                   fmt::join(names_of(factories), ", "));
   return found->second;
+}
+
+const char* to_string(kernels::InstructionSet set) {
+  switch (set) {
+    case kernels::InstructionSet::kAvx512:
+      return "avx512";
+    case kernels::InstructionSet::kAvx2:
+      return "avx2";
+    case kernels::InstructionSet::kGeneric:
+      break;
+  }
+  return "generic";
 }
 
 }  // namespace
@@ -68,6 +83,17 @@ std::string Model::first_order_only() const {
     for (const auto& block : encoders_[m]->blocks())
       if (!block->second_order()) return modalities_[m].name + ": " + block->kind();
   return {};
+}
+
+std::string Model::fused_blocks() const {
+  std::vector<std::string> parts;
+  for (std::size_t m = 0; m < encoders_.size(); ++m) {
+    const auto& blocks = encoders_[m]->blocks();
+    const auto fused = std::count_if(blocks.begin(), blocks.end(),
+                                     [](const auto& block) { return block->fused(); });
+    parts.push_back(fmt::format("{} {} of {}", modalities_[m].name, fused, blocks.size()));
+  }
+  return fmt::format("{} ({})", fmt::join(parts, ", "), to_string(kernels::instruction_set()));
 }
 
 Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {

@@ -40,16 +40,19 @@ Norm::Norm(ParameterLayout& layout, const std::string& name, std::int64_t channe
   bias_ = layout.add({name + ".bias", shape, Init::kZeros});
 }
 
+std::pair<torch::Tensor, torch::Tensor> Norm::affine(const Tensors& parameters,
+                                                     const Context& context) const {
+  const auto& weight = parameters[static_cast<std::size_t>(weight_)];
+  const auto& bias = parameters[static_cast<std::size_t>(bias_)];
+  if (!per_step_) return {weight, bias};
+  const std::int64_t step = std::min(context.inner_step, steps_ - 1);
+  return {weight.select(0, step), bias.select(0, step)};
+}
+
 torch::Tensor Norm::forward(const Tensors& parameters, const torch::Tensor& values,
                             const torch::Tensor& mask, const Context& context) const {
   if (!active_) return mask.defined() ? values * mask.unsqueeze(1) : values;
-  auto weight = parameters[static_cast<std::size_t>(weight_)];
-  auto bias = parameters[static_cast<std::size_t>(bias_)];
-  if (per_step_) {
-    const std::int64_t step = std::min(context.inner_step, steps_ - 1);
-    weight = weight.select(0, step);
-    bias = bias.select(0, step);
-  }
+  const auto [weight, bias] = affine(parameters, context);
   if (mask.defined()) return masked_batch_norm(values, mask, weight, bias);
   return torch::batch_norm(values, weight, bias, {}, {}, /*training=*/true, /*momentum=*/0.0,
                            kEpsilon,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "cuttle/model/block.hpp"
 
 namespace cuttle {
@@ -15,6 +17,11 @@ class Norm {
   /// values [m, C, ...]; mask [m, T] for [m, C, T] or undefined.
   torch::Tensor forward(const Tensors& parameters, const torch::Tensor& values,
                         const torch::Tensor& mask, const Context& context) const;
+  /// False for kind none.
+  bool active() const { return active_; }
+  /// Scale and shift [C] at this inner step.
+  std::pair<torch::Tensor, torch::Tensor> affine(const Tensors& parameters,
+                                                 const Context& context) const;
 
  private:
   bool active_ = true;

@@ -80,6 +80,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
       state(ParameterList::initial(bench.model->layout(), config.seed)) {
   facts["data_fingerprint"] = data->fingerprint();
   facts["modalities"] = modalities_to_json(data->modalities());
+  facts["fused_blocks"] = bench.model->fused_blocks();
   start_state(comm, config, run_folder, resume, facts, state, progress);
   agree_on_start(comm, facts, state);
   together(comm, "opening the records", [&] { recorder->begin(config, state.step); });

@@ -1,8 +1,11 @@
 // P2: the gradient is the gradient. In float64, every algorithm's meta-gradient against
 // computations that share no code with it: finite differences of the adapted loss, and the plain
 // unrolled graph.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
+
+#include "cuttle/core/error.hpp"
 
 #include "support/tiny_task.hpp"
 
@@ -58,6 +61,7 @@ torch::Tensor unrolled_gradient(const Learner& learner, const ParameterList& par
 struct Case {
   const char *algorithm, *fusion, *norm;
   std::int64_t steps;
+  bool fused = true;
 };
 
 class MetaGradient : public testing::TestWithParam<Case> {
@@ -69,6 +73,7 @@ class MetaGradient : public testing::TestWithParam<Case> {
     settings.fusion = GetParam().fusion;
     settings.norm = GetParam().norm;
     settings.inner_steps = GetParam().steps;
+    settings.fused = GetParam().fused;
     learner = tiny_learner(settings);
   }
   std::unique_ptr<const Learner> learner;
@@ -95,11 +100,12 @@ TEST_P(MetaGradient, EqualsFiniteDifferencesOfTheAdaptedLoss) {
 INSTANTIATE_TEST_SUITE_P(
     SecondOrder, MetaGradient,
     testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 3},
-                    Case{"maml", "gated", "batch", 2}, Case{"maml", "late", "batch", 2},
-                    Case{"maml", "concat", "batch_per_step", 3}, Case{"maml", "concat", "none", 2},
-                    Case{"anil", "concat", "batch", 3}, Case{"anil", "gated", "batch", 2},
-                    Case{"anil", "late", "batch", 2}, Case{"protonet", "concat", "batch", 1},
-                    Case{"protonet", "gated", "batch", 1}, Case{"protonet", "late", "batch", 1}));
+                    Case{"maml", "concat", "batch", 3, false}, Case{"maml", "gated", "batch", 2},
+                    Case{"maml", "late", "batch", 2}, Case{"maml", "concat", "batch_per_step", 3},
+                    Case{"maml", "concat", "none", 2}, Case{"anil", "concat", "batch", 3},
+                    Case{"anil", "gated", "batch", 2}, Case{"anil", "late", "batch", 2},
+                    Case{"protonet", "concat", "batch", 1}, Case{"protonet", "gated", "batch", 1},
+                    Case{"protonet", "late", "batch", 1}));
 
 class Unrolled : public MetaGradient {};
 
@@ -127,9 +133,49 @@ TEST_P(Unrolled, HoldsInFloat32ToStatedTolerance) {
 INSTANTIATE_TEST_SUITE_P(
     Maml, Unrolled,
     testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 5},
-                    Case{"maml", "late", "batch", 2}, Case{"maml", "gated", "batch_per_step", 3},
+                    Case{"maml", "concat", "batch", 5, false}, Case{"maml", "late", "batch", 2},
+                    Case{"maml", "gated", "batch_per_step", 3},
                     Case{"fomaml", "concat", "batch", 1}, Case{"fomaml", "gated", "batch", 4},
                     Case{"fomaml", "late", "batch", 2}));
+
+/// The same learner on own kernels and on LibTorch's operations, in both precisions.
+class FusedKernels : public testing::TestWithParam<const char*> {};
+
+TEST_P(FusedKernels, GiveTheGradientOfLibTorchsOperations) {
+  TinySettings settings;
+  settings.algorithm = GetParam();
+  settings.inner_steps = 3;
+  const auto fused = tiny_learner(settings);
+  settings.fused = false;
+  const auto generic = tiny_learner(settings);
+  EXPECT_THAT(fused->model().fused_blocks(), testing::HasSubstr("image 2 of 3, text 2 of 4"));
+  EXPECT_THAT(generic->model().fused_blocks(), testing::HasSubstr("image 0 of 3, text 0 of 4"));
+  for (const auto& [dtype, tolerance] :
+       {std::pair(torch::kFloat64, 1e-11), {torch::kFloat32, 1e-4}}) {
+    const auto parameters = ParameterList::initial(fused->model().layout(), 3, dtype);
+    const Task task = tiny_task(fused->model(), 1, dtype);
+    const auto ours = fused->meta_gradient(parameters, task);
+    const auto theirs = generic->meta_gradient(parameters, task);
+    EXPECT_LT(relative_error(ours.gradient, theirs.gradient), tolerance);
+    EXPECT_NEAR(ours.query_loss, theirs.query_loss, tolerance);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, FusedKernels,
+                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet"));
+
+TEST(FusedKernels, RefuseAThirdDerivativeRatherThanGivingAWrongOne) {
+  const auto learner = tiny_learner({});
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  Tensors leaves;
+  for (const auto& value : parameters.tensors()) leaves.push_back(value.clone().requires_grad_());
+  const auto loss =
+      F::cross_entropy(learner->model().forward(leaves, task.support, {}), task.support.labels);
+  const auto first = torch::autograd::grad({loss}, leaves, {}, true, true, true);
+  EXPECT_THROW(torch::autograd::grad({first[0].square().sum()}, leaves, {}, true, true, true),
+               Error);
+}
 
 TEST(MetaGradientOrder, SecondOrderDiffersFromFirstByAMargin) {
   TinySettings settings;

@@ -81,7 +81,7 @@ TEST(Text, DecodesUtf8AndSurvivesGarbage) {
 
 TEST(Norm, MaskedStatisticsEqualThoseOfTheRealSteps) {
   ParameterLayout layout;
-  const Norm norm(layout, "norm", 3, {"batch", 0});
+  const Norm norm(layout, "norm", 3, {"batch", 0, true});
   const Tensors parameters{torch::tensor({1.0, 2.0, 0.5}, torch::kFloat64),
                            torch::tensor({0.1, 0.2, 0.3}, torch::kFloat64)};
   torch::manual_seed(2);

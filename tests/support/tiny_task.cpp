@@ -51,8 +51,8 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
   ModelOptions options;
   options.fusion = settings.fusion;
   options.embedding = 6;
-  options.encoders["image"] = {"conv4", 4, 2, settings.norm, 0, {}};
-  options.encoders["text"] = {"char_conv", 4, 2, settings.norm, 0, {}};
+  options.encoders["image"] = {"conv4", 4, 2, settings.norm, settings.fused, 0, {}};
+  options.encoders["text"] = {"char_conv", 4, 2, settings.norm, settings.fused, 0, {}};
   AdaptOptions adapt;
   adapt.algorithm = settings.algorithm;
   adapt.inner_steps = settings.inner_steps;

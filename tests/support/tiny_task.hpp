@@ -13,6 +13,7 @@ struct TinySettings {
   std::string algorithm = "maml", fusion = "concat", norm = "batch", inner_optimizer = "sgd";
   std::int64_t inner_steps = 2;
   double inner_lr = 0.1;
+  bool fused = true;
 };
 
 std::vector<ModalitySpec> tiny_modalities();

@@ -12,7 +12,9 @@ struct AdaptOptions {
   double inner_lr = 0.4;  ///< on the MEAN cross-entropy (the MAML paper's 0.4 on its summed loss
                           ///< is 2.0 here for 5-way)
   std::string inner_optimizer =
-      "sgd";                 ///< sgd | adam (reptile only: beta1 = 0, fresh for every task)
+      "sgd";               ///< sgd | adam (reptile only: beta1 = 0, fresh for every task)
+  double part_loss = 0.0;  ///< protonet with late fusion: weight of the mean loss that each sense
+                           ///< has alone, beside the loss of all; no sense then rests on the others
   bool diagnostics = false;  ///< record loss and accuracy before and after every inner step
 };
 

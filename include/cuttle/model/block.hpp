@@ -38,14 +38,17 @@ class Block {
   /// False when an operation inside has no double backward: refused at start by second-order
   /// learners.
   virtual bool second_order() const { return true; }
+  /// Whether own kernels compute it on CPUs, rather than LibTorch's operations.
+  virtual bool fused() const { return false; }
 };
 
 using Blocks = std::vector<std::unique_ptr<const Block>>;
 
-/// How a norm is built (EncoderOptions::norm) and for how many inner steps.
+/// How the norm of a block is built (EncoderOptions::norm), and which code computes the block.
 struct NormOptions {
   std::string kind = "batch";
   std::int64_t steps = 0;  ///< inner steps that batch_per_step has its own scale and shift for
+  bool fused = true;       ///< with the norm, by own kernels where they apply
 };
 
 /// 3x3 convolution (padding 1), batch norm, ReLU, 2x2 max-pool (floor); input [m, C, H, W].

@@ -31,6 +31,9 @@ class Model {
   /// Empty when every block has a double backward; else the name of the first that has none.
   std::string first_order_only() const;
 
+  /// Which blocks own kernels compute, as in "image 4 of 5, text 2 of 4 (avx2)".
+  std::string fused_blocks() const;
+
   /// Raw samples to tensors. `way` as in the task.
   Batch prepare(const RawBatch& raw, std::int64_t way) const;
   Embedding embed(const Tensors& parameters, const Batch& batch, const Context& context) const;

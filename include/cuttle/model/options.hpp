@@ -14,6 +14,8 @@ struct EncoderOptions {
   std::int64_t depth = 4;      ///< blocks
   std::string norm = "batch";  ///< batch (statistics of the batch at hand) | batch_per_step (own
                                ///< scale and shift per inner step) | none
+  bool fused = true;           ///< own kernels for convolution blocks with a norm, on CPUs; false:
+                      ///< LibTorch's operations
   std::int64_t max_length =
       0;  ///< text: characters, audio: milliseconds, series: time steps kept; 0: all
   std::map<std::string, std::string> extra;  ///< for encoders registered by other programs

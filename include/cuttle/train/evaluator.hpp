@@ -53,15 +53,15 @@ struct Contender {
 /// Accuracies over the same episodes, with 95 % intervals; the same bits at every world size.
 struct ComparisonReport {
   std::vector<Interval> accuracy;  ///< by contender
-  std::vector<Interval> lead;      ///< the first contender's accuracy minus that of contender i + 1,
-                                   ///< episode by episode
-  Interval averaged;               ///< of the mean logits of all contenders but the first
+  std::vector<Interval> lead;  ///< the first contender's accuracy minus that of contender i + 1,
+                               ///< episode by episode
+  Interval averaged;           ///< of the mean logits of all contenders but the first
   Interval lead_over_averaged;
 };
 
 /// Evaluates two or more contenders on the plan's episode list (its modalities, missing rate and
-/// trace are not used). All ranks call it and get the same report, or throw together: UserError when
-/// two contenders would draw different samples for an episode.
+/// trace are not used). All ranks call it and get the same report, or throw together: UserError
+/// when two contenders would draw different samples for an episode.
 ComparisonReport compare(Communicator& comm, const std::vector<Contender>& contenders,
                          const EvaluationPlan& plan);
 

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include "model/kernels/conv_block.hpp"
+
+namespace cuttle {
+
+/// Convolution, batch norm, ReLU and pooling as one operation with exact first and second
+/// derivatives (kernels/conv_block.hpp): an inner step is a handful of nodes in the graph rather
+/// than hundreds, and what it keeps is one activation a block.
+///
+/// x [m, C, H, W] or [m, C, T], any strides, float32 or float64, on the CPU; weight as LibTorch's;
+/// mask [m, T] for sequences or undefined. `pool`: by two in each direction (images: what is left
+/// over is dropped; sequences: it is kept). The convolution's bias is not an input: the norm
+/// cancels it.
+torch::Tensor fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
+                               const torch::Tensor& scale, const torch::Tensor& shift,
+                               const torch::Tensor& mask, bool pool);
+
+/// Whether the operation can take `x`.
+bool can_fuse(const torch::Tensor& x);
+
+}  // namespace cuttle

@@ -1,0 +1,225 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "model/kernels/geometry.hpp"
+#include "model/kernels/norm_terms.hpp"
+#include "model/kernels/parallel.hpp"
+#include "model/kernels/paths.hpp"
+#include "model/kernels/weights.hpp"
+#include "model/kernels/workspace.hpp"
+
+/// The parts of which DensePath's passes are made.
+namespace cuttle::kernels {
+
+/// Pixels whose products are summed before they are added to the gradient of the weight: what a
+/// tile reads of them fits the first-level cache.
+constexpr std::int64_t kCorrelatedPixels = 256;
+constexpr std::int64_t kLine = 64;
+
+/// Parts of a batch that all passes need.
+template <class T>
+struct Batch {
+  const ConvBlockShape& shape;
+  const BlockInputs<T>& inputs;
+  const Isa<T>& loops = isa<T>();
+  Groups groups{shape, sizeof(T)};
+  std::int64_t image_pixels = shape.height * shape.width;
+  std::int64_t image_windows = shape.pooled_height() * shape.pooled_width();
+  std::int64_t padded_out = round_up(shape.out, 2 * loops.lanes);
+  /// From pixel to pixel of gradients of y: an odd number of cache lines, so that a column of
+  /// pixels does not fall on a few sets of the cache.
+  std::int64_t gradient_stride = odd_lines(padded_out);
+
+  static std::int64_t odd_lines(std::int64_t elements) {
+    const std::int64_t line = kLine / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t lines = (elements + line - 1) / line;
+    return (lines % 2 == 0 ? lines + 1 : lines) * line;
+  }
+  std::int64_t first_pixel(std::int64_t group) const { return groups.first(group) * image_pixels; }
+  const T* real_from(std::int64_t pixel) const {
+    return inputs.real ? inputs.real + pixel : nullptr;
+  }
+  double count() const {
+    if (inputs.real == nullptr) return static_cast<double>(shape.pixels());
+    double sum = 0;
+    for (std::int64_t p = 0; p < shape.pixels(); ++p) sum += static_cast<double>(inputs.real[p]);
+    return std::max(sum, 1.0);
+  }
+};
+
+/// A source of a convolution: values of a group's pixels. A convolution with one source has
+/// {source, {}}.
+template <class T>
+struct Source {
+  const T* values = nullptr;
+  std::int64_t stride = 0;
+};
+
+template <class T>
+void convolve_group(const Batch<T>& batch, const PixelPlan& plan, const PanelLayout& layout,
+                    const T* panels, const std::array<Source<T>, 2>& sources, T* out,
+                    std::int64_t out_stride) {
+  Convolution<T> job{};
+  job.sources = static_cast<int>(layout.sources);
+  for (std::size_t s = 0; s < 2; ++s) {
+    job.source[s] = sources[s].values;
+    job.stride[s] = sources[s].stride;
+  }
+  job.weights = panels;
+  job.taps = layout.taps;
+  job.channels = layout.channels;
+  job.classes = plan.classes();
+  job.class_count = plan.class_count();
+  job.order = plan.order();
+  job.out = out;
+  job.out_stride = out_stride;
+  job.columns = layout.columns;
+  batch.loops.convolve(job);
+}
+
+/// Convolutions leave pixels that are not real untouched.
+template <class T>
+void clear_padding(const T* real, std::int64_t pixels, std::int64_t channels, T* values) {
+  if (real == nullptr) return;
+  for (std::int64_t p = 0; p < pixels; ++p) {
+    if (real[p] == T{0}) std::fill(values + p * channels, values + (p + 1) * channels, T{0});
+  }
+}
+
+/// Adds the products of x and dy, both of one group, to sums[tap][in][padded out].
+template <class T>
+class GroupCorrelation {
+ public:
+  GroupCorrelation(const Batch<T>& batch, Scratch& scratch)
+      : batch_(batch),
+        block_(std::min(kCorrelatedPixels, batch.groups.size * batch.image_pixels)),
+        lists_(scratch.take<std::int32_t>(block_ * batch.shape.taps())),
+        packed_(scratch.take<T>((block_ + 2 * reach()) * batch.shape.in)) {}
+
+  void add(std::int64_t pixels, const T* x, const T* dy, const T* real, T* sums) {
+    const std::int64_t blocks = (pixels + block_ - 1) / block_;
+    for (std::int64_t i = 0; i < blocks; ++i) {
+      const std::int64_t first = i * pixels / blocks, last = (i + 1) * pixels / blocks;
+      Correlation<T> job{};
+      list_tap_pixels(batch_.shape, first, last, real, lists_, job);
+      job.x = x;
+      job.x_stride = job.rows = batch_.shape.in;
+      job.first = std::max<std::int64_t>(0, first - reach());
+      job.last = std::min(pixels, last + reach());
+      job.dy = dy;
+      job.dy_stride = batch_.gradient_stride;
+      job.columns = batch_.shape.out;
+      job.packed = packed_;
+      job.sum = sums;
+      job.sum_stride = batch_.padded_out;
+      batch_.loops.correlate(job);
+    }
+  }
+
+ private:
+  std::int64_t reach() const {
+    return batch_.shape.kernel_height == 3 ? batch_.shape.width + 1 : std::int64_t{1};
+  }
+  const Batch<T>& batch_;
+  std::int64_t block_;
+  std::int32_t* lists_;
+  T* packed_;
+};
+
+/// Mean and 1 / std from the moments of the groups (Chan, Golub and LeVeque, 1983).
+template <class T>
+void merge_moments(const Batch<T>& batch, const double* counts, const double* means,
+                   const double* deviations, const BlockSaved<T>& saved) {
+  const std::int64_t out = batch.shape.out;
+  for (std::int64_t c = 0; c < out; ++c) {
+    double count = 0, mean = 0, deviation = 0;
+    for (std::int64_t g = 0; g < batch.groups.count; ++g) {
+      if (counts[g] == 0) continue;
+      const double difference = means[g * out + c] - mean, total = count + counts[g];
+      mean += difference * counts[g] / total;
+      deviation += deviations[g * out + c] + difference * difference * count * counts[g] / total;
+      count = total;
+    }
+    const double variance = std::max(deviation, 0.0) / std::max(count, 1.0);
+    saved.mean[c] = static_cast<T>(mean);
+    saved.inv_std[c] = static_cast<T>(1 / std::sqrt(variance + kNormEpsilon));
+  }
+}
+
+/// Sums over all windows, per channel; `tangent` may be null.
+template <class T>
+struct SummedWindows {
+  double *plain, *centered, *with_tangent;
+
+  SummedWindows(const Batch<T>& batch, const BlockSaved<T>& saved, const T* d, const T* tangent,
+                Scratch& scratch) {
+    const std::int64_t out = batch.shape.out, groups = batch.groups.count;
+    double* sums = scratch.zeros<double>(3 * out * groups);
+    T* rows = scratch.take<T>(3 * out * parts_of(groups));
+    in_parts(groups, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t g = begin; g < end; ++g) {
+        for (std::int64_t i = batch.groups.first(g);
+             i < batch.groups.first(g) + batch.groups.images_of(g); ++i) {
+          WindowSums<T> job{};
+          job.grid = grid_of(batch.shape);
+          job.y = saved.y + i * batch.image_pixels * out;
+          job.tangent = tangent ? tangent + i * batch.image_pixels * out : nullptr;
+          job.mean = saved.mean;
+          job.gradient = d + i * batch.image_windows * out;
+          job.choice = saved.choice + i * batch.image_windows * out;
+          job.scratch = rows + 3 * out * part;
+          job.plain = sums + g * 3 * out;
+          job.centered = job.plain + out;
+          job.with_tangent = job.centered + out;
+          batch.loops.window_sums(job);
+        }
+      }
+    });
+    for (std::int64_t g = 1; g < groups; ++g) {
+      for (std::int64_t c = 0; c < 3 * out; ++c) sums[c] += sums[g * 3 * out + c];
+    }
+    plain = sums;
+    centered = plain + out;
+    with_tangent = centered + out;
+  }
+};
+
+/// Coefficients of Gradient, one array each.
+template <class T>
+struct Coefficients {
+  T *a, *b, *c, *e, *mean;
+  Coefficients(std::int64_t out, Scratch& scratch)
+      : a(scratch.zeros<T>(5 * out)), b(a + out), c(b + out), e(c + out), mean(e + out) {}
+};
+
+/// Writes the gradient of y for one group. With a tangent, its tangent.
+template <class T>
+void group_gradient(const Batch<T>& batch, const BlockSaved<T>& saved, std::int64_t group,
+                    const T* d, const Coefficients<T>& terms, const T* tangent, T* out_values) {
+  const std::int64_t out = batch.shape.out;
+  for (std::int64_t k = 0; k < batch.groups.images_of(group); ++k) {
+    const std::int64_t i = batch.groups.first(group) + k;
+    Gradient<T> job{};
+    job.grid = grid_of(batch.shape);
+    job.y = saved.y + i * batch.image_pixels * out;
+    job.tangent = tangent ? tangent + i * batch.image_pixels * out : nullptr;
+    job.mean = saved.mean;
+    job.tangent_mean = terms.mean;
+    job.real = batch.real_from(i * batch.image_pixels);
+    job.a = terms.a;
+    job.b = terms.b;
+    job.c = terms.c;
+    job.e = terms.e;
+    job.gradient = d + i * batch.image_windows * out;
+    job.choice = saved.choice + i * batch.image_windows * out;
+    job.out = out_values + k * batch.image_pixels * batch.gradient_stride;
+    job.out_pixel_stride = batch.gradient_stride;
+    job.out_row_stride = batch.shape.width * batch.gradient_stride;
+    batch.loops.gradient(job);
+  }
+}
+
+}  // namespace cuttle::kernels

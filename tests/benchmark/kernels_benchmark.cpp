@@ -1,0 +1,201 @@
+// GFLOP/s of the convolution passes and milliseconds of whole blocks and of Conv4 networks, each
+// the best of many short repetitions. Arithmetic is counted as if there were no padding: 2 * 9 *
+// pixels * in * out a convolution.
+//   OMP_NUM_THREADS=1 build/<preset>/kernels_benchmark
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "model/kernels/conv_block.hpp"
+#include "model/kernels/dense_batch.hpp"
+
+namespace {
+
+using namespace cuttle::kernels;
+
+constexpr double kSeconds = 0.4;  // of repetitions of each measurement
+
+double best_of(const std::function<void()>& run) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e30;
+  const auto start = Clock::now();
+  for (int i = 0; i < 5 || std::chrono::duration<double>(Clock::now() - start).count() < kSeconds;
+       ++i) {
+    const auto from = Clock::now();
+    run();
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - from).count());
+  }
+  return best;
+}
+
+std::vector<float> values(std::int64_t count, float scale = 1) {
+  std::vector<float> result(static_cast<std::size_t>(count));
+  std::uint32_t state = 12345;
+  for (auto& v : result) {
+    state = state * 1664525u + 1013904223u;
+    v = scale * (static_cast<float>(state >> 8) * 0x1p-23f - 1);
+  }
+  return result;
+}
+
+struct Block {
+  ConvBlockShape shape;
+  std::vector<float> x, weight, gamma, beta, y, mean, inv_std, pooled, d, tx, tw, tg, tb, gd, gx,
+      gw, gg, gb;
+  std::vector<double> moments;
+  std::vector<std::uint8_t> choice;
+
+  explicit Block(const ConvBlockShape& s)
+      : shape(s),
+        x(values(s.pixels() * s.in)),
+        weight(values(s.weight_elements(), 0.1f)),
+        gamma(static_cast<std::size_t>(s.out), 1.0f),
+        beta(static_cast<std::size_t>(s.out), 0.1f),
+        y(values(s.conv_elements())),
+        mean(gamma),
+        inv_std(gamma),
+        pooled(values(s.pooled_elements())),
+        d(pooled),
+        tx(x),
+        tw(weight),
+        tg(gamma),
+        tb(beta),
+        gd(pooled),
+        gx(x),
+        gw(weight),
+        gg(gamma),
+        gb(gamma),
+        moments(static_cast<std::size_t>(s.moment_elements())),
+        choice(pooled.size()) {
+    find_moments();
+  }
+  void find_moments() {
+    if (shape.by_patches()) patch_moments<float>(shape, x.data(), nullptr, moments.data());
+  }
+  BlockInputs<float> inputs() const {
+    return {x.data(), weight.data(), gamma.data(), beta.data(), nullptr, moments.data()};
+  }
+  BlockSaved<float> saved() { return {y.data(), mean.data(), inv_std.data(), choice.data()}; }
+  float* if_wanted(std::vector<float>& of_x) {
+    return shape.input_gradient ? of_x.data() : nullptr;
+  }
+  void forward() { cuttle::kernels::forward(shape, inputs(), saved(), pooled.data()); }
+  void backward() {
+    cuttle::kernels::backward(
+        shape, inputs(), saved(), d.data(),
+        BlockGradients<float>{if_wanted(gx), gw.data(), gg.data(), gb.data()});
+  }
+  void double_backward() {
+    cuttle::kernels::double_backward(
+        shape, inputs(), saved(), d.data(),
+        BlockCotangents<float>{if_wanted(tx), tw.data(), tg.data(), tb.data()},
+        BlockSecondGradients<float>{gd.data(), if_wanted(gx), gw.data(), gg.data()});
+  }
+};
+
+/// The convolutions alone, group after group as in the passes.
+void convolutions(const ConvBlockShape& s) {
+  Block block(s);
+  const auto inputs = block.inputs();
+  const Batch<float> batch{s, inputs};
+  Scratch scratch;
+  PixelPlan plan(s, batch.groups.size, scratch);
+  const PanelLayout ahead = forward_layout(s, 1, batch.loops.lanes),
+                    back = transposed_layout(s, 1, batch.loops.lanes);
+  float* panels = scratch.take<float>(std::max(ahead.elements(), back.elements()));
+  const std::int64_t group = batch.groups.size * batch.image_pixels;
+  float* dy = scratch.zeros<float>(group * batch.gradient_stride);
+  float* sums = scratch.zeros<float>(s.patch() * batch.padded_out);
+  GroupCorrelation<float> correlation(batch, scratch);
+  const auto over_groups = [&](const auto& body) {
+    for (std::int64_t g = 0; g < batch.groups.count; ++g) {
+      plan.make(batch.groups.images_of(g), static_cast<const float*>(nullptr));
+      body(batch.first_pixel(g), batch.groups.images_of(g) * batch.image_pixels);
+    }
+  };
+  const double flops = 2e-9 * static_cast<double>(s.pixels() * s.patch() * s.out);
+  const double out = best_of([&] {
+    pack_forward(s, ahead, 0, block.weight.data(), panels);
+    over_groups([&](auto first, auto) {
+      const Source<float> x{block.x.data() + first * s.in, s.in};
+      convolve_group(batch, plan, ahead, panels, {x, {}}, block.y.data() + first * s.out, s.out);
+    });
+  });
+  const double in = best_of([&] {
+    pack_transposed(s, back, 0, block.weight.data(), panels);
+    over_groups([&](auto first, auto) {
+      const Source<float> from{dy, batch.gradient_stride};
+      convolve_group(batch, plan, back, panels, {from, {}}, block.gx.data() + first * s.in, s.in);
+    });
+  });
+  const double weight = best_of([&] {
+    over_groups([&](auto first, auto pixels) {
+      correlation.add(pixels, block.x.data() + first * s.in, dy, static_cast<const float*>(nullptr),
+                      sums);
+    });
+    unpack_sums(s, sums, 1, batch.padded_out, block.gw.data());
+  });
+  std::printf("  convolution %6.1f  input gradient %6.1f  weight gradient %6.1f GFLOP/s",
+              flops / out, flops / in, flops / weight);
+}
+
+void measure(ConvBlockShape s) {
+  std::printf("%3ld x %2ldx%2ldx%-3ld -> %3ld", s.images, s.height, s.width, s.in, s.out);
+  if (!s.by_patches()) convolutions(s);
+  Block block(s);
+  const double moments = s.by_patches() ? best_of([&] { block.find_moments(); }) : 0;
+  const double ahead = best_of([&] { block.forward(); });
+  const double back = best_of([&] { block.backward(); });
+  const double second = best_of([&] { block.double_backward(); });
+  std::printf("  forward %7.3f  backward %7.3f  double %7.3f ms", 1e3 * ahead, 1e3 * back,
+              1e3 * second);
+  if (s.by_patches()) std::printf("  (moments %.3f)", 1e3 * moments);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+/// Four blocks, one after the other, without what lies between them.
+void network(std::int64_t images, std::int64_t size, std::int64_t in, std::int64_t out) {
+  std::vector<Block> blocks;
+  for (int i = 0; i < 4; ++i) {
+    ConvBlockShape s{images, size, size, i == 0 ? in : out, out};
+    s.input_gradient = i > 0;
+    blocks.emplace_back(s);
+    size /= 2;
+  }
+  double sum = 0;
+  std::printf("Conv4-%ld, %ld images of %ld channels:", out, images, in);
+  const auto all = [&](const char* what, void (Block::*pass)()) {
+    const double seconds = best_of([&] {
+      for (auto& block : blocks) (block.*pass)();
+    });
+    sum += seconds;
+    std::printf("  %s %.2f", what, 1e3 * seconds);
+  };
+  all("forward", &Block::forward);
+  all("backward", &Block::backward);
+  all("double backward", &Block::double_backward);
+  std::printf("  together %.2f ms\n", 1e3 * sum);
+}
+
+}  // namespace
+
+int main() {
+  for (const std::int64_t images : {5, 75}) {
+    for (const std::int64_t size : {14, 7, 3}) measure({images, size, size, 64, 64});
+  }
+  for (const std::int64_t size : {42, 21, 10}) measure({25, size, size, 32, 32});
+  measure({5, 14, 14, 256, 256});
+  for (const std::int64_t images : {5, 75}) {
+    measure({images, 28, 28, 1, 64, 3, 2, 2, false, false});
+  }
+  measure({25, 84, 84, 3, 32, 3, 2, 2, false, false});
+  measure({25, 84, 84, 3, 32});
+  for (const std::int64_t images : {5, 25, 75}) network(images, 28, 1, 64);
+  for (const std::int64_t images : {5, 25, 75}) network(images, 84, 3, 32);
+  return 0;
+}
