@@ -7,7 +7,7 @@
 namespace cuttle {
 namespace {
 
-/// The first `n` samples of an embedding, or those from n on.
+/// Some samples of an embedding.
 Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t count) {
   Embedding rows;
   for (const auto& part : embedding.parts) rows.parts.push_back(part.narrow(0, first, count));
@@ -23,17 +23,17 @@ struct PartLogits {
 };
 
 /// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
-/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
-std::vector<PartLogits> compare_with_prototypes(const Embedding& support,
-                                                const torch::Tensor& labels, const Embedding& query,
-                                                std::int64_t way) {
-  const auto one_hot = torch::one_hot(labels, way).to(support.mask.dtype()).t();  // [way, n]
+/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice. `share` [way, samples]: how much of each
+/// sample belongs to each class.
+std::vector<PartLogits> compare_with_prototypes(const Embedding& samples,
+                                                const torch::Tensor& share,
+                                                const Embedding& query) {
   std::vector<PartLogits> parts;
-  for (std::size_t p = 0; p < support.parts.size(); ++p) {
+  for (std::size_t p = 0; p < samples.parts.size(); ++p) {
     const auto part = static_cast<std::int64_t>(p);
-    const auto members = one_hot * support.mask.select(1, part);
+    const auto members = share * samples.mask.select(1, part);
     const auto count = members.sum(1, true);
-    const auto prototypes = members.matmul(support.parts[p]) / count.clamp_min(1.0);
+    const auto prototypes = members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0);
     const auto& q = query.parts[p];
     const auto distance = q.square().sum(1, true) - 2.0 * q.matmul(prototypes.t()) +
                           prototypes.square().sum(1).unsqueeze(0);
@@ -66,14 +66,23 @@ struct TaskLogits {
   std::vector<PartLogits> parts;
 };
 
+/// `refinements`: how often the query, weighted by what all parts together say of it, joins the
+/// support in making the prototypes of every part (soft k-means of Ren et al. 2018): what one sense
+/// recognises teaches the others.
 TaskLogits logits_of(const Model& model, const Tensors& parameters, const Batch& support,
-                     const Batch& query) {
+                     const Batch& query, std::int64_t refinements) {
   // One pass for both: they share batch statistics in training and in use.
   const auto all = model.embed(parameters, concatenate(support, query), {});
-  auto parts = compare_with_prototypes(rows_of(all, 0, support.size), support.labels,
-                                       rows_of(all, support.size, query.size), support.way);
-  auto logits = average(parts, all.weights);
-  return {std::move(logits), std::move(parts)};
+  const auto unknown = rows_of(all, support.size, query.size);
+  const auto labels = torch::one_hot(support.labels, support.way).to(all.mask.dtype()).t();
+  auto guess = torch::zeros({support.way, query.size}, labels.options());
+  TaskLogits result;
+  for (std::int64_t i = 0; i <= refinements; ++i) {
+    result.parts = compare_with_prototypes(all, torch::cat({labels, guess}, 1), unknown);
+    result.logits = average(result.parts, all.weights);
+    guess = torch::softmax(result.logits, 1).t();
+  }
+  return result;
 }
 
 /// Mean over the parts of the loss that each would have alone, on the samples that it can tell.
@@ -92,14 +101,16 @@ torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::T
 /// compared with.
 class SupportSet final : public Adapted {
  public:
-  SupportSet(std::shared_ptr<const Model> model, Tensors parameters, Batch support)
+  SupportSet(std::shared_ptr<const Model> model, Tensors parameters, Batch support,
+             std::int64_t refinements)
       : model_(std::move(model)),
         parameters_(std::move(parameters)),
-        support_(std::move(support)) {}
+        support_(std::move(support)),
+        refinements_(refinements) {}
 
   torch::Tensor predict(const Batch& batch) const override {
     const torch::NoGradGuard no_grad;
-    return logits_of(*model_, parameters_, support_, batch).logits;
+    return logits_of(*model_, parameters_, support_, batch, refinements_).logits;
   }
 
   std::map<std::string, torch::Tensor> state() const override {
@@ -118,7 +129,7 @@ class SupportSet final : public Adapted {
 
   static std::unique_ptr<Adapted> restore(std::shared_ptr<const Model> model,
                                           const std::map<std::string, torch::Tensor>& state,
-                                          std::int64_t way) {
+                                          std::int64_t way, std::int64_t refinements) {
     const auto entry = [&](const std::string& name) {
       const auto found = state.find(name);
       return found == state.end() ? torch::Tensor() : found->second;
@@ -136,14 +147,15 @@ class SupportSet final : public Adapted {
       CUTTLE_REQUIRE(input.rows.defined(), "the adapted model has no entry '{}.rows'", name);
       support.modalities.push_back(std::move(input));
     }
-    return std::make_unique<SupportSet>(std::move(model), std::move(parameters),
-                                        std::move(support));
+    return std::make_unique<SupportSet>(std::move(model), std::move(parameters), std::move(support),
+                                        refinements);
   }
 
  private:
   std::shared_ptr<const Model> model_;
   Tensors parameters_;
   Batch support_;
+  std::int64_t refinements_;
 };
 
 class ProtoNet final : public Learner {
@@ -152,7 +164,8 @@ class ProtoNet final : public Learner {
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     const auto leaves = as_leaves(parameters.tensors());
-    const auto [logits, parts] = logits_of(*model_, leaves, task.support, task.query);
+    const auto [logits, parts] =
+        logits_of(*model_, leaves, task.support, task.query, /*refinements=*/0);
     const auto loss = classification_loss(logits, task.query.labels);
     auto objective = loss;
     if (options_.part_loss > 0.0)
@@ -165,11 +178,11 @@ class ProtoNet final : public Learner {
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
                                  const Batch& support) const override {
-    return std::make_unique<SupportSet>(model_, parameters.tensors(), support);
+    return std::make_unique<SupportSet>(model_, parameters.tensors(), support, options_.refine);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t way) const override {
-    return SupportSet::restore(model_, state, way);
+    return SupportSet::restore(model_, state, way, options_.refine);
   }
   std::int64_t eval_steps() const override { return 0; }
 };

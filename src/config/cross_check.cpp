@@ -89,6 +89,9 @@ void check_adapt(CrossCheck& check) {
       fmt::format("needs adapt.algorithm: protonet and model.fusion: late (the others have no loss "
                   "of a sense alone), not {} and {}; use 0",
                   a.algorithm, check.config().model.fusion));
+  check.refuse_if(a.refine > 0 && a.algorithm != "protonet", {"adapt.refine", "adapt.algorithm"},
+                  fmt::format("refines prototypes, which adapt.algorithm: {} does not have; use 0",
+                              a.algorithm));
   check.refuse_if(a.algorithm == "reptile" && a.inner_steps == 0,
                   {"adapt.inner_steps", "adapt.algorithm"},
                   "is 0 (reptile learns from where the inner steps lead, so it would never move); "

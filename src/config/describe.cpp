@@ -90,6 +90,9 @@ void describe(ConfigSchema& keys, AdaptOptions& o) {
            "adam: reptile only, fresh for every task");
   keys.add("part_loss", o.part_loss, at_least(0),
            "protonet with late fusion: weight of the loss that each sense has alone");
+  keys.add(
+      "refine", o.refine, between(0, 100),
+      "protonet, in evaluation and use: how often the unlabelled query refines the prototypes");
   keys.add("diagnostics", o.diagnostics, anything(),
            "record loss and accuracy before and after every inner step");
 }

@@ -85,6 +85,23 @@ TEST(ProtoNet, DeclaresNoHead) {
   EXPECT_TRUE(learner->model().layout()->with_role(ParameterRole::kHead).empty());
 }
 
+TEST(ProtoNet, RefinementMovesPrototypesTowardsTheQuery) {
+  TinySettings settings;
+  settings.algorithm = "protonet";
+  settings.fusion = "late";
+  const auto plain = tiny_learner(settings);
+  settings.refine = 1;
+  const auto refined = tiny_learner(settings);
+  const auto parameters = ParameterList::initial(plain->model().layout(), 3);
+  const Task task = tiny_task(plain->model(), 4, torch::kFloat32);
+  const auto before = plain->adapt(parameters, task.support)->predict(task.query);
+  const auto after = refined->adapt(parameters, task.support)->predict(task.query);
+  // On the whole, samples come nearer to the class that they are taken for.
+  const auto taken_for = before.argmax(1, true);
+  const auto gain = (after - before).gather(1, taken_for).mean().item<float>();
+  EXPECT_GT(gain, 0.0f);
+}
+
 /// The input without the samples before `first`.
 ModalityInput from_sample(const ModalityInput& input, std::int64_t first) {
   const auto kept = input.rows.ge(first).nonzero().squeeze(1);

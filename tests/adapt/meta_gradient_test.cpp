@@ -138,6 +138,48 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"fomaml", "concat", "batch", 1}, Case{"fomaml", "gated", "batch", 4},
                     Case{"fomaml", "late", "batch", 2}));
 
+/// Loss of one sense alone, on the query samples that it can tell: what it says when the other is
+/// hidden.
+double loss_of_sense(const Learner& learner, const ParameterList& parameters, const Task& task,
+                     std::size_t sense) {
+  const std::vector<bool> keep{sense == 0, sense == 1};
+  const auto support = keep_modalities(task.support, keep);
+  const auto query = keep_modalities(task.query, keep);
+  const auto known = support.labels.index_select(0, support.modalities[sense].rows);
+  const auto rows = query.modalities[sense].rows;
+  const auto labels = query.labels.index_select(0, rows);
+  const auto usable = torch::isin(labels, known).nonzero().squeeze(1);
+  const auto logits = learner.adapt(parameters, support)->predict(query).index_select(0, rows);
+  return F::cross_entropy(logits.index_select(0, usable), labels.index_select(0, usable))
+      .item<double>();
+}
+
+TEST(ProtoNet, EachSensesOwnLossJoinsTheGradient) {
+  TinySettings settings;
+  settings.algorithm = "protonet";
+  settings.fusion = "late";
+  settings.part_loss = 1.5;
+  const auto learner = tiny_learner(settings);
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  const auto result = learner->meta_gradient(parameters, task);
+  EXPECT_NEAR(result.query_loss, adapted_loss(*learner, parameters, task), 1e-12);
+  const auto objective = [&](const torch::Tensor& flat) {
+    const ParameterList at(parameters.shared_layout(), flat);
+    return adapted_loss(*learner, at, task) +
+           1.5 / 2 * (loss_of_sense(*learner, at, task, 0) + loss_of_sense(*learner, at, task, 1));
+  };
+  const double norm = result.gradient.norm().item<double>();
+  torch::manual_seed(6);
+  for (auto direction : {result.gradient, torch::randn_like(result.gradient)}) {
+    direction = direction / direction.norm() * 1e-6;
+    const double slope =
+        (objective(parameters.flat() + direction) - objective(parameters.flat() - direction)) /
+        2e-6;
+    EXPECT_NEAR(slope, result.gradient.dot(direction).item<double>() / 1e-6, 1e-6 * norm);
+  }
+}
+
 /// The same learner on own kernels and on LibTorch's operations, in both precisions.
 class FusedKernels : public testing::TestWithParam<const char*> {};
 

@@ -51,6 +51,13 @@ INSTANTIATE_TEST_SUITE_P(
             "adapt.inner_steps: is 0 (reptile learns from where the inner steps lead, so it would "
             "never move); use 1 or more",
             "adapt: {algorithm: maml, inner_steps: 0}"},
+        Clash{"adapt: {refine: 1}",
+              "adapt.refine: refines prototypes, which adapt.algorithm: maml does not have; use 0",
+              "adapt: {refine: 1, algorithm: protonet}"},
+        Clash{"adapt: {algorithm: protonet, part_loss: 1}",
+              "adapt.part_loss: needs adapt.algorithm: protonet and model.fusion: late (the others "
+              "have no loss of a sense alone), not protonet and concat; use 0",
+              "{adapt: {algorithm: protonet, part_loss: 1}, model: {fusion: late}}"},
         Clash{"step: {momentum: 0.9}",
               "step.momentum: has no effect with step.optimizer: adam; remove it (its default is "
               "0.0) or set step.optimizer: sgd",

@@ -58,6 +58,8 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
   adapt.inner_steps = settings.inner_steps;
   adapt.inner_lr = settings.inner_lr;
   adapt.inner_optimizer = settings.inner_optimizer;
+  adapt.refine = settings.refine;
+  adapt.part_loss = settings.part_loss;
   const auto learners = builtin_learners();
   const std::int64_t way = find_learner(learners, settings.algorithm).head ? kWay : 0;
   auto model = std::make_shared<const Model>(options, tiny_modalities(), way, settings.inner_steps,

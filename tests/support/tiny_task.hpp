@@ -14,6 +14,8 @@ struct TinySettings {
   std::int64_t inner_steps = 2;
   double inner_lr = 0.1;
   bool fused = true;
+  std::int64_t refine = 0;
+  double part_loss = 0.0;
 };
 
 std::vector<ModalitySpec> tiny_modalities();

@@ -15,6 +15,7 @@ struct AdaptOptions {
       "sgd";               ///< sgd | adam (reptile only: beta1 = 0, fresh for every task)
   double part_loss = 0.0;  ///< protonet with late fusion: weight of the mean loss that each sense
                            ///< has alone, beside the loss of all; no sense then rests on the others
+  std::int64_t refine = 0;   ///< protonet, in use: times the unlabelled query refines prototypes
   bool diagnostics = false;  ///< record loss and accuracy before and after every inner step
 };
 
