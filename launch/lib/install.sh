@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154  # variables of env.sh
-# Shared by quickstart.sh and test.sh; sourced after env.sh. Installs what is missing: system
+# Shared by the scripts that build; sourced after env.sh. Installs what is missing: system
 # packages, then a virtual environment with pinned Python packages. Everything is skipped when
 # present.
 

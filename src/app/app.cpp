@@ -101,11 +101,15 @@ void add_inspect(CLI::App& app, InspectArguments& a, Request& request) {
 
 void add_bench(CLI::App& app, BenchArguments& a, Request& request, const Extensions& extensions) {
   auto* command =
-      app.add_subcommand("bench", "time outer steps, or compute the meta-gradient of given tasks");
+      app.add_subcommand("bench", "time outer steps, or the meta-gradient of given tasks");
   command->add_option("config", a.config, "YAML file");
   add_overrides(*command, a.overrides);
-  command->add_option("--steps", a.steps, "outer steps that are timed")->check(CLI::PositiveNumber);
-  command->add_option("--warmup", a.warmup, "outer steps before")->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--steps", a.steps,
+                   "outer steps that are timed (10); with --tasks: meta-gradients (1)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--warmup", a.warmup, "as many before (2; with --tasks: 0)")
+      ->check(CLI::NonNegativeNumber);
   auto* tasks =
       command->add_option("--tasks", a.tasks, "safetensors with support.* and query.* of T tasks");
   auto* parameters =

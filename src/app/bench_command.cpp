@@ -1,9 +1,8 @@
-#include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
+#include "app/measure.hpp"
 #include "cuttle/core/timer.hpp"
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/environment.hpp"
@@ -13,17 +12,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Resident memory of this process: "VmRSS:" now, "VmHWM:" at most so far (getrusage's maximum
-/// would count what the launcher had when it forked).
-double memory_mb(const std::string& entry) {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  double kib = 0;
-  while (status >> word)
-    if (word == entry) status >> kib;
-  return kib / 1024.0;
-}
-
 /// Milliseconds to plan one episode, measured alone: in a run the prefetch thread does it.
 double plan_ms(const EpisodePlanner& planner, std::uint64_t seed) {
   constexpr std::uint32_t kEpisodes = 200;
@@ -31,11 +19,6 @@ double plan_ms(const EpisodePlanner& planner, std::uint64_t seed) {
   for (std::uint32_t slot = 0; slot < kEpisodes; ++slot)
     planner.plan({seed, Stream::kTesting, 0, slot});
   return 1e3 * timer.seconds() / kEpisodes;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 }  // namespace
@@ -64,9 +47,10 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     const double idle = memory_mb("VmRSS:");
     std::vector<double> totals;
     StepTime sum;
-    for (std::int64_t i = 0; i < arguments.warmup + arguments.steps; ++i) {
+    const std::int64_t warmup = arguments.warmup.value_or(2), steps = arguments.steps.value_or(10);
+    for (std::int64_t i = 0; i < warmup + steps; ++i) {
       const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer, 0);
-      if (i < arguments.warmup) continue;
+      if (i < warmup) continue;
       totals.push_back(report.time.total_s);
       sum.read_s += report.time.read_s;
       sum.adapt_s += report.time.adapt_s;
@@ -76,7 +60,7 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     if (comm.rank() != 0) return ExitCode::kDone;
     const double peak = memory_mb("VmHWM:");
     const double step_s = median(totals);
-    const double per_step = 1e3 / static_cast<double>(arguments.steps);
+    const double per_step = 1e3 / static_cast<double>(steps);
     const auto batch = static_cast<double>(config.episode.meta_batch_size);
     const ordered_json json{{"algorithm", config.adapt.algorithm},
                             {"ranks", comm.size()},

@@ -1,9 +1,15 @@
+#include <malloc.h>
 #include <torch/torch.h>
 
+#include <iostream>
+#include <nlohmann/json.hpp>
+
 #include "app/commands.hpp"
+#include "app/measure.hpp"
 #include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/timer.hpp"
 #include "cuttle/train/environment.hpp"
 #include "cuttle/train/run_state.hpp"
 
@@ -102,6 +108,25 @@ GivenTasks read_tasks(const std::string& path) {
   return given;
 }
 
+struct MeanGradient {
+  torch::Tensor values;
+  double query_loss = 0;
+};
+
+MeanGradient mean_gradient(const Learner& learner, const ParameterList& parameters,
+                           const std::vector<Task>& tasks) {
+  auto sum = torch::zeros({parameters.layout().flat_size()}, torch::kFloat64);
+  MeanGradient mean;
+  const auto count = static_cast<double>(tasks.size());
+  for (const Task& task : tasks) {
+    const TaskResult result = learner.meta_gradient(parameters, task);
+    sum += result.gradient.to(torch::kFloat64);
+    mean.query_loss += result.query_loss / count;
+  }
+  mean.values = (sum / count).to(torch::kFloat32);
+  return mean;
+}
+
 }  // namespace
 
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions) {
@@ -116,18 +141,32 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   const ParameterList parameters(
       layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
                                arguments.parameters));
-  auto sum = torch::zeros({layout->flat_size()}, torch::kFloat64);
-  double loss = 0;
-  for (const Task& task : given.tasks) {
-    const TaskResult result = bench.learner->meta_gradient(parameters, task);
-    sum += result.gradient.to(torch::kFloat64);
-    loss += result.query_loss;
+  malloc_trim(0);  // what reading took is not what gradients take
+  const double idle = memory_mb("VmRSS:");
+  forget_peak_memory();
+  const std::int64_t warmup = arguments.warmup.value_or(0), steps = arguments.steps.value_or(1);
+  std::vector<double> seconds;
+  MeanGradient mean;
+  for (std::int64_t i = 0; i < warmup + steps; ++i) {
+    const Timer timer;
+    mean = mean_gradient(*bench.learner, parameters, given.tasks);
+    if (i >= warmup) seconds.push_back(timer.seconds());
   }
-  const auto count = static_cast<double>(given.tasks.size());
-  const auto mean = (sum / count).to(torch::kFloat32);
-  write_file_atomically(arguments.gradient, encode_safetensors(parameter_arrays(*layout, mean)));
+  const double peak = memory_mb("VmHWM:");
+  const double ms_per_task = 1e3 * median(seconds) / static_cast<double>(given.tasks.size());
+  write_file_atomically(arguments.gradient,
+                        encode_safetensors(parameter_arrays(*layout, mean.values)));
   log_info("mean meta-gradient of {} tasks (query loss {:.6f}): {}", given.tasks.size(),
-           loss / count, arguments.gradient);
+           mean.query_loss, arguments.gradient);
+  const nlohmann::ordered_json json{{"tasks", given.tasks.size()},
+                                    {"ms_per_task", ms_per_task},
+                                    {"steps", steps},
+                                    {"peak_rss_mb", peak},
+                                    {"idle_rss_mb", idle}};
+  std::cout << (arguments.json
+                    ? json.dump(2) + "\n"
+                    : fmt::format("{:.2f} ms per task, peak {:.0f} MB ({:.0f} MB idle)\n",
+                                  ms_per_task, peak, idle));
   return ExitCode::kDone;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,12 +59,12 @@ ExitCode inspect_command(const InspectArguments& arguments);
 struct BenchArguments {
   std::string config, tasks, parameters, gradient;
   std::vector<std::string> overrides;
-  std::int64_t steps = 10, warmup = 2;
+  std::optional<std::int64_t> steps, warmup;  ///< 10 and 2 outer steps; 1 and 0 with given tasks
   bool json = false;
 };
 ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                        const Extensions& extensions);
-/// `bench --tasks`: the mean meta-gradient of given tasks at given parameters. One process.
+/// `bench --tasks`: the mean meta-gradient of given tasks at given parameters, timed. One process.
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions);
 
 /// Runs `body` with the communicator of all ranks. An error that all ranks share is printed once,

@@ -70,7 +70,7 @@ def shell(repository, code):
                           text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("script", ["quickstart.sh", "test.sh", "local.sh"])
+@pytest.mark.parametrize("script", ["quickstart.sh", "test.sh", "local.sh", "benchmark.sh"])
 def test_help(repository, script):
     result = launch(repository, script, "--help")
     assert result.returncode == 0 and result.stdout.startswith(f"usage: launch/{script}")
@@ -79,7 +79,9 @@ def test_help(repository, script):
 
 @pytest.mark.parametrize("call", [["quickstart.sh", "--rank", "2"], ["quickstart.sh", "--ranks", "0"],
                                   ["quickstart.sh", "--ranks"], ["local.sh", "-n", "x", "train"], ["local.sh"],
-                                  ["local.sh", "--many"]])
+                                  ["local.sh", "--many"], ["benchmark.sh", "--workload", "W9"],
+                                  ["benchmark.sh", "--inner-steps", "1,"], ["benchmark.sh", "--rounds"],
+                                  ["benchmark.sh", "--peers-venv", "/nowhere"]])
 def test_wrong_arguments(repository, call):
     result = launch(repository, *call)
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
@@ -232,3 +234,20 @@ def test_quickstart_from_data_to_table(repository):
         assert json.load(file)["accuracy"] == 0.5
     calls = (repository / "calls").read_text(encoding="utf-8")
     assert calls.count("data emoji") == 1 and calls.count("data floor") == 1
+
+
+def test_the_benchmark_is_built_and_told_where_the_libraries_are(repository, tmp_path):
+    write_program(repository / "tests/benchmark/peers/run.py", "import sys\nprint(*sys.argv[1:], sep='|')\n")
+    write_program(tmp_path / "libraries/bin/python", "")
+    words = ["--workload", "W1", "--inner-steps", "1,5", "--rounds", "2", "--memory", "--out", str(tmp_path / "an out")]
+    told = f"--out|{tmp_path / 'an out'}|--workload|W1|--inner-steps|1,5|--rounds|2|--memory"
+    alone = launch(repository, "benchmark.sh", *words, CUTTLE_PEERS="")
+    assert alone.stdout.splitlines()[-1] == told and "only PyTorch by hand" in alone.stdout, alone.stderr
+    assert "cmake --build --preset release" in (repository / "calls").read_text(encoding="utf-8")
+    told += f"|--peers-venv|{tmp_path / 'libraries'}"
+    for options, environment in ((["--peers-venv", str(tmp_path / "libraries")], {}),
+                                 ([], {"CUTTLE_PEERS": str(tmp_path / "libraries")})):
+        assert launch(repository, "benchmark.sh", *words, *options, **environment).stdout.splitlines()[-1] == told
+    (repository / ".venv-peers").symlink_to(tmp_path / "libraries")
+    result = launch(repository, "benchmark.sh", "--", "--side", "32", CUTTLE_PEERS="")
+    assert result.stdout.splitlines()[-1].endswith(f"|--side|32|--peers-venv|{tmp_path / 'libraries'}")

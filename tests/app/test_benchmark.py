@@ -1,0 +1,53 @@
+"""The benchmark beside other programs, as small as it gets: PyTorch by hand alone, one round."""
+
+import json
+import subprocess
+import sys
+
+import driver
+import pytest
+
+RUN = driver.ROOT / "tests/benchmark/peers/run.py"
+SMALL = ["--workload", "W1", "--inner-steps", "1", "--rounds", "1", "--width", "4", "--tasks", "2", "--query", "2"]
+
+
+@pytest.fixture(scope="module", name="benchmark")
+def small_benchmark(tmp_path_factory):
+    """Standard output and the folder."""
+    out = tmp_path_factory.mktemp("benchmark")
+    words = [sys.executable, RUN, *SMALL, "--peers", "plain,jax", "--cuttle", driver.PROGRAM, "--out", out]
+    return driver.run([str(word) for word in words], timeout=90).stdout, out
+
+
+def test_the_table_has_a_line_for_each(benchmark):
+    lines = benchmark[0].splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("contender"))
+    assert lines[first].split("  ")[0] == "contender"
+    for column in ("ms per task", "min", "max", "ratio to cuttle", "gradient error", "worst task", "MB above idle"):
+        assert column in lines[first]
+    assert [line.split()[0] for line in lines[first + 1:first + 3]] == ["cuttle", "plain"]
+    assert lines[first + 3] == "without jax: not installed"
+    assert lines[first + 1].split()[4] == "1.00" and float(lines[first + 2].split()[1]) > 0
+
+
+def test_the_gradients_agree(benchmark):
+    (case, ) = json.loads((benchmark[1] / "results.json").read_text(encoding="utf-8"))["cases"]
+    assert set(case["contenders"]) == {"cuttle", "plain"}
+    for one in case["contenders"].values():
+        assert one["worst_error"] < 1e-4 and one["difference_from_cuttle"] < 1e-4
+        assert len(one["errors"]) == 2 and one["mean_against_tasks"] < 1e-6
+        assert len(one["rounds"]) == 1 and one["min"] <= one["ms_per_task"] <= one["max"] and one["mb_above_idle"] >= 0
+
+
+def test_the_machine_is_named_and_plotted(benchmark):
+    results = json.loads((benchmark[1] / "results.json").read_text(encoding="utf-8"))
+    assert {"cpu", "instruction_set", "cores"} <= set(results["machine"]) and results["machine"]["cores"] > 0
+    assert "torch" in results["versions"]["own"] and "commit" in results
+    assert (benchmark[1] / "speed.png").read_bytes().startswith(b"\x89PNG")
+    assert (benchmark[1] / "table.txt").read_text(encoding="utf-8").splitlines()[0] == benchmark[0].splitlines()[0]
+
+
+def test_a_peer_that_nobody_knows_is_refused():
+    words = [sys.executable, RUN, *SMALL, "--peers", "plain,keras", "--cuttle", sys.executable]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and "no such peer: keras" in result.stderr

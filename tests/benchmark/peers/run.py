@@ -1,0 +1,202 @@
+"""Times cuttle beside the Python libraries on the same tasks and weights, and compares the gradients task by task.
+
+Rounds interleave: in each, every contender takes one turn, which is one mean meta-gradient that nobody counts and then
+--steps under the clock. One thread each, all on the same core; peers stay alive between their turns. Everything goes to
+--out: results.json with machine, versions and all times, table.txt, speed.png and, with --memory, memory.png.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import sys
+from pathlib import Path
+
+import contenders
+import report
+import workloads
+from contenders import Failed
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = Path(os.environ.get("CUTTLE_BINARY_DIR", ROOT / "build/release")) / "cuttle"
+SIZES = ("tasks", "width", "side", "way", "shot", "query")
+MEMORY_STEPS, MEMORY_TASKS = (1, 2, 5, 10, 20), 2
+WRONG = 1e-4  # gradients of ours further than this from float64, and ten times further than PyTorch's, are others
+
+
+def counts(text):
+    return tuple(int(word) for word in text.split(","))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", choices=["all", *workloads.WORKLOADS], default="all")
+    parser.add_argument("--inner-steps", type=counts, help="e.g. 1,5 (default: the workload's)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (5); 0: no times")
+    parser.add_argument("--steps", type=int, default=1, help="timed mean meta-gradients in a turn")
+    parser.add_argument("--first-order", action="store_true", help="first order too")
+    parser.add_argument("--memory", action="store_true", help="also memory against inner steps, two tasks at most")
+    parser.add_argument("--memory-steps", type=counts, default=MEMORY_STEPS, help="default: 1,2,5,10,20")
+    parser.add_argument("--peers", default=",".join(contenders.PEERS), help="default: %(default)s")
+    parser.add_argument("--peers-venv", type=Path, help="virtual environment that has the libraries")
+    parser.add_argument("--cuttle", type=Path, default=PROGRAM, help="default: %(default)s")
+    parser.add_argument("--override", action="append", default=[], help="config key of cuttle, as in a.b=c")
+    parser.add_argument("--out", type=Path, default=ROOT / f"runs/benchmark-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    sizes = parser.add_argument_group("sizes other than the workload's")
+    for name in SIZES:
+        sizes.add_argument(f"--{name}", type=int)
+    sizes.add_argument("--inner-lr", type=float)
+    arguments = parser.parse_args()
+    arguments.peers = arguments.peers.split(",")
+    unknown = set(arguments.peers) - set(contenders.PEERS)
+    if unknown:
+        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(contenders.PEERS)}")
+    if arguments.peers_venv and not (arguments.peers_venv / "bin/python").exists():
+        parser.error(f"{arguments.peers_venv} is no virtual environment")
+    if not arguments.cuttle.exists():
+        parser.error(f"{arguments.cuttle} does not exist; build it, or call launch/benchmark.sh")
+    arguments.out = arguments.out.resolve()
+    return arguments
+
+
+class Benchmark:
+    """The contenders of one machine."""
+
+    def __init__(self, arguments):
+        self._arguments = arguments
+        self.machine = contenders.Machine(arguments.cuttle,
+                                          arguments.peers_venv and arguments.peers_venv / "bin/python")
+        self.versions = self.machine.versions()
+
+    def time(self, problem):
+        """One case of results.json."""
+        folder, left_out = self._arguments.out / workloads.title(problem).replace(", ", "-").replace(" ", "_"), {}
+        path = workloads.write(problem, folder)
+        with contextlib.ExitStack() as stack:
+            reference = contenders.Peer("reference", contenders.REFERENCE, self.machine, path, folder)
+            stack.callback(reference.end)
+            reference.turn(0)
+            _, exact = reference.gradients()
+            reference.end()
+            running = [self._attempt(name, left_out, self._start, name, path, folder)
+                       for name in self._names(problem, left_out)]
+            running = {one.name: one for one in running if one}
+            for one in running.values():
+                stack.callback(one.end)
+            rounds = {name: [] for name in running}
+            for number in range(self._arguments.rounds):
+                report.progress(f"{workloads.title(problem)}: round {number + 1} of {self._arguments.rounds}")
+                for name in [name for name in running if name not in left_out]:
+                    rounds[name].append(self._attempt(name, left_out, running[name].turn, self._arguments.steps))
+            report.progress(f"{workloads.title(problem)}: gradients")
+            results = {name: self._attempt(name, left_out, self._result, one, rounds[name])
+                       for name, one in running.items() if name not in left_out}
+        return {"workload": problem["workload"], "title": workloads.title(problem),
+                "sizes": workloads.sizes_in_words(problem), "problem": problem, "left_out": left_out,
+                "contenders": report.summary({name: result for name, result in results.items() if result}, exact)}
+
+    @staticmethod
+    def _result(one, rounds):
+        above = one.memory()  # before the gradients of single tasks
+        return {"rounds": rounds, "mb_above_idle": above, "gradients": one.gradients()}
+
+    def memory(self, problem):
+        """{contender: MB above idle} of one mean meta-gradient, each in a process that has done nothing else."""
+        folder, left_out, above = self._arguments.out / "memory", {}, {}
+        report.progress(f"memory of {workloads.title(problem)}")
+        path = workloads.write(problem, folder)
+        for name in self._names(problem, left_out):
+            above[name] = self._attempt(name, left_out, self._memory_of, name, path, folder)
+        return {name: mb for name, mb in above.items() if mb is not None}
+
+    def _memory_of(self, name, path, folder):
+        one = self._start(name, path, folder)
+        try:
+            one.turn(0)
+            return one.memory()
+        finally:
+            one.end()
+
+    def _names(self, problem, left_out):
+        """cuttle, and the peers that can do this; those that lack their library are noted."""
+        able = [name for name in self._arguments.peers if contenders.PEERS[name].can(problem)]
+        installed = self.versions.get("peers", {})
+        left_out.update({name: "not installed" for name in able
+                         if (library := contenders.PEERS[name].library) and library not in installed})
+        return ["cuttle", *(name for name in able if name not in left_out)]
+
+    def _start(self, name, path, folder):
+        if name == "cuttle":
+            return contenders.Cuttle(self.machine, path, folder, self._arguments.override)
+        return contenders.Peer(name, contenders.PEERS[name], self.machine, path, folder)
+
+    def _attempt(self, name, left_out, action, *words):
+        """What the action gives; None if it fails, and that peer is out. Without cuttle there is no comparison."""
+        try:
+            return action(*words)
+        except Failed as problem:
+            if name == "cuttle":
+                raise
+            left_out[name] = str(problem)
+            report.progress(f"left out: {problem}")
+            return None
+
+
+def memory_curves(benchmark, arguments, names, sizes):
+    """For the workloads that have inner steps: {workload: {contender: {inner steps: MB}}}."""
+    curves = {}
+    for name in names:
+        if workloads.WORKLOADS[name]["algorithm"] != "maml":
+            continue
+        curve = curves[name] = {}
+        few = {**sizes, "tasks": min(MEMORY_TASKS, sizes["tasks"] or MEMORY_TASKS)}
+        for problem in workloads.problems(name, arguments.memory_steps, **few):
+            for contender, mb in benchmark.memory(problem).items():
+                curve.setdefault(contender, {})[problem["inner_steps"]] = mb
+    return curves
+
+
+def is_wrong(results):
+    """Of most tasks; or what was timed is not their mean."""
+    ours, rounding = results["cuttle"], results["plain"]["error"] if "plain" in results else 0.0
+    return ours["error"] > max(WRONG, 10 * rounding) or ours["mean_against_tasks"] > 1e-5
+
+
+def main():
+    arguments = parse()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    names = workloads.WORKLOADS if arguments.workload == "all" else [arguments.workload]
+    sizes = {name: getattr(arguments, name) for name in (*SIZES, "inner_lr")}
+    benchmark = Benchmark(arguments)
+    results = {**report.facts(ROOT, arguments.cuttle, benchmark), "rounds": arguments.rounds,
+               "timed_steps_per_turn": arguments.steps, "cases": [], "memory_mb_above_idle": {}}
+    tables = [report.heading(results)]
+    print(tables[0], flush=True)
+    try:
+        for name in names if arguments.rounds else []:
+            for problem in workloads.problems(name, arguments.inner_steps, arguments.first_order, **sizes):
+                results["cases"].append(benchmark.time(problem))
+                tables.append(report.case_table(results["cases"][-1]))
+                print("\n" + tables[-1], flush=True)
+        if arguments.memory:
+            results["memory_mb_above_idle"] = memory_curves(benchmark, arguments, names, sizes)
+            tables += [report.memory_table(name, curve) for name, curve in results["memory_mb_above_idle"].items()]
+            print("\n" + "\n\n".join(tables[1 + len(results["cases"]):]), flush=True)
+    except Failed as problem:
+        sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    (arguments.out / "table.txt").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+    (arguments.out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    report.plot_speed(results, arguments.out / "speed.png")
+    if arguments.memory:
+        report.plot_memory(results, arguments.out / "memory.png")
+    print(f"\n{arguments.out}")
+    wrong = [case["title"] for case in results["cases"] if is_wrong(case["contenders"])]
+    if wrong:
+        sys.exit(f"cuttle's gradient is not that of float64 PyTorch, so its time says nothing: {'; '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    main()
