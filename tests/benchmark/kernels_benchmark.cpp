@@ -1,6 +1,6 @@
 // GFLOP/s of the convolution passes and milliseconds of whole blocks and of Conv4 networks, each
-// the best of many short repetitions. Arithmetic is counted as if there were no padding: 2 * 9 *
-// pixels * in * out a convolution.
+// the best of many short repetitions. Passes both directly and by Winograd's tiles (ratio).
+// Arithmetic is counted as if there were no padding: 2 * 9 * pixels * in * out a convolution.
 //   OMP_NUM_THREADS=1 build/<preset>/kernels_benchmark
 
 #include <algorithm>
@@ -19,11 +19,11 @@ using namespace cuttle::kernels;
 
 constexpr double kSeconds = 0.4;  // of repetitions of each measurement
 
-double best_of(const std::function<void()>& run) {
+double best_of(const std::function<void()>& run, double seconds = kSeconds) {
   using Clock = std::chrono::steady_clock;
   double best = 1e30;
   const auto start = Clock::now();
-  for (int i = 0; i < 5 || std::chrono::duration<double>(Clock::now() - start).count() < kSeconds;
+  for (int i = 0; i < 5 || std::chrono::duration<double>(Clock::now() - start).count() < seconds;
        ++i) {
     const auto from = Clock::now();
     run();
@@ -97,50 +97,79 @@ struct Block {
   }
 };
 
-/// The convolutions alone, group after group as in the passes.
-void convolutions(const ConvBlockShape& s) {
-  Block block(s);
-  const auto inputs = block.inputs();
-  const Batch<float> batch{s, inputs};
+/// The convolutions alone, group after group as in the passes, one way or the other.
+struct Convolutions {
+  Block block;
+  BlockInputs<float> inputs = block.inputs();
+  Batch<float> batch{block.shape, inputs};
   Scratch scratch;
-  PixelPlan plan(s, batch.groups.size, scratch);
-  const PanelLayout ahead = forward_layout(s, 1, batch.loops.lanes),
-                    back = transposed_layout(s, 1, batch.loops.lanes);
+  PixelPlan plan{block.shape, batch.groups.size, scratch};
+  PanelLayout ahead = forward_layout(block.shape, 1, batch.loops.lanes),
+              back = transposed_layout(block.shape, 1, batch.loops.lanes);
   float* panels = scratch.take<float>(std::max(ahead.elements(), back.elements()));
-  const std::int64_t group = batch.groups.size * batch.image_pixels;
-  float* dy = scratch.zeros<float>(group * batch.gradient_stride);
-  float* sums = scratch.zeros<float>(s.patch() * batch.padded_out);
-  GroupCorrelation<float> correlation(batch, scratch);
-  const auto over_groups = [&](const auto& body) {
-    for (std::int64_t g = 0; g < batch.groups.count; ++g) {
-      plan.make(batch.groups.images_of(g), static_cast<const float*>(nullptr));
-      body(batch.first_pixel(g), batch.groups.images_of(g) * batch.image_pixels);
-    }
-  };
-  const double flops = 2e-9 * static_cast<double>(s.pixels() * s.patch() * s.out);
-  const double out = best_of([&] {
+  float* dy = scratch.take<float>(batch.groups.size * batch.image_pixels * batch.gradient_stride);
+
+  Convolutions(const ConvBlockShape& s, bool winograd) : block(s) {
+    batch.winograd = winograd;
+    const auto filled = values(batch.groups.size * batch.image_pixels * batch.gradient_stride);
+    std::copy(filled.begin(), filled.end(), dy);
+  }
+  template <class Body>
+  void over_groups(const Body& body) {
+    for (std::int64_t g = 0; g < batch.groups.count; ++g)
+      body(batch.first_pixel(g), batch.groups.images_of(g));
+  }
+  void convolution() {
+    const ConvBlockShape& s = block.shape;
+    Scratch local;
     pack_forward(s, ahead, 0, block.weight.data(), panels);
-    over_groups([&](auto first, auto) {
+    const float* weights = finished(batch, ahead, panels, local);
+    over_groups([&](auto first, auto images) {
       const Source<float> x{block.x.data() + first * s.in, s.in};
-      convolve_group(batch, plan, ahead, panels, {x, {}}, block.y.data() + first * s.out, s.out);
+      convolve_group(batch, plan, images, static_cast<const float*>(nullptr), ahead, weights,
+                     {x, {}}, block.y.data() + first * s.out, s.out);
     });
-  });
-  const double in = best_of([&] {
+  }
+  void input_gradient() {
+    const ConvBlockShape& s = block.shape;
+    Scratch local;
     pack_transposed(s, back, 0, block.weight.data(), panels);
-    over_groups([&](auto first, auto) {
+    const float* weights = finished(batch, back, panels, local);
+    over_groups([&](auto first, auto images) {
       const Source<float> from{dy, batch.gradient_stride};
-      convolve_group(batch, plan, back, panels, {from, {}}, block.gx.data() + first * s.in, s.in);
+      convolve_group(batch, plan, images, static_cast<const float*>(nullptr), back, weights,
+                     {from, {}}, block.gx.data() + first * s.in, s.in);
     });
-  });
-  const double weight = best_of([&] {
-    over_groups([&](auto first, auto pixels) {
-      correlation.add(pixels, block.x.data() + first * s.in, dy, static_cast<const float*>(nullptr),
-                      sums);
+  }
+  void weight_gradient() {
+    const ConvBlockShape& s = block.shape;
+    Scratch local;
+    const WeightSums<float> sums(batch, 1, local);
+    GroupCorrelation<float> correlation(batch, local);
+    over_groups([&](auto first, auto images) {
+      correlation.add(images, block.x.data() + first * s.in, dy, static_cast<const float*>(nullptr),
+                      sums.part(0));
     });
-    unpack_sums(s, sums, 1, batch.padded_out, block.gw.data());
-  });
-  std::printf("  convolution %6.1f  input gradient %6.1f  weight gradient %6.1f GFLOP/s",
-              flops / out, flops / in, flops / weight);
+    sums.write(block.gw.data());
+  }
+};
+
+/// Direct and by Winograd, in turns, so that other load on the machine meets both.
+void convolutions(const ConvBlockShape& s) {
+  Convolutions direct(s, false), winograd(s, true);
+  const double flops = 2e-9 * static_cast<double>(s.pixels() * s.patch() * s.out);
+  const auto both = [&](const char* what, void (Convolutions::*pass)()) {
+    double slow = 1e30, fast = 1e30;
+    for (int i = 0; i < 4; ++i) {
+      slow = std::min(slow, best_of([&] { (direct.*pass)(); }, kSeconds / 4));
+      fast = std::min(fast, best_of([&] { (winograd.*pass)(); }, kSeconds / 4));
+    }
+    std::printf("  %s %5.1f %5.1f (%.2f)", what, flops / slow, flops / fast, slow / fast);
+  };
+  both("convolution", &Convolutions::convolution);
+  both("input gradient", &Convolutions::input_gradient);
+  both("weight gradient", &Convolutions::weight_gradient);
+  std::printf(" GFLOP/s%s", by_winograd(s) ? ", by Winograd" : "");
 }
 
 void measure(ConvBlockShape s) {

@@ -9,6 +9,7 @@
 #include "model/kernels/parallel.hpp"
 #include "model/kernels/paths.hpp"
 #include "model/kernels/weights.hpp"
+#include "model/kernels/winograd.hpp"
 #include "model/kernels/workspace.hpp"
 
 /// The parts of which DensePath's passes are made.
@@ -17,7 +18,6 @@ namespace cuttle::kernels {
 /// Pixels whose products are summed before they are added to the gradient of the weight: what a
 /// tile reads of them fits the first-level cache.
 constexpr std::int64_t kCorrelatedPixels = 256;
-constexpr std::int64_t kLine = 64;
 
 /// Parts of a batch that all passes need.
 template <class T>
@@ -29,15 +29,9 @@ struct Batch {
   std::int64_t image_pixels = shape.height * shape.width;
   std::int64_t image_windows = shape.pooled_height() * shape.pooled_width();
   std::int64_t padded_out = round_up(shape.out, 2 * loops.lanes);
-  /// From pixel to pixel of gradients of y: an odd number of cache lines, so that a column of
-  /// pixels does not fall on a few sets of the cache.
-  std::int64_t gradient_stride = odd_lines(padded_out);
+  std::int64_t gradient_stride = odd_lines<T>(padded_out);  ///< of gradients of y
+  bool winograd = by_winograd(shape);
 
-  static std::int64_t odd_lines(std::int64_t elements) {
-    const std::int64_t line = kLine / static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t lines = (elements + line - 1) / line;
-    return (lines % 2 == 0 ? lines + 1 : lines) * line;
-  }
   std::int64_t first_pixel(std::int64_t group) const { return groups.first(group) * image_pixels; }
   const T* real_from(std::int64_t pixel) const {
     return inputs.real ? inputs.real + pixel : nullptr;
@@ -58,29 +52,39 @@ struct Source {
   std::int64_t stride = 0;
 };
 
+/// Weights in the form that convolve_group reads, from packed ones.
 template <class T>
-void convolve_group(const Batch<T>& batch, const PixelPlan& plan, const PanelLayout& layout,
-                    const T* panels, const std::array<Source<T>, 2>& sources, T* out,
-                    std::int64_t out_stride) {
+const T* finished(const Batch<T>& batch, const PanelLayout& layout, const T* panels,
+                  Scratch& scratch) {
+  return batch.winograd ? winograd_weights(batch.loops, layout, panels, scratch) : panels;
+}
+
+/// Convolutions of a group's first images. Pixels that are not real may be left out.
+template <class T>
+void convolve_group(const Batch<T>& batch, PixelPlan& plan, std::int64_t images, const T* real,
+                    const PanelLayout& layout, const T* weights,
+                    const std::array<Source<T>, 2>& sources, T* out, std::int64_t out_stride) {
   Convolution<T> job{};
   job.sources = static_cast<int>(layout.sources);
   for (std::size_t s = 0; s < 2; ++s) {
     job.source[s] = sources[s].values;
     job.stride[s] = sources[s].stride;
   }
-  job.weights = panels;
+  job.weights = weights;
   job.taps = layout.taps;
   job.channels = layout.channels;
-  job.classes = plan.classes();
-  job.class_count = plan.class_count();
-  job.order = plan.order();
   job.out = out;
   job.out_stride = out_stride;
   job.columns = layout.columns;
+  if (batch.winograd) return winograd_convolve(batch.loops, batch.shape, images, job);
+  plan.make(images, real);
+  job.classes = plan.classes();
+  job.class_count = plan.class_count();
+  job.order = plan.order();
   batch.loops.convolve(job);
 }
 
-/// Convolutions leave pixels that are not real untouched.
+/// Convolutions leave anything in pixels that are not real.
 template <class T>
 void clear_padding(const T* real, std::int64_t pixels, std::int64_t channels, T* values) {
   if (real == nullptr) return;
@@ -89,32 +93,56 @@ void clear_padding(const T* real, std::int64_t pixels, std::int64_t channels, T*
   }
 }
 
-/// Adds the products of x and dy, both of one group, to sums[tap][in][padded out].
+/// The gradient of the weight: every thread sums over its groups.
+template <class T>
+struct WeightSums {
+  const Batch<T>& batch;
+  std::int64_t parts, size;
+  T* values;  ///< [part][tap, or position of Winograd's tiles][in][padded out]
+
+  WeightSums(const Batch<T>& of, std::int64_t part_count, Scratch& scratch)
+      : batch(of),
+        parts(part_count),
+        size((of.winograd ? kWinogradPositions : of.shape.taps()) * of.shape.in * of.padded_out),
+        values(scratch.zeros<T>(parts * size)) {}
+  T* part(std::int64_t index) const { return values + index * size; }
+  /// Ends the sums.
+  void write(T* weight) const {
+    const std::int64_t tap = batch.shape.in * batch.padded_out;
+    if (batch.winograd) winograd_taps(batch.loops, parts, tap, values);
+    unpack_sums(batch.shape, values, batch.winograd ? 1 : parts, batch.padded_out, weight);
+  }
+};
+
+/// Adds the products of x and dy, both of one group, to a part of WeightSums.
 template <class T>
 class GroupCorrelation {
  public:
-  GroupCorrelation(const Batch<T>& batch, Scratch& scratch)
-      : batch_(batch),
-        block_(std::min(kCorrelatedPixels, batch.groups.size * batch.image_pixels)),
-        lists_(scratch.take<std::int32_t>(block_ * batch.shape.taps())),
-        packed_(scratch.take<T>((block_ + 2 * reach()) * batch.shape.in)) {}
+  GroupCorrelation(const Batch<T>& batch, Scratch& scratch) : batch_(batch) {
+    if (batch.winograd) return;
+    block_ = std::min(kCorrelatedPixels, batch.groups.size * batch.image_pixels);
+    lists_ = scratch.take<std::int32_t>(block_ * batch.shape.taps());
+    packed_ = scratch.take<T>((block_ + 2 * reach()) * batch.shape.in);
+  }
 
-  void add(std::int64_t pixels, const T* x, const T* dy, const T* real, T* sums) {
+  void add(std::int64_t images, const T* x, const T* dy, const T* real, T* sums) {
+    Correlation<T> job{};
+    job.x = x;
+    job.x_stride = job.rows = batch_.shape.in;
+    job.dy = dy;
+    job.dy_stride = batch_.gradient_stride;
+    job.columns = batch_.shape.out;
+    job.packed = packed_;
+    job.sum = sums;
+    job.sum_stride = batch_.padded_out;
+    if (batch_.winograd) return winograd_correlate(batch_.loops, batch_.shape, images, job);
+    const std::int64_t pixels = images * batch_.image_pixels;
     const std::int64_t blocks = (pixels + block_ - 1) / block_;
     for (std::int64_t i = 0; i < blocks; ++i) {
       const std::int64_t first = i * pixels / blocks, last = (i + 1) * pixels / blocks;
-      Correlation<T> job{};
       list_tap_pixels(batch_.shape, first, last, real, lists_, job);
-      job.x = x;
-      job.x_stride = job.rows = batch_.shape.in;
       job.first = std::max<std::int64_t>(0, first - reach());
       job.last = std::min(pixels, last + reach());
-      job.dy = dy;
-      job.dy_stride = batch_.gradient_stride;
-      job.columns = batch_.shape.out;
-      job.packed = packed_;
-      job.sum = sums;
-      job.sum_stride = batch_.padded_out;
       batch_.loops.correlate(job);
     }
   }
@@ -124,9 +152,9 @@ class GroupCorrelation {
     return batch_.shape.kernel_height == 3 ? batch_.shape.width + 1 : std::int64_t{1};
   }
   const Batch<T>& batch_;
-  std::int64_t block_;
-  std::int32_t* lists_;
-  T* packed_;
+  std::int64_t block_ = 0;
+  std::int32_t* lists_ = nullptr;
+  T* packed_ = nullptr;
 };
 
 /// Mean and 1 / std from the moments of the groups (Chan, Golub and LeVeque, 1983).

@@ -12,6 +12,7 @@ void DensePath<T>::forward(T* pooled) const {
   const PanelLayout layout = forward_layout(shape, 1, batch.loops.lanes);
   T* panels = scratch.take<T>(layout.elements());
   pack_forward(shape, layout, 0, inputs.weight, panels);
+  const T* weights = finished(batch, layout, panels, scratch);
   double* counts = scratch.take<double>(groups);
   double* means = scratch.take<double>(groups * out);
   double* deviations = scratch.take<double>(groups * out);
@@ -24,9 +25,9 @@ void DensePath<T>::forward(T* pooled) const {
                          pixels = batch.groups.images_of(g) * batch.image_pixels;
       const T* real = batch.real_from(first);
       T* y = saved.y + first * out;
-      plan.make(batch.groups.images_of(g), real);
       const Source<T> source{inputs.x + first * shape.in, shape.in};
-      convolve_group(batch, plan, layout, panels, {source, {}}, y, out);
+      convolve_group(batch, plan, batch.groups.images_of(g), real, layout, weights, {source, {}}, y,
+                     out);
       clear_padding(real, pixels, out, y);
       counts[g] = static_cast<double>(pixels);
       if (real != nullptr)
@@ -69,28 +70,27 @@ void DensePath<T>::backward(const T* d, const BlockGradients<T>& gradients) cons
   const PanelLayout layout = transposed_layout(shape, 1, batch.loops.lanes);
   T* panels = gradients.x ? scratch.take<T>(layout.elements()) : nullptr;
   if (gradients.x) pack_transposed(shape, layout, 0, inputs.weight, panels);
-  const std::int64_t sum_size = shape.patch() * batch.padded_out, parts = parts_of(groups);
-  T* weight_sums = gradients.weight ? scratch.zeros<T>(sum_size * parts) : nullptr;
+  const T* weights = gradients.x ? finished(batch, layout, panels, scratch) : nullptr;
+  const WeightSums<T> sums_of_weight(batch, gradients.weight ? parts_of(groups) : 0, scratch);
   in_parts(groups, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     Scratch local;
     PixelPlan plan(shape, batch.groups.size, local);
     GroupCorrelation<T> correlation(batch, local);
     T* dy = local.zeros<T>(batch.groups.size * batch.image_pixels * batch.gradient_stride);
     for (std::int64_t g = begin; g < end; ++g) {
-      const std::int64_t first = batch.first_pixel(g),
-                         pixels = batch.groups.images_of(g) * batch.image_pixels;
+      const std::int64_t first = batch.first_pixel(g), images = batch.groups.images_of(g);
       group_gradient(batch, saved, g, d, terms, static_cast<const T*>(nullptr), dy);
       if (gradients.x) {
-        plan.make(batch.groups.images_of(g), static_cast<const T*>(nullptr));
         const Source<T> source{dy, batch.gradient_stride};
-        convolve_group(batch, plan, layout, panels, {source, {}}, gradients.x + first * in, in);
+        convolve_group(batch, plan, images, static_cast<const T*>(nullptr), layout, weights,
+                       {source, {}}, gradients.x + first * in, in);
       }
       if (gradients.weight)
-        correlation.add(pixels, inputs.x + first * in, dy, batch.real_from(first),
-                        weight_sums + part * sum_size);
+        correlation.add(images, inputs.x + first * in, dy, batch.real_from(first),
+                        sums_of_weight.part(part));
     }
   });
-  if (gradients.weight) unpack_sums(shape, weight_sums, parts, batch.padded_out, gradients.weight);
+  if (gradients.weight) sums_of_weight.write(gradients.weight);
 }
 
 template void DensePath<float>::forward(float*) const;

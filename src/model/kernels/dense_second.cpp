@@ -24,6 +24,7 @@ struct Tangent {
     T* panels = scratch.take<T>(layout.elements());
     if (cotangents.x) pack_forward(shape, layout, 0, batch.inputs.weight, panels);
     if (cotangents.weight) pack_forward(shape, layout, sources - 1, cotangents.weight, panels);
+    const T* weights = finished(batch, layout, panels, scratch);
     in_parts(groups, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
       Scratch local;
       PixelPlan plan(shape, batch.groups.size, local);
@@ -31,11 +32,10 @@ struct Tangent {
         const std::int64_t first = batch.first_pixel(g),
                            pixels = batch.groups.images_of(g) * batch.image_pixels;
         const T* real = batch.real_from(first);
-        plan.make(batch.groups.images_of(g), real);
         const Source<T> x{batch.inputs.x + first * shape.in, shape.in};
         const Source<T> tx{cotangents.x ? cotangents.x + first * shape.in : nullptr, shape.in};
-        convolve_group(batch, plan, layout, panels, {cotangents.x ? tx : x, x},
-                       written + first * out, out);
+        convolve_group(batch, plan, batch.groups.images_of(g), real, layout, weights,
+                       {cotangents.x ? tx : x, x}, written + first * out, out);
         clear_padding(real, pixels, out, written + first * out);
         batch.loops.products({saved.y + first * out, written + first * out, saved.mean, pixels, out,
                               sums + g * 2 * out, sums + g * 2 * out + out});
@@ -124,8 +124,8 @@ void DensePath<T>::double_backward(const T* d, const BlockCotangents<T>& cotange
   T* panels = gradients.x ? scratch.take<T>(layout.elements()) : nullptr;
   if (gradients.x) pack_transposed(shape, layout, 0, inputs.weight, panels);
   if (two_sources) pack_transposed(shape, layout, 1, cotangents.weight, panels);
-  const std::int64_t sum_size = shape.patch() * batch.padded_out, parts = parts_of(groups);
-  T* weight_sums = gradients.weight ? scratch.zeros<T>(sum_size * parts) : nullptr;
+  const T* weights = gradients.x ? finished(batch, layout, panels, scratch) : nullptr;
+  const WeightSums<T> sums_of_weight(batch, gradients.weight ? parts_of(groups) : 0, scratch);
   in_parts(groups, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     Scratch local;
     PixelPlan plan(shape, batch.groups.size, local);
@@ -134,26 +134,24 @@ void DensePath<T>::double_backward(const T* d, const BlockCotangents<T>& cotange
     T* second = local.zeros<T>(size);
     T* first = needs_first ? local.zeros<T>(size) : nullptr;
     for (std::int64_t g = begin; g < end; ++g) {
-      const std::int64_t from = batch.first_pixel(g),
-                         pixels = batch.groups.images_of(g) * batch.image_pixels;
+      const std::int64_t from = batch.first_pixel(g), images = batch.groups.images_of(g);
       const T* real = batch.real_from(from);
       group_gradient(batch, saved, g, d, terms.second, tangent.values, second);
       if (needs_first)
         group_gradient(batch, saved, g, d, terms.first, static_cast<const T*>(nullptr), first);
       if (gradients.x) {
-        plan.make(batch.groups.images_of(g), static_cast<const T*>(nullptr));
         const Source<T> of_second{second, batch.gradient_stride},
             of_first{first, batch.gradient_stride};
-        convolve_group(batch, plan, layout, panels, {of_second, of_first}, gradients.x + from * in,
-                       in);
+        convolve_group(batch, plan, images, static_cast<const T*>(nullptr), layout, weights,
+                       {of_second, of_first}, gradients.x + from * in, in);
       }
       if (!gradients.weight) continue;
-      T* to = weight_sums + part * sum_size;
-      correlation.add(pixels, inputs.x + from * in, second, real, to);
-      if (cotangents.x) correlation.add(pixels, cotangents.x + from * in, first, real, to);
+      T* to = sums_of_weight.part(part);
+      correlation.add(images, inputs.x + from * in, second, real, to);
+      if (cotangents.x) correlation.add(images, cotangents.x + from * in, first, real, to);
     }
   });
-  if (gradients.weight) unpack_sums(shape, weight_sums, parts, batch.padded_out, gradients.weight);
+  if (gradients.weight) sums_of_weight.write(gradients.weight);
 }
 
 template void DensePath<float>::double_backward(const float*, const BlockCotangents<float>&,

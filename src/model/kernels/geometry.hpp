@@ -10,6 +10,14 @@ inline std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+/// An odd number of cache lines, at least `elements` long: as the distance between rows it keeps a
+/// column of them from falling on a few sets of the cache.
+template <class T>
+std::int64_t odd_lines(std::int64_t elements) {
+  const std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+  return ((elements + line - 1) / line | 1) * line;
+}
+
 /// The work is cut into groups of whole images that fit the second-level cache. Depends on the
 /// shape alone.
 struct Groups {

@@ -76,6 +76,23 @@ struct Correlation {
   std::int64_t sum_stride;
 };
 
+constexpr int kWinogradPositions = 16;
+enum class WinogradStep { kInput, kOutput, kGradient, kKernel, kKernelGradient };
+
+/// One of the transforms of winograd.hpp, between patches of images and 16 positions of tiles. A
+/// kernel counts as an image of 3 x 3 pixels with one tile, and only its first tile is asked for.
+template <class T>
+struct WinogradTransform {
+  WinogradStep step;
+  const T* from;
+  T* to;
+  std::int64_t channels;
+  std::int64_t height, width, pixel_stride;   ///< of the images
+  std::int64_t first, tiles;                  ///< of the images' tiles of 2 x 2, row by row
+  std::int64_t position_stride, tile_stride;  ///< tile `first` is the first in memory
+  T* outside;  ///< channels: 0, or where to write, in place of pixels that are not in the image
+};
+
 /// A rectangle of pixels in memory and the pooling windows over it.
 struct Grid {
   std::int64_t height, width, channels;
@@ -169,6 +186,7 @@ struct Isa {
   void (*convolve)(const Convolution<T>&);
   void (*correlate)(const Correlation<T>&);
   void (*outer)(const Outer<T>&);
+  void (*winograd)(const WinogradTransform<T>&);
   void (*pool)(const Pool<T>&);
   void (*select)(const Select<T>&);
   void (*window_sums)(const WindowSums<T>&);

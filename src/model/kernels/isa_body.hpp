@@ -2,15 +2,16 @@
 
 #include "model/kernels/tiles.hpp"
 #include "model/kernels/windows.hpp"
+#include "model/kernels/winograd_steps.hpp"
 
 /// Included once by each isa_*.cpp.
 namespace cuttle::kernels {
 namespace {
 
 template <class T>
-constexpr Isa<T> kIsa = {kLanes<T>, kRows,       convolve<T>, correlate<T>,
-                         outer<T>,  pool<T>,     select<T>,   window_sums<T>,
-                         spread<T>, gradient<T>, moments<T>,  products<T>};
+constexpr Isa<T> kIsa = {kLanes<T>,   kRows,      convolve<T>, correlate<T>,   outer<T>,
+                         winograd<T>, pool<T>,    select<T>,   window_sums<T>, spread<T>,
+                         gradient<T>, moments<T>, products<T>};
 
 }  // namespace
 }  // namespace cuttle::kernels

@@ -23,9 +23,10 @@ class Workspace {
     std::size_t size, used;
   };
   void* take(std::size_t bytes);
-  void release(std::size_t blocks, std::size_t used);
+  void release(std::size_t block, std::size_t used);
 
   std::vector<Block> blocks_;
+  std::size_t current_ = 0;  ///< in which arrays are taken; those after it are free
   std::size_t depth_ = 0;
 };
 
@@ -52,7 +53,7 @@ class Scratch {
 
  private:
   Workspace& workspace_;
-  std::size_t blocks_, used_;
+  std::size_t block_, used_;
 };
 
 }  // namespace cuttle::kernels
