@@ -41,7 +41,11 @@ def facts(root, program, benchmark):
                         "cores": len(os.sched_getaffinity(0)), "pinned_to_core": benchmark.machine.core,
                         "load_before": os.getloadavg()[0], "system": platform.platform()},
             "versions": benchmark.versions,
-            "cuttle_sha256": hashlib.sha256(Path(program).read_bytes()).hexdigest()}
+            "cuttle_sha256": sha256(program)}
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def heading(results):

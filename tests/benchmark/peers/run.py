@@ -193,6 +193,8 @@ def main():
     if arguments.memory:
         report.plot_memory(results, arguments.out / "memory.png")
     print(f"\n{arguments.out}")
+    if report.sha256(arguments.cuttle) != results["cuttle_sha256"]:
+        sys.exit(f"{arguments.cuttle} was built anew meanwhile, so its rounds may be of two programs: run it again")
     wrong = [case["title"] for case in results["cases"] if is_wrong(case["contenders"])]
     if wrong:
         sys.exit(f"cuttle's gradient is not that of float64 PyTorch, so its time says nothing: {'; '.join(wrong)}")
