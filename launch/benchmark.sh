@@ -60,6 +60,6 @@ trap 'echo; fail "interrupted" 130' INT TERM
 
 cd "$cuttle_root"
 prepare "$install"
-stage "Building (release, minutes the first time)" build release
+stage "Building (release, minutes the first time)" build release cuttle
 [[ -n $peers ]] || echo "No virtual environment with the libraries: only PyTorch by hand (README, Benchmarks)"
 python3 tests/benchmark/peers/run.py --out "$out" "${words[@]}"

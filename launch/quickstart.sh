@@ -56,7 +56,7 @@ train() {
 cd "$cuttle_root"
 started=$(now)
 prepare "$install"
-stage "Building (release, minutes the first time)" build release
+stage "Building (release, minutes the first time)" build release cuttle
 if [[ ! -f .data/emoji/dataset.json ]]; then
   stage "Making the emoji data set (4 shards in .data/emoji)" make_data
 fi

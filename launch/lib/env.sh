@@ -66,9 +66,10 @@ build_jobs() {
   echo "$jobs"
 }
 
-# build PRESET: configures and builds it.
+# build PRESET [TARGET]: configures and builds it, all of it without a target.
 build() {
-  cd "$cuttle_root" && cmake --preset "$1" && cmake --build --preset "$1" --parallel "$(build_jobs)"
+  cd "$cuttle_root" && cmake --preset "$1" &&
+    cmake --build --preset "$1" --parallel "$(build_jobs)" ${2:+--target "$2"}
 }
 
 # use_venv: python3 is the project's own from here on.
