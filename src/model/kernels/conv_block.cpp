@@ -8,7 +8,7 @@ namespace cuttle::kernels {
 namespace {
 
 template <class T>
-void check(const ConvBlockShape& s, const BlockInputs<T>& inputs) {
+void check(const ConvBlockShape& s, const BlockInputs<T>& inputs, bool needs_input_gradient) {
   const bool sound = s.images >= 1 && s.height >= 1 && s.width >= 1 && s.in >= 1 && s.out >= 1 &&
                      (s.kernel_height == 1 || s.kernel_height == 3) && s.pool_height >= 1 &&
                      s.pool_height <= 2 && s.pool_width >= 1 && s.pool_width <= 2 &&
@@ -19,6 +19,9 @@ void check(const ConvBlockShape& s, const BlockInputs<T>& inputs) {
     throw std::invalid_argument("convolution block: image too large");
   if (s.by_patches() && inputs.moments == nullptr)
     throw std::invalid_argument("convolution block by patches: needs patch_moments");
+  if (needs_input_gradient && !s.input_gradient)
+    throw std::invalid_argument(
+        "convolution block: gradient of x wanted, but the shape says that it is not");
 }
 
 }  // namespace
@@ -26,7 +29,7 @@ void check(const ConvBlockShape& s, const BlockInputs<T>& inputs) {
 template <class T>
 void forward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const BlockSaved<T>& saved,
              T* pooled) {
-  check(shape, inputs);
+  check(shape, inputs, false);
   shape.by_patches() ? PatchPath<T>{shape, inputs, saved}.forward(pooled)
                      : DensePath<T>{shape, inputs, saved}.forward(pooled);
 }
@@ -34,10 +37,7 @@ void forward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const Bl
 template <class T>
 void backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const BlockSaved<T>& saved,
               const T* pooled_gradient, const BlockGradients<T>& gradients) {
-  check(shape, inputs);
-  if (gradients.x != nullptr && !shape.input_gradient)
-    throw std::invalid_argument(
-        "convolution block: gradient of x wanted, but the shape says that it is not");
+  check(shape, inputs, gradients.x != nullptr);
   shape.by_patches() ? PatchPath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients)
                      : DensePath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients);
 }
@@ -47,10 +47,7 @@ void double_backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs,
                      const BlockSaved<T>& saved, const T* pooled_gradient,
                      const BlockCotangents<T>& cotangents,
                      const BlockSecondGradients<T>& gradients) {
-  check(shape, inputs);
-  if ((gradients.x != nullptr || cotangents.x != nullptr) && !shape.input_gradient)
-    throw std::invalid_argument(
-        "convolution block: gradient of x wanted, but the shape says that it is not");
+  check(shape, inputs, gradients.x != nullptr || cotangents.x != nullptr);
   shape.by_patches()
       ? PatchPath<T>{shape, inputs, saved}.double_backward(pooled_gradient, cotangents, gradients)
       : DensePath<T>{shape, inputs, saved}.double_backward(pooled_gradient, cotangents, gradients);

@@ -206,9 +206,7 @@ struct SummedWindows {
         }
       }
     });
-    for (std::int64_t g = 1; g < groups; ++g) {
-      for (std::int64_t c = 0; c < 3 * out; ++c) sums[c] += sums[g * 3 * out + c];
-    }
+    join_parts(groups, 3 * out, sums);
     plain = sums;
     centered = plain + out;
     with_tangent = centered + out;

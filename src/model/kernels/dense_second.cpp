@@ -41,9 +41,7 @@ struct Tangent {
                               sums + g * 2 * out, sums + g * 2 * out + out});
       }
     });
-    for (std::int64_t g = 1; g < groups; ++g) {
-      for (std::int64_t c = 0; c < 2 * out; ++c) sums[c] += sums[g * 2 * out + c];
-    }
+    join_parts(groups, 2 * out, sums);
   }
 };
 

@@ -31,4 +31,13 @@ void in_parts(std::int64_t count, const Body& body) {
   }
 }
 
+/// sums[0] += sums[1] + ..., `parts` arrays of `size` values one after the other: what threads or
+/// groups of images summed apart, joined in a fixed order.
+template <class T>
+void join_parts(std::int64_t parts, std::int64_t size, T* sums) {
+  for (std::int64_t part = 1; part < parts; ++part) {
+    for (std::int64_t k = 0; k < size; ++k) sums[k] += sums[part * size + k];
+  }
+}
+
 }  // namespace cuttle::kernels

@@ -216,9 +216,7 @@ struct ChosenPatches {
         }
       }
     });
-    for (std::int64_t part = 1; part < parts; ++part) {
-      for (std::int64_t i = 0; i < size; ++i) sums[i] += sums[part * size + i];
-    }
+    join_parts(parts, size, sums);
     plain = sums;
     patches = sums + out;
   }

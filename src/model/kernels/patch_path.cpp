@@ -41,9 +41,7 @@ void patch_moments(const ConvBlockShape& shape, const T* x, const T* real, doubl
       }
     }
   });
-  for (std::int64_t part = 1; part < parts; ++part) {
-    for (std::int64_t i = 0; i < size; ++i) sums[i] += sums[part * size + i];
-  }
+  join_parts(parts, size, sums);
   const double count = sums[patch * stride + patch], divisor = std::max(count, 1.0);
   double *mean = moments + 1, *covariance = mean + patch;
   moments[0] = count;

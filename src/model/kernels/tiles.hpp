@@ -59,6 +59,32 @@ CUTTLE_INLINE void put(const Lanes<T, kLanes<T>> (&sum)[R][V], T* const (&to)[R]
   }
 }
 
+/// One step of a product: a row of V vectors times one value for each of the R rows.
+template <class T, int R, int V, class Value>
+CUTTLE_INLINE void accumulate(Lanes<T, kLanes<T>> (&sum)[R][V], const T* row, const Value& value) {
+  using Vec = Lanes<T, kLanes<T>>;
+  Vec vectors[V];
+#pragma GCC unroll 2
+  for (int v = 0; v < V; ++v) vectors[v] = load<Vec>(row + v * kLanes<T>);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const T factor = value(r);
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[r][v] += vectors[v] * factor;
+  }
+}
+
+/// Writes the sums of R pixels.
+template <class T, int R, int V>
+CUTTLE_INLINE void put_pixels(const Convolution<T>& job, const std::int32_t* order,
+                              const Lanes<T, kLanes<T>> (&sum)[R][V], T* out,
+                              std::int64_t columns) {
+  T* to[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) to[r] = out + order[r] * job.out_stride;
+  put<false, T, R, V>(sum, to, columns);
+}
+
 /// R pixels x V vectors of output channels.
 template <class T, int R, int V>
 void convolve_tile(const Convolution<T>& job, const PixelClass& pixels, const std::int32_t* order,
@@ -77,23 +103,11 @@ void convolve_tile(const Convolution<T>& job, const PixelClass& pixels, const st
       const T* at[R];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) at[r] = base[r] + shift;
-      for (std::int64_t c = 0; c < job.channels; ++c, weight += width) {
-        Vec w[V];
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) w[v] = load<Vec>(weight + v * kLanes<T>);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) {
-          const T value = at[r][c];
-#pragma GCC unroll 2
-          for (int v = 0; v < V; ++v) sum[r][v] += w[v] * value;
-        }
-      }
+      for (std::int64_t c = 0; c < job.channels; ++c, weight += width)
+        accumulate<T, R, V>(sum, weight, [&](int r) { return at[r][c]; });
     }
   }
-  T* to[R];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) to[r] = out + order[r] * job.out_stride;
-  put<false, T, R, V>(sum, to, columns);
+  put_pixels<T, R, V>(job, order, sum, out, columns);
 }
 
 /// The same with Convolution::offsets.
@@ -110,20 +124,9 @@ void convolve_patches_tile(const Convolution<T>& job, const PixelClass&, const s
   const std::int64_t depth = job.taps * job.channels;
   for (std::int64_t k = 0; k < depth; ++k) {
     const std::int64_t at = job.offsets[k];
-    Vec w[V];
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) w[v] = load<Vec>(panel + k * width + v * kLanes<T>);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const T value = base[r][at];
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sum[r][v] += w[v] * value;
-    }
+    accumulate<T, R, V>(sum, panel + k * width, [&](int r) { return base[r][at]; });
   }
-  T* to[R];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) to[r] = out + order[r] * job.out_stride;
-  put<false, T, R, V>(sum, to, columns);
+  put_pixels<T, R, V>(job, order, sum, out, columns);
 }
 
 /// R rows x V vectors of columns, summed over the listed pixels.
@@ -138,17 +141,8 @@ void outer_tile(const T* const* rows, std::int64_t pitch, const T* columns, std:
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) row[r] = rows[r];
   for (std::int64_t i = 0; i < count; ++i) {
-    const T* column = columns + pixels[i] * stride;
     const std::int64_t at = pixels[i] * pitch;
-    Vec b[V];
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) b[v] = load<Vec>(column + v * kLanes<T>);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const T value = row[r][at];
-#pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sum[r][v] += b[v] * value;
-    }
+    accumulate<T, R, V>(sum, columns + pixels[i] * stride, [&](int r) { return row[r][at]; });
   }
   T* to[R];
 #pragma GCC unroll 8

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "model/kernels/parallel.hpp"
 #include "model/kernels/workspace.hpp"
 
 namespace cuttle::kernels {
@@ -127,10 +128,8 @@ template <class T>
 void unpack_sums(const ConvBlockShape& shape, T* sums, std::int64_t parts, std::int64_t stride,
                  T* weight) {
   Scratch scratch;
-  const std::int64_t patch = shape.patch(), size = patch * stride;
-  for (std::int64_t part = 1; part < parts; ++part) {
-    for (std::int64_t k = 0; k < size; ++k) sums[k] += sums[part * size + k];
-  }
+  const std::int64_t patch = shape.patch();
+  join_parts(parts, patch * stride, sums);
   const std::int32_t* place = places(shape.in, shape.taps(), scratch);
   transpose<T>(
       patch, shape.out, [&](std::int64_t k) { return sums + place[k] * stride; },

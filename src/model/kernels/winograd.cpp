@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "model/kernels/geometry.hpp"
+#include "model/kernels/parallel.hpp"
 
 namespace cuttle::kernels {
 namespace {
@@ -199,10 +200,7 @@ void winograd_correlate(const Isa<T>& loops, const ConvBlockShape& shape, std::i
 
 template <class T>
 void winograd_taps(const Isa<T>& loops, std::int64_t parts, std::int64_t size, T* sums) {
-  const std::int64_t all = kWinogradPositions * size;
-  for (std::int64_t part = 1; part < parts; ++part) {
-    for (std::int64_t k = 0; k < all; ++k) sums[k] += sums[part * all + k];
-  }
+  join_parts(parts, kWinogradPositions * size, sums);
   // In place: a vector's 16 positions are read before its 9 taps are written, and no other's lie
   // there.
   auto job = transform_of<T>(WinogradStep::kKernelGradient, size, size);
