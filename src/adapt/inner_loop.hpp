@@ -19,9 +19,8 @@ Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool creat
 /// sum_i dy_i/dinputs^T cotangent_i over the defined y_i; zeros where nothing depends on an input.
 Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents);
 
-/// Mean cross-entropy of [n, way] logits, and the share of right answers.
+/// Mean cross-entropy of [n, way] logits.
 torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels);
-double accuracy_of(const torch::Tensor& logits, const torch::Tensor& labels);
 
 /// The support loss at one point of the trajectory.
 struct SupportGradient {

@@ -79,11 +79,8 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
         field.data.push_back(open_for(loaded.modalities, loaded.config.data));
       }
       const RunConfig& config = field.runs.front().config;
-      plan.seed = config.seed;
-      plan.split = split_from(arguments.split);
-      plan.episode = evaluation_episodes(config);
+      plan = evaluation_plan(config, split_from(arguments.split), arguments.episodes);
       plan.episode.complete = plan.episode.complete || arguments.complete;
-      plan.episodes = arguments.episodes > 0 ? arguments.episodes : config.evaluation.episodes;
     });
     const auto report = compare(comm, field.contenders(), plan);
     if (comm.rank() != 0) return ExitCode::kDone;

@@ -15,11 +15,7 @@ namespace {
 using nlohmann::ordered_json;
 
 EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
-  EvaluationPlan plan;
-  plan.seed = run.config.seed;
-  plan.split = split_from(arguments.split);
-  plan.episode = evaluation_episodes(run.config);
-  plan.episodes = arguments.episodes > 0 ? arguments.episodes : run.config.evaluation.episodes;
+  auto plan = evaluation_plan(run.config, split_from(arguments.split), arguments.episodes);
   plan.missing_rate = arguments.missing_rate;
   plan.trace = arguments.diagnostics;
   if (arguments.modalities.empty()) return plan;

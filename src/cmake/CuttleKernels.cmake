@@ -25,3 +25,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
                               "-mavx2;-mfma;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mprefer-vector-width=512")
 endif()
 set_property(GLOBAL APPEND PROPERTY CUTTLE_STAGES cuttle_kernels)
+
+# For programs that include the kernels' own headers: these must mean the same there as in the library.
+function(cuttle_use_kernel_parts target)
+  if(OpenMP_CXX_FLAGS)
+    target_compile_options(${target} PRIVATE ${OpenMP_CXX_FLAGS})
+  endif()
+endfunction()

@@ -17,10 +17,6 @@ std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episod
   return names;
 }
 
-float accuracy_of(const torch::Tensor& logits, const torch::Tensor& labels) {
-  return logits.argmax(1).eq(labels).to(torch::kFloat32).mean().item<float>();
-}
-
 /// One episode: every contender's accuracy and that of the others' mean logits; then how far the
 /// first is ahead of each of these.
 std::vector<float> row_of(const std::vector<Contender>& contenders,
@@ -32,10 +28,11 @@ std::vector<float> row_of(const std::vector<Contender>& contenders,
     const Task task = make_task(learner.model(), materialise(data, episodes[i]));
     const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
     labels = task.query.labels;
-    row.push_back(accuracy_of(logits, labels));
+    row.push_back(static_cast<float>(accuracy_of(logits, labels)));
     if (i > 0) others = i == 1 ? logits : others + logits;
   }
-  row.push_back(accuracy_of(others, labels));  // a sum orders classes as the mean does
+  row.push_back(
+      static_cast<float>(accuracy_of(others, labels)));  // a sum orders classes as the mean does
   for (std::size_t i = 1; i <= contenders.size(); ++i) row.push_back(row[0] - row[i]);
   return row;
 }

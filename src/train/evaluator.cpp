@@ -5,6 +5,7 @@
 #include "cuttle/core/error.hpp"
 #include "cuttle/episode/schedule.hpp"
 #include "cuttle/step/task_stream.hpp"
+#include "cuttle/train/workbench.hpp"
 
 namespace cuttle {
 namespace {
@@ -45,9 +46,8 @@ void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learne
   const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
   const auto predicted = logits.argmax(1);
   const auto& labels = task.query.labels;
-  std::vector<float> row{
-      static_cast<float>(predicted.eq(labels).to(torch::kFloat64).mean().item<double>()),
-      torch::nn::functional::cross_entropy(logits, labels).item<float>()};
+  std::vector<float> row{static_cast<float>(accuracy_of(logits, labels)),
+                         torch::nn::functional::cross_entropy(logits, labels).item<float>()};
   const auto row_of = [&](const torch::Tensor& label) {
     const auto id = episode.classes[static_cast<std::size_t>(label.item<std::int64_t>())];
     return found.row_of[static_cast<std::size_t>(id)];
@@ -76,6 +76,15 @@ std::vector<float> gather_accuracies(Communicator& comm, const Findings& mine) {
 }
 
 }  // namespace
+
+EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_t episodes) {
+  EvaluationPlan plan;
+  plan.seed = config.seed;
+  plan.split = split;
+  plan.episode = evaluation_episodes(config);
+  plan.episodes = episodes > 0 ? episodes : config.evaluation.episodes;
+  return plan;
+}
 
 RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number) {
   const Stream stream = plan.split == Split::kTrain        ? Stream::kTrain

@@ -90,11 +90,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
 
 /// Accuracy on the fixed validation episodes; keeps count for early stopping.
 void Trainer::Impl::validate() {
-  EvaluationPlan plan;
-  plan.seed = config.seed;
-  plan.split = Split::kValidation;
-  plan.episode = evaluation_episodes(config);
-  plan.episodes = config.train.validation_episodes;
+  auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
   plan.trace = config.adapt.diagnostics;
   const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan);
   std::vector<NamedValue> values{{"accuracy", report.accuracy.mean},

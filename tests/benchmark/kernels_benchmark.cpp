@@ -106,7 +106,6 @@ struct Convolutions {
   PixelPlan plan{block.shape, batch.groups.size, scratch};
   PanelLayout ahead = forward_layout(block.shape, 1, batch.loops.lanes),
               back = transposed_layout(block.shape, 1, batch.loops.lanes);
-  float* panels = scratch.take<float>(std::max(ahead.elements(), back.elements()));
   float* dy = scratch.take<float>(batch.groups.size * batch.image_pixels * batch.gradient_stride);
 
   Convolutions(const ConvBlockShape& s, bool winograd) : block(s) {
@@ -119,27 +118,31 @@ struct Convolutions {
     for (std::int64_t g = 0; g < batch.groups.count; ++g)
       body(batch.first_pixel(g), batch.groups.images_of(g));
   }
-  void convolution() {
-    const ConvBlockShape& s = block.shape;
+  template <class From>
+  void convolve(const PanelLayout& layout, Pack<float> pack, const From& source, float* to) {
     Scratch local;
-    pack_forward(s, ahead, 0, block.weight.data(), panels);
-    const float* weights = finished(batch, ahead, panels, local);
+    const float* weights = packed_weights<float>(batch, layout, pack, {block.weight.data()}, local);
     over_groups([&](auto first, auto images) {
-      const Source<float> x{block.x.data() + first * s.in, s.in};
-      convolve_group(batch, plan, images, static_cast<const float*>(nullptr), ahead, weights,
-                     {x, {}}, block.y.data() + first * s.out, s.out);
+      convolve_group(batch, plan, images, static_cast<const float*>(nullptr), layout, weights,
+                     {source(first), {}}, to + first * layout.columns, layout.columns);
     });
   }
+  void convolution() {
+    const std::int64_t in = block.shape.in;
+    convolve(
+        ahead, pack_forward,
+        [&](auto first) {
+          return Source<float>{block.x.data() + first * in, in};
+        },
+        block.y.data());
+  }
   void input_gradient() {
-    const ConvBlockShape& s = block.shape;
-    Scratch local;
-    pack_transposed(s, back, 0, block.weight.data(), panels);
-    const float* weights = finished(batch, back, panels, local);
-    over_groups([&](auto first, auto images) {
-      const Source<float> from{dy, batch.gradient_stride};
-      convolve_group(batch, plan, images, static_cast<const float*>(nullptr), back, weights,
-                     {from, {}}, block.gx.data() + first * s.in, s.in);
-    });
+    convolve(
+        back, pack_transposed,
+        [&](auto) {
+          return Source<float>{dy, batch.gradient_stride};
+        },
+        block.gx.data());
   }
   void weight_gradient() {
     const ConvBlockShape& s = block.shape;

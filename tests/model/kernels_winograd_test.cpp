@@ -44,15 +44,12 @@ struct Passes {
     const T* all_real = nullptr;
     const PanelLayout ahead = forward_layout(s, 2, batch.loops.lanes),
                       back = transposed_layout(s, 1, batch.loops.lanes);
-    T* panels = scratch.take<T>(ahead.elements());
-    pack_forward(s, ahead, 0, w.data(), panels);
-    pack_forward(s, ahead, 1, tw.data(), panels);
     std::vector<T> y(values.size()), gx(x.size()), gw(w.size());
-    convolve_group(batch, plan, s.images, all_real, ahead, finished(batch, ahead, panels, scratch),
+    convolve_group(batch, plan, s.images, all_real, ahead,
+                   packed_weights<T>(batch, ahead, pack_forward, {w.data(), tw.data()}, scratch),
                    {{{tx.data(), s.in}, {x.data(), s.in}}}, y.data(), s.out);
-    T* flipped = scratch.take<T>(back.elements());
-    pack_transposed(s, back, 0, w.data(), flipped);
-    convolve_group(batch, plan, s.images, all_real, back, finished(batch, back, flipped, scratch),
+    convolve_group(batch, plan, s.images, all_real, back,
+                   packed_weights<T>(batch, back, pack_transposed, {w.data()}, scratch),
                    {{{dy.data(), batch.gradient_stride}, {}}}, gx.data(), s.in);
     const WeightSums<T> sums(batch, 1, scratch);
     GroupCorrelation<T> correlation(batch, scratch);

@@ -27,6 +27,9 @@ struct StepDiagnostics {
   double support_loss = 0, support_accuracy = 0, query_loss = 0, query_accuracy = 0;
 };
 
+/// Share of the rows of [n, way] logits whose largest is the label's, int64 [n].
+double accuracy_of(const torch::Tensor& logits, const torch::Tensor& labels);
+
 /// What a task contributes to the outer step.
 struct TaskResult {
   torch::Tensor gradient;  ///< flat [layout.flat_size()], of the query loss with respect to the

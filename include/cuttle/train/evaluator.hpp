@@ -7,6 +7,7 @@
 
 #include "cuttle/adapt/learner.hpp"
 #include "cuttle/comm/communicator.hpp"
+#include "cuttle/config/run_config.hpp"
 #include "cuttle/episode/episode.hpp"
 #include "cuttle/metrics/confusion_matrix.hpp"
 #include "cuttle/reduce/interval.hpp"
@@ -32,6 +33,10 @@ struct EvaluationReport {
   std::vector<StepDiagnostics> trace;   ///< means over episodes
   std::vector<float> episode_accuracy;  ///< by episode, for paired comparisons
 };
+
+/// `episodes` episodes of a split (0: as the config's evaluation section says), by the config's
+/// seed and protocol; all senses, nothing hidden, no trace.
+EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_t episodes);
 
 /// Names episode `number` of a plan's fixed list.
 RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number);

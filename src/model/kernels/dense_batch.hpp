@@ -52,10 +52,17 @@ struct Source {
   std::int64_t stride = 0;
 };
 
-/// Weights in the form that convolve_group reads, from packed ones.
+/// pack_forward or pack_transposed.
 template <class T>
-const T* finished(const Batch<T>& batch, const PanelLayout& layout, const T* panels,
-                  Scratch& scratch) {
+using Pack = void (*)(const ConvBlockShape&, const PanelLayout&, std::int64_t, const T*, T*);
+
+/// The weights of a convolution's sources in the form that convolve_group reads.
+template <class T>
+const T* packed_weights(const Batch<T>& batch, const PanelLayout& layout, Pack<T> pack,
+                        const std::array<const T*, 2>& weights, Scratch& scratch) {
+  T* panels = scratch.take<T>(layout.elements());
+  for (std::int64_t s = 0; s < layout.sources; ++s)
+    pack(batch.shape, layout, s, weights[static_cast<std::size_t>(s)], panels);
   return batch.winograd ? winograd_weights(batch.loops, layout, panels, scratch) : panels;
 }
 

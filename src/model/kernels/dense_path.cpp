@@ -10,9 +10,7 @@ void DensePath<T>::forward(T* pooled) const {
   const std::int64_t out = shape.out, groups = batch.groups.count;
   Scratch scratch;
   const PanelLayout layout = forward_layout(shape, 1, batch.loops.lanes);
-  T* panels = scratch.take<T>(layout.elements());
-  pack_forward(shape, layout, 0, inputs.weight, panels);
-  const T* weights = finished(batch, layout, panels, scratch);
+  const T* weights = packed_weights<T>(batch, layout, pack_forward, {inputs.weight}, scratch);
   double* counts = scratch.take<double>(groups);
   double* means = scratch.take<double>(groups * out);
   double* deviations = scratch.take<double>(groups * out);
@@ -68,9 +66,9 @@ void DensePath<T>::backward(const T* d, const BlockGradients<T>& gradients) cons
     terms.c[c] = static_cast<T>(first.c);
   }
   const PanelLayout layout = transposed_layout(shape, 1, batch.loops.lanes);
-  T* panels = gradients.x ? scratch.take<T>(layout.elements()) : nullptr;
-  if (gradients.x) pack_transposed(shape, layout, 0, inputs.weight, panels);
-  const T* weights = gradients.x ? finished(batch, layout, panels, scratch) : nullptr;
+  const T* weights =
+      gradients.x ? packed_weights<T>(batch, layout, pack_transposed, {inputs.weight}, scratch)
+                  : nullptr;
   const WeightSums<T> sums_of_weight(batch, gradients.weight ? parts_of(groups) : 0, scratch);
   in_parts(groups, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     Scratch local;

@@ -21,10 +21,9 @@ struct Tangent {
     T* written = scratch.take<T>(shape.pixels() * out);
     values = written;
     const PanelLayout layout = forward_layout(shape, sources, batch.loops.lanes);
-    T* panels = scratch.take<T>(layout.elements());
-    if (cotangents.x) pack_forward(shape, layout, 0, batch.inputs.weight, panels);
-    if (cotangents.weight) pack_forward(shape, layout, sources - 1, cotangents.weight, panels);
-    const T* weights = finished(batch, layout, panels, scratch);
+    const T* weights = packed_weights<T>(
+        batch, layout, pack_forward,
+        {cotangents.x ? batch.inputs.weight : cotangents.weight, cotangents.weight}, scratch);
     in_parts(groups, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
       Scratch local;
       PixelPlan plan(shape, batch.groups.size, local);
@@ -119,10 +118,9 @@ void DensePath<T>::double_backward(const T* d, const BlockCotangents<T>& cotange
   const bool two_sources = gradients.x && cotangents.weight;
   const bool needs_first = two_sources || (gradients.weight && cotangents.x);
   const PanelLayout layout = transposed_layout(shape, two_sources ? 2 : 1, batch.loops.lanes);
-  T* panels = gradients.x ? scratch.take<T>(layout.elements()) : nullptr;
-  if (gradients.x) pack_transposed(shape, layout, 0, inputs.weight, panels);
-  if (two_sources) pack_transposed(shape, layout, 1, cotangents.weight, panels);
-  const T* weights = gradients.x ? finished(batch, layout, panels, scratch) : nullptr;
+  const T* weights = gradients.x ? packed_weights<T>(batch, layout, pack_transposed,
+                                                     {inputs.weight, cotangents.weight}, scratch)
+                                 : nullptr;
   const WeightSums<T> sums_of_weight(batch, gradients.weight ? parts_of(groups) : 0, scratch);
   in_parts(groups, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     Scratch local;

@@ -128,24 +128,19 @@ void select(const Select<T>& job) {
   job.tangent ? select_all<T, true>(job) : select_all<T, false>(job);
 }
 
+/// Adds a row's sums to the totals and clears them.
+template <class T>
+CUTTLE_INLINE void flush_row(T* row, double* total, std::int64_t channels) {
+  for (std::int64_t c = 0; c < channels; ++c) total[c] += static_cast<double>(row[c]);
+  for (std::int64_t c = 0; c < channels; ++c) row[c] = 0;
+}
+
 /// Sums of a row of windows are taken in T, rows are added in double.
 template <class T, bool kTangent>
 void window_sums_all(const WindowSums<T>& job) {
   const std::int64_t channels = job.grid.channels;
   T *plain = job.scratch, *centered = plain + channels, *with_tangent = centered + channels;
-  const auto clear = [&] {
-    for (std::int64_t c = 0; c < 3 * channels; ++c) job.scratch[c] = 0;
-  };
-  const auto flush = [&] {
-    for (std::int64_t c = 0; c < channels; ++c) job.plain[c] += static_cast<double>(plain[c]);
-    for (std::int64_t c = 0; c < channels; ++c) job.centered[c] += static_cast<double>(centered[c]);
-    if (kTangent) {
-      for (std::int64_t c = 0; c < channels; ++c)
-        job.with_tangent[c] += static_cast<double>(with_tangent[c]);
-    }
-    clear();
-  };
-  clear();
+  for (std::int64_t c = 0; c < 3 * channels; ++c) job.scratch[c] = 0;
   over_windows(job.grid, [&](auto window, auto row, auto column, auto high, auto wide) {
     const WindowPixels w = pixels_of(job.grid, row, column, high, wide);
     over_channels<T>(channels, [&](std::int64_t c, auto width) {
@@ -162,7 +157,10 @@ void window_sums_all(const WindowSums<T>& job) {
         store(with_tangent + c, load<Vec>(with_tangent + c) + d * tangent);
       }
     });
-    if ((window + 1) % job.grid.pooled_width == 0) flush();
+    if ((window + 1) % job.grid.pooled_width != 0) return;
+    flush_row(plain, job.plain, channels);
+    flush_row(centered, job.centered, channels);
+    if (kTangent) flush_row(with_tangent, job.with_tangent, channels);
   });
 }
 template <class T>
@@ -173,10 +171,6 @@ void window_sums(const WindowSums<T>& job) {
 template <class T>
 void spread(const Spread<T>& job) {
   const std::int64_t channels = job.grid.channels;
-  const auto flush = [&] {
-    for (std::int64_t c = 0; c < channels; ++c) job.plain[c] += static_cast<double>(job.scratch[c]);
-    for (std::int64_t c = 0; c < channels; ++c) job.scratch[c] = 0;
-  };
   for (std::int64_t c = 0; c < channels; ++c) job.scratch[c] = 0;
   over_windows(job.grid, [&](auto window, auto row, auto column, auto high, auto wide) {
     const WindowPixels w = pixels_of(job.grid, row, column, high, wide);
@@ -190,7 +184,7 @@ void spread(const Spread<T>& job) {
       store(job.scratch + c,
             load<Vec>(job.scratch + c) + (choice == static_cast<Mask<T>>(kDead) ? Vec{} : d));
     });
-    if ((window + 1) % job.grid.pooled_width == 0) flush();
+    if ((window + 1) % job.grid.pooled_width == 0) flush_row(job.scratch, job.plain, channels);
   });
 }
 
