@@ -1,0 +1,305 @@
+// Evaluation: the same report everywhere, and each of its numbers against a plain computation.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <set>
+
+#include "cuttle/core/error.hpp"
+#include "train/tiny_evaluation.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class Evaluation : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shards_ = std::make_unique<TempFolder>();
+    write_tiny_shards(shards_->path());
+  }
+  static void TearDownTestSuite() { shards_.reset(); }
+
+  static TinyModel model_of(const std::string& algorithm) {
+    return TinyModel(shards_->path(), algorithm);
+  }
+  /// The tasks that a learner is given when the plan is evaluated.
+  static std::vector<Task> tasks_given(const EvaluationPlan& plan) {
+    std::vector<Task> given;
+    TinyModel model = model_of("protonet");
+    model.follow({nullptr,
+                  [&](const Batch& support, const Batch& query) {
+                    given.push_back({support, query, {}});
+                    return answers(query, 0, 1.0);
+                  },
+                  nullptr});
+    model.evaluate(*solo_, plan);
+    return given;
+  }
+
+  static std::unique_ptr<TempFolder> shards_;
+  static std::unique_ptr<Communicator> solo_;
+};
+
+std::unique_ptr<TempFolder> Evaluation::shards_;
+std::unique_ptr<Communicator> Evaluation::solo_ = make_solo_communicator();
+
+/// Which senses each sample has, as bits.
+std::vector<int> senses_of(const Batch& batch) {
+  std::vector<int> senses(static_cast<std::size_t>(batch.size), 0);
+  for (std::size_t m = 0; m < batch.modalities.size(); ++m)
+    for (std::int64_t i = 0; i < batch.modalities[m].rows.numel(); ++i)
+      senses[batch.modalities[m].rows[i].item<std::int64_t>()] |= 1 << m;
+  return senses;
+}
+
+/// True if the rows that `hidden` has left are those of `whole`.
+bool keeps_values(const Batch& hidden, const Batch& whole) {
+  for (std::size_t m = 0; m < whole.modalities.size(); ++m) {
+    const auto& left = hidden.modalities[m];
+    const auto& all = whole.modalities[m];
+    for (std::int64_t i = 0; i < left.rows.numel(); ++i) {
+      const auto place = all.rows.eq(left.rows[i]).nonzero();
+      if (place.numel() != 1) return false;
+      const auto row = all.values[place.item<std::int64_t>()];
+      if (!torch::equal(left.values[i], row)) return false;
+    }
+  }
+  return torch::equal(hidden.labels, whole.labels);
+}
+
+TEST_F(Evaluation, ReportsTheSameBitsOnEveryRankOfEveryWorldSize) {
+  EvaluationPlan plan = tiny_plan();
+  plan.missing_rate = 0.3;
+  plan.trace = true;
+  const std::string alone = exact(model_of("maml").evaluate(*solo_, plan));
+  for (const int ranks : {1, 2, 3, 8})  // of 8 one has no episode
+    EXPECT_THAT(
+        on_ranks(ranks,
+                 [&](Communicator& comm) { return exact(model_of("maml").evaluate(comm, plan)); }),
+        Each(alone))
+        << ranks << " ranks";
+}
+
+TEST_F(Evaluation, TellsEachRankOfItsOwnEpisodes) {
+  EXPECT_THAT(on_ranks(3,
+                       [&](Communicator& comm) {
+                         const TinyModel model = model_of("protonet");
+                         std::string told;
+                         evaluate(comm, *model.data, *model.bench.learner, *model.parameters,
+                                  tiny_plan(),
+                                  [&](std::int64_t done) { told += std::to_string(done); });
+                         return told;
+                       }),
+              ElementsAre("123", "12", "12"));
+}
+
+TEST_F(Evaluation, MeansAccuracyAndLossOverEpisodes) {
+  const TinyModel model = model_of("protonet");
+  const auto report = model.evaluate(*solo_, tiny_plan());
+  ASSERT_THAT(report.episode_accuracy, SizeIs(7));
+  double sum = 0, squares = 0, losses = 0;
+  for (std::int64_t n = 0; n < 7; ++n) {
+    const Task task = model.task(tiny_plan(), n);
+    const auto logits = model.logits(task);
+    std::int64_t right = 0;
+    for (std::int64_t i = 0; i < 6; ++i) {
+      const auto chances = torch::softmax(logits[i].to(torch::kFloat64), 0);
+      const auto label = task.query.labels[i].item<std::int64_t>();
+      losses -= std::log(chances[label].item<double>()) / 6;
+      right += chances.argmax().item<std::int64_t>() == label;
+    }
+    const double accuracy = static_cast<double>(right) / 6;
+    EXPECT_FLOAT_EQ(report.episode_accuracy[static_cast<std::size_t>(n)], accuracy) << n;
+    sum += accuracy;
+    squares += accuracy * accuracy;
+  }
+  EXPECT_NEAR(report.accuracy.mean, sum / 7, 1e-7);
+  EXPECT_NEAR(report.accuracy.half_width, 1.96 * std::sqrt((squares - sum * sum / 7) / 6 / 7),
+              1e-6);
+  EXPECT_NEAR(report.loss.mean, losses / 7, 1e-5);
+  EXPECT_EQ(report.accuracy.count, 7);
+  EXPECT_THAT(report.trace, SizeIs(0));
+}
+
+TEST_F(Evaluation, CountsEveryQueryUnderItsClassAndTheAnswer) {
+  TinyModel model = model_of("protonet");
+  const auto wrong = [](const Batch&, const Batch& query) { return answers(query, 1, 1.0); };
+  model.follow({nullptr, wrong, nullptr});
+  const auto& classes = model.data->classes_of(Split::kTest);
+  const auto row_of = [&](std::int32_t id) {
+    return std::find(classes.begin(), classes.end(), id) - classes.begin();
+  };
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> expected;
+  for (std::int64_t n = 0; n < 7; ++n) {
+    const auto drawn = model.episode(tiny_plan(), n).classes;
+    for (std::size_t label = 0; label < 3; ++label)
+      expected[{row_of(drawn[label]), row_of(drawn[(label + 1) % 3])}] += 2;
+  }
+  const auto report = model.evaluate(*solo_, tiny_plan());
+  EXPECT_EQ(report.accuracy.mean, 0.0);
+  ASSERT_EQ(report.confusion.classes(), 6);
+  for (std::int64_t i = 0; i < 6; ++i)
+    for (std::int64_t j = 0; j < 6; ++j)
+      EXPECT_EQ(report.confusion.count(i, j), (expected[{i, j}])) << i << " taken for " << j;
+}
+
+TEST_F(Evaluation, MoreEpisodesGoOnWithTheSameList) {
+  EvaluationPlan plan = tiny_plan();
+  const TinyModel model = model_of("protonet");
+  const auto seven = model.evaluate(*solo_, plan).episode_accuracy;
+  plan.episodes = 3;
+  EXPECT_EQ(model.evaluate(*solo_, plan).episode_accuracy,
+            std::vector<float>(seven.begin(), seven.begin() + 3));
+}
+
+TEST_F(Evaluation, HidesTheModalitiesThatThePlanLeavesOut) {
+  EvaluationPlan plan = tiny_plan();
+  plan.modalities = {true, false};
+  const TinyModel model = model_of("protonet");
+  const auto given = tasks_given(plan);
+  ASSERT_THAT(given, SizeIs(7));
+  for (std::size_t n = 0; n < 7; ++n) {
+    const Task whole = model.task(plan, static_cast<std::int64_t>(n));
+    for (const auto part : {&Task::support, &Task::query}) {
+      const Batch& seen = given[n].*part;
+      EXPECT_TRUE(keeps_values(seen, whole.*part));
+      EXPECT_EQ(seen.modalities[0].rows.numel(), (whole.*part).modalities[0].rows.numel());
+      EXPECT_EQ(seen.modalities[1].rows.numel(), 0);
+    }
+  }
+}
+
+TEST_F(Evaluation, MissingRateHidesAtRandomButNeverTheLastSense) {
+  EvaluationPlan plan = tiny_plan();
+  plan.episodes = 30;
+  plan.missing_rate = 0.4;
+  const TinyModel model = model_of("protonet");
+  const auto given = tasks_given(plan), again = tasks_given(plan);
+  ASSERT_THAT(given, SizeIs(30));
+  for (const auto part : {&Task::support, &Task::query}) {
+    double could_lose = 0, lost = 0;
+    for (std::size_t n = 0; n < 30; ++n) {
+      const Batch whole = model.task(plan, static_cast<std::int64_t>(n)).*part;
+      const Batch& seen = given[n].*part;
+      EXPECT_TRUE(keeps_values(seen, whole));
+      const auto had = senses_of(whole), has = senses_of(seen);
+      EXPECT_EQ(has, senses_of(again[n].*part));
+      for (std::size_t i = 0; i < had.size(); ++i) {
+        EXPECT_NE(has[i], 0) << "sample " << i << " of episode " << n;
+        could_lose += had[i] == 3;
+        lost += has[i] != had[i];
+      }
+    }
+    // One of two goes unless both stay: 1 - 0.6^2, within four standard errors of the fewer
+    // samples.
+    EXPECT_NEAR(lost / could_lose, 0.64, 4 * std::sqrt(0.64 * 0.36 / could_lose));
+  }
+}
+
+TEST_F(Evaluation, AtMissingRateOneEverySampleHasOneSenseOfThoseInUse) {
+  EvaluationPlan plan = tiny_plan();
+  plan.missing_rate = 1.0;
+  std::set<int> left;
+  for (const auto& task : tasks_given(plan))
+    for (const int senses : senses_of(task.query)) left.insert(senses);
+  EXPECT_THAT(left, ElementsAre(1, 2));
+  plan.modalities = {true, false};
+  const TinyModel model = model_of("protonet");
+  const auto given = tasks_given(plan);
+  for (std::size_t n = 0; n < 7; ++n) {
+    auto had = senses_of(model.task(plan, static_cast<std::int64_t>(n)).query);
+    for (int& senses : had) senses &= 1;
+    EXPECT_EQ(senses_of(given[n].query), had);
+  }
+}
+
+TEST_F(Evaluation, TraceStartsBeforeTheFirstStepAndEndsWithTheReport) {
+  EvaluationPlan plan = tiny_plan();
+  plan.trace = true;
+  const TinyModel model = model_of("maml");
+  const auto report = model.evaluate(*solo_, plan);
+  ASSERT_EQ(model.bench.learner->eval_steps(), 3);
+  ASSERT_THAT(report.trace, SizeIs(4));
+  for (std::size_t k = 0; k < 4; ++k) EXPECT_EQ(report.trace[k].step, static_cast<std::int64_t>(k));
+  EXPECT_EQ(report.trace[3].query_accuracy, report.accuracy.mean);
+  EXPECT_NEAR(report.trace[3].query_loss, report.loss.mean, 1e-6);
+  EXPECT_LT(report.trace[3].support_loss, report.trace[0].support_loss);
+  EXPECT_THAT(model_of("protonet").evaluate(*solo_, plan).trace, SizeIs(0));
+}
+
+TEST_F(Evaluation, TraceLinesAreMeansOverTheEpisodes) {
+  EvaluationPlan plan = tiny_plan();
+  plan.trace = true;
+  TinyModel model = model_of("maml");
+  const auto script = [](const Task& task) {
+    std::vector<StepDiagnostics> lines;
+    for (std::int64_t k = 0; k < 4; ++k) {
+      const double base =
+          8.0 * static_cast<double>(k) + task.key.slot;  // slots 0 to 6: 3 in the mean
+      lines.push_back({k, base, base + 0.5, base + 1.0, base + 1.5});
+    }
+    return lines;
+  };
+  model.follow({nullptr, [](const Batch&, const Batch& q) { return answers(q, 0, 1.0); }, script});
+  const auto lines = model.evaluate(*solo_, plan).trace;
+  ASSERT_THAT(lines, SizeIs(4));
+  for (std::size_t k = 0; k < 4; ++k) {
+    const double mean = 8.0 * static_cast<double>(k) + 3.0;
+    EXPECT_EQ(lines[k].support_loss, mean);
+    EXPECT_EQ(lines[k].support_accuracy, mean + 0.5);
+    EXPECT_EQ(lines[k].query_loss, mean + 1.0);
+    EXPECT_EQ(lines[k].query_accuracy, mean + 1.5);
+  }
+}
+
+TEST_F(Evaluation, RefusesASplitWithoutClassesOnEveryRank) {
+  const TempFolder folder;
+  SyntheticOptions options;
+  options.modalities = {"image", "text"};
+  options.classes = {8, 0, 6};
+  write_synthetic_shards(folder.path(), options);
+  EvaluationPlan plan = tiny_plan();
+  plan.split = Split::kValidation;
+  EXPECT_THAT(on_ranks(3,
+                       [&](Communicator& comm) {
+                         const TinyModel model(folder.path(), "protonet");
+                         return refusal_of([&] { model.evaluate(comm, plan); });
+                       }),
+              Each(HasSubstr("no classes in split validation")));
+}
+
+TEST_F(Evaluation, OneRanksTroubleEndsItOnAll) {
+  EXPECT_THAT(on_ranks(3,
+                       [&](Communicator& comm) {
+                         TinyModel model = model_of("protonet");
+                         const auto fail = [&](const Batch&, const Batch& query) {
+                           CUTTLE_VALIDATE(comm.rank() != 1, "the second rank stumbles");
+                           return answers(query, 0, 1.0);
+                         };
+                         model.follow({nullptr, fail, nullptr});
+                         return refusal_of([&] { model.evaluate(comm, tiny_plan()); });
+                       }),
+              Each(HasSubstr("the second rank stumbles")));
+}
+
+TEST(EvaluationKey, NamesSeedSplitAndEpisode) {
+  EvaluationPlan plan = tiny_plan();
+  std::set<std::uint32_t> draws;
+  for (const auto split : {Split::kTrain, Split::kValidation, Split::kTest})
+    for (const std::uint64_t seed : {5, 6})
+      for (const std::int64_t number : {0, 1, 599}) {
+        plan.split = split;
+        plan.seed = seed;
+        EXPECT_EQ(evaluation_key(plan, number).slot, number);
+        draws.insert(Random(evaluation_key(plan, number)).bits());
+      }
+  EXPECT_THAT(draws, SizeIs(18));
+}
+
+}  // namespace
+}  // namespace cuttle

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuttle/train/evaluator.hpp"
+#include "cuttle/train/workbench.hpp"
+#include "support/scripted_learner.hpp"
+#include "support/temp_folder.hpp"
+#include "train/tiny_run.hpp"
+
+namespace cuttle {
+
+/// A model with its initial parameters, and the data as it sees them.
+struct TinyModel {
+  /// `senses`: those of the shards that it uses; empty: all.
+  TinyModel(const std::string& folder, const std::string& algorithm,
+            const std::vector<std::string>& senses = {}, std::uint64_t seed = 1)
+      : config(tiny_config(folder, algorithm)) {
+    config.data.modalities = senses;
+    config.adapt.eval_inner_steps = 3;
+    config.adapt.inner_lr = 1e-3;  // these tasks are easy: with more, all would be right
+    data = Dataset::open(config.data);
+    const auto defaults = std::exchange(config.model.encoders, {});
+    for (const auto& spec : data->modalities())
+      config.model.encoders[spec.name] = defaults.at(spec.name);
+    bench = make_workbench(config, data->modalities(), {});
+    parameters =
+        std::make_unique<ParameterList>(ParameterList::initial(bench.model->layout(), seed));
+  }
+  /// The same model and data; `script` says what it answers.
+  void follow(ScriptedLearner::Script script) {
+    bench.learner = std::make_unique<ScriptedLearner>(bench.model, config.adapt, std::move(script));
+  }
+
+  EvaluationReport evaluate(Communicator& comm, const EvaluationPlan& plan) const {
+    return cuttle::evaluate(comm, *data, *bench.learner, *parameters, plan);
+  }
+  Contender contender() const { return {*data, *bench.learner, *parameters}; }
+  EpisodePlan episode(const EvaluationPlan& plan, std::int64_t number) const {
+    return EpisodePlanner(*data, plan.split, plan.episode).plan(evaluation_key(plan, number));
+  }
+  /// The episode as it is, nothing hidden.
+  Task task(const EvaluationPlan& plan, std::int64_t number) const {
+    const Episode read = materialise(*data, episode(plan, number));
+    return {bench.model->prepare(read.support, read.way),
+            bench.model->prepare(read.query, read.way), read.key};
+  }
+  torch::Tensor logits(const Task& task) const {
+    return bench.learner->adapt(*parameters, task.support)->predict(task.query);
+  }
+
+  RunConfig config;
+  std::unique_ptr<Dataset> data;
+  Workbench bench;
+  std::unique_ptr<ParameterList> parameters;
+};
+
+/// Logits of a classifier that says `shift` classes beyond the right one, by this margin.
+inline torch::Tensor answers(const Batch& query, std::int64_t shift, double margin) {
+  return torch::one_hot((query.labels + shift).remainder(query.way), query.way) * margin;
+}
+
+/// 7 test episodes: no world size of these tests but 1 divides them.
+inline EvaluationPlan tiny_plan() {
+  EvaluationPlan plan;
+  plan.seed = 5;
+  plan.episode.way = 3;
+  plan.episode.query = 2;
+  plan.episodes = 7;
+  return plan;
+}
+
+/// All bits of an interval, readable.
+inline std::string exact(const Interval& interval) {
+  return fmt::format("{:a} +- {:a} ({})\n", interval.mean, interval.half_width, interval.count);
+}
+
+/// All bits of a report, readable.
+inline std::string exact(const EvaluationReport& report) {
+  std::string text = exact(report.accuracy) + exact(report.loss);
+  for (std::int64_t i = 0; i < report.confusion.classes(); ++i)
+    for (std::int64_t j = 0; j < report.confusion.classes(); ++j)
+      text += fmt::format("{} ", report.confusion.count(i, j));
+  for (const auto& line : report.trace)
+    text += fmt::format("\n{}: {:a} {:a} {:a} {:a}", line.step, line.support_loss,
+                        line.support_accuracy, line.query_loss, line.query_accuracy);
+  for (const float accuracy : report.episode_accuracy) text += fmt::format("\n{:a}", accuracy);
+  return text;
+}
+
+/// What `work` returns on each of `ranks` thread ranks.
+inline std::vector<std::string> on_ranks(int ranks,
+                                         const std::function<std::string(Communicator&)>& work) {
+  std::vector<std::string> results(static_cast<std::size_t>(ranks));
+  run_thread_ranks(ranks, CommOptions{}, [&](Communicator& comm) {
+    results[static_cast<std::size_t>(comm.rank())] = work(comm);
+  });
+  return results;
+}
+
+/// The message of the UserError that `work` throws, empty if it throws none.
+inline std::string refusal_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const UserError& refusal) {
+    return refusal.what();
+  }
+  return {};
+}
+
+}  // namespace cuttle
