@@ -7,8 +7,9 @@
 # tables, and writes them with results.json and plots to a folder. All workloads with all libraries
 # take about half an hour; let nothing else run meanwhile.
 #
-#   --workload W      W1 (Conv4-64, 28x28), W2 (Conv4-32, 84x84), protonet, or all (default)
-#   --inner-steps N   one or several, as in 1,5 (default: W1 1 and 5, W2 5)
+#   --workload W      W1 (Conv4-64, 28x28), W2 (Conv4-32, 84x84), W3 (perceptron on sinusoids), protonet, or all
+#                     (default)
+#   --inner-steps N   one or several, as in 1,5 (default: W1 and W3 1 and 5, W2 5)
 #   --rounds N        turns of every contender (default 5); 0: no times
 #   --first-order     first order too
 #   --memory          also the memory at 1, 2, 5, 10 and 20 inner steps
@@ -23,7 +24,7 @@
 # Whether $2 looks like a value of option $1.
 value_fits() {
   case $1 in
-    --workload) [[ $2 =~ ^(W1|W2|protonet|all)$ ]] ;;
+    --workload) [[ $2 =~ ^(W1|W2|W3|protonet|all)$ ]] ;;
     --inner-steps) [[ $2 =~ ^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*$ ]] ;;
     --rounds) [[ $2 =~ ^[0-9]{1,4}$ ]] ;;
     *) [[ -n $2 ]] ;;

@@ -3,7 +3,8 @@
 
 A model of what src/reduce and src/comm send, of waiting for the slowest rank, and of converting gradients for the exact
 sum (launch/lib/step_model.py says each formula and its source). It also predicts four ways of adding up that cuttle
-does not have: `scattered` (the same exact sum, but by Rabenseifner's all-reduce), `by node` (within the node first),
+does not have: `scattered` (Rabenseifner's all-reduce on 2 and 3 ranks too, where Open MPI takes a tree), `by node` (within
+the node first),
 `float32` and `16 bit` (inexact sums of fewer bytes), and from where they would save more than 5 % of a step.
 
   launch/simulate.py                                         # an AMD EPYC core a rank, 16 ranks a node, 25 Gbit/s
@@ -43,8 +44,7 @@ CONV4 = "Conv4"
 # million).
 MODELS = {CONV4: (112_261, 1.0), "ResNet-12": (12_424_320, 358.0), "100 million": (100_000_000, 2040.0)}
 CONV4_TASK_S = 0.0313  # configs/omniglot_maml.yaml on one core of an AMD EPYC
-SHARED_MEMORY = step_model.Link(2e-6, 1 / 8e9, 0.15e-6, measurements.EAGER_SHARED)
-NETWORK_MESSAGE_S = 1e-6
+SHARED_MEMORY = step_model.Link(2e-6, 1 / 8e9, measurements.EAGER_SHARED)
 
 
 def number(kind, low, high):
@@ -117,7 +117,7 @@ def machine_of(args, node=SHARED_MEMORY, sum_s_per_byte=step_model.Machine.sum_s
         changes["latency_s"] = 1e-6 * args.node_latency_us
     if args.node_bandwidth_gbs:
         changes["s_per_byte"] = 1e-9 / args.node_bandwidth_gbs
-    between = step_model.Link(1e-6 * args.latency_us, 1e-9 / args.bandwidth_gbs, NETWORK_MESSAGE_S)
+    between = step_model.Link(1e-6 * args.latency_us, 1e-9 / args.bandwidth_gbs)
     return step_model.Machine(dataclasses.replace(node, **changes), between, args.ranks_per_node, args.cores,
                               sum_s_per_byte)
 

@@ -22,8 +22,9 @@ class Shard:
     sample.
 
     header: dict; modalities: [Modality]; class_names, group_names, sample_names: [str];
-    sample_class, sample_group, sample_split: arrays; rows[modality name]: for each sample its row
-    among the present ones, or -1."""
+    sample_class, sample_group, sample_split: arrays; target_names: (str), empty if there are none;
+    targets: float32 [samples, targets]; rows[modality name]: for each sample its row among the
+    present ones, or -1."""
     def __init__(self, path):
         """UserError if the file is not a whole shard."""
         self.path = path
@@ -34,6 +35,7 @@ class Shard:
         try:
             self._check_root()
             self._read_samples()
+            self._read_targets()
             self._read_modalities()
         except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
             self.close()
@@ -97,8 +99,21 @@ class Shard:
         self.modalities = [_modality(entry) for entry in self.header[names.MODALITIES_KEY]]
         if len({modality.name for modality in self.modalities}) != len(self.modalities):
             raise self.problem("header: a modality is named twice")
+        self.target_names = self._target_names()
         if not 0 <= self.header[names.SHARD_KEY] < self.header[names.SHARDS_KEY]:
             raise self.problem("header: the shard number is out of range")
+
+    def _target_names(self):
+        if names.TARGETS_KEY not in self.header:
+            return ()
+        found = self.header[names.TARGETS_KEY]
+        if not isinstance(found, list) or not found or not all(isinstance(n, str) for n in found):
+            raise self.problem(f"header: {names.TARGETS_KEY} is not a list of names")
+        try:
+            schema.check_target_names(found)
+        except UserError as error:
+            raise self.problem(f"header: {error}") from None
+        return tuple(found)
 
     def _check_storage(self, path):
         """Sizes are checked against the file before anything is allocated."""
@@ -145,6 +160,26 @@ class Shard:
         self._check_range(names.SAMPLE_CLASS, self.sample_class, -1, len(self.class_names))
         self._check_range(names.SAMPLE_GROUP, self.sample_group, 0, len(self.group_names))
         self._check_range(names.SAMPLE_SPLIT, self.sample_split, 0, len(schema.SPLITS))
+
+    def _read_targets(self):
+        shape = (len(self.sample_class), len(self.target_names))
+        self.targets = np.zeros(shape, schema.TARGET_DTYPE)
+        stored = names.SAMPLE_TARGETS in self.file_
+        if stored != bool(self.target_names):
+            which = "lacks" if self.target_names else "has undeclared"
+            raise self.problem(f"{which} {names.SAMPLE_TARGETS}")
+        if not stored:
+            return
+        dataset = self.file_[names.SAMPLE_TARGETS]
+        if dataset.dtype != np.dtype(schema.TARGET_DTYPE) or dataset.shape != shape:
+            raise self.problem(f"{names.SAMPLE_TARGETS} has type {dataset.dtype} and shape "
+                               f"{dataset.shape}, not {schema.TARGET_DTYPE} and {shape}")
+        self.targets = dataset[()]
+        bad = np.argwhere(~np.isfinite(self.targets))
+        if len(bad):
+            sample, target = bad[0]
+            raise self.problem(f"target {self.target_names[target]} of sample {sample} "
+                               f"({self.sample_names[sample]}) is {self.targets[sample, target]}")
 
     def _check_range(self, path, values, low, high):
         if len(values) and not (low <= values.min() and values.max() < high):

@@ -1,4 +1,4 @@
-"""What a data set consists of, before it is written: modalities, samples, origin."""
+"""What a data set consists of, before it is written: modalities, samples, targets, origin."""
 
 import hashlib
 import json
@@ -20,6 +20,9 @@ DTYPES = {
     names.KIND_SERIES: "<f4", names.KIND_VECTOR: "<f4"
 }
 MAX_MODALITIES = 32
+TARGET_DTYPE = "<f4"
+MAX_TARGETS = 65536
+MAX_TARGET_NAME_BYTES = 64
 DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1}
 
 
@@ -66,12 +69,7 @@ class Modality:
         array = np.asarray(value)
         expected = np.dtype(DTYPES[self.kind])
         if self.kind in (names.KIND_SERIES, names.KIND_VECTOR):
-            if array.dtype.kind not in "fiu":
-                raise BadInput(f"holds {array.dtype}, not numbers")
-            with np.errstate(over="ignore"):
-                array = array.astype(expected)
-            if not np.isfinite(array).all():
-                raise BadInput("holds values that are not finite in float32")
+            array = _finite_floats(array, expected)
         elif array.dtype != expected:
             raise BadInput(f"holds {array.dtype}, not {expected}")
         wanted = ["any"] * (self.kind in VARIABLE_KINDS) + list(self.shape)
@@ -94,6 +92,36 @@ def _text_bytes(value):
     return np.frombuffer(data, np.uint8)
 
 
+def _finite_floats(array, dtype):
+    if array.dtype.kind not in "fiu":
+        raise BadInput(f"holds {array.dtype}, not numbers")
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype)
+    if not np.isfinite(array).all():
+        raise BadInput("holds values that are not finite in float32")
+    return array
+
+
+def target_row(values, target_names):
+    """The targets of a sample as they are stored; BadInput unless there is a finite number for each
+    name."""
+    row = np.asarray(() if values is None else values)
+    if row.shape != (len(target_names), ):
+        raise BadInput(f"has targets of shape {list(row.shape)}, not [{len(target_names)}]")
+    return _finite_floats(row, TARGET_DTYPE) if target_names else None
+
+
+def check_target_names(target_names):
+    """UserError unless the names can be stored."""
+    if len(target_names) > MAX_TARGETS or len(set(target_names)) != len(target_names):
+        raise UserError(f"{len(target_names)} target names (up to {MAX_TARGETS} different ones "
+                        "fit); name each target once")
+    for name in target_names:
+        if not name or not _is_utf8(name) or len(name.encode()) > MAX_TARGET_NAME_BYTES:
+            raise UserError(f"target name {name!r} is not usable (it goes into the header); use 1 "
+                            f"to {MAX_TARGET_NAME_BYTES} bytes of UTF-8")
+
+
 def _content_id(value):
     """CRC-32 of a value given directly; a callable is known by the sample's fingerprint only."""
     if callable(value):
@@ -103,7 +131,7 @@ def _content_id(value):
 
 @dataclass
 class Sample:
-    """One sample to write; shards.py says what `values` may hold."""
+    """One sample to write; shards.py says what `values` and `targets` may hold."""
 
     name: str
     class_name: str
@@ -111,26 +139,30 @@ class Sample:
     split: str
     values: dict
     fingerprint: str = ""
+    targets: tuple = None
 
     def identity(self):
         """What the plan hash takes from this sample."""
         content = {key: _content_id(value) for key, value in sorted(self.values.items())}
-        return [self.name, self.class_name, self.group, self.split, content, self.fingerprint]
+        head = [self.name, self.class_name, self.group, self.split, content, self.fingerprint]
+        # Plans without targets keep the hashes they had before there were any.
+        return head if self.targets is None else [*head, list(map(float, self.targets))]
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
     """Where a data set comes from, for the header; settings: whatever else decides the content
-    (plan hash only)."""
+    (plan hash only); targets: the names of its samples' targets."""
 
     name: str
     source: str
     license: str
     created_by: str
     settings: dict = field(default_factory=dict)
+    targets: tuple = ()
 
     def check(self):
-        """UserError unless the name can be part of a file name."""
+        """UserError unless the name can be part of a file name and the texts can be stored."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
             raise UserError(
                 f"data set name {self.name!r} is not usable (it begins the shards' file names); "
@@ -138,6 +170,7 @@ class DatasetInfo:
         for text in (self.source, self.license, self.created_by):
             if not _is_utf8(text):
                 raise UserError(f"{text!r} is not UTF-8 (it goes into the header); rewrite it")
+        check_target_names(self.targets)
 
 
 def plan_hash(info, modalities, samples, shards, seed, spread_classes):
@@ -146,16 +179,16 @@ def plan_hash(info, modalities, samples, shards, seed, spread_classes):
     head = [
         names.FORMAT_VERSION, info.name, info.source, info.license, info.created_by, info.settings,
         shards, seed, spread_classes, [modality.to_header() for modality in modalities]
-    ]
+    ] + [list(info.targets)] * bool(info.targets)
     digest.update(json.dumps(head, sort_keys=True).encode())
     for sample in samples:
         digest.update(json.dumps(sample.identity()).encode())
     return digest.hexdigest()
 
 
-def check_samples(samples, modalities):
-    """UserError if there are too many or two equal modalities, a sample's fields cannot be stored
-    or a class lies in two splits."""
+def check_samples(samples, modalities, target_names=()):
+    """UserError if there are too many or two equal modalities, a sample's fields or targets cannot
+    be stored or a class lies in two splits."""
     known = {modality.name for modality in modalities}
     if len(known) != len(modalities) or not 1 <= len(known) <= MAX_MODALITIES:
         raise UserError(
@@ -172,6 +205,11 @@ def check_samples(samples, modalities):
                 f"sample {sample.name}: unknown split {sample.split!r}; use {', '.join(SPLITS)}")
         if not set(sample.values) <= known:
             raise UserError(f"sample {sample.name}: undeclared modality in {sorted(sample.values)}")
+        try:
+            target_row(sample.targets, target_names)
+        except BadInput as problem:
+            raise UserError(f"sample {sample.name}: {problem} (every sample has the same targets); "
+                            "give it what is declared, or leave it out") from None
         if sample.class_name is not None:
             other = split_of.setdefault(sample.class_name, sample.split)
             if other != sample.split:

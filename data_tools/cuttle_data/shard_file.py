@@ -30,21 +30,29 @@ class Loaded:
     group: str
     split: str
     arrays: dict
+    targets: np.ndarray = None
 
 
 def header_text(info, modalities, seed, shard, shards):
-    return json.dumps({
+    header = {
         names.DATASET_KEY: info.name, names.SOURCE_KEY: info.source,
         names.LICENSE_KEY: info.license, names.CREATED_BY_KEY: info.created_by,
         names.SEED_KEY: seed, names.SHARD_KEY: shard, names.SHARDS_KEY: shards,
         names.MODALITIES_KEY: [modality.to_header() for modality in modalities]
-    })
+    }
+    if info.targets:
+        header[names.TARGETS_KEY] = list(info.targets)
+    return json.dumps(header)
 
 
-def write_datasets(path, modalities, samples):
+def write_datasets(path, modalities, samples, target_count=0):
     """A file with everything but the root attributes; no shard yet (readers refuse it)."""
     with _writing(path), _create(path) as file:
         _write_samples(file, samples)
+        if target_count:
+            rows = [sample.targets for sample in samples]
+            file[names.SAMPLE_TARGETS] = np.array(rows, schema.TARGET_DTYPE).reshape(
+                len(samples), target_count)
         _make_group(file, names.MODALITY_GROUP.rstrip("/"))
         for modality in modalities:
             _write_modality(file, modality,
@@ -63,7 +71,7 @@ def seal(path, header):
 def write_shard(path, info, modalities, samples, seed=0):
     """One whole shard file, the only one of its data set."""
     with atomic(path) as temporary:
-        write_datasets(temporary, modalities, samples)
+        write_datasets(temporary, modalities, samples, len(info.targets))
         seal(temporary, header_text(info, modalities, seed, 0, 1))
 
 

@@ -21,12 +21,15 @@ shard is in memory; they must be deterministic, and may raise BadInput: the moda
 out, a sample without any modality is skipped, and a class with fewer than `min_per_class` samples
 is skipped; each is named and counted in the report.
 
+Targets (regression): DatasetInfo(targets=("y", )) names them, and every sample has as many finite
+numbers, Sample(targets=(0.5, )). A class is then what one task is drawn from: a patient, a function.
+
 Order: samples are stored in the order given, classes whole, in order of first appearance, spread
 over the shards in contiguous runs of about equal size (`spread_classes=True` deals samples out in
 turn instead). All samples of a class must be of one split. Unlabelled samples have class_name None.
 
-Resuming: the plan hash covers names, classes, groups, splits, modalities, settings, seed, shard
-count and the samples' fingerprints (for values given directly their CRC is taken; for callables
+Resuming: the plan hash covers names, classes, groups, splits, targets, modalities, settings, seed,
+shard count and the samples' fingerprints (for values given directly their CRC is taken; for callables
 pass what decides the content, such as path, size and time of the file). While a conversion runs,
 its work lies in OUT/.conversion: the plan hash and every finished part. The same plan goes on from
 there; another plan starts afresh. Statistics need all parts, so parts become .h5 files (a rename)
@@ -43,7 +46,7 @@ from . import names, workspace
 from .errors import BadInput, UserError
 from .files import SHARD_SUFFIX, atomic, write_text
 from .report import readable_bytes
-from .schema import SPLITS, DatasetInfo, Modality, Sample, check_samples, plan_hash
+from .schema import (SPLITS, DatasetInfo, Modality, Sample, check_samples, plan_hash, target_row)
 from .shard_file import Loaded, header_text, seal, write_datasets, write_shard
 from .statistics import Moments, moments_of
 
@@ -68,7 +71,7 @@ def write_dataset(out,
     info.check()
     for modality in modalities:
         modality.check()
-    check_samples(samples, modalities)
+    check_samples(samples, modalities, info.targets)
     samples = _drop_small_classes(samples, min_per_class, report.skipped)
     if not samples:
         raise UserError("no usable sample (nothing to write); see what was skipped")
@@ -90,17 +93,18 @@ def write_dataset(out,
             out / f"{info.name}-{shard:05d}-of-{len(parts):05d}{SHARD_SUFFIX}"
             for shard in range(len(parts))
         ]
-        records = _write_parts(work, files, modalities, parts, minimum, report)
+        records = _write_parts(work, files, info, modalities, parts, minimum, report)
         if not any(record["counts"] for record in records):
             work.remove()
             raise UserError("no usable sample (every one was skipped); see what was skipped")
         modalities = [_with_statistics(modality, records) for modality in modalities]
         _seal_parts(work, files, info, modalities, seed)
-        _finish(work, files, records, modalities, plan, report)
+        _finish(work, files, records, info, modalities, plan, report)
 
 
-def load_samples(samples, modalities, minimum, skipped):
-    """Runs the loaders. skipped(what, reason) hears of each modality, sample and class left out."""
+def load_samples(samples, modalities, minimum, skipped, target_names=()):
+    """Runs the loaders. skipped(what, reason) hears of each modality, sample and class left out.
+    The targets have passed check_samples."""
     loaded = []
     for sample in samples:
         arrays = {}
@@ -113,7 +117,7 @@ def load_samples(samples, modalities, minimum, skipped):
                     skipped(f"{sample.name} [{modality.name}]", problem)
         if arrays:
             loaded.append(Loaded(sample.name, sample.class_name, sample.group, sample.split,
-                                 arrays))
+                                 arrays, target_row(sample.targets, target_names)))
         else:
             skipped(sample.name, "sample without any usable modality")
     return _drop_small_classes(loaded, minimum, skipped)
@@ -177,7 +181,7 @@ def _make_room(out, plan, overwrite):
         path.unlink(missing_ok=True)
 
 
-def _write_parts(work, files, modalities, parts, minimum, report):
+def _write_parts(work, files, info, modalities, parts, minimum, report):
     records = []
     for shard, samples in enumerate(parts):
         record = work.record(shard)
@@ -185,23 +189,23 @@ def _write_parts(work, files, modalities, parts, minimum, report):
             report.note(f"shard {shard} was finished before: kept")
         else:
             samples = report.progress(samples, len(samples), f"shard {shard + 1} of {len(parts)}")
-            record = _write_part(work, shard, modalities, samples, minimum)
+            record = _write_part(work, shard, info, modalities, samples, minimum)
         for what, reason in record["skipped"]:
             report.skipped(what, reason)
         records.append(record)
     return records
 
 
-def _write_part(work, shard, modalities, samples, minimum):
+def _write_part(work, shard, info, modalities, samples, minimum):
     skips = []
     loaded = load_samples(samples, modalities, minimum,
-                          lambda *skip: skips.append([str(text) for text in skip]))
+                          lambda *skip: skips.append([str(text) for text in skip]), info.targets)
     with atomic(work.part(shard)) as temporary:
-        write_datasets(temporary, modalities, loaded)
+        write_datasets(temporary, modalities, loaded, len(info.targets))
     record = {
         "counts": _counts(loaded, lambda sample: sample.arrays), "skipped": skips, "moments": {
             modality.name: moments_of(modality, loaded).to_json()
-            for modality in modalities
+            for modality in modalities if modality.mean is None
         }
     }
     work.write_record(shard, record)
@@ -226,8 +230,10 @@ def _seal_parts(work, files, info, modalities, seed):
                 seal(temporary, header_text(info, modalities, seed, shard, len(files)))
 
 
-def _finish(work, files, records, modalities, plan, report):
+def _finish(work, files, records, info, modalities, plan, report):
     _report_counts(report, modalities, [record["counts"] for record in records])
+    if info.targets:
+        report.note("targets of every sample: " + ", ".join(info.targets))
     size = sum(path.stat().st_size for path in files)
     report.note(f"{len(files)} shards, {readable_bytes(size)}, in {work.out}")
     write_text(work.out / "conversion.log", report.summary(limit=None))

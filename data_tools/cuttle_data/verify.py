@@ -88,7 +88,8 @@ def _across(headers, folders):
         first_path, first = next(iter(members.items()))
         seen = {}
         for path, header in members.items():
-            for key in (k for k in first if k != names.SHARD_KEY and header.get(k) != first[k]):
+            keys = dict.fromkeys([*first, *header])  # targets are in some headers only
+            for key in (k for k in keys if k != names.SHARD_KEY and header.get(k) != first.get(k)):
                 problems.append(f"{path}: header: {key} differs from that of {first_path.name}")
             number = header[names.SHARD_KEY]
             if number in seen:
@@ -115,6 +116,8 @@ def _report_modalities(report, headers):
         report.note(
             f"data set {header[names.DATASET_KEY]}; source: {header[names.SOURCE_KEY]}; license: "
             f"{header[names.LICENSE_KEY]}; by {header[names.CREATED_BY_KEY]}")
+        if header.get(names.TARGETS_KEY):
+            report.note("targets of every sample: " + ", ".join(header[names.TARGETS_KEY]))
         keys = (names.NAME_KEY, names.KIND_KEY, names.SHAPE_KEY, names.SAMPLE_RATE_KEY)
         rows = [[*[modality[key] for key in keys], "yes" if modality[names.MEAN_KEY] else "none"]
                 for modality in header[names.MODALITIES_KEY]]

@@ -158,6 +158,6 @@ class Runner:
 
 def link_of(result, eager_bytes):
     """From the times of ping_pong.py; what a large message takes beyond its trips is its bytes."""
-    link = step_model.Link(result["small"], 0.0, result["message"], eager_bytes)
+    link = step_model.Link(result["small"], 0.0, eager_bytes)
     per_byte = (result["large"] - link.trip(result["bytes"])) / result["bytes"]
-    return step_model.Link(result["small"], max(1e-12, per_byte), result["message"], eager_bytes), result["sum_byte"]
+    return step_model.Link(result["small"], max(1e-12, per_byte), eager_bytes), result["sum_byte"]

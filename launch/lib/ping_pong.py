@@ -2,9 +2,9 @@
 
 usage: ping_pong.py LIBRARY BYTES
 
-Rank 0 prints JSON with seconds: `small`, one way of an 8-byte message; `large`, one way of BYTES; `message`, the
-processor's part of a small one in a stream; `sum_byte`, adding a byte of int64. Needs no MPI for Python, but Open MPI,
-whose handles are addresses of the library's variables.
+Rank 0 prints JSON with seconds: `small`, one way of an 8-byte message; `large`, one way of BYTES;
+`sum_byte`, adding a byte of int64. Needs no MPI for Python, but Open MPI, whose handles are addresses of the library's
+variables.
 """
 
 import ctypes
@@ -12,7 +12,6 @@ import json
 import sys
 import time
 
-STREAM = 64  # messages under way at once
 BUDGET_S = 0.6  # for each kind of message
 
 
@@ -74,23 +73,6 @@ def one_way_s(mpi, size):
     return quick_s(mpi, there_and_back) / 2
 
 
-def stream_s(mpi):
-    """Persistent requests, because a call from Python takes longer than a message. Less the round trip at its end."""
-    data = ctypes.create_string_buffer(64 * STREAM)
-    requests = (ctypes.c_void_p * STREAM)()
-    kind = "Send_init" if mpi.me == 0 else "Recv_init"
-    for i in range(STREAM):
-        mpi.call(kind, ctypes.byref(data, 64 * i), 56, mpi.byte, 1 - mpi.me, 1, mpi.world,
-                 ctypes.byref(requests, 8 * i))
-
-    def stream(count):
-        mpi.call("Startall", count, requests)
-        mpi.call("Waitall", count, requests, None)
-        mpi.call("Barrier", mpi.world)
-
-    return max(0.0, quick_s(mpi, lambda: stream(STREAM)) - quick_s(mpi, lambda: stream(1))) / (STREAM - 1)
-
-
 def sum_byte_s(mpi):
     count = 1 << 20
     ours, theirs = (ctypes.c_int64 * count)(), (ctypes.c_int64 * count)()
@@ -100,8 +82,8 @@ def sum_byte_s(mpi):
 def main(library, size):
     mpi = Mpi(library)
     mpi.me = mpi.rank()
-    result = {"small": one_way_s(mpi, 8), "large": one_way_s(mpi, size), "message": stream_s(mpi),
-              "sum_byte": sum_byte_s(mpi), "bytes": size}
+    result = {"small": one_way_s(mpi, 8), "large": one_way_s(mpi, size), "sum_byte": sum_byte_s(mpi),
+              "bytes": size}
     if mpi.me == 0:
         print(json.dumps(result))
     mpi.call("Finalize")

@@ -20,11 +20,11 @@ class Anil final : public Learner {
     const auto leaves = as_leaves(parameters.tensors());
     const auto theta = adapt_head(leaves, task.support, options_.inner_steps, true);
     const auto logits = model_->forward(theta, task.query, {});
-    const auto loss = classification_loss(logits, task.query.labels);
+    const auto loss = task_loss(logits, task.query);
     TaskResult result;
     result.gradient = model_->layout()->flatten(gradient_of(loss, leaves, false));
     result.query_loss = loss.item<double>();
-    result.query_accuracy = accuracy_of(logits, task.query.labels);
+    result.query_accuracy = accuracy_of(logits, task.query);
     return result;
   }
 
@@ -58,8 +58,7 @@ class Anil final : public Learner {
     for (std::int64_t k = 0; k < steps; ++k) {
       Tensors head;
       for (const auto i : head_) head.push_back(theta[static_cast<std::size_t>(i)]);
-      const auto loss =
-          classification_loss(model_->classify(theta, features, support.way), support.labels);
+      const auto loss = task_loss(model_->classify(theta, features, support.way), support);
       // Without create_graph the features' graph must still survive for the next step.
       const auto gradient = torch::autograd::grad({loss}, head, {}, true, create_graph, true);
       const auto moved = update_->step(head, gradient);

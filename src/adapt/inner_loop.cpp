@@ -33,23 +33,25 @@ Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Ten
   return product;
 }
 
-torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels) {
-  return torch::nn::functional::cross_entropy(logits, labels);
+torch::Tensor task_loss(const torch::Tensor& outputs, const Batch& batch) {
+  return batch.targets.defined() ? torch::mse_loss(outputs, batch.targets)
+                                 : torch::nn::functional::cross_entropy(outputs, batch.labels);
 }
 
-double accuracy_of(const torch::Tensor& logits, const torch::Tensor& labels) {
-  return logits.detach().argmax(1).eq(labels).to(torch::kFloat64).mean().item<double>();
+double accuracy_of(const torch::Tensor& outputs, const Batch& batch) {
+  if (batch.targets.defined()) return 0.0;
+  return outputs.detach().argmax(1).eq(batch.labels).to(torch::kFloat64).mean().item<double>();
 }
 
 SupportGradient support_gradient(const Model& model, const Tensors& theta, const Batch& support,
                                  std::int64_t step, bool create_graph) {
   SupportGradient result;
   result.theta = as_leaves(theta);
-  const auto logits = model.forward(result.theta, support, {step});
-  const auto loss = classification_loss(logits, support.labels);
+  const auto outputs = model.forward(result.theta, support, {step});
+  const auto loss = task_loss(outputs, support);
   result.gradient = gradient_of(loss, result.theta, create_graph);
-  result.loss = loss.item<double>();
-  result.accuracy = accuracy_of(logits, support.labels);
+  result.outputs = outputs.detach();
+  result.loss = loss.detach();
   return result;
 }
 
@@ -99,10 +101,8 @@ StepDiagnostics diagnose(const Model& model, const Tensors& theta, const Task& t
   const torch::NoGradGuard no_grad;
   const auto support = model.forward(theta, task.support, {norm_step});
   const auto query = model.forward(theta, task.query, {norm_step});
-  return {step, classification_loss(support, task.support.labels).item<double>(),
-          accuracy_of(support, task.support.labels),
-          classification_loss(query, task.query.labels).item<double>(),
-          accuracy_of(query, task.query.labels)};
+  return {step, task_loss(support, task.support).item<double>(), accuracy_of(support, task.support),
+          task_loss(query, task.query).item<double>(), accuracy_of(query, task.query)};
 }
 
 }  // namespace cuttle

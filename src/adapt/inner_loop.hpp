@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "cuttle/adapt/inner_update.hpp"
+#include "adapt/inner_update.hpp"
 #include "cuttle/adapt/learner.hpp"
 
 namespace cuttle {
@@ -19,14 +19,11 @@ Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool creat
 /// sum_i dy_i/dinputs^T cotangent_i over the defined y_i; zeros where nothing depends on an input.
 Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents);
 
-/// Mean cross-entropy of [n, way] logits.
-torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels);
-
 /// The support loss at one point of the trajectory.
 struct SupportGradient {
-  Tensors theta;     ///< leaves
-  Tensors gradient;  ///< with graph if asked for
-  double loss = 0, accuracy = 0;
+  Tensors theta;                ///< leaves
+  Tensors gradient;             ///< with graph if asked for
+  torch::Tensor outputs, loss;  ///< without
 };
 SupportGradient support_gradient(const Model& model, const Tensors& theta, const Batch& support,
                                  std::int64_t step, bool create_graph);

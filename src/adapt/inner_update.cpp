@@ -1,4 +1,4 @@
-#include "cuttle/adapt/inner_update.hpp"
+#include "adapt/inner_update.hpp"
 
 #include <torch/torch.h>
 

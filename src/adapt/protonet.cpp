@@ -92,7 +92,8 @@ torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::T
     const auto rows = part.known.gather(1, labels.unsqueeze(1)).squeeze(1).nonzero().squeeze(1);
     if (rows.numel() == 0) continue;
     const auto logits = neutral_where_unknown(part.logits, part.known);
-    loss = loss + classification_loss(logits.index_select(0, rows), labels.index_select(0, rows));
+    loss = loss + torch::nn::functional::cross_entropy(logits.index_select(0, rows),
+                                                       labels.index_select(0, rows));
   }
   return loss / static_cast<double>(parts.size());
 }
@@ -166,15 +167,18 @@ class ProtoNet final : public Learner {
     const auto leaves = as_leaves(parameters.tensors());
     const auto [logits, parts] =
         logits_of(*model_, leaves, task.support, task.query, /*refinements=*/0);
-    const auto loss = classification_loss(logits, task.query.labels);
+    const auto loss = task_loss(logits, task.query);
     auto objective = loss;
     if (options_.part_loss > 0.0)
       objective = loss + options_.part_loss * loss_of_parts(parts, task.query.labels);
     TaskResult result;
     result.gradient = model_->layout()->flatten(gradient_of(objective, leaves, false));
     result.query_loss = loss.item<double>();
-    result.query_accuracy = accuracy_of(logits, task.query.labels);
+    result.query_accuracy = accuracy_of(logits, task.query);
     return result;
+  }
+  double cost(std::int64_t support, std::int64_t query) const override {
+    return static_cast<double>(support + query);
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters,
                                  const Batch& support) const override {

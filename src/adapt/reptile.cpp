@@ -42,16 +42,16 @@ class Reptile final : public Learner {
   using Learner::Learner;
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const Batch samples = concatenate(task.support, task.query);
     SupportGradient last;
-    const auto theta = descend_from(parameters.tensors(), concatenate(task.support, task.query),
-                                    options_.inner_steps, last);
+    const auto theta = descend_from(parameters.tensors(), samples, options_.inner_steps, last);
     Tensors gradient;
     for (std::size_t i = 0; i < theta.size(); ++i)
       gradient.push_back(parameters.tensors()[i] - theta[i]);
     TaskResult result;
     result.gradient = model_->layout()->flatten(gradient);
-    result.query_loss = last.loss;
-    result.query_accuracy = last.accuracy;
+    result.query_loss = last.loss.item<double>();
+    result.query_accuracy = accuracy_of(last.outputs, samples);
     return result;
   }
 

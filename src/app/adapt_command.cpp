@@ -1,3 +1,4 @@
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <iostream>
@@ -63,6 +64,57 @@ WholeShard read_all(const Dataset& data) {
   return whole;
 }
 
+/// The targets of every sample; UserError if the shard's are none or not as wide as the model's.
+std::vector<float> read_targets(const Dataset& data, std::int64_t width, const std::string& path) {
+  CUTTLE_VALIDATE(
+      data.target_width() == width,
+      "{}: its samples have {} target values where the model predicts {} (adapting needs "
+      "samples with known values); make the shard as the training data were made",
+      path, data.target_width(), width);
+  std::vector<float> targets;
+  for (std::size_t i = 0; i < data.samples().size(); ++i) {
+    const auto target = data.target(static_cast<std::int64_t>(i));
+    targets.insert(targets.end(), target.begin(), target.end());
+  }
+  return targets;
+}
+
+/// Refuses a support set that the run's model cannot learn classes from.
+void check_classes(const LoadedRun& run, const WholeShard& support, const std::string& path,
+                   bool head) {
+  const auto way = static_cast<std::int64_t>(support.classes.size());
+  CUTTLE_VALIDATE(
+      way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)", path,
+      way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
+  const std::int64_t most = std::max(run.config.episode.way, run.config.evaluation.way);
+  CUTTLE_VALIDATE(
+      !head || way <= most,
+      "{}: it has {} classes, but the model's head was trained for {} at most; give "
+      "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
+      path, way, most);
+}
+
+/// One line a sample: its values, or its class and how sure that is.
+void print_prediction(const std::string& sample, const torch::Tensor& output,
+                      const std::vector<std::string>& classes, bool as_json) {
+  if (classes.empty()) {
+    const std::vector<float> values(output.data_ptr<float>(),
+                                    output.data_ptr<float>() + output.numel());
+    std::cout << (as_json ? json{{"sample", sample}, {"values", values}}.dump()
+                          : fmt::format("{}\t{:.6g}", sample, fmt::join(values, "\t")))
+              << "\n";
+    return;
+  }
+  const auto probability = torch::softmax(output, 0);
+  const auto best = probability.argmax().item<std::int64_t>();
+  const double sure = probability[best].item<double>();
+  const std::string& name = classes[static_cast<std::size_t>(best)];
+  if (as_json)
+    std::cout << json{{"sample", sample}, {"class", name}, {"probability", sure}}.dump() << "\n";
+  else
+    std::cout << fmt::format("{}\t{}\t{:.4f}\n", sample, name, sure);
+}
+
 DataOptions one_shard(const std::string& path) {
   DataOptions options;
   options.shards = {path};
@@ -82,19 +134,16 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions) {
   const LoadedRun run = load_run(arguments.run, true, arguments.overrides, extensions);
   const auto data = open_for(run.modalities, one_shard(arguments.support));
-  const WholeShard support = read_all(*data);
+  WholeShard support = read_all(*data);
+  const bool values = run.config.episode.target == "value";
+  if (values) {
+    support.raw.targets = read_targets(*data, run.target_width, arguments.support);
+    support.classes.clear();
+  } else {
+    check_classes(run, support, arguments.support,
+                  find_learner(extensions.learners, run.config.adapt.algorithm).head);
+  }
   const auto way = static_cast<std::int64_t>(support.classes.size());
-  CUTTLE_VALIDATE(
-      way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)",
-      arguments.support,
-      way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
-  const bool head = find_learner(extensions.learners, run.config.adapt.algorithm).head;
-  const std::int64_t most = std::max(run.config.episode.way, run.config.evaluation.way);
-  CUTTLE_VALIDATE(
-      !head || way <= most,
-      "{}: it has {} classes, but the model's head was trained for {} at most; give "
-      "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
-      arguments.support, way, most);
   const auto adapted =
       run.bench.learner->adapt(run.parameters, run.bench.model->prepare(support.raw, way));
   std::vector<NamedArray> arrays;
@@ -103,8 +152,10 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
       arguments.out, encode_safetensors(arrays, {{"format", kFormat},
                                                  {"config", dump_config(run.config)},
                                                  {"modalities", modalities_to_json(run.modalities)},
+                                                 {"target_width", std::to_string(run.target_width)},
                                                  {"classes", json(support.classes).dump()}}));
-  log_info("adapted to {} classes from {} samples: {}", way, support.raw.size, arguments.out);
+  log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),
+           support.raw.size, arguments.out);
   return ExitCode::kDone;
 }
 
@@ -116,12 +167,15 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
       parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
   const auto modalities = modalities_from_json(metadata_entry(file, arguments.file, "modalities"));
   const json names = json::parse(metadata_entry(file, arguments.file, "classes"), nullptr, false);
-  CUTTLE_VALIDATE(names.is_array() && names.size() >= 2, "{}: its list of classes cannot be read",
-                  arguments.file);
+  const bool values = config.episode.target == "value";
+  CUTTLE_VALIDATE(names.is_array() && (values ? names.empty() : names.size() >= 2),
+                  "{}: its list of classes cannot be read", arguments.file);
+  const std::int64_t target_width =
+      parse_target_width(metadata_entry(file, arguments.file, "target_width"), arguments.file);
   const auto classes = names.get<std::vector<std::string>>();
-  const auto way = static_cast<std::int64_t>(classes.size());
+  const auto way = values ? target_width : static_cast<std::int64_t>(classes.size());
   prepare_process(config);
-  const Workbench bench = make_workbench(config, modalities, extensions);
+  const Workbench bench = make_workbench(config, modalities, target_width, extensions);
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays) state[array.name] = to_tensor(array);
   const auto adapted = bench.learner->restore(state, way);
@@ -129,17 +183,9 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   const auto data = open_for(modalities, one_shard(arguments.shard));
   RawBatch raw = read_all(*data).raw;
   raw.labels.clear();
-  const auto probability = torch::softmax(adapted->predict(bench.model->prepare(raw, way)), 1);
-  for (std::int64_t i = 0; i < raw.size; ++i) {
-    const auto best = probability[i].argmax().item<std::int64_t>();
-    const double sure = probability[i][best].item<double>();
-    const std::string& name = classes[static_cast<std::size_t>(best)];
-    const std::string sample = data->sample_name(i);
-    if (arguments.json)
-      std::cout << json{{"sample", sample}, {"class", name}, {"probability", sure}}.dump() << "\n";
-    else
-      std::cout << fmt::format("{}\t{}\t{:.4f}\n", sample, name, sure);
-  }
+  const auto outputs = adapted->predict(bench.model->prepare(raw, way)).contiguous();
+  for (std::int64_t i = 0; i < raw.size; ++i)
+    print_prediction(data->sample_name(i), outputs[i], classes, arguments.json);
   return ExitCode::kDone;
 }
 

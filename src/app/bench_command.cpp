@@ -21,6 +21,14 @@ double plan_ms(const EpisodePlanner& planner, std::uint64_t seed) {
   return 1e3 * timer.seconds() / kEpisodes;
 }
 
+/// The slowest rank's seconds over the mean of all; 1 where nothing was done. Collective.
+double max_over_mean(Communicator& comm, double seconds) {
+  const auto microseconds = static_cast<std::int64_t>(1e6 * seconds);
+  const auto most = comm.all_reduce("slowest rank", {microseconds}, ReduceOp::kMax).wait()[0];
+  const auto sum = comm.all_reduce("all ranks", {microseconds}, ReduceOp::kSum).wait()[0];
+  return sum == 0 ? 1.0 : static_cast<double>(most) * comm.size() / static_cast<double>(sum);
+}
+
 }  // namespace
 
 ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
@@ -35,21 +43,23 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     Workbench bench;
     together(comm, "opening the data", [&] {
       data = Dataset::open(config.data);
-      bench = make_workbench(config, data->modalities(), extensions);
+      bench = make_workbench(config, data->modalities(), data->target_width(), extensions);
       planner = std::make_unique<EpisodePlanner>(*data, Split::kTrain, config.episode);
     });
     TrainState state(ParameterList::initial(bench.model->layout(), config.seed));
     const OuterOptimizer optimizer(config.step, config.train.steps);
     MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()),
                         config.reduce);
-    TaskStream tasks(*data, *planner, *bench.model, config.episode, config.model.modality_dropout,
+    TaskStream tasks(*data, *planner, *bench.learner, config.episode, config.model.modality_dropout,
                      config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()});
     const double idle = memory_mb("VmRSS:");
     std::vector<double> totals;
     StepTime sum;
+    double first_step_s = 0;
     const std::int64_t warmup = arguments.warmup.value_or(2), steps = arguments.steps.value_or(10);
     for (std::int64_t i = 0; i < warmup + steps; ++i) {
       const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer, 0);
+      if (i == 0) first_step_s = seconds_since_start();
       if (i < warmup) continue;
       totals.push_back(report.time.total_s);
       sum.read_s += report.time.read_s;
@@ -57,6 +67,7 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
       sum.reduce_s += report.time.reduce_s;
       sum.step_s += report.time.step_s;
     }
+    const double imbalance = max_over_mean(comm, sum.adapt_s);
     if (comm.rank() != 0) return ExitCode::kDone;
     const double peak = memory_mb("VmHWM:");
     const double step_s = median(totals);
@@ -68,6 +79,8 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                             {"tasks_per_second", batch / step_s},
                             {"ms_per_task", 1e3 * step_s * comm.size() / batch},
                             {"ms_per_step", 1e3 * step_s},
+                            {"first_step_s", first_step_s},
+                            {"rank_time_max_over_mean", imbalance},
                             {"peak_rss_mb", peak},
                             {"idle_rss_mb", idle},
                             {"tensor_mb", static_cast<double>(tensor_memory_bytes()) / (1 << 20)},
@@ -86,9 +99,14 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
         "{:.2f} tasks/s, {:.1f} ms per task on each of {} ranks, peak {:.0f} MB ({:.0f} MB idle)\n",
         batch / step_s, 1e3 * step_s * comm.size() / batch, comm.size(), peak, idle);
     std::cout << fmt::format(
-        "rank 0, ms per step: read {:.2f}, adapt {:.2f}, reduce {:.2f}, step {:.2f}\n",
-        per_step * sum.read_s, per_step * sum.adapt_s, per_step * sum.reduce_s,
-        per_step * sum.step_s);
+        "rank 0, ms per step: waiting for data {:.2f} ({:.2f} %), adapt {:.2f}, reduce {:.2f}, "
+        "step "
+        "{:.2f}; adapt time of the slowest rank {:.3f} of the mean; first step {:.2f} s after "
+        "start\n",
+        per_step * sum.read_s,
+        100 * sum.read_s / (sum.read_s + sum.adapt_s + sum.reduce_s + sum.step_s),
+        per_step * sum.adapt_s, per_step * sum.reduce_s, per_step * sum.step_s, imbalance,
+        first_step_s);
     return ExitCode::kDone;
   });
 }

@@ -45,13 +45,18 @@ ModalitySpec spec_of(const std::string& name, const torch::Tensor& values,
 struct GivenTasks {
   std::vector<ModalitySpec> modalities;
   std::vector<Task> tasks;
+  std::int64_t target_width = 0;  ///< 0: labels
 };
 
-Batch batch_of(const std::map<std::string, torch::Tensor>& arrays, const std::string& set,
+using Arrays = std::map<std::string, torch::Tensor>;
+
+/// `answers`: labels or targets.
+Batch batch_of(const Arrays& arrays, const std::string& set, const std::string& answers,
                const std::vector<ModalitySpec>& modalities, std::int64_t task, std::int64_t way) {
   Batch batch;
-  batch.labels = arrays.at(set + ".labels")[task].contiguous();
-  batch.size = batch.labels.numel();
+  const auto& given = arrays.at(set + "." + answers);
+  (answers == "labels" ? batch.labels : batch.targets) = given[task].contiguous();
+  batch.size = given.size(1);
   batch.way = way;
   for (const auto& spec : modalities) {
     ModalityInput input;
@@ -64,46 +69,66 @@ Batch batch_of(const std::map<std::string, torch::Tensor>& arrays, const std::st
   return batch;
 }
 
-/// Every array has the same tasks; those of a set the same samples; every query class is in the
-/// support.
-void check_sizes(const std::map<std::string, torch::Tensor>& arrays, const std::string& path) {
-  const auto& support = arrays.at("support.labels");
+/// Labels are classes, every query class is in the support; targets are as wide in both sets.
+/// Returns the classes, or the width.
+std::int64_t check_answers(const Arrays& arrays, const std::string& answers,
+                           const std::string& path) {
+  const auto& support = arrays.at("support." + answers);
   for (const std::string set : {"support", "query"}) {
-    const auto& labels = arrays.at(set + ".labels");
-    CUTTLE_VALIDATE(
-        labels.scalar_type() == torch::kInt64 && labels.dim() == 2 && labels.numel() > 0,
-        "{}: {}.labels must be int64 [T, n], with a task and a sample at least", path, set);
-    CUTTLE_VALIDATE(labels.min().item<std::int64_t>() >= 0 &&
-                        labels.max().item<std::int64_t>() <= support.max().item<std::int64_t>(),
+    const auto& given = arrays.at(set + "." + answers);
+    if (answers == "targets") {
+      CUTTLE_VALIDATE(given.is_floating_point() && given.dim() == 3 && given.numel() > 0 &&
+                          given.size(2) == support.size(-1),
+                      "{}: {}.targets must be float32 [T, n, values], as many values in both sets",
+                      path, set);
+      continue;
+    }
+    CUTTLE_VALIDATE(given.scalar_type() == torch::kInt64 && given.dim() == 2 && given.numel() > 0,
+                    "{}: {}.labels must be int64 [T, n], with a task and a sample at least", path,
+                    set);
+    CUTTLE_VALIDATE(given.min().item<std::int64_t>() >= 0 &&
+                        given.max().item<std::int64_t>() <= support.max().item<std::int64_t>(),
                     "{}: {}.labels must be 0 .. way-1, way being the classes of the support", path,
                     set);
+  }
+  return answers == "targets" ? support.size(2) : support.max().item<std::int64_t>() + 1;
+}
+
+/// Every array has the same tasks; those of a set the same samples.
+void check_sizes(const Arrays& arrays, const std::string& answers, const std::string& path) {
+  const auto tasks = arrays.at("support." + answers).size(0);
+  for (const std::string set : {"support", "query"})
     for (const auto& [name, values] : arrays)
       CUTTLE_VALIDATE(name.rfind(set + ".", 0) != 0 ||
-                          (values.dim() >= 2 && values.size(0) == support.size(0) &&
-                           values.size(1) == labels.size(1)),
-                      "{}: {} has other tasks or samples than {}.labels", path, name, set);
-  }
+                          (values.dim() >= 2 && values.size(0) == tasks &&
+                           values.size(1) == arrays.at(set + "." + answers).size(1)),
+                      "{}: {} has other tasks or samples than {}.{}", path, name, set, answers);
 }
 
 GivenTasks read_tasks(const std::string& path) {
-  std::map<std::string, torch::Tensor> arrays;
+  Arrays arrays;
   for (const auto& array : read_safetensors(path).arrays)
     arrays[array.name] = to_tensor(array, path);
   GivenTasks given;
-  for (const auto& set : {"support", "query"})
-    CUTTLE_VALIDATE(arrays.count(std::string(set) + ".labels"), "{}: there is no {}.labels [T, n]",
-                    path, set);
-  check_sizes(arrays, path);
+  const std::string answers = arrays.count("support.targets") ? "targets" : "labels";
+  for (const std::string set : {"support", "query"})
+    CUTTLE_VALIDATE(
+        arrays.count(set + "." + answers),
+        "{}: there is no {}.{} (int64 labels [T, n], or float32 targets [T, n, values], "
+        "say what is to be learned)",
+        path, set, answers);
+  const std::int64_t way = check_answers(arrays, answers, path);
+  check_sizes(arrays, answers, path);
+  if (answers == "targets") given.target_width = way;
   for (const auto& [name, tensor] : arrays)
-    if (name.rfind("support.", 0) == 0 && name != "support.labels") {
+    if (name.rfind("support.", 0) == 0 && name != "support." + answers) {
       given.modalities.push_back(spec_of(name.substr(8), tensor, path));
       CUTTLE_VALIDATE(arrays.count("query." + name.substr(8)), "{}: there is {} but no query.{}",
                       path, name, name.substr(8));
     }
-  const std::int64_t way = arrays["support.labels"].max().item<std::int64_t>() + 1;
-  for (std::int64_t t = 0; t < arrays["support.labels"].size(0); ++t)
-    given.tasks.push_back({batch_of(arrays, "support", given.modalities, t, way),
-                           batch_of(arrays, "query", given.modalities, t, way),
+  for (std::int64_t t = 0; t < arrays["support." + answers].size(0); ++t)
+    given.tasks.push_back({batch_of(arrays, "support", answers, given.modalities, t, way),
+                           batch_of(arrays, "query", answers, given.modalities, t, way),
                            {}});
   return given;
 }
@@ -136,7 +161,8 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   const GivenTasks given = read_tasks(arguments.tasks);
   config.episode.way = given.tasks.at(0).support.way;
   config.evaluation.way = 0;
-  const Workbench bench = make_workbench(config, given.modalities, extensions);
+  config.episode.target = given.target_width > 0 ? "value" : "class";
+  const Workbench bench = make_workbench(config, given.modalities, given.target_width, extensions);
   const auto layout = bench.model->layout();
   const ParameterList parameters(
       layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,

@@ -79,6 +79,11 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
         field.data.push_back(open_for(loaded.modalities, loaded.config.data));
       }
       const RunConfig& config = field.runs.front().config;
+      for (const LoadedRun& run : field.runs)
+        CUTTLE_VALIDATE(run.config.episode.target == "class",
+                        "{}: it predicts values (compare counts right classes); use cuttle eval "
+                        "with --per-episode on each",
+                        run.folder);
       plan = evaluation_plan(config, split_from(arguments.split), arguments.episodes);
       plan.episode.complete = plan.episode.complete || arguments.complete;
     });

@@ -47,12 +47,17 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
                     {"batch_norm", "transductive"},
                     {"missing_rate", plan.missing_rate},
                     {"modalities", arguments.modalities},
-                    {"accuracy", report.accuracy.mean},
-                    {"ci95", report.accuracy.half_width},
-                    {"loss", report.loss.mean},
-                    {"macro_precision", scores.macro_precision},
-                    {"macro_recall", scores.macro_recall},
-                    {"macro_f1", scores.macro_f1}};
+                    {"loss", report.loss.mean}};
+  if (report.values) {
+    json["mean_squared_error"] = report.loss.mean;
+    json["ci95"] = report.loss.half_width;
+  } else {
+    json["accuracy"] = report.accuracy.mean;
+    json["ci95"] = report.accuracy.half_width;
+    json["macro_precision"] = scores.macro_precision;
+    json["macro_recall"] = scores.macro_recall;
+    json["macro_f1"] = scores.macro_f1;
+  }
   for (const auto& line : report.trace)
     json["trace"].push_back({{"step", line.step},
                              {"support_loss", line.support_loss},
@@ -65,20 +70,22 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
 void print_text(const LoadedRun& run, const EvaluationPlan& plan, const EvaluationReport& report) {
   const auto scores = report.confusion.scores();
   std::cout << fmt::format(
-      "{:.2f} +- {:.2f} %  accuracy on {} {} episodes (mean, 95 % interval: 1.96 standard errors)\n"
-      "{}, {}-way {}-shot, {} queries per class, {} inner steps, batch norm by the statistics of "
-      "the batch "
-      "(transductive)\n"
-      "macro precision {:.2f}, recall {:.2f}, F1 {:.2f} %, loss {:.4f}; {}\n",
-      100 * report.accuracy.mean, 100 * report.accuracy.half_width, plan.episodes,
-      to_string(plan.split), run.config.adapt.algorithm, plan.episode.way, plan.episode.shot,
-      plan.episode.query, run.bench.learner->eval_steps(), 100 * scores.macro_precision,
-      100 * scores.macro_recall, 100 * scores.macro_f1, report.loss.mean, run.folder);
+      "{} on {} {} episodes (mean, 95 % interval: 1.96 standard errors)\n"
+      "{}, {}, {} inner steps, batch norm by the statistics of the batch (transductive)\n",
+      describe_score(report), plan.episodes, to_string(plan.split), run.config.adapt.algorithm,
+      describe_episodes(plan.episode), run.bench.learner->eval_steps());
+  if (!report.values)
+    std::cout << fmt::format("macro precision {:.2f}, recall {:.2f}, F1 {:.2f} %, loss {:.4f}\n",
+                             100 * scores.macro_precision, 100 * scores.macro_recall,
+                             100 * scores.macro_f1, report.loss.mean);
+  std::cout << run.folder << "\n";
   for (const auto& line : report.trace)
     std::cout << fmt::format(
-        "after {} steps: support loss {:.4f}, accuracy {:.2f} %; query loss {:.4f}, {:.2f} %\n",
-        line.step, line.support_loss, 100 * line.support_accuracy, line.query_loss,
-        100 * line.query_accuracy);
+        "after {} steps: support loss {:.4f}, query loss {:.4f}{}\n", line.step, line.support_loss,
+        line.query_loss,
+        report.values ? ""
+                      : fmt::format("; accuracy {:.2f} and {:.2f} %", 100 * line.support_accuracy,
+                                    100 * line.query_accuracy));
 }
 
 void write_tables(const EvalArguments& arguments, const Dataset& data, const EvaluationPlan& plan,
@@ -90,9 +97,9 @@ void write_tables(const EvalArguments& arguments, const Dataset& data, const Eva
     write_file_atomically(arguments.confusion, report.confusion.to_csv(names));
   }
   if (arguments.per_episode.empty()) return;
-  std::string csv = "episode,accuracy\n";
-  for (std::size_t e = 0; e < report.episode_accuracy.size(); ++e)
-    csv += fmt::format("{},{}\n", e, report.episode_accuracy[e]);
+  std::string csv = report.values ? "episode,mean_squared_error\n" : "episode,accuracy\n";
+  for (std::size_t e = 0; e < report.episode_scores.size(); ++e)
+    csv += fmt::format("{},{}\n", e, report.episode_scores[e]);
   write_file_atomically(arguments.per_episode, csv);
 }
 

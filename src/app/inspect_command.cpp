@@ -37,7 +37,10 @@ ordered_json describe_run(const std::string& folder) {
                     {"refused_checkpoints", latest.refused}};
   if (progress.best_step >= 0) {
     json["best_step"] = progress.best_step;
-    json["best_accuracy"] = progress.best_accuracy;
+    if (config.episode.target == "value")
+      json["best_mean_squared_error"] = -progress.best_score;
+    else
+      json["best_accuracy"] = progress.best_score;
     json["best_checkpoint"] = find_checkpoint(folder, true).folder;
   }
   for (const auto& [name, value] : content.facts)
@@ -53,6 +56,7 @@ ordered_json describe_shard(const std::string& path) {
                     {"samples", data->samples().size()},
                     {"classes", data->class_names().size()},
                     {"groups", data->group_names()},
+                    {"target_width", data->target_width()},
                     {"fingerprint", data->fingerprint()}};
   for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest})
     json["classes_of"][to_string(split)] = data->classes_of(split).size();

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <charconv>
+
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
@@ -18,15 +20,27 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   CUTTLE_VALIDATE(specs != content.facts.end(),
                   "{}: facts.json does not say which modalities the model takes", source.folder);
   auto modalities = modalities_from_json(specs->second);
-  auto bench = make_workbench(config, modalities, extensions);
+  const auto width = content.facts.find("target_width");
+  const std::int64_t target_width =
+      width == content.facts.end() ? 0 : parse_target_width(width->second, source.folder);
+  auto bench = make_workbench(config, modalities, target_width, extensions);
   const auto layout = bench.model->layout();
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
                   source.folder);
   ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
   prepare_process(config);
-  return {source.folder,    std::move(config),     std::move(modalities),
+  return {source.folder,    std::move(config),     std::move(modalities), target_width,
           std::move(bench), std::move(parameters), content.step};
+}
+
+std::int64_t parse_target_width(const std::string& text, const std::string& file) {
+  std::int64_t width = -1;
+  const auto end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, width);
+  CUTTLE_VALIDATE(result.ec == std::errc() && result.ptr == end && width >= 0,
+                  "{}: its target_width '{}' is no width (damaged?)", file, text);
+  return width;
 }
 
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,

@@ -14,6 +14,7 @@ struct LoadedRun {
   std::string folder;  ///< of the checkpoint
   RunConfig config;
   std::vector<ModalitySpec> modalities;
+  std::int64_t target_width = 0;  ///< of its training data; 0: classes only
   Workbench bench;
   ParameterList parameters;
   std::int64_t step = 0;
@@ -22,6 +23,9 @@ struct LoadedRun {
 /// Reads and verifies; `overrides` change the saved config. UserError as find_checkpoint.
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
                    const Extensions& extensions);
+
+/// The width of targets as checkpoints and adapted files write it; UserError naming the file.
+std::int64_t parse_target_width(const std::string& text, const std::string& file);
 
 /// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes,
 /// with the model's normalisation. UserError naming the modality that does not fit.

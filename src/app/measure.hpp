@@ -1,7 +1,12 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -21,6 +26,21 @@ inline double memory_mb(const std::string& entry) {
 /// "VmHWM:" counts from here on, where the kernel allows it.
 inline void forget_peak_memory() {
   std::ofstream("/proc/self/clear_refs") << "5";
+}
+
+/// Seconds since this process was started, loading its libraries included.
+inline double seconds_since_start() {
+  std::ifstream stat("/proc/self/stat");
+  std::string text;
+  std::getline(stat, text);
+  // Field 22, in ticks since the machine started; the second one, a name, may hold spaces.
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string word;
+  for (int field = 3; field <= 22; ++field) fields >> word;
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+         std::strtod(word.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 inline double median(std::vector<double> values) {

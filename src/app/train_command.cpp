@@ -7,6 +7,7 @@
 #include "app/commands.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
+#include "cuttle/train/evaluator.hpp"
 #include "cuttle/train/trainer.hpp"
 
 namespace cuttle {
@@ -33,13 +34,18 @@ void announce(const RunConfig& config, const Communicator& comm, const std::stri
   log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(),
            comm.size() == 1 ? "" : "s", comm.backend(), config.threads,
            config.threads == 1 ? "" : "s", folder);
-  log_info("{}, {}-way {}-shot, {} queries per class, {} tasks a step", config.adapt.algorithm,
-           config.episode.way, config.episode.shot, config.episode.query,
+  log_info("{}, {}, {} tasks a step", config.adapt.algorithm, describe_episodes(config.episode),
            config.episode.meta_batch_size);
-  if (inner_loop)
+  if (inner_loop && config.episode.target == "class")
     log_info(
         "inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",
         config.adapt.inner_lr, config.adapt.inner_lr / static_cast<double>(config.episode.way));
+}
+
+std::string best_score(const RunConfig& config, const RunProgress& progress) {
+  return config.episode.target == "value"
+             ? fmt::format("mean squared error {:.4f}", -progress.best_score)
+             : fmt::format("accuracy {:.2f} %", 100 * progress.best_score);
 }
 
 }  // namespace
@@ -74,8 +80,8 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
              outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
              outcome.parameters_sha256);
     if (outcome.progress.best_step >= 0)
-      log_info("best validation accuracy {:.2f} % at step {}; run folder {}",
-               100 * outcome.progress.best_accuracy, outcome.progress.best_step, folder);
+      log_info("best validation {} at step {}; run folder {}", best_score(config, outcome.progress),
+               outcome.progress.best_step, folder);
     comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others
                                      // while they still write
     return outcome.complete ? ExitCode::kDone : ExitCode::kStoppedEarly;

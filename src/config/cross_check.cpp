@@ -56,21 +56,37 @@ class CrossCheck {
   ConfigProblems& problems_;
 };
 
+void check_target(CrossCheck& check) {
+  const EpisodeOptions& e = check.config().episode;
+  const std::int64_t evaluation_way = check.config().evaluation.way;
+  const bool values = e.target == "value";
+  check.refuse_if(!values && e.way == 1, {"episode.way", "episode.target"},
+                  "is 1 (one class leaves nothing to tell apart); use 2 or more, or "
+                  "episode.target: value for regression");
+  check.refuse_if(!values && e.way_min == 1, {"episode.way_min", "episode.target"},
+                  "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for a fixed "
+                  "way");
+  check.refuse_if(!values && evaluation_way == 1, {"evaluation.way", "episode.target"},
+                  "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for "
+                  "episode.way");
+  check.refuse_if(values && e.way > 1, {"episode.way", "episode.target"},
+                  fmt::format("is {} with episode.target: value (an episode is samples of one "
+                              "class, whose values are predicted); use 1",
+                              e.way));
+  check.refuse_if(values && evaluation_way > 1, {"evaluation.way", "episode.target"},
+                  fmt::format("is {} with episode.target: value (an episode is samples of one "
+                              "class, whose values are predicted); use 1, or 0 for episode.way",
+                              evaluation_way));
+}
+
 void check_episode(CrossCheck& check) {
   const EpisodeOptions& e = check.config().episode;
-  const EvaluationOptions& v = check.config().evaluation;
   check.refuse_if(e.way_min > e.way, {"episode.way_min", "episode.way"},
                   fmt::format("is {}, above episode.way, {}; lower it, or 0 for a fixed way",
                               e.way_min, e.way));
   check.refuse_if(e.shot_min > e.shot, {"episode.shot_min", "episode.shot"},
                   fmt::format("is {}, above episode.shot, {}; lower it, or 0 for a fixed shot",
                               e.shot_min, e.shot));
-  check.refuse_if(
-      e.way_min == 1, {"episode.way_min"},
-      "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for a fixed way");
-  check.refuse_if(
-      v.way == 1, {"evaluation.way"},
-      "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for episode.way");
   check.refuse_if(
       e.micro_batch > e.meta_batch_size, {"episode.micro_batch", "episode.meta_batch_size"},
       fmt::format("is {}, above episode.meta_batch_size, {}; a step has only that many tasks",
@@ -89,6 +105,11 @@ void check_adapt(CrossCheck& check) {
       fmt::format("needs adapt.algorithm: protonet and model.fusion: late (the others have no loss "
                   "of a sense alone), not {} and {}; use 0",
                   a.algorithm, check.config().model.fusion));
+  check.refuse_if(a.keep != "parameters" && a.algorithm != "maml",
+                  {"adapt.keep", "adapt.algorithm"},
+                  fmt::format("is {}, but adapt.algorithm: {} has no way back through its inner "
+                              "steps; use parameters",
+                              a.keep, a.algorithm));
   check.refuse_if(a.refine > 0 && a.algorithm != "protonet", {"adapt.refine", "adapt.algorithm"},
                   fmt::format("refines prototypes, which adapt.algorithm: {} does not have; use 0",
                               a.algorithm));
@@ -128,6 +149,7 @@ void check_rest(CrossCheck& check) {
 
 void cross_check(const RunConfig& config, const ConfigReader& reader, ConfigProblems& problems) {
   CrossCheck check(config, reader, problems);
+  check_target(check);
   check_episode(check);
   check_adapt(check);
   check_step(check);

@@ -32,7 +32,10 @@ void describe(ConfigSchema& keys, DataOptions& o) {
 }
 
 void describe(ConfigSchema& keys, EpisodeOptions& o) {
-  keys.add("way", o.way, at_least(2), "classes in an episode");
+  keys.add("target", o.target, one_of({"class", "value"}),
+           "what is learned; value: regression, an episode is samples of one class with their "
+           "targets");
+  keys.add("way", o.way, at_least(1), "classes in an episode; 1 with target: value");
   keys.add("shot", o.shot, at_least(1), "support samples per class");
   keys.add("query", o.query, at_least(1), "query samples per class");
   keys.add("way_min", o.way_min, at_least(0),
@@ -51,10 +54,12 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {
   keys.add("type", o.type, registered_name_or_empty(),
-           "conv4 | char_conv | mel_conv | series_conv | mlp | a registered one; \"\": the usual "
-           "one for the kind");
-  keys.add("width", o.width, between(1, 65536), "filters or hidden units per block");
-  keys.add("depth", o.depth, between(1, 64), "blocks");
+           "images: conv4 | resnet12, text: char_conv | transformer, series: series_conv | "
+           "transformer, audio: mel_conv, vectors: mlp, or a registered one; \"\": the first for "
+           "the kind");
+  keys.add("width", o.width, between(1, 65536),
+           "filters or hidden units per block (resnet12: of the first stage)");
+  keys.add("depth", o.depth, between(1, 64), "blocks (resnet12: 4 stages)");
   keys.add(
       "norm", o.norm, one_of({"batch", "batch_per_step", "none"}),
       "batch: statistics of the batch at hand; batch_per_step: own scale and shift per inner step");
@@ -88,6 +93,8 @@ void describe(ConfigSchema& keys, AdaptOptions& o) {
       "on the mean cross-entropy (the MAML paper's 0.4 on its summed loss is 2.0 here for 5-way)");
   keys.add("inner_optimizer", o.inner_optimizer, one_of({"sgd", "adam"}),
            "adam: reptile only, fresh for every task");
+  keys.add("keep", o.keep, one_of({"parameters", "all", "sqrt"}),
+           "maml: what inner steps keep for the way back; all: least time, sqrt: least memory");
   keys.add("part_loss", o.part_loss, at_least(0),
            "protonet with late fusion: weight of the loss that each sense has alone");
   keys.add(

@@ -70,6 +70,15 @@ class ShardedDataset final : public Dataset {
     return {class_samples_.data() + first, end - first};
   }
 
+  std::int64_t target_width() const override {
+    return static_cast<std::int64_t>(shards_.front().header.targets.size());
+  }
+  Span<const float> target(std::int64_t sample) const override {
+    const std::size_t s = shard_of(sample);
+    const auto width = static_cast<std::size_t>(target_width());
+    return {shards_[s].targets.data() + static_cast<std::size_t>(sample - starts_[s]) * width,
+            width};
+  }
   std::string sample_name(std::int64_t sample) const override {
     const std::size_t s = shard_of(sample);
     return shards_[s].sample_names.at(sample - starts_[s]);

@@ -168,27 +168,40 @@ template <>
 hid_t file_type<std::int64_t>() {
   return H5T_STD_I64LE;
 }
+template <>
+hid_t file_type<float>() {
+  return H5T_IEEE_F32LE;
+}
 
 }  // namespace
 
 template <class T>
-std::vector<T> ShardFile::read(const std::string& dataset, std::int64_t length) const {
-  const Extent extent = find(dataset, file_type<T>(), 1);
+std::vector<T> ShardFile::read(const std::string& dataset, std::int64_t length,
+                               std::int64_t width) const {
+  const Extent extent = find(dataset, file_type<T>(), width > 0 ? 2 : 1);
   CUTTLE_VALIDATE(length < 0 || extent.dims[0] == length,
                   "'{}' of the shard '{}' has {} elements, not {}; {}", dataset, path(),
                   extent.dims[0], length, kAgain);
+  CUTTLE_VALIDATE(width == 0 || extent.dims[1] == width,
+                  "'{}' of the shard '{}' has rows of {} values, not {}; {}", dataset, path(),
+                  extent.dims.back(), width, kAgain);
   CUTTLE_VALIDATE(extent.bytes <= kMaxIndexBytes,
                   "'{}' of the shard '{}' has {} bytes (the index of a shard is held in memory, at "
                   "most {} bytes each); make more, smaller shards",
                   dataset, path(), extent.bytes, kMaxIndexBytes);
-  std::vector<T> values(static_cast<std::size_t>(extent.dims[0]));
+  std::vector<T> values(static_cast<std::size_t>(extent.bytes / sizeof(T)));
   raw_.read_at(extent.offset, values.data(), extent.bytes);
   return values;
 }
 
-template std::vector<std::uint8_t> ShardFile::read(const std::string&, std::int64_t) const;
-template std::vector<std::uint32_t> ShardFile::read(const std::string&, std::int64_t) const;
-template std::vector<std::int32_t> ShardFile::read(const std::string&, std::int64_t) const;
-template std::vector<std::int64_t> ShardFile::read(const std::string&, std::int64_t) const;
+template std::vector<std::uint8_t> ShardFile::read(const std::string&, std::int64_t,
+                                                   std::int64_t) const;
+template std::vector<std::uint32_t> ShardFile::read(const std::string&, std::int64_t,
+                                                    std::int64_t) const;
+template std::vector<std::int32_t> ShardFile::read(const std::string&, std::int64_t,
+                                                   std::int64_t) const;
+template std::vector<std::int64_t> ShardFile::read(const std::string&, std::int64_t,
+                                                   std::int64_t) const;
+template std::vector<float> ShardFile::read(const std::string&, std::int64_t, std::int64_t) const;
 
 }  // namespace cuttle

@@ -33,9 +33,11 @@ class ShardFile {
   /// Finds a dataset and checks that it has this type, this many dimensions and all its bytes in
   /// the file.
   Extent find(const std::string& dataset, hid_t type, std::size_t rank) const;
-  /// Reads a one-dimensional dataset. UserError when its length is not `length` (-1: any).
+  /// Reads a one-dimensional dataset, or with a `width` rows of that many values. UserError when
+  /// its length is not `length` (-1: any) or its rows are not `width` wide.
   template <class T>
-  std::vector<T> read(const std::string& dataset, std::int64_t length) const;
+  std::vector<T> read(const std::string& dataset, std::int64_t length,
+                      std::int64_t width = 0) const;
 
  private:
   void check_links(const std::string& dataset) const;

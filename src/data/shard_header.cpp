@@ -15,6 +15,7 @@ using Json = nlohmann::json;
 constexpr std::size_t kMaxModalities = 32;  // bits of SampleInfo::present
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of one image or vector
+constexpr std::size_t kMaxTargets = 65536;
 
 /// The header while it is checked; every complaint names the shard.
 class Checker {
@@ -132,6 +133,25 @@ ModalitySpec modality_from(const Json& object, const Checker& check) {
   return spec;
 }
 
+std::vector<std::string> target_names(const Json& json, const Checker& check) {
+  if (!json.contains(kTargetsKey)) return {};
+  const Json& values = json[kTargetsKey];
+  check.require(values.is_array() && !values.empty() && values.size() <= kMaxTargets,
+                "does not list 1 to {} '{}' (without targets it has no such key)", kMaxTargets,
+                kTargetsKey);
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (const Json& value : values) {
+    check.require(value.is_string(), "has '{}' that are not texts", kTargetsKey);
+    names.push_back(value.get<std::string>());
+    check.require(!names.back().empty() && names.back().size() <= kMaxNameBytes,
+                  "names a target with {} bytes (1 to {} are allowed)", names.back().size(),
+                  kMaxNameBytes);
+    check.require(seen.insert(names.back()).second, "names target '{}' twice", names.back());
+  }
+  return names;
+}
+
 }  // namespace
 
 ShardHeader parse_shard_header(const std::string& text, const std::string& path) {
@@ -155,6 +175,7 @@ ShardHeader parse_shard_header(const std::string& text, const std::string& path)
     const std::string& name = header.modalities.back().name;
     check.require(names.insert(name).second, "names modality '{}' twice", name);
   }
+  header.targets = target_names(json, check);
   return header;
 }
 

@@ -13,6 +13,7 @@ struct ShardHeader {
   std::string dataset;
   std::int64_t shard = 0, shards = 1;  ///< this is shard `shard` of `shards`
   std::vector<ModalitySpec> modalities;
+  std::vector<std::string> targets;  ///< names of the target values; empty: there are none
 };
 
 /// Parses and checks the header text of the shard at `path`. UserError naming the shard and the

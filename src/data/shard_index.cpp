@@ -1,6 +1,7 @@
 #include "shard_index.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <string_view>
@@ -38,6 +39,7 @@ class IndexReader {
     read(kSampleGroup, n, index_.sample_group);
     read(kSampleSplit, n, index_.sample_split);
     read_names(kSampleNames, kSampleOffsets, n, index_.sample_names);
+    read_targets();
     // The map of what is hashed holds views of these: they must not move.
     index_.columns.resize(index_.header.modalities.size());
     present_.resize(index_.columns.size());
@@ -47,13 +49,15 @@ class IndexReader {
     check_names(index_.class_names, "class", true);
     check_names(index_.group_names, "group", true);
     check_names(index_.sample_names, "sample", false);
+    check_targets();
     return std::move(index_);
   }
 
  private:
   template <class T>
-  void read(const std::string& dataset, std::int64_t length, std::vector<T>& to) {
-    to = file_.read<T>(dataset, length);
+  void read(const std::string& dataset, std::int64_t length, std::vector<T>& to,
+            std::int64_t width = 0) {
+    to = file_.read<T>(dataset, length, width);
     hashed_[dataset] = {reinterpret_cast<const char*>(to.data()), to.size() * sizeof(T)};
   }
 
@@ -79,6 +83,11 @@ class IndexReader {
     read(names, -1, table.bytes);
     read(offsets, count < 0 ? -1 : count + 1, table.offsets);
     check_offsets(offsets, table.offsets, static_cast<std::int64_t>(table.bytes.size()));
+  }
+
+  void read_targets() {
+    const auto width = static_cast<std::int64_t>(index_.header.targets.size());
+    if (width > 0) read(kSampleTargets, index_.samples(), index_.targets, width);
   }
 
   void check_offsets(const std::string& dataset, const std::vector<std::int64_t>& offsets,
@@ -171,6 +180,20 @@ class IndexReader {
       CUTTLE_VALIDATE(seen.insert(name).second, "the {} '{}' is twice in the shard '{}'; {}", what,
                       name, index_.path, kDamaged);
     }
+  }
+
+  void check_targets() const {
+    const std::vector<float>& targets = index_.targets;
+    const auto bad = std::find_if_not(targets.begin(), targets.end(),
+                                      [](float value) { return std::isfinite(value); });
+    if (bad == targets.end()) return;
+    const std::int64_t at = bad - targets.begin(),
+                       width = static_cast<std::int64_t>(index_.header.targets.size());
+    CUTTLE_VALIDATE(false,
+                    "target '{}' of sample {} ('{}') of the shard '{}' is {} (its loss would be "
+                    "no number); make the shard again with finite targets",
+                    index_.header.targets[static_cast<std::size_t>(at % width)], at / width,
+                    index_.sample_names.at(at / width), index_.path, *bad);
   }
 
   ShardFile file_;

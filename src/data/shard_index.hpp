@@ -42,6 +42,7 @@ struct ShardIndex {
   NameTable class_names, group_names, sample_names;
   std::vector<std::int32_t> sample_class, sample_group;
   std::vector<std::uint8_t> sample_split;
+  std::vector<float> targets;           ///< rows as wide as header.targets
   std::vector<ModalityColumn> columns;  ///< as header.modalities
 
   std::int64_t samples() const { return static_cast<std::int64_t>(sample_class.size()); }

@@ -25,6 +25,7 @@ inline constexpr const char* kSeedKey = "seed";
 inline constexpr const char* kShardKey = "shard";
 inline constexpr const char* kShardsKey = "shards";
 inline constexpr const char* kModalitiesKey = "modalities";
+inline constexpr const char* kTargetsKey = "targets";
 inline constexpr const char* kNameKey = "name";
 inline constexpr const char* kKindKey = "kind";
 inline constexpr const char* kShapeKey = "shape";
@@ -42,6 +43,7 @@ inline constexpr const char* kSampleGroup = "/samples/group";
 inline constexpr const char* kSampleSplit = "/samples/split";
 inline constexpr const char* kSampleNames = "/samples/names";
 inline constexpr const char* kSampleOffsets = "/samples/offsets";
+inline constexpr const char* kSampleTargets = "/samples/targets";
 
 // Datasets of one modality: kModalityGroup + name + one of these.
 inline constexpr const char* kModalityGroup = "/modalities/";

@@ -51,6 +51,18 @@ void check_same_modalities(const ShardIndex& shard, const ShardIndex& first) {
   }
 }
 
+std::string targets_of(const ShardIndex& shard) {
+  const std::vector<std::string>& names = shard.header.targets;
+  return names.empty() ? "no targets" : fmt::format("the targets {}", fmt::join(names, ", "));
+}
+
+void check_same_targets(const ShardIndex& shard, const ShardIndex& first) {
+  CUTTLE_VALIDATE(shard.header.targets == first.header.targets,
+                  "the shard '{}' has {}, but '{}' has {} (one data set has the same in all "
+                  "shards); name the shards of one data set only",
+                  shard.path, targets_of(shard), first.path, targets_of(first));
+}
+
 // A copy would count its samples twice, and could put one sample into support and query.
 void check_no_copies(const std::vector<ShardIndex>& shards) {
   std::map<std::string, std::string> seen;
@@ -104,6 +116,7 @@ ShardSet open_shards(const DataOptions& options) {
   for (const std::string& path : find_shards(options.shards)) {
     set.shards.push_back(read_shard_index(path));
     check_same_modalities(set.shards.back(), set.shards.front());
+    check_same_targets(set.shards.back(), set.shards.front());
     samples += set.shards.back().samples();
   }
   CUTTLE_VALIDATE(

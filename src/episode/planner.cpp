@@ -23,6 +23,21 @@ void check_options(const EpisodeOptions& options) {
                   options.shot_min, options.shot);
   CUTTLE_VALIDATE(options.groups == "free" || options.groups == "apart",
                   "episode.groups is '{}'; use free or apart", options.groups);
+  CUTTLE_VALIDATE(options.target == "class" || options.target == "value",
+                  "episode.target is '{}'; use class or value", options.target);
+}
+
+// Regression: the class is the task, not the answer, so an episode has one.
+void check_values(const Dataset& data, const EpisodeOptions& options) {
+  if (options.target != "value") return;
+  CUTTLE_VALIDATE(options.way == 1,
+                  "episode.way is {} with episode.target: value (an episode is samples of one "
+                  "class, whose values are predicted); use 1",
+                  options.way);
+  CUTTLE_VALIDATE(data.target_width() > 0,
+                  "episode.target is value, but the shards hold no targets (there is nothing to "
+                  "predict); make them with targets (data_tools/FORMAT.md, \"Targets\"), or use "
+                  "episode.target: class");
 }
 
 /// Uniform in [least, most]; least = 0: always `most`.
@@ -65,6 +80,7 @@ void draw_in_rounds(const std::vector<const std::vector<std::int64_t>*>& groups,
 EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options)
     : options_(options), apart_(options.groups == "apart") {
   check_options(options);
+  check_values(data, options);
   const std::vector<std::int32_t>& classes = data.classes_of(split);
   std::size_t most = 0;  // samples in a class
   for (const std::int32_t class_id : classes) {
@@ -110,21 +126,32 @@ bool EpisodePlanner::enough(const ClassPool& pool, std::int64_t shot) const {
   return !counts.empty() && counts[0] >= shot + options_.query;
 }
 
+EpisodeSize EpisodePlanner::draw_size(Random& random) const {
+  const std::int64_t way = draw_between(options_.way_min, options_.way, random);
+  const std::int64_t shot = draw_between(options_.shot_min, options_.shot, random);
+  return {way, shot, way * shot, way * options_.query};
+}
+
+EpisodeSize EpisodePlanner::size(const RandomKey& key) const {
+  Random random(key);
+  return draw_size(random);
+}
+
 EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   Random random(key);
   EpisodePlan plan;
   plan.key = key;
-  const std::int64_t way = draw_between(options_.way_min, options_.way, random);
-  const std::int64_t shot = draw_between(options_.shot_min, options_.shot, random);
-  const std::vector<std::int64_t> chosen = random.sample(usable_classes(), way);
+  plan.values = options_.target == "value";
+  const EpisodeSize size = draw_size(random);
+  const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size.way);
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};
   for (std::size_t label = 0; label < chosen.size(); ++label) {
     const ClassPool& pool = pools_[static_cast<std::size_t>(chosen[label])];
     plan.classes.push_back(pool.class_id);
     if (apart_) {
-      draw_apart(pool, ranks, shot, random, plan);
+      draw_apart(pool, ranks, size.shot, random, plan);
     } else {
-      draw_free(pool, shot, random, plan);
+      draw_free(pool, size.shot, random, plan);
     }
     plan.support_labels.resize(plan.support.size(), static_cast<std::int64_t>(label));
     plan.query_labels.resize(plan.query.size(), static_cast<std::int64_t>(label));

@@ -49,6 +49,7 @@ ModalityInput select(const ModalityInput& input, const std::vector<std::int64_t>
 
 Batch Batch::to(torch::Dtype dtype) const {
   Batch other = *this;
+  other.targets = cast(targets, dtype);
   for (auto& modality : other.modalities) {
     modality.values = cast(modality.values, dtype);
     modality.mask = cast(modality.mask, dtype);
@@ -62,6 +63,7 @@ Batch concatenate(const Batch& a, const Batch& b) {
   both.size = a.size + b.size;
   both.way = a.way;
   if (a.labels.defined() && b.labels.defined()) both.labels = torch::cat({a.labels, b.labels});
+  if (a.targets.defined() && b.targets.defined()) both.targets = torch::cat({a.targets, b.targets});
   for (std::size_t m = 0; m < a.modalities.size(); ++m)
     both.modalities.push_back(join(a.modalities[m], b.modalities[m], a.size));
   return both;

@@ -84,16 +84,18 @@ class LinearBlock final : public Block {
  public:
   LinearBlock(ParameterLayout& layout, const std::string& name, std::int64_t in, std::int64_t out,
               bool relu)
-      : linear_(layout, name, {out, in}), relu_(relu) {}
-  std::string kind() const override { return relu_ ? "linear_relu" : "linear"; }
+      : LinearBlock(Affine(layout, name, {out, in}), in, out, relu) {}
+  std::string kind() const override { return layer_.relu ? "linear_relu" : "linear"; }
+  const LinearLayer* linear() const override { return &layer_; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    auto x = torch::linear(input.values, at(p, linear_.weight), at(p, linear_.bias));
-    return {relu_ ? torch::relu(x) : x, {}};
+    auto x = torch::linear(input.values, at(p, layer_.weight), at(p, layer_.bias));
+    return {layer_.relu ? torch::relu(x) : x, {}};
   }
 
  private:
-  Affine linear_;
-  bool relu_;
+  LinearBlock(const Affine& places, std::int64_t in, std::int64_t out, bool relu)
+      : layer_{places.weight, places.bias, in, out, relu} {}
+  LinearLayer layer_;
 };
 
 class TokenBlock final : public Block {

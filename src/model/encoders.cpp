@@ -2,26 +2,15 @@
 
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/encoder.hpp"
+#include "model/encoder_types.hpp"
 #include "model/log_mel.hpp"
 #include "model/raw.hpp"
 
 namespace cuttle {
 namespace {
-
-/// Refuses a modality of another kind, by key.
-void expect_kind(const EncoderRequest& request, ModalityKind kind) {
-  CUTTLE_VALIDATE(
-      request.spec.kind == kind,
-      "model.encoders.{}.type: {} needs a modality of kind {}, but {} is {}; choose another type",
-      request.spec.name, request.options.type, to_string(kind), request.spec.name,
-      to_string(request.spec.kind));
-}
-
-NormOptions norm_of(const EncoderRequest& request) {
-  return {request.options.norm, request.inner_steps, request.options.fused};
-}
 
 std::string block_name(const EncoderRequest& request, std::int64_t i) {
   return request.prefix + "." + std::to_string(i);
@@ -45,7 +34,7 @@ std::int64_t add_sequence_blocks(const EncoderRequest& request, Blocks& blocks, 
 class ConvEncoder final : public Encoder {
  public:
   explicit ConvEncoder(const EncoderRequest& request) : spec_(request.spec) {
-    expect_kind(request, ModalityKind::kImage);
+    expect_kind(request, {ModalityKind::kImage});
     std::int64_t height = spec_.shape[0], width = spec_.shape[1], in = spec_.shape[2];
     for (std::int64_t i = 0; i < request.options.depth; ++i) {
       CUTTLE_VALIDATE(
@@ -61,15 +50,7 @@ class ConvEncoder final : public Encoder {
     blocks_.push_back(make_flatten_block());
     width_ = in * height * width;
   }
-  ModalityInput prepare(const RawModality& raw) const override {
-    const auto& shape = spec_.shape;
-    auto pixels = raw_tensor(raw, torch::kUInt8).view({-1, shape[0], shape[1], shape[2]});
-    auto x = standardise(pixels.to(torch::kFloat32) / 255.0, spec_);
-    ModalityInput input;
-    input.values =
-        x.permute({0, 3, 1, 2});  // a view: NHWC in memory, which is what channels-last is
-    return input;
-  }
+  ModalityInput prepare(const RawModality& raw) const override { return image_input(raw, spec_); }
 
  private:
   ModalitySpec spec_;
@@ -79,17 +60,13 @@ class ConvEncoder final : public Encoder {
 class CharEncoder final : public Encoder {
  public:
   explicit CharEncoder(const EncoderRequest& request) : max_length_(request.options.max_length) {
-    expect_kind(request, ModalityKind::kText);
+    expect_kind(request, {ModalityKind::kText});
     blocks_.push_back(make_token_block(request.layout, request.prefix + ".table", kTextTokens,
                                        request.options.width));
     width_ = add_sequence_blocks(request, blocks_, request.options.width);
   }
   ModalityInput prepare(const RawModality& raw) const override {
-    std::vector<torch::Tensor> rows;
-    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      rows.push_back(text_tokens(bytes, size, max_length_));
-    });
-    return pad_rows(rows);
+    return text_input(raw, max_length_);
   }
 
  private:
@@ -103,7 +80,7 @@ class MelEncoder final : public Encoder {
       : mel_(request.spec.sample_rate, kMels),
         max_samples_(static_cast<std::int64_t>(static_cast<double>(request.options.max_length) *
                                                request.spec.sample_rate / 1000.0)) {
-    expect_kind(request, ModalityKind::kAudio);
+    expect_kind(request, {ModalityKind::kAudio});
     width_ = add_sequence_blocks(request, blocks_, kMels);
   }
   ModalityInput prepare(const RawModality& raw) const override {
@@ -127,17 +104,11 @@ class SeriesEncoder final : public Encoder {
  public:
   explicit SeriesEncoder(const EncoderRequest& request)
       : spec_(request.spec), max_length_(request.options.max_length) {
-    expect_kind(request, ModalityKind::kSeries);
+    expect_kind(request, {ModalityKind::kSeries});
     width_ = add_sequence_blocks(request, blocks_, spec_.shape[0]);
   }
   ModalityInput prepare(const RawModality& raw) const override {
-    std::vector<torch::Tensor> rows;
-    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      auto x = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec_.shape[0]});
-      if (max_length_ > 0) x = x.slice(0, 0, max_length_);
-      rows.push_back(standardise(x, spec_).t().contiguous());
-    });
-    return pad_rows(rows);
+    return series_input(raw, spec_, max_length_);
   }
 
  private:
@@ -149,7 +120,7 @@ class SeriesEncoder final : public Encoder {
 class MlpEncoder final : public Encoder {
  public:
   explicit MlpEncoder(const EncoderRequest& request) : spec_(request.spec) {
-    expect_kind(request, ModalityKind::kVector);
+    expect_kind(request, {ModalityKind::kVector});
     width_ = spec_.shape[0];
     for (std::int64_t i = 0; i < request.options.depth; ++i) {
       blocks_.push_back(make_linear_block(request.layout, block_name(request, i), width_,
@@ -174,6 +145,20 @@ EncoderFactory factory() {
 
 }  // namespace
 
+void expect_kind(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds) {
+  std::vector<std::string> names;
+  for (const ModalityKind kind : kinds) names.emplace_back(to_string(kind));
+  CUTTLE_VALIDATE(
+      std::find(kinds.begin(), kinds.end(), request.spec.kind) != kinds.end(),
+      "model.encoders.{}.type: {} needs a modality of kind {}, but {} is {}; choose another type",
+      request.spec.name, request.options.type, fmt::join(names, " or "), request.spec.name,
+      to_string(request.spec.kind));
+}
+
+NormOptions norm_of(const EncoderRequest& request) {
+  return {request.options.norm, request.inner_steps, request.options.fused};
+}
+
 torch::Tensor Encoder::forward(const Tensors& parameters, const ModalityInput& input,
                                const Context& context) const {
   Signal signal{input.values, input.mask};
@@ -182,11 +167,10 @@ torch::Tensor Encoder::forward(const Tensors& parameters, const ModalityInput& i
 }
 
 std::map<std::string, EncoderFactory> builtin_encoders() {
-  return {{"conv4", factory<ConvEncoder>()},
-          {"char_conv", factory<CharEncoder>()},
-          {"mel_conv", factory<MelEncoder>()},
-          {"series_conv", factory<SeriesEncoder>()},
-          {"mlp", factory<MlpEncoder>()}};
+  return {{"conv4", factory<ConvEncoder>()},   {"char_conv", factory<CharEncoder>()},
+          {"mel_conv", factory<MelEncoder>()}, {"series_conv", factory<SeriesEncoder>()},
+          {"mlp", factory<MlpEncoder>()},      {"resnet12", make_resnet12},
+          {"transformer", make_transformer}};
 }
 
 std::string default_encoder(ModalityKind kind) {

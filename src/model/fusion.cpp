@@ -64,6 +64,7 @@ class ConcatFusion final : public Fusion {
   std::vector<std::int64_t> part_widths() const override {
     return {std::accumulate(widths_.begin(), widths_.end(), std::int64_t{0})};
   }
+  bool passes_through() const override { return widths_.size() == 1; }
 
  private:
   std::vector<std::int64_t> widths_;

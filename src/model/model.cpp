@@ -49,6 +49,7 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
   auto layout = std::make_shared<ParameterLayout>();
   std::vector<std::string> names;
   std::vector<std::int64_t> widths;
+  bool fused = true;
   for (const auto& spec : modalities_) {
     const auto found = options.encoders.find(spec.name);
     EncoderOptions chosen = found == options.encoders.end() ? EncoderOptions{} : found->second;
@@ -57,6 +58,7 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
         find_factory(registry.encoders, "model.encoders." + spec.name + ".type", chosen.type);
     encoders_.push_back(make({spec, chosen, *layout, "encoder." + spec.name, inner_steps}));
     names.push_back(spec.name);
+    fused = fused && chosen.fused;
     widths.push_back(encoders_.back()->width());
   }
   for (const auto& entry : options.encoders)
@@ -76,6 +78,18 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
         layout->add({name + ".bias", {way}, Init::kZeros, ParameterRole::kHead}));
   }
   layout_ = std::move(layout);
+  if (fused) find_perceptron(way);
+}
+
+void Model::find_perceptron(std::int64_t way) {
+  if (way == 0 || encoders_.size() != 1 || !fusion_->passes_through()) return;
+  std::vector<LinearLayer> layers;
+  for (const auto& block : encoders_[0]->blocks()) {
+    if (block->linear() == nullptr) return;
+    layers.push_back(*block->linear());
+  }
+  layers.push_back({head_weights_[0], head_biases_[0], encoders_[0]->width(), way, false});
+  perceptron_ = std::move(layers);
 }
 
 std::string Model::first_order_only() const {
@@ -89,8 +103,10 @@ std::string Model::fused_blocks() const {
   std::vector<std::string> parts;
   for (std::size_t m = 0; m < encoders_.size(); ++m) {
     const auto& blocks = encoders_[m]->blocks();
-    const auto fused = std::count_if(blocks.begin(), blocks.end(),
-                                     [](const auto& block) { return block->fused(); });
+    const auto fused = !perceptron_.empty()
+                           ? static_cast<std::ptrdiff_t>(blocks.size())
+                           : std::count_if(blocks.begin(), blocks.end(),
+                                           [](const auto& block) { return block->fused(); });
     parts.push_back(fmt::format("{} {} of {}", modalities_[m].name, fused, blocks.size()));
   }
   return fmt::format("{} ({})", fmt::join(parts, ", "), to_string(kernels::instruction_set()));
@@ -102,6 +118,10 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {
   batch.size = raw.size;
   batch.way = way;
   if (!raw.labels.empty()) batch.labels = torch::tensor(raw.labels, torch::kInt64);
+  if (!raw.targets.empty()) {
+    batch.targets = torch::tensor(raw.targets, torch::kFloat32).view({raw.size, -1});
+    batch.way = batch.targets.size(1);
+  }
   for (std::size_t m = 0; m < modalities_.size(); ++m) {
     const auto& source = raw.modalities[m];
     std::vector<std::int64_t> rows;

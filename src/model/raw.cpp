@@ -85,4 +85,32 @@ ModalityInput pad_rows(const std::vector<torch::Tensor>& rows) {
   return input;
 }
 
+ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec) {
+  const auto& shape = spec.shape;
+  auto pixels = raw_tensor(raw, torch::kUInt8).view({-1, shape[0], shape[1], shape[2]});
+  auto x = standardise(pixels.to(torch::kFloat32) / 255.0, spec);
+  ModalityInput input;
+  input.values = x.permute({0, 3, 1, 2});  // a view: NHWC in memory, which is what channels-last is
+  return input;
+}
+
+ModalityInput text_input(const RawModality& raw, std::int64_t max_length) {
+  std::vector<torch::Tensor> rows;
+  for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    rows.push_back(text_tokens(bytes, size, max_length));
+  });
+  return pad_rows(rows);
+}
+
+ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
+                           std::int64_t max_length) {
+  std::vector<torch::Tensor> rows;
+  for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    auto x = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec.shape[0]});
+    if (max_length > 0) x = x.slice(0, 0, max_length);
+    rows.push_back(standardise(x, spec).t().contiguous());
+  });
+  return pad_rows(rows);
+}
+
 }  // namespace cuttle

@@ -33,4 +33,12 @@ torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec);
 /// Rows [..., T_i] to one padded tensor [m, ..., T] and its mask [m, T].
 ModalityInput pad_rows(const std::vector<torch::Tensor>& rows);
 
+/// Images [m, C, H, W], channels-last in memory, standardised.
+ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec);
+/// Tokens [m, T] of texts, at most max_length each (0: all).
+ModalityInput text_input(const RawModality& raw, std::int64_t max_length);
+/// Series [m, C, T], standardised, at most max_length steps each (0: all).
+ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
+                           std::int64_t max_length);
+
 }  // namespace cuttle

@@ -9,8 +9,11 @@ Span<const float> flat_span(const torch::Tensor& flat) {
   return {flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel())};
 }
 
-std::vector<float> scalars_of(const TaskResult& result) {
-  return {static_cast<float>(result.query_loss), static_cast<float>(result.query_accuracy)};
+/// Loss and accuracy; of values: loss alone.
+std::vector<float> scalars_of(const TaskResult& result, const Task& task) {
+  std::vector<float> scalars{static_cast<float>(result.query_loss)};
+  if (!task.query.targets.defined()) scalars.push_back(static_cast<float>(result.query_accuracy));
+  return scalars;
 }
 
 std::string name_of(const Task& task) {
@@ -24,12 +27,12 @@ StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& task
   StepReport report;
   Timer timer, whole;
   try {
-    for (std::int64_t i = 0; i < tasks.micro_batches_per_step(); ++i) {
+    for (std::int64_t i = tasks.micro_batches_in(state.step); i > 0; --i) {
       const auto micro_batch = tasks.next();
       report.time.read_s += timer.lap();
       for (const Task& task : micro_batch) {
         const TaskResult result = learner.meta_gradient(state.parameters, task);
-        reducer.add(flat_span(result.gradient), scalars_of(result), name_of(task));
+        reducer.add(flat_span(result.gradient), scalars_of(result, task), name_of(task));
       }
       report.time.adapt_s += timer.lap();
     }
@@ -43,7 +46,8 @@ StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& task
   report.outer_lr = optimizer.learning_rate(state.step);
   if (mean.apply) {
     report.gradient_norm = optimizer.apply(state, Span<const float>(mean.gradient));
-    report.values = {{"loss", mean.scalars[0]}, {"accuracy", mean.scalars[1]}};
+    report.values = {{"loss", mean.scalars[0]}};
+    if (mean.scalars.size() > 1) report.values.push_back({"accuracy", mean.scalars[1]});
   }
   state.tasks += mean.tasks;
   state.skipped_tasks += mean.skipped;

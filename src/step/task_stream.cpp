@@ -5,31 +5,52 @@
 namespace cuttle {
 namespace {
 
-/// The keys of this rank's i-th micro-batch since `place.first_step`.
-EpisodePrefetcher::Sequence sequence_of(std::vector<MicroBatch> mine,
-                                        const TaskStream::Place& place) {
-  return [mine = std::move(mine), place](std::int64_t i) {
+RandomKey key_of(const TaskStream::Place& place, std::int64_t step, std::int64_t slot) {
+  return {place.seed, Stream::kTrain, static_cast<std::uint64_t>(step),
+          static_cast<std::uint32_t>(slot)};
+}
+
+/// The keys of this rank's micro-batches, one after the other from `place.first_step` on. Idle
+/// ranks are idle in every step.
+template <class Schedule>
+EpisodePrefetcher::Sequence sequence_of(Schedule schedule, const TaskStream::Place& place) {
+  return [schedule, place, step = place.first_step, mine = schedule(place.first_step),
+          next = std::size_t{0}](std::int64_t) mutable {
     std::vector<RandomKey> keys;
     if (mine.empty()) return keys;
-    const auto per_step = static_cast<std::int64_t>(mine.size());
-    const auto step = static_cast<std::uint64_t>(place.first_step + i / per_step);
-    const MicroBatch& micro = mine[static_cast<std::size_t>(i % per_step)];
+    if (next == mine.size()) {
+      mine = schedule(++step);
+      next = 0;
+    }
+    const MicroBatch& micro = mine[next++];
     for (std::int64_t s = 0; s < micro.count; ++s)
-      keys.push_back(
-          {place.seed, Stream::kTrain, step, static_cast<std::uint32_t>(micro.first_slot + s)});
+      keys.push_back(key_of(place, step, micro.first_slot + s));
     return keys;
   };
 }
 
 }  // namespace
 
-TaskStream::TaskStream(const Dataset& data, const EpisodePlanner& planner, const Model& model,
+TaskStream::Schedule TaskStream::schedule_of(const EpisodePlanner& planner, const Learner& learner,
+                                             const EpisodeOptions& episode, const Place& place) {
+  return [&planner, &learner, place, total = episode.meta_batch_size,
+          micro_batch = episode.micro_batch](std::int64_t step) {
+    std::vector<double> costs;
+    for (std::int64_t slot = 0; slot < total; ++slot) {
+      const EpisodeSize size = planner.size(key_of(place, step, slot));
+      costs.push_back(learner.cost(size.support, size.query));
+    }
+    return balanced_micro_batches(costs, micro_batch, place.rank, place.size);
+  };
+}
+
+TaskStream::TaskStream(const Dataset& data, const EpisodePlanner& planner, const Learner& learner,
                        const EpisodeOptions& episode, double modality_dropout, int prefetch,
                        const Place& place)
-    : model_(model),
+    : model_(learner.model()),
       modality_dropout_(modality_dropout),
-      mine_(micro_batches_of(episode.meta_batch_size, episode.micro_batch, place.rank, place.size)),
-      prefetcher_(data, planner, sequence_of(mine_, place), prefetch) {}
+      schedule_(schedule_of(planner, learner, episode, place)),
+      prefetcher_(data, planner, sequence_of(schedule_, place), prefetch) {}
 
 std::vector<Task> TaskStream::next() {
   std::vector<Task> tasks;

@@ -22,17 +22,18 @@ std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episod
 std::vector<float> row_of(const std::vector<Contender>& contenders,
                           const std::vector<EpisodePlan>& episodes) {
   std::vector<float> row;
-  torch::Tensor others, labels;
+  torch::Tensor others;
+  Batch query;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     const auto& [data, learner, parameters] = contenders[i];
     const Task task = make_task(learner.model(), materialise(data, episodes[i]));
     const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
-    labels = task.query.labels;
-    row.push_back(static_cast<float>(accuracy_of(logits, labels)));
+    query = task.query;
+    row.push_back(static_cast<float>(accuracy_of(logits, query)));
     if (i > 0) others = i == 1 ? logits : others + logits;
   }
-  row.push_back(
-      static_cast<float>(accuracy_of(others, labels)));  // a sum orders classes as the mean does
+  // A sum orders classes as the mean does.
+  row.push_back(static_cast<float>(accuracy_of(others, query)));
   for (std::size_t i = 1; i <= contenders.size(); ++i) row.push_back(row[0] - row[i]);
   return row;
 }

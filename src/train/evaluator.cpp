@@ -1,5 +1,6 @@
 #include "cuttle/train/evaluator.hpp"
 
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include "cuttle/core/error.hpp"
@@ -41,19 +42,22 @@ Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model
   return task;
 }
 
-void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
-                      const ParameterList& parameters, bool trace, Findings& found) {
-  const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
-  const auto predicted = logits.argmax(1);
-  const auto& labels = task.query.labels;
-  std::vector<float> row{static_cast<float>(accuracy_of(logits, labels)),
-                         torch::nn::functional::cross_entropy(logits, labels).item<float>()};
+void count_classes(const EpisodePlan& episode, const torch::Tensor& predicted,
+                   const torch::Tensor& labels, Findings& found) {
   const auto row_of = [&](const torch::Tensor& label) {
     const auto id = episode.classes[static_cast<std::size_t>(label.item<std::int64_t>())];
     return found.row_of[static_cast<std::size_t>(id)];
   };
   for (std::int64_t i = 0; i < labels.numel(); ++i)
     found.confusion.add(row_of(labels[i]), row_of(predicted[i]));
+}
+
+void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
+                      const ParameterList& parameters, bool trace, Findings& found) {
+  const auto outputs = learner.adapt(parameters, task.support)->predict(task.query);
+  std::vector<float> row{static_cast<float>(accuracy_of(outputs, task.query)),
+                         task_loss(outputs, task.query).item<float>()};
+  if (!episode.values) count_classes(episode, outputs.argmax(1), task.query.labels, found);
   if (trace)
     for (const auto& line : learner.trace(parameters, task))
       for (const double value :
@@ -62,12 +66,13 @@ void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learne
   found.rows.push_back(std::move(row));
 }
 
-std::vector<float> gather_accuracies(Communicator& comm, const Findings& mine) {
+/// Column `column` of all ranks' rows, episode after episode.
+std::vector<float> gather_column(Communicator& comm, const Findings& mine, std::size_t column) {
   std::string bytes;
   for (const auto& row : mine.rows)
-    bytes.append(reinterpret_cast<const char*>(row.data()), sizeof(float));
+    bytes.append(reinterpret_cast<const char*>(row.data() + column), sizeof(float));
   std::vector<float> all;
-  for (const auto& part : comm.all_gather("episode accuracies", std::move(bytes)).wait()) {
+  for (const auto& part : comm.all_gather("episode scores", std::move(bytes)).wait()) {
     const std::size_t first = all.size();
     all.resize(first + part.size() / sizeof(float));
     std::copy(part.begin(), part.end(), reinterpret_cast<char*>(all.data() + first));
@@ -76,6 +81,21 @@ std::vector<float> gather_accuracies(Communicator& comm, const Findings& mine) {
 }
 
 }  // namespace
+
+std::string describe_score(const EvaluationReport& report) {
+  if (report.values)
+    return fmt::format("mean squared error {:.4f} +- {:.4f}", report.loss.mean,
+                       report.loss.half_width);
+  return fmt::format("accuracy {:.2f} +- {:.2f} %", 100 * report.accuracy.mean,
+                     100 * report.accuracy.half_width);
+}
+
+std::string describe_episodes(const EpisodeOptions& episode) {
+  if (episode.target == "value")
+    return fmt::format("regression from {} samples, {} queries", episode.shot, episode.query);
+  return fmt::format("{}-way {}-shot, {} queries per class", episode.way, episode.shot,
+                     episode.query);
+}
 
 EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_t episodes) {
   EvaluationPlan plan;
@@ -115,11 +135,12 @@ EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner
   const std::size_t columns = 2 + (widest[0] ? 4 * steps : 0);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   mine.confusion.sum_over(comm);
-  EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}};
+  EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}, false};
   for (std::size_t c = 2; c < columns; c += 4)
     report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean,
                             means[c + 2].mean, means[c + 3].mean});
-  report.episode_accuracy = gather_accuracies(comm, mine);
+  report.values = plan.episode.target == "value";
+  report.episode_scores = gather_column(comm, mine, report.values ? 1 : 0);
   return report;
 }
 

@@ -79,7 +79,7 @@ CheckpointContent to_checkpoint(const TrainState& state, const RunProgress& prog
                             {"updates", state.updates},
                             {"tasks", state.tasks},
                             {"skipped_tasks", state.skipped_tasks},
-                            {"best_accuracy", progress.best_accuracy},
+                            {"best_score", progress.best_score},
                             {"best_step", progress.best_step},
                             {"validations_since_best", progress.validations_since_best},
                             {"stopped_early", progress.stopped_early},
@@ -93,7 +93,7 @@ RunProgress progress_from_json(const std::string& state_json) {
   try {
     const json state = json::parse(state_json);
     RunProgress progress;
-    progress.best_accuracy = state.at("best_accuracy").get<double>();
+    progress.best_score = state.at("best_score").get<double>();
     progress.best_step = state.at("best_step").get<std::int64_t>();
     progress.validations_since_best = state.at("validations_since_best").get<std::int64_t>();
     progress.stopped_early = state.at("stopped_early").get<bool>();

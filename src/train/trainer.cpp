@@ -69,7 +69,10 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
       facts(agreed_environment(comm, config)),
       data(on_all_ranks(comm, "opening the data", [&] { return Dataset::open(config.data); })),
       bench(on_all_ranks(comm, "building the model",
-                         [&] { return make_workbench(config, data->modalities(), extensions); })),
+                         [&] {
+                           return make_workbench(config, data->modalities(), data->target_width(),
+                                                 extensions);
+                         })),
       planner(
           on_all_ranks(comm, "planning episodes", [&] { return plan_episodes(config, *data); })),
       recorder(on_all_ranks(comm, "opening the run folder",
@@ -80,6 +83,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
       state(ParameterList::initial(bench.model->layout(), config.seed)) {
   facts["data_fingerprint"] = data->fingerprint();
   facts["modalities"] = modalities_to_json(data->modalities());
+  facts["target_width"] = std::to_string(data->target_width());
   facts["fused_blocks"] = bench.model->fused_blocks();
   start_state(comm, config, run_folder, resume, facts, state, progress);
   agree_on_start(comm, facts, state);
@@ -88,30 +92,32 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   progress.world_sizes.push_back(comm.size());
 }
 
-/// Accuracy on the fixed validation episodes; keeps count for early stopping.
+/// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
 void Trainer::Impl::validate() {
   auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
   plan.trace = config.adapt.diagnostics;
   const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan);
-  std::vector<NamedValue> values{{"accuracy", report.accuracy.mean},
-                                 {"accuracy_ci95", report.accuracy.half_width},
-                                 {"loss", report.loss.mean}};
+  std::vector<NamedValue> values{{"loss", report.loss.mean}, {"loss_ci95", report.loss.half_width}};
+  if (!report.values) {
+    values.push_back({"accuracy", report.accuracy.mean});
+    values.push_back({"accuracy_ci95", report.accuracy.half_width});
+  }
   for (const auto& line : report.trace) {
     values.push_back({"support_loss_after_" + std::to_string(line.step), line.support_loss});
     values.push_back({"query_loss_after_" + std::to_string(line.step), line.query_loss});
-    values.push_back({"query_accuracy_after_" + std::to_string(line.step), line.query_accuracy});
+    if (!report.values)
+      values.push_back({"query_accuracy_after_" + std::to_string(line.step), line.query_accuracy});
   }
-  const bool better = report.accuracy.mean > progress.best_accuracy;
+  const bool better = progress.best_step < 0 || report.score() > progress.best_score;
   if (better) {
-    progress.best_accuracy = report.accuracy.mean;
+    progress.best_score = report.score();
     progress.best_step = state.step;
   }
   progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
   progress.stopped_early =
       config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
   together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });
-  log_info("step {}: validation accuracy {:.2f} +- {:.2f} %{}", state.step,
-           100 * report.accuracy.mean, 100 * report.accuracy.half_width,
+  log_info("step {}: validation {}{}", state.step, describe_score(report),
            better ? ", the best so far" : "");
 }
 
@@ -133,7 +139,7 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   const OuterOptimizer optimizer(config.step, config.train.steps);
   MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()),
                       config.reduce);
-  TaskStream tasks(*data, *planner, *bench.model, config.episode, config.model.modality_dropout,
+  TaskStream tasks(*data, *planner, *bench.learner, config.episode, config.model.modality_dropout,
                    config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()});
   bool stop = false;
   while (!finished() && !stop) {

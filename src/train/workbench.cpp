@@ -19,13 +19,19 @@ ModalityKind kind_from(const std::string& word) {
 }  // namespace
 
 Workbench make_workbench(const RunConfig& config, const std::vector<ModalitySpec>& modalities,
-                         const Extensions& extensions) {
+                         std::int64_t target_width, const Extensions& extensions) {
   const LearnerType& type = find_learner(extensions.learners, config.adapt.algorithm);
-  const std::int64_t way = std::max(config.episode.way, config.evaluation.way);
+  const bool values = config.episode.target == "value";
+  CUTTLE_VALIDATE(!values || type.head,
+                  "adapt.algorithm: {} compares samples with classes (episode.target: value has "
+                  "none); choose one with a head, such as maml",
+                  config.adapt.algorithm);
+  const std::int64_t outputs =
+      values ? target_width : std::max(config.episode.way, config.evaluation.way);
   const std::int64_t steps = std::max(config.adapt.inner_steps, config.adapt.eval_inner_steps);
   Workbench bench;
-  bench.model = std::make_shared<const Model>(config.model, modalities, type.head ? way : 0, steps,
-                                              extensions.model);
+  bench.model = std::make_shared<const Model>(config.model, modalities, type.head ? outputs : 0,
+                                              steps, extensions.model);
   bench.learner = make_learner(extensions.learners, bench.model, config.adapt);
   return bench;
 }

@@ -232,6 +232,29 @@ TEST(MetaGradientOrder, SecondOrderDiffersFromFirstByAMargin) {
   EXPECT_GT(relative_error(first, second), 0.02);
 }
 
+/// What the inner loop keeps changes time and memory, not a bit.
+class Keep : public testing::TestWithParam<std::int64_t> {};
+
+TEST_P(Keep, ChangesNoBit) {
+  TinySettings settings;
+  settings.inner_steps = GetParam();
+  const auto gradient = [&](const std::string& keep, bool fused) {
+    settings.keep = keep;
+    settings.fused = fused;
+    const auto learner = tiny_learner(settings);
+    const auto parameters = ParameterList::initial(learner->model().layout(), 3, torch::kFloat32);
+    return learner->meta_gradient(parameters, tiny_task(learner->model(), 1, torch::kFloat32))
+        .gradient;
+  };
+  for (const bool fused : {true, false}) {
+    const auto expected = gradient("parameters", fused);
+    for (const auto& keep : {"all", "sqrt"})
+      EXPECT_TRUE(torch::equal(gradient(keep, fused), expected)) << keep;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, Keep, testing::Values(0, 1, 2, 5, 9, 10));
+
 /// Reptile against LibTorch's own optimizers on the same loss.
 class Reptile : public testing::TestWithParam<const char*> {};
 

@@ -30,9 +30,31 @@ class Conv4(torch.nn.Module):
         return self.head(embedding) if hasattr(self, "head") else embedding
 
 
+class Mlp(torch.nn.Module):
+    """Linear layers with ReLU, then a linear head, named as cuttle names a model of one vector modality `x`."""
+
+    def __init__(self, inputs, widths, outputs):
+        super().__init__()
+        sizes = (inputs, *widths)
+        layers = {str(layer): torch.nn.Linear(*sizes[layer:layer + 2]) for layer in range(len(widths))}
+        self.encoder = torch.nn.ModuleDict({"x": torch.nn.ModuleDict(layers)})
+        self.head = torch.nn.Linear(sizes[-1], outputs)
+
+    def forward(self, x):
+        for layer in self.encoder["x"].values():
+            x = functional.relu(layer(x))
+        return self.head(x)
+
+
+def task_loss(outputs, answers):
+    """Mean cross-entropy with labels, mean squared error with values."""
+    return functional.mse_loss(outputs, answers) if answers.is_floating_point() else functional.cross_entropy(
+        outputs, answers)
+
+
 def adapt(model, theta, support, labels, steps, rate, second_order):
     for _ in range(steps):
-        loss = functional.cross_entropy(functional_call(model, theta, (support, )), labels)
+        loss = task_loss(functional_call(model, theta, (support, )), labels)
         gradient = torch.autograd.grad(loss, tuple(theta.values()), create_graph=second_order)
         theta = {name: value - rate * slope for (name, value), slope in zip(theta.items(), gradient)}
     return theta
@@ -41,8 +63,8 @@ def adapt(model, theta, support, labels, steps, rate, second_order):
 def maml_loss(model, theta, task, steps, rate, second_order=True):
     """Query loss after the unrolled inner loop, the graph kept whole."""
     adapted = adapt(model, theta, *task["support"], steps, rate, second_order)
-    images, labels = task["query"]
-    return functional.cross_entropy(functional_call(model, adapted, (images, )), labels)
+    query, answers = task["query"]
+    return task_loss(functional_call(model, adapted, (query, )), answers)
 
 
 def protonet_loss(model, theta, task):

@@ -8,14 +8,15 @@ import driver
 import pytest
 
 RUN = driver.ROOT / "tests/benchmark/peers/run.py"
-SMALL = ["--workload", "W1", "--inner-steps", "1", "--rounds", "1", "--width", "4", "--tasks", "2", "--query", "2"]
+SMALL = ["--inner-steps", "1", "--rounds", "1", "--width", "4", "--tasks", "2", "--query", "2"]
 
 
-@pytest.fixture(scope="module", name="benchmark")
-def small_benchmark(tmp_path_factory):
+@pytest.fixture(scope="module", name="benchmark", params=["W1", "W3"])
+def small_benchmark(request, tmp_path_factory):
     """Standard output and the folder."""
     out = tmp_path_factory.mktemp("benchmark")
-    words = [sys.executable, RUN, *SMALL, "--peers", "plain,jax", "--cuttle", driver.PROGRAM, "--out", out]
+    words = [sys.executable, RUN, "--workload", request.param, *SMALL, "--peers", "plain,jax", "--cuttle",
+             driver.PROGRAM, "--out", out]
     return driver.run([str(word) for word in words], timeout=90).stdout, out
 
 
@@ -26,7 +27,7 @@ def test_the_table_has_a_line_for_each(benchmark):
     for column in ("ms per task", "min", "max", "ratio to cuttle", "gradient error", "worst task", "MB above idle"):
         assert column in lines[first]
     assert [line.split()[0] for line in lines[first + 1:first + 3]] == ["cuttle", "plain"]
-    assert lines[first + 3] == "without jax: not installed"
+    assert "without jax: not installed" in lines[first + 3:]
     assert lines[first + 1].split()[4] == "1.00" and float(lines[first + 2].split()[1]) > 0
 
 

@@ -70,6 +70,7 @@ def test_records_of_a_run(trained):
 def test_a_shard_is_described(shards):
     told = cuttle_json("inspect", next(shards.glob("*.h5")))
     assert told["samples"] == 80 and told["classes_of"] == {"train": 10, "validation": 5, "test": 5}
+    assert told["target_width"] == 0
     assert [modality["name"] for modality in told["modalities"]] == ["image", "text", "audio", "series", "vector"]
 
 

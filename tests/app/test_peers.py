@@ -98,6 +98,30 @@ def test_meta_gradient_of_protonet(config):
     assert relative(our_gradient(config, model, arrays, "adapt.algorithm=protonet"), theirs) < 1e-4
 
 
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml"])
+@pytest.mark.parametrize("fused", ["true", "false"])
+def test_meta_gradient_of_a_regression(algorithm, fused, tmp_path):
+    """Sinusoids of Finn et al. 2017, on own kernels and on LibTorch's operations."""
+    torch.manual_seed(5)
+    model = plain_torch.Mlp(1, [40, 40], 1)
+    x = {name: 10 * torch.rand(TASKS, 10, 1) - 5 for name in ("support", "query")}
+    arrays = {f"{name}.x": values for name, values in x.items()}
+    arrays.update({f"{name}.targets": 3 * torch.sin(values - 0.5) for name, values in x.items()})
+    tasks = [{name: (x[name][t], arrays[f"{name}.targets"][t]) for name in x} for t in range(TASKS)]
+    second_order = algorithm == "maml"
+    theirs = plain_torch.mean_gradient(lambda *a: plain_torch.maml_loss(*a, 5, 0.01, second_order), model, tasks)
+    config = tmp_path / "bench.yaml"
+    config.write_text("data: {shards: [unused.h5]}\n"
+                      f"model: {{encoders: {{x: {{type: mlp, width: 40, depth: 2, fused: {fused}}}}}}}\n"
+                      f"adapt: {{algorithm: {algorithm}, inner_steps: 5, inner_lr: 0.01}}\n", encoding="utf-8")
+    assert relative(our_gradient(config, model, arrays), theirs) < 1e-5
+    arrays["query.targets"] = arrays["query.targets"].expand(-1, -1, 2).contiguous()
+    save_file(arrays, tmp_path / "wrong.safetensors")
+    words = ["--tasks", tmp_path / "wrong.safetensors", "--parameters", tmp_path / "parameters.safetensors"]
+    result = driver.cuttle("bench", config, *words, "--gradient", tmp_path / "g", code=driver.USER_ERROR)
+    assert "query.targets" in result.stderr and not (tmp_path / "g").exists()
+
+
 def test_given_tasks_are_timed(config):
     model, (arrays, _) = conv4(WAY), random_tasks()
     once = our_gradient(config, model, arrays)

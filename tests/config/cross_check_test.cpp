@@ -38,6 +38,24 @@ INSTANTIATE_TEST_SUITE_P(
               "evaluation.way: is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 "
               "for episode.way",
               "evaluation: {way: 2}"},
+        Clash{"episode: {way: 1}",
+              "episode.way: is 1 (one class leaves nothing to tell apart); use 2 or more, or "
+              "episode.target: value for regression",
+              "episode: {way: 1, target: value}"},
+        Clash{"episode: {target: value}",  // way is 5 unless it is given
+              "episode.way: is 5 with episode.target: value (an episode is samples of one class, "
+              "whose values are predicted); use 1",
+              "{episode: {target: value, way: 1, way_min: 1}, evaluation: {way: 1}}"},
+        Clash{"{episode: {target: value, way: 1}, evaluation: {way: 5}}",
+              "evaluation.way: is 5 with episode.target: value (an episode is samples of one "
+              "class, whose values are predicted); use 1, or 0 for episode.way",
+              "{episode: {target: value, way: 1}, evaluation: {way: 0}}"},
+        Clash{"episode: {target: value, way: 1, way_min: 2}",
+              "episode.way_min: is 2, above episode.way, 1; lower it, or 0 for a fixed way",
+              "episode: {target: value, way: 1, way_min: 0}"},
+        Clash{"episode: {target: values, way: 1}",
+              "episode.target: is \"values\"; must be class or value",
+              "episode: {target: class, way: 2}"},
         Clash{"episode: {meta_batch_size: 4, micro_batch: 5}",
               "episode.micro_batch: is 5, above episode.meta_batch_size, 4; a step has only that "
               "many tasks",
@@ -51,6 +69,10 @@ INSTANTIATE_TEST_SUITE_P(
             "adapt.inner_steps: is 0 (reptile learns from where the inner steps lead, so it would "
             "never move); use 1 or more",
             "adapt: {algorithm: maml, inner_steps: 0}"},
+        Clash{"adapt: {keep: all, algorithm: fomaml}",
+              "adapt.keep: is all, but adapt.algorithm: fomaml has no way back through its inner "
+              "steps; use parameters",
+              "adapt: {keep: all}"},
         Clash{"adapt: {refine: 1}",
               "adapt.refine: refines prototypes, which adapt.algorithm: maml does not have; use 0",
               "adapt: {refine: 1, algorithm: protonet}"},
@@ -106,9 +128,20 @@ TEST(CrossCheck, IsPlacedWhereItCameAbout) {
 
 TEST(CrossCheck, OneMistakeOneMessage) {
   EXPECT_EQ(report_of("episode: {way: -20, way_min: 9}"),
-            "x.yaml:1: episode.way: is -20; must be 2 or more");
+            "x.yaml:1: episode.way: is -20; must be 1 or more");
   EXPECT_EQ(report_of("step: {schedule: stepp, decay: 0.1}"),
             "x.yaml:1: step.schedule: is \"stepp\"; must be constant, cosine or step");
+}
+
+TEST(CrossCheck, TheTargetDecidesWhichWaysThereAre) {
+  EXPECT_EQ(read("seed: 1").episode.target, "class");
+  EXPECT_EQ(read("episode: {target: value, way: 1}").episode.target, "value");
+  EXPECT_EQ(read("episode: {way: 1}", {"episode.target=value"}).episode.way, 1);
+  EXPECT_THAT(report_of("episode: {target: value, way: 1}", {"episode.way=5"}),
+              StartsWith("command line: episode.way: is 5 with episode.target: value"));
+  EXPECT_THAT(report_of("episode:\n  way: 1\n  target: class\n"),
+              StartsWith("x.yaml:2: episode.way: is 1"));
+  EXPECT_THAT(dump_config(RunConfig(), true), HasSubstr("  target: class"));
 }
 
 TEST(CrossCheck, AnOverrideCanMendTheFile) {

@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOverride{"adapt.inner_steps.x=5",
                     "adapt.inner_steps: must be a whole number, found keys below it"},
         BadOverride{"adapt=5", "adapt: must be a section of keys, found 5"},
-        BadOverride{"episode.way=0", "episode.way: is 0; must be 2 or more"},
+        BadOverride{"episode.way=0", "episode.way: is 0; must be 1 or more"},
         BadOverride{
             "data.shards=*.h5",
             "data.shards: anchors (&) and aliases (*) are not used in a configuration; quote "

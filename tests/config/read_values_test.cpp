@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongValue{"episode: {way: }", "episode.way: must be a whole number, found nothing"},
         WrongValue{"episode: {way: \"5\"}",
                    "episode.way: must be a whole number, found text \"5\"; remove the quotes"},
-        WrongValue{"episode: {way: 1}", "episode.way: is 1; must be 2 or more"},
+        WrongValue{"episode: {way: 0}", "episode.way: is 0; must be 1 or more"},
         WrongValue{"episode: {shot: -1}", "episode.shot: is -1; must be 1 or more"},
         WrongValue{"episode: {query: 0}", "episode.query: is 0; must be 1 or more"},
         WrongValue{"episode: {way: 1000000001}", "episode.way: is too large; at most 1000000000"},

@@ -38,6 +38,15 @@ class FakeDataset : public Dataset {
   void add_classes(int count, Split split, const std::vector<std::int32_t>& groups) {
     for (int i = 0; i < count; ++i) add_class(split, groups);
   }
+  /// Samples have `width` targets: target t of sample i is i + t / 8.
+  void add_targets(std::int64_t width) {
+    target_width_ = width;
+    targets_.clear();
+    for (std::size_t i = 0; i < samples_.size(); ++i) {
+      for (std::int64_t t = 0; t < width; ++t)
+        targets_.push_back(static_cast<float>(i) + static_cast<float>(t) / 8);
+    }
+  }
   /// Reading this sample fails.
   void spoil(std::int64_t sample) { spoilt_ = sample; }
 
@@ -50,6 +59,10 @@ class FakeDataset : public Dataset {
   }
   Span<const std::int64_t> samples_of(std::int32_t class_id) const override {
     return by_class_[class_id];
+  }
+  std::int64_t target_width() const override { return target_width_; }
+  Span<const float> target(std::int64_t sample) const override {
+    return {targets_.data() + sample * target_width_, static_cast<std::size_t>(target_width_)};
   }
   std::string sample_name(std::int64_t sample) const override { return std::to_string(sample); }
   std::int64_t read(std::int64_t sample, std::size_t modality,
@@ -67,7 +80,8 @@ class FakeDataset : public Dataset {
   std::vector<SampleInfo> samples_;
   std::array<std::vector<std::int32_t>, 3> by_split_;
   std::vector<std::vector<std::int64_t>> by_class_;
-  std::int64_t spoilt_ = -1;
+  std::int64_t spoilt_ = -1, target_width_ = 0;
+  std::vector<float> targets_;
 };
 
 }  // namespace cuttle

@@ -111,7 +111,7 @@ class MetaStep : public testing::Test {
       end.state = start(*learner);
       MetaReducer reducer(comm, static_cast<std::size_t>(end.state->parameters.flat().numel()),
                           {policy});
-      TaskStream tasks(*tiny_->data, *tiny_->planner, learner->model(), tiny_->episode, kDropout, 2,
+      TaskStream tasks(*tiny_->data, *tiny_->planner, *learner, tiny_->episode, kDropout, 2,
                        {TinySteps::kSeed, 0, comm.rank(), comm.size()});
       try {
         for (int i = 0; i < 3; ++i)

@@ -44,14 +44,13 @@ class Streams : public testing::Test {
 
   static TaskStream stream_of(const TaskStream::Place& place, int prefetch = 0,
                               double dropout = kDropout) {
-    return {*tiny_->data, *tiny_->planner, learner_->model(), tiny_->episode, dropout, prefetch,
-            place};
+    return {*tiny_->data, *tiny_->planner, *learner_, tiny_->episode, dropout, prefetch, place};
   }
   /// Draws all tasks of a rank from the place's first step up to step 4; no task may come twice.
   static void draw(const TaskStream::Place& place, int prefetch, Tasks& tasks) {
     TaskStream stream = stream_of(place, prefetch);
     for (std::int64_t step = place.first_step; step < 4; ++step)
-      for (std::int64_t i = 0; i < stream.micro_batches_per_step(); ++i)
+      for (std::int64_t i = 0; i < stream.micro_batches_in(step); ++i)
         for (const Task& task : stream.next()) {
           EXPECT_EQ(task.key.step, step);
           EXPECT_TRUE(
@@ -111,7 +110,7 @@ TEST_F(Streams, AResumedRunGoesOnWithTheTasksThatWouldHaveCome) {
 
 TEST_F(Streams, AStepComesInMicroBatchesInTheOrderOfItsSlots) {
   TaskStream stream = stream_of({TinySteps::kSeed, 0, 0, 1});
-  ASSERT_EQ(stream.micro_batches_per_step(), 3);
+  ASSERT_EQ(stream.micro_batches_in(0), 3);
   for (const std::uint64_t step : {0, 1}) {
     std::vector<std::size_t> sizes;
     std::vector<std::uint32_t> slots;
@@ -129,11 +128,47 @@ TEST_F(Streams, AStepComesInMicroBatchesInTheOrderOfItsSlots) {
 }
 
 TEST_F(Streams, ARankBeyondTheMicroBatchesIsIdle) {
-  EXPECT_EQ(stream_of({TinySteps::kSeed, 0, 2, 4}).micro_batches_per_step(), 1);
+  EXPECT_EQ(stream_of({TinySteps::kSeed, 0, 2, 4}).micro_batches_in(0), 1);
   for (const int prefetch : {0, 4}) {
     TaskStream idle = stream_of({TinySteps::kSeed, 0, 3, 4}, prefetch);
-    EXPECT_EQ(idle.micro_batches_per_step(), 0);
+    EXPECT_EQ(idle.micro_batches_in(0), 0);
     EXPECT_THAT(idle.next(), SizeIs(0));
+  }
+}
+
+/// Tasks of 2 or 3 ways and 1 to 3 shots: each rank's share differs from step to step.
+TEST_F(Streams, UnequalTasksAreSharedOutByCostAndAllOfThem) {
+  EpisodeOptions episode = tiny_->episode;
+  episode.way_min = 2;
+  episode.shot = 3;
+  episode.shot_min = 1;
+  episode.meta_batch_size = 12;
+  episode.micro_batch = 1;
+  const EpisodePlanner planner(*tiny_->data, Split::kTrain, episode);
+  for (const int size : {1, 3, 5, 13}) {
+    std::set<StepAndSlot> seen;
+    double worst = 0;
+    for (std::int64_t step = 0; step < 3; ++step) {
+      double most = 0, sum = 0;
+      for (int rank = 0; rank < size; ++rank) {
+        TaskStream stream(*tiny_->data, planner, *learner_, episode, 0.0, rank % 2 * 2,
+                          {TinySteps::kSeed, step, rank, size});
+        double mine = 0;
+        for (std::int64_t i = stream.micro_batches_in(step); i > 0; --i)
+          for (const Task& task : stream.next()) {
+            EXPECT_EQ(task.key.step, step);
+            EXPECT_TRUE(seen.insert({task.key.step, task.key.slot}).second);
+            mine += learner_->cost(task.support.size, task.query.size);
+          }
+        most = std::max(most, mine);
+        sum += mine;
+      }
+      worst = std::max(worst, most * size / sum);
+    }
+    EXPECT_THAT(seen, SizeIs(36)) << size;
+    if (size <= 5) {
+      EXPECT_LT(worst, 1.25) << size;
+    }
   }
 }
 

@@ -19,6 +19,8 @@ struct SyntheticOptions {
   double missing_rate = 0.0;     ///< of each modality; a sample keeps at least one
   std::int64_t image_side = 12;  ///< pixels; one channel
   double noise = 0.3;            ///< of samples, where differences between classes are about 1
+  std::int64_t targets = 0;      ///< width; value t is a sine of feature t of the sample's vector,
+                                 ///< with amplitude and phase of its class; 0: none
   std::uint64_t seed = 1;
   int shards = 2;
 };

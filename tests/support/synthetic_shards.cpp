@@ -92,6 +92,18 @@ std::vector<std::uint8_t> vector_of(Sample sample, const SyntheticOptions& optio
   return bytes;
 }
 
+std::vector<std::uint8_t> targets_of(Sample sample, const SyntheticOptions& options) {
+  const std::vector<std::uint8_t> bytes = vector_of(sample, options);
+  const double amplitude = 0.5 + sample.looks.uniform(), phase = kTurn * sample.looks.uniform();
+  std::vector<std::uint8_t> targets;
+  for (std::int64_t t = 0; t < options.targets; ++t) {
+    float feature = 0;
+    std::memcpy(&feature, bytes.data() + t % kFeatures * sizeof(float), sizeof(float));
+    append(targets, static_cast<float>(amplitude * std::sin(feature - phase)));
+  }
+  return targets;
+}
+
 /// How one kind is declared and made.
 struct Kind {
   const char* name;
@@ -193,6 +205,18 @@ void add_modality(std::size_t m, const std::vector<Sample>& samples,
   content.arrays[group + "/data"] = std::move(data);
 }
 
+void add_targets(const std::vector<Sample>& samples, const SyntheticOptions& options,
+                 ShardContent& content) {
+  if (options.targets == 0) return;
+  ShardArray array{
+      ElementType::kF32, {samples.size(), static_cast<std::uint64_t>(options.targets)}, {}};
+  for (const Sample& sample : samples) {
+    const std::vector<std::uint8_t> row = targets_of(sample, options);
+    array.bytes.insert(array.bytes.end(), row.begin(), row.end());
+  }
+  content.arrays["/samples/targets"] = std::move(array);
+}
+
 std::string header_of(const SyntheticOptions& options, int shard) {
   std::string modalities;
   for (const std::string& name : options.modalities) {
@@ -200,10 +224,14 @@ std::string header_of(const SyntheticOptions& options, int shard) {
         fmt::format(R"({}{{"name": "{}", "kind": "{}", {}}})", modalities.empty() ? "" : ", ", name,
                     name, kind_of(name, options).header);
   }
+  std::string targets;
+  for (std::int64_t t = 0; t < options.targets; ++t)
+    targets += fmt::format(R"({}"y{}")", t > 0 ? ", " : "", t);
+  if (options.targets > 0) targets = fmt::format(R"(, "targets": [{}])", targets);
   return fmt::format(
       R"({{"dataset": "synthetic", "source": "made up", "license": "none", "created_by": "tests", )"
-      R"("seed": {}, "shard": {}, "shards": {}, "modalities": [{}]}})",
-      options.seed, shard, options.shards, modalities);
+      R"("seed": {}, "shard": {}, "shards": {}, "modalities": [{}]{}}})",
+      options.seed, shard, options.shards, modalities, targets);
 }
 
 }  // namespace
@@ -239,6 +267,7 @@ ShardContent synthetic_shard(const SyntheticOptions& options, int shard) {
   content.arrays["/samples/class"] = array_of(ElementType::kI32, sample_class);
   content.arrays["/samples/group"] = array_of(ElementType::kI32, sample_group);
   content.arrays["/samples/split"] = array_of(ElementType::kU8, sample_split);
+  add_targets(samples, options, content);
   for (std::size_t m = 0; m < options.modalities.size(); ++m)
     add_modality(m, samples, options, content);
   return content;

@@ -59,6 +59,7 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
   adapt.inner_lr = settings.inner_lr;
   adapt.inner_optimizer = settings.inner_optimizer;
   adapt.refine = settings.refine;
+  adapt.keep = settings.keep;
   adapt.part_loss = settings.part_loss;
   const auto learners = builtin_learners();
   const std::int64_t way = find_learner(learners, settings.algorithm).head ? kWay : 0;

@@ -15,6 +15,7 @@ struct TinySettings {
   double inner_lr = 0.1;
   bool fused = true;
   std::int64_t refine = 0;
+  std::string keep = "parameters";
   double part_loss = 0.0;
 };
 

@@ -83,7 +83,7 @@ TEST_F(Comparison, LeadsArePairedDifferencesOfWhatEachScoresAlone) {
   EXPECT_NE(exact(alone[0].accuracy), exact(alone[1].accuracy));  // else the order would not show
   EXPECT_NE(exact(alone[1].accuracy), exact(alone[2].accuracy));
   for (std::size_t i = 1; i < 3; ++i)
-    expect_lead(report.lead[i - 1], alone[0].episode_accuracy, alone[i].episode_accuracy);
+    expect_lead(report.lead[i - 1], alone[0].episode_scores, alone[i].episode_scores);
 }
 
 TEST_F(Comparison, TheSurerOfTwoOthersDecidesTheAverage) {

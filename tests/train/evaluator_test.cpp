@@ -101,7 +101,7 @@ TEST_F(Evaluation, TellsEachRankOfItsOwnEpisodes) {
 TEST_F(Evaluation, MeansAccuracyAndLossOverEpisodes) {
   const TinyModel model = model_of("protonet");
   const auto report = model.evaluate(*solo_, tiny_plan());
-  ASSERT_THAT(report.episode_accuracy, SizeIs(7));
+  ASSERT_THAT(report.episode_scores, SizeIs(7));
   double sum = 0, squares = 0, losses = 0;
   for (std::int64_t n = 0; n < 7; ++n) {
     const Task task = model.task(tiny_plan(), n);
@@ -114,7 +114,7 @@ TEST_F(Evaluation, MeansAccuracyAndLossOverEpisodes) {
       right += chances.argmax().item<std::int64_t>() == label;
     }
     const double accuracy = static_cast<double>(right) / 6;
-    EXPECT_FLOAT_EQ(report.episode_accuracy[static_cast<std::size_t>(n)], accuracy) << n;
+    EXPECT_FLOAT_EQ(report.episode_scores[static_cast<std::size_t>(n)], accuracy) << n;
     sum += accuracy;
     squares += accuracy * accuracy;
   }
@@ -151,9 +151,9 @@ TEST_F(Evaluation, CountsEveryQueryUnderItsClassAndTheAnswer) {
 TEST_F(Evaluation, MoreEpisodesGoOnWithTheSameList) {
   EvaluationPlan plan = tiny_plan();
   const TinyModel model = model_of("protonet");
-  const auto seven = model.evaluate(*solo_, plan).episode_accuracy;
+  const auto seven = model.evaluate(*solo_, plan).episode_scores;
   plan.episodes = 3;
-  EXPECT_EQ(model.evaluate(*solo_, plan).episode_accuracy,
+  EXPECT_EQ(model.evaluate(*solo_, plan).episode_scores,
             std::vector<float>(seven.begin(), seven.begin() + 3));
 }
 

@@ -64,7 +64,7 @@ TrainState state_of(std::int64_t step) {
 
 RunProgress progress_of(std::int64_t best_step) {
   RunProgress progress;
-  progress.best_accuracy = 0.1 + 0.2;
+  progress.best_score = 0.1 + 0.2;
   progress.best_step = best_step;
   progress.validations_since_best = 3;
   progress.stopped_early = true;
@@ -140,7 +140,7 @@ TEST(RunState, ComesBackFromACheckpointBitForBit) {
   EXPECT_EQ(state.updates, 10);
   EXPECT_EQ(state.tasks, 47);
   EXPECT_EQ(state.skipped_tasks, 1);
-  EXPECT_EQ(progress.best_accuracy, 0.1 + 0.2);
+  EXPECT_EQ(progress.best_score, 0.1 + 0.2);
   EXPECT_EQ(progress.best_step, 8);
   EXPECT_EQ(progress.validations_since_best, 3);
   EXPECT_TRUE(progress.stopped_early);
@@ -177,7 +177,7 @@ TEST(Progress, DamagedTextIsRefused) {
   for (const std::string& bad : {std::string(), std::string("[]"), good.substr(0, good.size() / 2)})
     EXPECT_THAT(refusal(bad), HasSubstr("state.json of the checkpoint cannot be used")) << bad;
   for (const char* key :
-       {"best_accuracy", "best_step", "validations_since_best", "stopped_early", "world_sizes"}) {
+       {"best_score", "best_step", "validations_since_best", "stopped_early", "world_sizes"}) {
     json state = json::parse(good);
     state[key] = "many";
     EXPECT_THAT(refusal(state.dump()), HasSubstr("cannot be used")) << key;

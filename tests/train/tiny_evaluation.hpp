@@ -29,7 +29,7 @@ struct TinyModel {
     const auto defaults = std::exchange(config.model.encoders, {});
     for (const auto& spec : data->modalities())
       config.model.encoders[spec.name] = defaults.at(spec.name);
-    bench = make_workbench(config, data->modalities(), {});
+    bench = make_workbench(config, data->modalities(), data->target_width(), {});
     parameters =
         std::make_unique<ParameterList>(ParameterList::initial(bench.model->layout(), seed));
   }
@@ -90,7 +90,7 @@ inline std::string exact(const EvaluationReport& report) {
   for (const auto& line : report.trace)
     text += fmt::format("\n{}: {:a} {:a} {:a} {:a}", line.step, line.support_loss,
                         line.support_accuracy, line.query_loss, line.query_accuracy);
-  for (const float accuracy : report.episode_accuracy) text += fmt::format("\n{:a}", accuracy);
+  for (const float accuracy : report.episode_scores) text += fmt::format("\n{:a}", accuracy);
   return text;
 }
 

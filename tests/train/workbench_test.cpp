@@ -94,7 +94,7 @@ TEST(Workbench, HasRoomForTheLargerWayAndTheMoreStepsOfTrainingAndEvaluation) {
   RunConfig config = tiny_config("", "maml");  // way 3, 2 steps
   config.model.encoders["image"].norm = "batch_per_step";
   const auto sizes = [&] {
-    const auto bench = make_workbench(config, tiny_modalities(), {});
+    const auto bench = make_workbench(config, tiny_modalities(), 0, {});
     std::vector<std::int64_t> found;
     for (const std::int64_t i : bench.model->layout()->with_role(ParameterRole::kHead))
       found.push_back(bench.model->layout()->spec(i).shape.front());
@@ -109,7 +109,7 @@ TEST(Workbench, HasRoomForTheLargerWayAndTheMoreStepsOfTrainingAndEvaluation) {
   config.adapt.eval_inner_steps = 1;
   EXPECT_EQ(sizes(), (std::vector<std::int64_t>{3, 3, 3}));
   config.adapt.algorithm = "protonet";
-  const auto metric = make_workbench(config, tiny_modalities(), {});
+  const auto metric = make_workbench(config, tiny_modalities(), 0, {});
   EXPECT_THAT(metric.model->layout()->with_role(ParameterRole::kHead), IsEmpty());
 }
 

@@ -86,6 +86,29 @@ TEST_F(WorldSizeTest, VariableWayAndShotWithoutPrefetch) {
   expect_equal_everywhere(config);
 }
 
+/// Values to predict: a perceptron on its own engine, and the same on LibTorch's operations.
+TEST_F(WorldSizeTest, Regression) {
+  TempFolder shards;
+  SyntheticOptions data;
+  data.modalities = {"vector"};
+  data.targets = 2;
+  write_synthetic_shards(shards.path(), data);
+  for (const bool fused : {true, false}) {
+    RunConfig config = tiny_config(shards.path(), "maml");
+    config.episode.target = "value";
+    config.episode.way = 1;
+    config.episode.shot = 4;
+    config.episode.shot_min = 2;
+    config.episode.query = 2;
+    config.model.modality_dropout = 0.0;
+    config.model.encoders.clear();
+    config.model.encoders["vector"].width = 8;
+    config.model.encoders["vector"].depth = 2;
+    config.model.encoders["vector"].fused = fused;
+    expect_equal_everywhere(config);
+  }
+}
+
 TEST_F(WorldSizeTest, ResumeOnAnotherWorldSize) {
   TempFolder runs;
   RunConfig config = tiny("maml");

@@ -4,7 +4,8 @@ ROOT/CLASS/x.png is one sample. Files with the same stem in the same folder are 
 modalities: x.txt (text, UTF-8), x.wav (audio, PCM16, mono after averaging), x.npy (1-D numbers:
 vector; 2-D, steps x channels: series). With ROOT/train, ROOT/validation and ROOT/test (any of them,
 nothing else) the classes lie one level deeper and keep these splits; otherwise classes are split by
---splits and --seed.
+--splits and --seed. For regression --targets gives each sample numbers to predict; a class is then
+what a task is drawn from, such as a patient.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from .. import media, names, splits
 from ..errors import BadInput, UserError
 from ..schema import KINDS as KINDS_IN_ORDER
 from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..tables import TargetTable
 
 KINDS = {".txt": names.KIND_TEXT, ".wav": names.KIND_AUDIO,
          **{suffix: names.KIND_IMAGE for suffix in media.IMAGE_SUFFIXES}}
@@ -45,6 +47,11 @@ def add_arguments(parser):
                         action="store_true",
                         help="a side file without image is a sample without "
                         "that modality (default: it is skipped)")
+    parser.add_argument("--targets",
+                        type=Path,
+                        metavar="FILE",
+                        help="CSV table: the first column has CLASS/x (the files' path in ROOT "
+                        "without ending), the others are targets")
     parser.add_argument("--source", default="", help="where the data come from, for the header")
     parser.add_argument("--license",
                         default="not stated",
@@ -61,6 +68,7 @@ def convert(args, report):
     if not args.root.is_dir():
         raise UserError(
             f"{args.root}: no such folder; give the folder that holds the class folders")
+    targets = TargetTable(args.targets) if args.targets else None
     class_folders = _class_folders(args, fractions, report)
     gatherer = Gatherer(args, size, report)
     samples = []
@@ -71,9 +79,12 @@ def convert(args, report):
         hint = "" if args.keep_unpaired else " (side files alone count only with --keep-unpaired)"
         raise UserError(
             f"{args.root}: no class folder holds an image{hint}; expected {args.root}/CLASS/x.png")
+    if targets:
+        samples = targets.give(samples, report)
     root_name = args.root.resolve().name
     info = DatasetInfo(args.name or root_name.replace(" ", "_"), args.source or root_name,
-                       args.license, "cuttle-data image_folder")
+                       args.license, "cuttle-data image_folder",
+                       targets=targets.names if targets else ())
     write_dataset(args.out,
                   info,
                   gatherer.modalities(),

@@ -3,7 +3,8 @@
 INPUT is a file, a folder, or LABEL=FILE or LABEL=FOLDER. Files of one folder with the same stem are
 one sample: images, .txt, .wav, .npy. Files right in a folder have no label; files in its
 sub-folders are labelled with the sub-folder's name. Shapes, sample rate and statistics are those of
-the shard given with --like, so that a model trained on its data set accepts the result.
+the shard given with --like, so that a model trained on its data set accepts the result. If that has
+targets, --targets gives them to the samples; `predict` does without.
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..files import SHARD_SUFFIX
 from ..reader import Shard
 from ..schema import check_samples
 from ..shards import DatasetInfo, Sample, load_samples, write_shard
+from ..tables import TargetTable
 
 SINGLE_FILE = True
 GROUP = "all"
@@ -32,11 +34,17 @@ def add_arguments(parser):
     parser.add_argument("--no-labels",
                         action="store_true",
                         help="leave out all labels (for predict)")
+    parser.add_argument("--targets",
+                        type=Path,
+                        metavar="FILE",
+                        help="CSV table: the first column has the files' path as given, without "
+                        "ending, the others are the targets of --like")
 
 
 def convert(args, report):
     with Shard(args.like) as like:
         modalities, header = like.modalities, like.header
+        targets = _targets(args, like.target_names, report)
     if args.out.suffix != SHARD_SUFFIX:
         raise UserError(f"--out {args.out} must end with {SHARD_SUFFIX}")
     by_name = {}
@@ -48,8 +56,11 @@ def convert(args, report):
         raise UserError(
             f"no input is a file that {args.like} has a modality for; see what was skipped"
         )
-    check_samples(samples, modalities)
-    loaded = load_samples(samples, modalities, 1, report.skipped)
+    target_names = targets.names if targets else ()
+    if targets:
+        samples = targets.give(samples, report)
+    check_samples(samples, modalities, target_names)
+    loaded = load_samples(samples, modalities, 1, report.skipped, target_names)
     if not loaded:
         raise UserError("no usable sample (every file was skipped); see what was skipped")
     labels = {sample.class_name for sample in loaded} - {None}
@@ -60,9 +71,25 @@ def convert(args, report):
         report.note("dry run: nothing written")
         return
     info = DatasetInfo("packed", "files given to cuttle-data pack", "not stated",
-                       "cuttle-data pack")
+                       "cuttle-data pack", targets=target_names)
     write_shard(args.out, info, modalities, loaded)
     report.note(f"wrote {args.out}")
+
+
+def _targets(args, wanted, report):
+    """The table of targets, or None."""
+    if args.targets is None:
+        if wanted:
+            report.note(f"without the targets of {args.like} ({', '.join(wanted)}): for predict; "
+                        "adapt needs --targets")
+        return None
+    targets = TargetTable(args.targets)
+    if targets.names != wanted:
+        raise UserError(
+            f"{args.targets} has the targets {', '.join(targets.names)}, but {args.like} has "
+            f"{', '.join(wanted) or 'none'} (a model predicts what it was trained on); name the "
+            "columns so")
+    return targets
 
 
 def _labelled_files(argument, report):

@@ -27,14 +27,16 @@ struct StepDiagnostics {
   double support_loss = 0, support_accuracy = 0, query_loss = 0, query_accuracy = 0;
 };
 
-/// Share of the rows of [n, way] logits whose largest is the label's, int64 [n].
-double accuracy_of(const torch::Tensor& logits, const torch::Tensor& labels);
+/// Mean cross-entropy of [n, way] logits with the labels; mean squared error if there are targets.
+torch::Tensor task_loss(const torch::Tensor& outputs, const Batch& batch);
+/// Share of the rows of [n, way] logits whose largest is the label's; 0 if there are targets.
+double accuracy_of(const torch::Tensor& outputs, const Batch& batch);
 
 /// What a task contributes to the outer step.
 struct TaskResult {
   torch::Tensor gradient;  ///< flat [layout.flat_size()], of the query loss with respect to the
                            ///< meta-parameters
-  double query_loss = 0, query_accuracy = 0;
+  double query_loss = 0, query_accuracy = 0;  ///< of values: no accuracy
 };
 
 /// What adaptation produced: fast weights, a support set, ... It predicts and can be saved (`cuttle
@@ -67,6 +69,11 @@ class Learner {
   /// Loss and accuracy before and after each evaluation inner step; empty for learners without
   /// steps.
   virtual std::vector<StepDiagnostics> trace(const ParameterList&, const Task&) const { return {}; }
+
+  /// About how long meta_gradient takes for a task of this many samples, in passes of one sample
+  /// through the model. For sharing out work: never part of a result.
+  /// Callable from any thread.
+  virtual double cost(std::int64_t support, std::int64_t query) const;
 
   const Model& model() const { return *model_; }
   const AdaptOptions& options() const { return options_; }

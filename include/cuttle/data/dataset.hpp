@@ -31,6 +31,11 @@ class Dataset {
   /// Samples of a class, ascending index.
   virtual Span<const std::int64_t> samples_of(std::int32_t class_id) const = 0;
 
+  /// Values that every sample has to predict (regression); 0: the shards declare none.
+  virtual std::int64_t target_width() const = 0;
+  /// A sample's target_width() values.
+  virtual Span<const float> target(std::int64_t sample) const = 0;
+
   /// Where a sample came from (file stem, code point and style, ...); for messages and the output
   /// of predict.
   virtual std::string sample_name(std::int64_t sample) const = 0;

@@ -16,6 +16,13 @@ struct EpisodePlan {
   std::vector<std::int32_t> classes;                       ///< global class ids, in label order
   std::vector<std::int64_t> support, query;                ///< sample indices, class by class
   std::vector<std::int64_t> support_labels, query_labels;  ///< same lengths
+  bool values = false;  ///< the samples' target values are what is learned (`target: value`)
+};
+
+/// How large an episode is.
+struct EpisodeSize {
+  std::int64_t way = 0, shot = 0;
+  std::int64_t support = 0, query = 0;  ///< samples
 };
 
 /// Plans episodes of one split: a pure function of (options, data index, key). Classes are drawn
@@ -37,6 +44,8 @@ class EpisodePlanner {
   EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options);
 
   EpisodePlan plan(const RandomKey& key) const;
+  /// What plan(key) will have, without planning it.
+  EpisodeSize size(const RandomKey& key) const;
   std::int64_t usable_classes() const { return static_cast<std::int64_t>(pools_.size()); }
 
  private:
@@ -53,6 +62,7 @@ class EpisodePlanner {
   using GroupRanks =
       std::vector<std::pair<std::int32_t, std::int64_t>>;  // group id, place in the episode's order
 
+  EpisodeSize draw_size(Random& random) const;
   ClassPool pool_of(const Dataset& data, std::int32_t class_id) const;
   bool enough(const ClassPool& pool, std::int64_t shot) const;
   GroupRanks rank_groups(const std::vector<std::int64_t>& chosen, Random& random) const;
@@ -78,6 +88,7 @@ struct RawBatch {
   std::int64_t size = 0;
   std::vector<RawModality> modalities;
   std::vector<std::int64_t> labels;  ///< n labels in 0..way-1; empty: unlabelled
+  std::vector<float> targets;        ///< n rows of target values; empty: classes are learned
 };
 
 /// A task as data, read from shards.

@@ -6,6 +6,8 @@
 namespace cuttle {
 
 struct EpisodeOptions {
+  std::string target = "class";  ///< class | value (regression: an episode is samples of one
+                                 ///< class, such as one function or patient, with target values)
   std::int64_t way = 5;       ///< classes in an episode
   std::int64_t shot = 1;      ///< support samples per class
   std::int64_t query = 15;    ///< query samples per class

@@ -23,7 +23,8 @@ struct Batch {
   std::int64_t size = 0;                  ///< n samples
   std::vector<ModalityInput> modalities;  ///< in the model's order
   torch::Tensor labels;                   ///< int64 [n], 0..way-1; undefined: unlabelled
-  std::int64_t way = 0;
+  torch::Tensor targets;                  ///< float [n, way]: values to predict; undefined: classes
+  std::int64_t way = 0;                   ///< classes, or values of a target
 
   /// Floating-point parts in another precision (tests work in float64).
   Batch to(torch::Dtype dtype) const;

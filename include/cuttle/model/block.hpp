@@ -25,6 +25,13 @@ struct Signal {
   torch::Tensor mask;
 };
 
+/// A linear layer as an engine sees it: where its parameters are, what it computes.
+struct LinearLayer {
+  std::int64_t weight = 0, bias = 0;  ///< in the layout: [out, in], [out]
+  std::int64_t in = 0, out = 0;
+  bool relu = false;
+};
+
 /// A typed piece of a model: no weights and no state of its own, only the places of its parameters
 /// in the layout. A model is a structure of blocks that can be walked, so that an engine may
 /// replace known kinds by fused code.
@@ -40,6 +47,8 @@ class Block {
   virtual bool second_order() const { return true; }
   /// Whether own kernels compute it on CPUs, rather than LibTorch's operations.
   virtual bool fused() const { return false; }
+  /// Set if it is a linear layer and nothing else.
+  virtual const LinearLayer* linear() const { return nullptr; }
 };
 
 using Blocks = std::vector<std::unique_ptr<const Block>>;

@@ -43,7 +43,7 @@ struct EncoderRequest {
 
 using EncoderFactory = std::function<std::unique_ptr<const Encoder>(const EncoderRequest&)>;
 
-/// conv4, char_conv, mel_conv, series_conv, mlp.
+/// conv4, char_conv, mel_conv, series_conv, mlp, resnet12, transformer.
 std::map<std::string, EncoderFactory> builtin_encoders();
 
 /// The type used when the config names none: image conv4, text char_conv, audio mel_conv, series

@@ -29,6 +29,8 @@ class Fusion {
   virtual Embedding forward(const Tensors& parameters, const Tensors& features,
                             const Batch& batch) const = 0;
   virtual std::vector<std::int64_t> part_widths() const = 0;
+  /// Whether a sample that has every modality keeps its features as they are (one modality alone).
+  virtual bool passes_through() const { return false; }
 };
 
 struct FusionRequest {

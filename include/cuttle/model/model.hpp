@@ -19,9 +19,9 @@ struct ModelRegistry {
 /// construction.
 class Model {
  public:
-  /// `way`: rows of the head (the largest way), 0: no head; `inner_steps`: the most that will be
-  /// taken. UserError naming the key for an unknown type, a type that cannot take the modality's
-  /// kind, or options for a modality that is not there.
+  /// `way`: rows of the head (the largest way, or the values of a target), 0: no head;
+  /// `inner_steps`: the most that will be taken. UserError naming the key for an unknown type, a
+  /// type that cannot take the modality's kind, or options for a modality that is not there.
   Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,
         std::int64_t inner_steps, const ModelRegistry& registry);
 
@@ -31,6 +31,10 @@ class Model {
   /// Empty when every block has a double backward; else the name of the first that has none.
   std::string first_order_only() const;
 
+  /// The layers, the head last, of a model that is nothing but a multilayer perceptron of one
+  /// modality, unless its encoder says `fused: false`; else empty. An engine may then compute whole
+  /// tasks.
+  const std::vector<LinearLayer>& perceptron() const { return perceptron_; }
   /// Which blocks own kernels compute, as in "image 4 of 5, text 2 of 4 (avx2)".
   std::string fused_blocks() const;
 
@@ -51,6 +55,9 @@ class Model {
   std::vector<std::unique_ptr<const Encoder>> encoders_;
   std::unique_ptr<const Fusion> fusion_;
   std::vector<std::int64_t> head_weights_, head_biases_;  ///< a pair per part
+  std::vector<LinearLayer> perceptron_;
+
+  void find_perceptron(std::int64_t way);
 };
 
 }  // namespace cuttle

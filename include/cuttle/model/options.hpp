@@ -8,8 +8,8 @@ namespace cuttle {
 
 /// One modality's encoder. Which fields matter is up to the type.
 struct EncoderOptions {
-  std::string type;  ///< conv4 | char_conv | mel_conv | series_conv | mlp; empty: the usual one for
-                     ///< the kind
+  std::string type;  ///< conv4 | char_conv | mel_conv | series_conv | mlp | resnet12 | transformer;
+                     ///< empty: the usual one for the kind
   std::int64_t width = 64;     ///< filters or hidden units per block
   std::int64_t depth = 4;      ///< blocks
   std::string norm = "batch";  ///< batch (statistics of the batch at hand) | batch_per_step (own

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "cuttle/adapt/learner.hpp"
@@ -11,8 +12,9 @@
 namespace cuttle {
 
 /// The tasks of one rank, micro-batch after micro-batch, outer step after outer step: planned from
-/// (seed, step, slot), read ahead by the prefetch thread, prepared by the model's encoders. What a
-/// task is never depends on the rank.
+/// (seed, step, slot), read ahead by the prefetch thread, prepared by the model's encoders. Which
+/// rank has which task follows from what the learner says of their cost; what a task is does not
+/// depend on the rank.
 class TaskStream {
  public:
   struct Place {
@@ -21,20 +23,27 @@ class TaskStream {
     int rank = 0, size = 1;
   };
   /// References must outlive the stream.
-  TaskStream(const Dataset& data, const EpisodePlanner& planner, const Model& model,
+  TaskStream(const Dataset& data, const EpisodePlanner& planner, const Learner& learner,
              const EpisodeOptions& episode, double modality_dropout, int prefetch,
              const Place& place);
 
-  /// Micro-batches that this rank has in every outer step (0 for an idle rank).
-  std::int64_t micro_batches_per_step() const { return static_cast<std::int64_t>(mine_.size()); }
+  /// Micro-batches that this rank has in an outer step (0 for an idle rank).
+  std::int64_t micro_batches_in(std::int64_t step) const {
+    return static_cast<std::int64_t>(schedule_(step).size());
+  }
   /// The next micro-batch's tasks. Rethrows read errors.
   std::vector<Task> next();
   double seconds_waited() const { return prefetcher_.seconds_waited(); }
 
  private:
+  using Schedule = std::function<std::vector<MicroBatch>(std::int64_t step)>;
+
+  static Schedule schedule_of(const EpisodePlanner& planner, const Learner& learner,
+                              const EpisodeOptions& episode, const Place& place);
+
   const Model& model_;
   double modality_dropout_;
-  std::vector<MicroBatch> mine_;
+  Schedule schedule_;
   EpisodePrefetcher prefetcher_;
 };
 

@@ -28,11 +28,21 @@ struct EvaluationPlan {
 
 /// The same on all ranks, bit for bit, at every world size.
 struct EvaluationReport {
-  Interval accuracy, loss;
-  ConfusionMatrix confusion;            ///< over the classes of the split, ascending
-  std::vector<StepDiagnostics> trace;   ///< means over episodes
-  std::vector<float> episode_accuracy;  ///< by episode, for paired comparisons
+  Interval accuracy, loss;    ///< of values: no accuracy, mean squared error
+  ConfusionMatrix confusion;  ///< over the classes of the split, ascending; of values: empty
+  std::vector<StepDiagnostics> trace;  ///< means over episodes
+  std::vector<float>
+      episode_scores;   ///< accuracy (of values: loss) by episode, for paired comparisons
+  bool values = false;  ///< the tasks' targets are values
+  /// What makes one checkpoint better than another: accuracy, or minus the loss.
+  double score() const { return values ? -loss.mean : accuracy.mean; }
 };
+
+/// "accuracy 83.20 +- 0.71 %", or "mean squared error 0.1932 +- 0.0120".
+std::string describe_score(const EvaluationReport& report);
+
+/// "5-way 1-shot, 15 queries per class", or "regression from 10 samples, 10 queries".
+std::string describe_episodes(const EpisodeOptions& episode);
 
 /// `episodes` episodes of a split (0: as the config's evaluation section says), by the config's
 /// seed and protocol; all senses, nothing hidden, no trace.
@@ -41,7 +51,7 @@ EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_
 /// Names episode `number` of a plan's fixed list.
 RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number);
 
-/// Adapts to the support of each episode of the fixed list and classifies its query. Episodes are
+/// Adapts to the support of each episode of the fixed list and predicts its query. Episodes are
 /// spread over ranks; all ranks call it and get the same report, or throw together.
 /// `progress(done)` is called on every rank as its own episodes finish.
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,

@@ -11,7 +11,7 @@ namespace cuttle {
 
 /// What a run remembers besides its parameters: progress of validation, and its history.
 struct RunProgress {
-  double best_accuracy = -1.0;  ///< on the validation episodes; -1: not validated yet
+  double best_score = 0.0;  ///< on the validation episodes: accuracy, or minus the error of values
   std::int64_t best_step = -1;
   std::int64_t validations_since_best = 0;
   bool stopped_early = false;    ///< patience ran out
@@ -34,8 +34,8 @@ void from_checkpoint(const CheckpointContent& content, const std::string& source
 RunProgress progress_from_json(const std::string& state_json);
 
 /// The checkpoint that a run folder or a checkpoint folder stands for: the best by validation if
-/// there is one that verifies and `best` is asked for, else the newest that verifies. UserError when
-/// there is none. Rank 0.
+/// there is one that verifies and `best` is asked for, else the newest that verifies. UserError
+/// when there is none. Rank 0.
 LatestCheckpoint find_checkpoint(const std::string& folder, bool best);
 
 }  // namespace cuttle

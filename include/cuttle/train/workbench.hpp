@@ -18,14 +18,15 @@ struct Extensions {
   LearnerRegistry learners = builtin_learners();
 };
 
-/// The model and learner that a config describes, for data with these modalities. Used by every
-/// subcommand.
+/// The model and learner that a config describes, for data with these modalities and, with
+/// `episode.target: value`, targets of this many values. Used by every subcommand. UserError if the
+/// learner needs classes and there are none.
 struct Workbench {
   std::shared_ptr<const Model> model;
   std::unique_ptr<const Learner> learner;
 };
 Workbench make_workbench(const RunConfig& config, const std::vector<ModalitySpec>& modalities,
-                         const Extensions& extensions);
+                         std::int64_t target_width, const Extensions& extensions);
 
 /// Episodes of evaluation: the config's, with the evaluation section's way, shot and query where
 /// given.

@@ -179,6 +179,37 @@ struct Products {
   double *plain, *centered;
 };
 
+/// Two factors of a product: left[row * row_step + k * depth_step] * right[k * right_stride + column].
+template <class T>
+struct Factors {
+  const T* left;
+  std::int64_t row_step, depth_step;
+  const T* right;
+  std::int64_t right_stride, depth;
+};
+
+/// to[row][column] = start[column] + sum over sources and k. A row of `to`, and of what belongs to
+/// it, is `stride` values, whole vectors. For matrices that stay in the first caches.
+template <class T>
+struct Product {
+  int sources;  ///< 1, or 2 for the sum of two products
+  Factors<T> source[2];
+  const T* start;  ///< null: zeros
+  T* to;
+  std::int64_t rows, stride;
+  bool relu;
+  const T* gate;  ///< as `to`; the result is 0 where it is not positive. Null: none
+};
+
+/// to[column][row] = from[row][column]; the rest of a row of `to` (whole vectors) is 0.
+template <class T>
+struct Transposition {
+  const T* from;
+  std::int64_t rows, columns, stride;
+  T* to;
+  std::int64_t to_stride;
+};
+
 template <class T>
 struct Isa {
   int lanes;  ///< values in a vector register; a panel is two of them
@@ -194,6 +225,8 @@ struct Isa {
   void (*gradient)(const Gradient<T>&);
   void (*moments)(const Moments<T>&);
   void (*products)(const Products<T>&);
+  void (*product)(const Product<T>&);
+  void (*transpose)(const Transposition<T>&);
 };
 
 template <class T>

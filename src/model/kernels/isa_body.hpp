@@ -1,5 +1,6 @@
 #pragma once
 
+#include "model/kernels/products.hpp"
 #include "model/kernels/tiles.hpp"
 #include "model/kernels/windows.hpp"
 #include "model/kernels/winograd_steps.hpp"
@@ -11,7 +12,7 @@ namespace {
 template <class T>
 constexpr Isa<T> kIsa = {kLanes<T>,   kRows,      convolve<T>, correlate<T>,   outer<T>,
                          winograd<T>, pool<T>,    select<T>,   window_sums<T>, spread<T>,
-                         gradient<T>, moments<T>, products<T>};
+                         gradient<T>, moments<T>, products<T>, product<T>,     transpose<T>};
 
 }  // namespace
 }  // namespace cuttle::kernels

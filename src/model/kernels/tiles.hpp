@@ -13,8 +13,8 @@ namespace {
 
 /// Calls body(first row, rows) for tiles that differ in height by at most one row.
 template <class Body>
-CUTTLE_INLINE void over_tiles(std::int64_t rows, const Body& body) {
-  const std::int64_t tiles = (rows + kRows - 1) / kRows;
+CUTTLE_INLINE void over_tiles(std::int64_t rows, const Body& body, std::int64_t most = kRows) {
+  const std::int64_t tiles = (rows + most - 1) / most;
   if (tiles == 0) return;
   const std::int64_t low = rows / tiles, higher = rows % tiles;
   for (std::int64_t i = 0, first = 0; i < tiles; ++i) {
@@ -28,7 +28,7 @@ template <class Vec, int R, int V>
 CUTTLE_INLINE void clear(Vec (&sum)[R][V]) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sum[r][v] = Vec{};
   }
 }
@@ -41,7 +41,7 @@ CUTTLE_INLINE void put(const Lanes<T, kLanes<T>> (&sum)[R][V], T* const (&to)[R]
   if (columns >= V * kLanes<T>) {
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         T* at = to[r] + v * kLanes<T>;
         store(at, kAdd ? load<Vec>(at) + sum[r][v] : sum[r][v]);
@@ -53,7 +53,7 @@ CUTTLE_INLINE void put(const Lanes<T, kLanes<T>> (&sum)[R][V], T* const (&to)[R]
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     T row[V * kLanes<T>];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) store(row + v * kLanes<T>, sum[r][v]);
     for (std::int64_t c = 0; c < columns; ++c) to[r][c] = kAdd ? to[r][c] + row[c] : row[c];
   }
@@ -64,12 +64,12 @@ template <class T, int R, int V, class Value>
 CUTTLE_INLINE void accumulate(Lanes<T, kLanes<T>> (&sum)[R][V], const T* row, const Value& value) {
   using Vec = Lanes<T, kLanes<T>>;
   Vec vectors[V];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int v = 0; v < V; ++v) vectors[v] = load<Vec>(row + v * kLanes<T>);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     const T factor = value(r);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sum[r][v] += vectors[v] * factor;
   }
 }

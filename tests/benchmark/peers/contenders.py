@@ -64,6 +64,12 @@ class Machine:
             return subprocess.Popen([*self.prefix, *map(str, words)], stderr=file, text=True, bufsize=1,
                                     env={**os.environ, **ONE_THREAD, **(environment or {})}, **pipes)
 
+    def convolution_peak(self):
+        """GFLOP/s of one thread on the contenders' core."""
+        words = [*self.prefix, str(self.python), str(HERE / "convolution_peak.py")]
+        told = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, **ONE_THREAD})
+        return float(told.stdout)
+
     def versions(self):
         """{Python: {package: version}} of the packages that count."""
         code = ("import importlib.metadata as m, json, platform; print(json.dumps({'python': "

@@ -27,14 +27,17 @@ from safetensors.numpy import load_file, save_file
 
 
 class Problem:
-    """Sizes and rates of the workload; `parameters` by name; `tasks` as [support, labels, query, labels] each."""
+    """Sizes and rates of the workload; `parameters` by name; `tasks` as [support, answers, query, answers] each, the
+    answers being labels or target values."""
 
     def __init__(self, path):
         self.__dict__.update(json.loads(Path(path).read_text(encoding="utf-8")))
         count = self.tasks
         self.parameters = load_file(self.files["parameters"])
         arrays = load_file(self.files["tasks"])
-        names = ("support.image", "support.labels", "query.image", "query.labels")
+        self.mlp = getattr(self, "model", "") == "mlp"
+        inputs, answers = ("x", "targets") if self.mlp else ("image", "labels")
+        names = [f"{part}.{kind}" for part in ("support", "query") for kind in (inputs, answers)]
         self.tasks = [[arrays[name][task] for name in names] for task in range(count)]
 
 

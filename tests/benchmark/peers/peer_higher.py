@@ -15,8 +15,8 @@ def build(problem):
         with higher.innerloop_ctx(model, inner, copy_initial_weights=False,
                                   track_higher_grads=second_order) as (learner, optimizer):
             for _ in range(problem.inner_steps):
-                optimizer.step(torch_side.cross_entropy(learner(support), labels))
-            loss = torch_side.cross_entropy(learner(query), wanted) / count
+                optimizer.step(torch_side.task_loss(learner(support), labels))
+            loss = torch_side.task_loss(learner(query), wanted) / count
             if second_order:
                 loss.backward()
                 return

@@ -12,8 +12,8 @@ def build(problem):
     def query_loss(support, labels, query, wanted):
         learner = maml.clone()
         for _ in range(problem.inner_steps):
-            learner.adapt(torch_side.cross_entropy(learner(support), labels))
-        return torch_side.cross_entropy(learner(query), wanted)
+            learner.adapt(torch_side.task_loss(learner(support), labels))
+        return torch_side.task_loss(learner(query), wanted)
 
     return torch_side.stepper(model, tasks, query_loss)
 

@@ -17,8 +17,8 @@ def build(problem):
         state = torchopt.extract_state_dict(inner, by="reference")
         for support, labels, query, wanted in tasks:
             for _ in range(problem.inner_steps):
-                inner.step(torch_side.cross_entropy(model(support), labels))
-            (torch_side.cross_entropy(model(query), wanted) / len(tasks)).backward()
+                inner.step(torch_side.task_loss(model(support), labels))
+            (torch_side.task_loss(model(query), wanted) / len(tasks)).backward()
             torchopt.recover_state_dict(model, weights)
             torchopt.recover_state_dict(inner, state)
         return {name: value.grad for name, value in leaves.items()}

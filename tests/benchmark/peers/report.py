@@ -98,15 +98,29 @@ def aligned(rows):
                       for column, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
 
 
+def milliseconds(value):
+    return f"{value:.2f}" if value >= 1 else f"{value:.4f}"
+
+
 def case_table(case):
     rows = [COLUMNS]
     for name, one in case["contenders"].items():
-        rows.append((name, f"{one['ms_per_task']:.2f}", f"{one['min']:.2f}", f"{one['max']:.2f}",
+        rows.append((name, *(milliseconds(one[key]) for key in ("ms_per_task", "min", "max")),
                      f"{one['ratio_to_cuttle']:.2f}", f"{one['error']:.1e}", f"{one['worst_error']:.1e}",
                      "-" if name == "cuttle" else f"{one['difference_from_cuttle']:.1e}",
                      f"{one['mb_above_idle']:.0f}"))
     left_out = [f"without {name}: {why}" for name, why in case["left_out"].items()]
-    return "\n".join([case["title"], case["sizes"], *aligned(rows), *left_out])
+    return "\n".join([case["title"], case["sizes"], *aligned(rows), *of_peak(case), *left_out])
+
+
+def of_peak(case):
+    """How near cuttle comes to the machine's convolutions."""
+    gflop, peak = case["gflop_per_task"], case["convolution_peak"]
+    if gflop is None:
+        return []
+    reached = gflop / case["contenders"]["cuttle"]["ms_per_task"] * 1e3
+    return [f"cuttle: {gflop:.2f} GFLOP of convolutions a task, {reached:.0f} GFLOP/s everything included,"
+            f" {100 * reached / peak:.0f} % of PyTorch's best convolution in this run ({peak:.0f} GFLOP/s)"]
 
 
 def memory_table(workload, curve):

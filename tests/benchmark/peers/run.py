@@ -85,14 +85,16 @@ class Benchmark:
             for one in running.values():
                 stack.callback(one.end)
             rounds = {name: [] for name in running}
+            timed_passes = self._arguments.steps * problem.get("passes", 1)  # a pass of tiny models takes no time
             for number in range(self._arguments.rounds):
                 report.progress(f"{workloads.title(problem)}: round {number + 1} of {self._arguments.rounds}")
                 for name in [name for name in running if name not in left_out]:
-                    rounds[name].append(self._attempt(name, left_out, running[name].turn, self._arguments.steps))
+                    rounds[name].append(self._attempt(name, left_out, running[name].turn, timed_passes))
             report.progress(f"{workloads.title(problem)}: gradients")
             results = {name: self._attempt(name, left_out, self._result, one, rounds[name])
                        for name, one in running.items() if name not in left_out}
-        return {"workload": problem["workload"], "title": workloads.title(problem),
+        return {"workload": problem["workload"], "gflop_per_task": workloads.gflop_per_task(problem),
+                "convolution_peak": self.machine.convolution_peak(), "title": workloads.title(problem),
                 "sizes": workloads.sizes_in_words(problem), "problem": problem, "left_out": left_out,
                 "contenders": report.summary({name: result for name, result in results.items() if result}, exact)}
 

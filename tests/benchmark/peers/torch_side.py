@@ -2,21 +2,20 @@
 
 import torch
 import workloads
-from torch.nn import functional
 
 torch.set_num_threads(1)
-cross_entropy = functional.cross_entropy
+task_loss = workloads.plain_torch.task_loss
 
 
 def load(problem, channels_last=False, dtype=torch.float32):
-    """The module with the given weights, and the tasks as tuples of support, labels, query, labels."""
+    """The module with the given weights, and the tasks as tuples of support, answers, query, answers."""
     model = workloads.model_of(vars(problem))
     model.load_state_dict({name: torch.from_numpy(value) for name, value in problem.parameters.items()})
     model = model.to(dtype)
     tasks = [tuple(map(torch.from_numpy, task)) for task in problem.tasks]
     if dtype != torch.float32:
-        tasks = [(a.to(dtype), b, c.to(dtype), d) for a, b, c, d in tasks]
-    if channels_last:
+        tasks = [tuple(part.to(dtype) if part.is_floating_point() else part for part in task) for task in tasks]
+    if channels_last and not problem.mlp:
         model = model.to(memory_format=torch.channels_last)
         tasks = [(_channels_last(a), b, _channels_last(c), d) for a, b, c, d in tasks]
     _use_once(dtype)

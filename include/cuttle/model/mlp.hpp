@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace cuttle::kernels {
+
+/// A linear layer: z = a W^T + b, then ReLU if `relu`.
+struct MlpLayer {
+  std::int64_t in, out;
+  bool relu;
+};
+
+/// Where a layer's weight [out, in] and bias [out] are, as LibTorch has them.
+template <class T>
+struct MlpWeights {
+  T *weight, *bias;
+};
+
+/// Samples with labels (int64 [size], mean cross-entropy) or targets ([size, outputs], mean squared
+/// error); the other one is null.
+template <class T>
+struct MlpBatch {
+  std::int64_t size;
+  const T* x;  ///< [size, inputs]
+  const std::int64_t* labels;
+  const T* targets;
+};
+
+/// A multilayer perceptron with its loss, gradient and Hessian-vector product (the R-operator:
+/// Pearlmutter, "Fast exact multiplication by the Hessian", 1994), for models so small that their
+/// arithmetic is done before a general library has dispatched it. One thread; a sample's values do
+/// not depend on the other samples.
+///
+/// Parameter vectors are "packed": layer after layer in + 1 rows (the last one is the bias) of
+/// `out` values, rows padded with zeros to whole vectors of the instruction set; so are their
+/// gradients and directions, and a step of gradient descent is one pass over them.
+template <class T>
+class Mlp {
+ public:
+  /// At least one layer; each takes what the one before gives.
+  explicit Mlp(std::vector<MlpLayer> layers);
+
+  std::int64_t packed_size() const { return packed_size_; }
+  void pack(const std::vector<MlpWeights<const T>>& from, T* packed) const;
+  void unpack(const T* packed, const std::vector<MlpWeights<T>>& to) const;
+
+  /// What a pass keeps: what the Hessian at the same parameters starts from.
+  struct Point {
+    const T* packed = nullptr;
+    std::vector<T*> turned;       ///< weights of the layers but the first, [out, in padded]
+    std::vector<T*> activations;  ///< what each layer gives, [size, out padded]
+    std::vector<T*> deltas;       ///< gradients of the loss with respect to each z
+  };
+  /// Values of memory that a point for `size` samples takes; a point in such memory.
+  std::int64_t point_size(std::int64_t size) const;
+  Point point(std::int64_t size, T* memory) const;
+
+  /// Value `column` of what the model says of a sample.
+  T output(const Point& point, std::int64_t sample, std::int64_t column) const {
+    return point.activations.back()[sample * padded(layers_.back().out) + column];
+  }
+
+  /// The loss at `packed`, which must live as long as the point; `gradient` is packed too.
+  double gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient) const;
+
+  /// product = Hessian of the loss at the point, times direction. Both packed.
+  void hessian_product(const MlpBatch<T>& batch, const Point& point, const T* direction,
+                       T* product) const;
+
+ private:
+  std::int64_t padded(std::int64_t columns) const;
+  std::vector<T*> turn(const T* packed, std::vector<T*> to) const;
+  double start_deltas(const MlpBatch<T>& batch, const T* z, T* deltas) const;
+  void start_tangent(const MlpBatch<T>& batch, const T* deltas, const T* tangent,
+                     T* tangent_deltas) const;
+
+  std::vector<MlpLayer> layers_;
+  std::vector<std::int64_t> offsets_;  ///< of the layers in packed vectors
+  std::int64_t packed_size_ = 0;
+  std::int64_t lanes_;
+};
+
+}  // namespace cuttle::kernels

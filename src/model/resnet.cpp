@@ -1,0 +1,124 @@
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+#include "cuttle/core/error.hpp"
+#include "model/encoder_types.hpp"
+#include "model/norm.hpp"
+#include "model/raw.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr double kSlope = 0.1;  // of the leaky ReLU below zero
+constexpr std::int64_t kStages = 4;
+
+/// A convolution that keeps the size, and the norm after it, which takes the place of a bias.
+class NormedConv {
+ public:
+  NormedConv(ParameterLayout& layout, const std::string& conv, const std::string& norm,
+             std::int64_t in, std::int64_t out, std::int64_t kernel, const NormOptions& options)
+      : padding_(kernel / 2),
+        weight_(layout.add({conv + ".weight", {out, in, kernel, kernel}})),
+        norm_(layout, norm, out, options),
+        bias_(norm_.active() ? -1 : layout.add({conv + ".bias", {out}, Init::kZeros})) {}
+
+  torch::Tensor forward(const Tensors& p, const torch::Tensor& x, const Context& context) const {
+    const auto bias = bias_ < 0 ? torch::Tensor() : p[static_cast<std::size_t>(bias_)];
+    const auto& weight = p[static_cast<std::size_t>(weight_)];
+    return norm_.forward(p, torch::conv2d(x, weight, bias, 1, padding_), {}, context);
+  }
+
+ private:
+  std::int64_t padding_, weight_;
+  Norm norm_;
+  std::int64_t bias_;
+};
+
+/// Three 3x3 convolutions beside a 1x1 convolution, each with its norm; the sum, leaky ReLU, 2x2
+/// max-pool (floor). Parameters as PyTorch's residual networks have them: conv1, bn1, ...,
+/// downsample.0 (convolution), downsample.1 (norm).
+class ResidualBlock final : public Block {
+ public:
+  ResidualBlock(ParameterLayout& layout, const std::string& name, std::int64_t in, std::int64_t out,
+                const NormOptions& norm)
+      : first_(layout, name + ".conv1", name + ".bn1", in, out, 3, norm),
+        second_(layout, name + ".conv2", name + ".bn2", out, out, 3, norm),
+        third_(layout, name + ".conv3", name + ".bn3", out, out, 3, norm),
+        shortcut_(layout, name + ".downsample.0", name + ".downsample.1", in, out, 1, norm) {}
+  std::string kind() const override { return "residual_conv_norm_pool"; }
+  Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
+    // In place: nobody keeps what a norm or a sum gives, and a leaky ReLU's derivative can be told
+    // from its result, so the graph holds one activation less for each of them. At 84x84 and width
+    // 64 one activation of 75 images is 135 MB.
+    auto x = first_.forward(p, input.values, context);
+    torch::leaky_relu_(x, kSlope);
+    x = second_.forward(p, x, context);
+    torch::leaky_relu_(x, kSlope);
+    x = third_.forward(p, x, context);
+    x.add_(shortcut_.forward(p, input.values, context));
+    torch::leaky_relu_(x, kSlope);
+    return {torch::max_pool2d(x, 2), {}};
+  }
+
+ private:
+  NormedConv first_, second_, third_, shortcut_;
+};
+
+/// [m, C, H, W] -> [m, C].
+class GlobalMeanBlock final : public Block {
+ public:
+  std::string kind() const override { return "global_mean"; }
+  Signal forward(const Tensors&, const Signal& input, const Context&) const override {
+    return {input.values.mean(torch::IntArrayRef{2, 3}), {}};
+  }
+};
+
+/// ResNet-12: four stages of one residual block each and the mean over what is left of the image
+/// (Oreshkin et al. 2018, "TADAM"), with the widths of Lee et al. 2019, "MetaOptNet": 64, 160, 320,
+/// 640 at width 64, and their leaky ReLU. Without their DropBlock.
+class ResNetEncoder final : public Encoder {
+ public:
+  explicit ResNetEncoder(const EncoderRequest& request) : spec_(request.spec) {
+    expect_kind(request, {ModalityKind::kImage});
+    const auto& options = request.options;
+    CUTTLE_VALIDATE(
+        options.depth == kStages,
+        "model.encoders.{}.depth: resnet12 has {} stages of three convolutions, not {}; "
+        "use {}",
+        spec_.name, kStages, options.depth, kStages);
+    CUTTLE_VALIDATE(options.width % 2 == 0,
+                    "model.encoders.{}.width: the second stage of resnet12 has 2.5 times the "
+                    "filters of the first, and {} is odd; use an even width",
+                    spec_.name, options.width);
+    constexpr std::int64_t kLeast = 1 << kStages;
+    CUTTLE_VALIDATE(spec_.shape[0] >= kLeast && spec_.shape[1] >= kLeast,
+                    "model.encoders.{}.type: resnet12 halves an image {} times, and {}x{} leaves "
+                    "nothing; it needs {}x{} or more",
+                    spec_.name, kStages, spec_.shape[0], spec_.shape[1], kLeast, kLeast);
+    const std::vector<std::int64_t> widths{options.width, options.width * 5 / 2, options.width * 5,
+                                           options.width * 10};
+    std::int64_t in = spec_.shape[2], stage = 0;
+    for (const std::int64_t out : widths) {
+      const std::string name = request.prefix + ".layer" + std::to_string(++stage) + ".0";
+      blocks_.push_back(
+          std::make_unique<ResidualBlock>(request.layout, name, in, out, norm_of(request)));
+      in = out;
+    }
+    blocks_.push_back(std::make_unique<GlobalMeanBlock>());
+    width_ = in;
+  }
+  ModalityInput prepare(const RawModality& raw) const override { return image_input(raw, spec_); }
+
+ private:
+  ModalitySpec spec_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Encoder> make_resnet12(const EncoderRequest& request) {
+  return std::make_unique<ResNetEncoder>(request);
+}
+
+}  // namespace cuttle
