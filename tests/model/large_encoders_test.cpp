@@ -1,0 +1,381 @@
+// resnet12 and transformer: shapes, names and sizes known from the literature, independent
+// computations of the same numbers, second derivatives, and what neighbours and padding must not
+// change. tests/app/test_peers.py compares resnet12's meta-gradient with plain PyTorch's.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "cuttle/adapt/learner.hpp"
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::int64_t kWay = 3, kSide = 16, kChannels = 2;
+
+struct Sense {
+  const char* type;
+  ModalityKind kind;
+  std::int64_t width, depth;
+  const char* norm = "batch";
+};
+
+std::ostream& operator<<(std::ostream& out, const Sense& sense) {
+  return out << sense.type << "_" << to_string(sense.kind) << "_" << sense.norm;
+}
+
+ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide, std::int64_t channels = 2) {
+  if (kind == ModalityKind::kImage) return {"x", kind, {side, side, channels}, 0.0, {}, {}};
+  if (kind == ModalityKind::kSeries) return {"x", kind, {channels}, 0.0, {}, {}};
+  return {"x", kind, {}, 0.0, {}, {}};
+}
+
+std::shared_ptr<const Model> model_of(const Sense& sense, const ModalitySpec& spec,
+                                      std::int64_t max_length = 0) {
+  ModelOptions options;
+  options.encoders["x"] = {sense.type, sense.width, sense.depth, sense.norm, true, max_length, {}};
+  return std::make_shared<const Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
+                                       ModelRegistry{});
+}
+
+std::shared_ptr<const Model> model_of(const Sense& sense) {
+  return model_of(sense, spec_of(sense.kind));
+}
+
+/// `length` letters, or steps of float32 values, that have something to do with the label.
+std::vector<std::uint8_t> draw_sequence(ModalityKind kind, std::int64_t length, std::int64_t label,
+                                        Random& random) {
+  std::vector<std::uint8_t> bytes;
+  for (std::int64_t i = 0; kind == ModalityKind::kText && i < length; ++i)
+    bytes.push_back(
+        static_cast<std::uint8_t>('a' + 5 * label + static_cast<std::int64_t>(random.below(7))));
+  for (std::int64_t i = 0; kind == ModalityKind::kSeries && i < length * kChannels; ++i) {
+    const auto value = static_cast<float>(random.normal() + 0.5 * static_cast<double>(label));
+    const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
+    bytes.insert(bytes.end(), raw, raw + sizeof value);
+  }
+  return bytes;
+}
+
+void append(RawModality& modality, const std::vector<std::uint8_t>& bytes) {
+  if (modality.offsets.empty()) modality.offsets.push_back(0);
+  modality.bytes.insert(modality.bytes.end(), bytes.begin(), bytes.end());
+  modality.offsets.push_back(static_cast<std::int64_t>(modality.bytes.size()));
+  modality.present.push_back(1);
+}
+
+Batch sequences(const Model& model, const std::vector<std::vector<std::uint8_t>>& samples) {
+  RawBatch raw;
+  raw.size = static_cast<std::int64_t>(samples.size());
+  raw.modalities.resize(1);
+  for (const auto& sample : samples) append(raw.modalities[0], sample);
+  return model.prepare(raw, kWay);
+}
+
+Batch draw_batch(const Model& model, std::int64_t per_class, Random& random) {
+  const auto& spec = model.modalities()[0];
+  RawBatch raw;
+  raw.size = kWay * per_class;
+  raw.modalities.resize(1);
+  for (std::int64_t i = 0; i < raw.size; ++i) {
+    const std::int64_t label = i / per_class;
+    raw.labels.push_back(label);
+    std::vector<std::uint8_t> bytes;
+    for (std::int64_t j = 0; spec.kind == ModalityKind::kImage && j < kSide * kSide * kChannels;
+         ++j)
+      bytes.push_back(
+          static_cast<std::uint8_t>((j / 9 % kWay == label ? 90 : 20) + random.below(120)));
+    if (spec.kind != ModalityKind::kImage)
+      bytes =
+          draw_sequence(spec.kind, 2 + static_cast<std::int64_t>(random.below(6)), label, random);
+    append(raw.modalities[0], bytes);
+  }
+  return model.prepare(raw, kWay);
+}
+
+Task draw_task(const Model& model, torch::Dtype dtype) {
+  Random random({5, Stream::kTesting, 0, 0});
+  Task task;
+  task.support = draw_batch(model, 2, random).to(dtype);
+  task.query = draw_batch(model, 3, random).to(dtype);
+  return task;
+}
+
+torch::Tensor features(const Model& model, const Tensors& parameters, const Batch& batch) {
+  return model.encoder(0).forward(parameters, batch.modalities[0], {});
+}
+
+constexpr Sense kResNet{"resnet12", ModalityKind::kImage, 4, 4};
+constexpr Sense kResNetPerStep{"resnet12", ModalityKind::kImage, 2, 4, "batch_per_step"};
+constexpr Sense kResNetBare{"resnet12", ModalityKind::kImage, 2, 4, "none"};
+constexpr Sense kText{"transformer", ModalityKind::kText, 64, 2};
+constexpr Sense kSeries{"transformer", ModalityKind::kSeries, 16, 2};
+
+TEST(ResNet12, HasTheSizeOfMetaOptNets) {
+  const auto model =
+      model_of({"resnet12", ModalityKind::kImage, 64, 4}, spec_of(ModalityKind::kImage, 84, 3));
+  EXPECT_EQ(model->encoder(0).width(), 640);
+  EXPECT_EQ(model->layout()->parameters(), 12424320 + 640 * kWay + kWay);  // Lee et al. 2019
+}
+
+TEST(ResNet12, HasTheNamesOfPyTorchsResidualNetworks) {
+  const auto layout = model_of(kResNet)->layout();
+  const std::vector<std::string> expected{
+      "conv1.weight",        "bn1.weight",          "bn1.bias",
+      "conv2.weight",        "bn2.weight",          "bn2.bias",
+      "conv3.weight",        "bn3.weight",          "bn3.bias",
+      "downsample.0.weight", "downsample.1.weight", "downsample.1.bias"};
+  ASSERT_EQ(layout->count(), 4 * 12 + 2);
+  for (std::int64_t i = 0; i < 48; ++i)
+    EXPECT_EQ(layout->spec(i).name, "encoder.x.layer" + std::to_string(i / 12 + 1) + ".0." +
+                                        expected[static_cast<std::size_t>(i % 12)]);
+  EXPECT_EQ(layout->spec(24).shape, (std::vector<std::int64_t>{20, 10, 3, 3}));
+}
+
+/// The formulas once more, without a word of the encoder's own code.
+TEST(ResNet12, AgreesWithPlainLibTorchLayers) {
+  const auto model = model_of(kResNet);
+  const auto p = ParameterList::initial(model->layout(), 1, torch::kFloat64).tensors();
+  const Task task = draw_task(*model, torch::kFloat64);
+  auto x = task.query.modalities[0].values;
+  std::size_t next = 0;
+  const auto conv = [&](const torch::Tensor& input) {
+    const auto y = torch::conv2d(input, p[next], {}, 1, p[next].size(2) / 2);
+    const auto mean = y.mean({0, 2, 3}, true), variance = (y - mean).square().mean({0, 2, 3}, true);
+    const auto scale = p[next + 1].view({1, -1, 1, 1}), shift = p[next + 2].view({1, -1, 1, 1});
+    next += 3;
+    return (y - mean) / (variance + 1e-5).sqrt() * scale + shift;
+  };
+  const auto leaky = [](const torch::Tensor& y) { return torch::where(y > 0, y, 0.1 * y); };
+  for (int stage = 0; stage < 4; ++stage) {
+    auto y = leaky(conv(x));
+    y = leaky(conv(y));
+    y = conv(y);
+    x = torch::max_pool2d(leaky(y + conv(x)), 2);
+  }
+  EXPECT_TRUE(torch::allclose(features(*model, p, task.query), x.flatten(2).mean(2), 1e-9, 1e-10));
+}
+
+TEST(Transformer, HasTheNamesAndSizeOfTorchNnTransformerEncoder) {
+  const auto layout = model_of({"transformer", ModalityKind::kText, 128, 4})->layout();
+  const std::vector<std::string> expected{"self_attn.in_proj_weight",
+                                          "self_attn.in_proj_bias",
+                                          "self_attn.out_proj.weight",
+                                          "self_attn.out_proj.bias",
+                                          "linear1.weight",
+                                          "linear1.bias",
+                                          "linear2.weight",
+                                          "linear2.bias",
+                                          "norm1.weight",
+                                          "norm1.bias",
+                                          "norm2.weight",
+                                          "norm2.bias"};
+  EXPECT_EQ(layout->spec(0).name, "encoder.x.embedding.weight");
+  for (std::int64_t i = 0; i < 48; ++i)
+    EXPECT_EQ(layout->spec(i + 1).name, "encoder.x.layers." + std::to_string(i / 12) + "." +
+                                            expected[static_cast<std::size_t>(i % 12)]);
+  EXPECT_EQ(layout->spec(49).name, "encoder.x.norm.weight");
+  const std::int64_t layer = 12 * 128 * 128 + 13 * 128;  // as published for this shape
+  EXPECT_EQ(layout->parameters(), 1024 * 128 + 4 * layer + 2 * 128 + 128 * kWay + kWay);
+}
+
+torch::Tensor plain_layer_norm(const torch::Tensor& x, const torch::Tensor& scale,
+                               const torch::Tensor& shift) {
+  const auto centered = x - x.mean(-1, true);
+  return centered / (centered.square().mean(-1, true) + 1e-5).sqrt() * scale + shift;
+}
+
+/// One layer [T, m, W] by LibTorch's own attention; p[0..11] as in the test of the names.
+torch::Tensor plain_layer(const torch::Tensor& x, const torch::Tensor* p, std::int64_t heads,
+                          const torch::Tensor& padded) {
+  torch::nn::MultiheadAttention attention(torch::nn::MultiheadAttentionOptions(x.size(2), heads));
+  attention->to(x.scalar_type());
+  const torch::NoGradGuard no_grad;
+  attention->in_proj_weight.copy_(p[0]);
+  attention->in_proj_bias.copy_(p[1]);
+  attention->out_proj->weight.copy_(p[2]);
+  attention->out_proj->bias.copy_(p[3]);
+  const auto normed = plain_layer_norm(x, p[8], p[9]);
+  const auto y = x + std::get<0>(attention(normed, normed, normed, padded));
+  const auto up = torch::linear(plain_layer_norm(y, p[10], p[11]), p[4], p[5]);
+  return y + torch::linear(0.5 * up * (1 + torch::erf(up / std::sqrt(2.0))), p[6], p[7]);
+}
+
+TEST(Transformer, AgreesWithLibTorchsAttentionAndWrittenOutFormulas) {
+  const auto model = model_of(kText);
+  auto p = ParameterList::initial(model->layout(), 1, torch::kFloat64).tensors();
+  torch::manual_seed(8);
+  for (auto& value : p)
+    value.add_(0.1 * torch::randn_like(value));  // no bias is zero, no scale one
+  const Task task = draw_task(*model, torch::kFloat64);
+  const auto& input = task.query.modalities[0];
+  auto x = torch::nn::functional::embedding(input.values, p[0]).clone();
+  for (std::int64_t t = 0; t < x.size(1); ++t)
+    for (std::int64_t c = 0; c < 64; ++c) {
+      const double angle = static_cast<double>(t) / std::pow(1e4, static_cast<double>(c / 2) / 32);
+      x.select(1, t).select(1, c) += c % 2 == 0 ? std::sin(angle) : std::cos(angle);
+    }
+  x = x.transpose(0, 1);
+  for (const std::size_t first : {1, 13}) x = plain_layer(x, &p[first], 2, input.mask == 0);
+  x = plain_layer_norm(x.transpose(0, 1), p[25], p[26]);
+  std::vector<torch::Tensor> means;
+  for (std::int64_t i = 0; i < task.query.size; ++i)
+    means.push_back(x[i].slice(0, 0, input.mask[i].sum().item<std::int64_t>()).mean(0));
+  EXPECT_LT(input.mask.sum().item<double>(), static_cast<double>(input.mask.numel()));
+  EXPECT_TRUE(torch::allclose(features(*model, p, task.query), torch::stack(means), 1e-9, 1e-10));
+}
+
+class Sequences : public testing::TestWithParam<Sense> {
+ protected:
+  Sequences() : model(model_of(GetParam())) {
+    Random random({6, Stream::kTesting, 0, 0});
+    for (const std::int64_t length : {4, 1, 9, 30})
+      samples.push_back(draw_sequence(GetParam().kind, length, 1, random));
+  }
+  torch::Tensor of(const std::vector<std::vector<std::uint8_t>>& chosen, const Model& by) const {
+    return features(by, ParameterList::initial(by.layout(), 4).tensors(), sequences(by, chosen));
+  }
+  std::shared_ptr<const Model> model;
+  std::vector<std::vector<std::uint8_t>> samples;
+};
+
+TEST_P(Sequences, NeitherNeighboursNorPaddingTouchASample) {
+  const auto together = of(samples, *model);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const auto alone = of({samples[i]}, *model);  // no padding, no neighbour
+    EXPECT_TRUE(torch::allclose(together[static_cast<std::int64_t>(i)], alone[0], 1e-5, 1e-6)) << i;
+  }
+  EXPECT_TRUE(torch::equal(together, of(samples, *model)));
+}
+
+TEST_P(Sequences, OrderCounts) {
+  auto turned = samples[2];
+  const std::size_t step = GetParam().kind == ModalityKind::kText ? 1 : 4 * kChannels;
+  for (std::size_t i = 0; i < step; ++i) std::swap(turned[i], turned[turned.size() - step + i]);
+  ASSERT_NE(turned, samples[2]);
+  EXPECT_FALSE(torch::allclose(of({turned}, *model), of({samples[2]}, *model), 1e-3, 1e-3));
+}
+
+TEST_P(Sequences, WhatIsBeyondTheLengthIsNotSeen) {
+  const auto bounded = model_of(GetParam(), spec_of(GetParam().kind), 9);
+  auto shortened = samples;
+  shortened[3].resize(samples[2].size());
+  EXPECT_TRUE(torch::equal(of(samples, *bounded), of(shortened, *bounded)));
+  EXPECT_FALSE(torch::allclose(of(samples, *model), of(shortened, *model)));
+}
+
+TEST_P(Sequences, AnEmptySampleIsFinite) {
+  samples.emplace_back();
+  EXPECT_TRUE(of(samples, *model).isfinite().all().item<bool>());
+  EXPECT_TRUE(of({{}}, *model).isfinite().all().item<bool>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Transformer, Sequences, testing::Values(kText, kSeries));
+
+/// Inner steps in evaluation are those in training, so adapt() then predict() is what
+/// meta_gradient() differentiates.
+class LargeEncoder : public testing::TestWithParam<Sense> {
+ protected:
+  LargeEncoder() : model(model_of(GetParam())) {
+    torch::set_num_threads(1);
+    AdaptOptions options;
+    options.algorithm = "maml";
+    options.inner_steps = 2;
+    options.inner_lr = 0.02;
+    learner = make_learner(builtin_learners(), model, options);
+  }
+  ParameterList start(torch::Dtype dtype) const {
+    auto list = ParameterList::initial(model->layout(), 3, torch::kFloat64);
+    torch::manual_seed(9);
+    for (const auto& value : list.tensors())  // scales and shifts that are not ones and zeros
+      if (value.dim() == 1) value.add_(0.1 * torch::randn_like(value));
+    return {list.shared_layout(), list.flat().to(dtype)};
+  }
+  double adapted_loss(const torch::Tensor& flat, const Task& task) const {
+    const ParameterList at(model->layout(), flat);
+    return task_loss(learner->adapt(at, task.support)->predict(task.query), task.query)
+        .item<double>();
+  }
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<const Learner> learner;
+};
+
+TEST_P(LargeEncoder, SecondOrderMetaGradientEqualsFiniteDifferences) {
+  const auto parameters = start(torch::kFloat64);
+  const Task task = draw_task(*model, torch::kFloat64);
+  const auto result = learner->meta_gradient(parameters, task);
+  const double norm = result.gradient.norm().item<double>();
+  ASSERT_GT(norm, 1e-3);
+  EXPECT_NEAR(result.query_loss, adapted_loss(parameters.flat(), task), 1e-11);
+  torch::manual_seed(5);
+  for (auto direction :
+       {result.gradient, torch::randn_like(result.gradient), torch::randn_like(result.gradient)}) {
+    direction = direction / direction.norm();
+    // So small a step seldom takes one of 10^5 activations over the kink of its leaky ReLU, where
+    // an inner step jumps.
+    constexpr double kStep = 1e-7;
+    const double ahead = adapted_loss(parameters.flat() + kStep * direction, task);
+    const double behind = adapted_loss(parameters.flat() - kStep * direction, task);
+    EXPECT_NEAR((ahead - behind) / (2 * kStep), result.gradient.dot(direction).item<double>(),
+                1e-6 * norm);
+  }
+}
+
+TEST_P(LargeEncoder, Float32GivesTheSameGradient) {
+  const auto exact =
+      learner->meta_gradient(start(torch::kFloat64), draw_task(*model, torch::kFloat64));
+  const Task task = draw_task(*model, torch::kFloat32);
+  const auto ours = learner->meta_gradient(start(torch::kFloat32), task);
+  EXPECT_LT((ours.gradient - exact.gradient).norm().item<double>(),
+            1e-3 * exact.gradient.norm().item<double>());
+  EXPECT_TRUE(
+      torch::equal(ours.gradient, learner->meta_gradient(start(torch::kFloat32), task).gradient));
+}
+
+TEST_P(LargeEncoder, EveryParameterGetsAGradient) {
+  const auto gradient =
+      learner->meta_gradient(start(torch::kFloat64), draw_task(*model, torch::kFloat64));
+  const auto parts = model->layout()->views(gradient.gradient);
+  for (std::int64_t i = 0; i < model->layout()->count(); ++i)
+    EXPECT_GT(parts[static_cast<std::size_t>(i)].abs().max().item<double>(), 0.0)
+        << model->layout()->spec(i).name;
+}
+
+TEST_P(LargeEncoder, DescribesItsBlocks) {
+  EXPECT_EQ(model->first_order_only(), "");
+  EXPECT_THAT(model->fused_blocks(), HasSubstr("x 0 of "));
+}
+
+INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
+                         testing::Values(kResNet, kResNetPerStep, kResNetBare, kText, kSeries));
+
+struct Refused {
+  Sense sense;
+  ModalitySpec spec;
+  const char* message;
+};
+
+TEST(LargeEncoders, RefuseByKeyWhatTheyCannotDo) {
+  const auto image = ModalityKind::kImage, text = ModalityKind::kText;
+  const std::vector<Refused> cases{
+      {{"resnet12", text, 64, 4},
+       spec_of(text),
+       "model.encoders.x.type: resnet12 needs a modality"},
+      {{"transformer", image, 64, 4}, spec_of(image), "of kind text or series, but x is image"},
+      {{"resnet12", image, 64, 3}, spec_of(image), "model.encoders.x.depth: resnet12 has 4 stages"},
+      {{"resnet12", image, 7, 4}, spec_of(image), "model.encoders.x.width"},
+      {{"resnet12", image, 8, 4}, spec_of(image, 15), "it needs 16x16 or more"},
+      {{"transformer", text, 48, 2}, spec_of(text), "use a multiple of 32"},
+      {{"transformer", text, 7, 2}, spec_of(text), "model.encoders.x.width"},
+      {{"transformer", text, 32, 2, "batch_per_step"}, spec_of(text), "model.encoders.x.norm"}};
+  for (const auto& refused : cases)
+    EXPECT_THAT([&] { model_of(refused.sense, refused.spec); },
+                testing::ThrowsMessage<UserError>(HasSubstr(refused.message)));
+}
+
+}  // namespace
+}  // namespace cuttle
