@@ -1,9 +1,9 @@
 """Predicts the time of an outer step: what a rank computes, and what the ranks send each other.
 
-The messages are those of src/reduce (meta_reducer.cpp, exact_sum.cpp) over src/comm (mpi_engine.cpp,
+The messages are those of src/reduce (meta_reducer.cpp, column_sums.cpp) over src/comm (mpi_engine.cpp,
 mpi_communicator.cpp), moved by the algorithms that Open MPI 4.1 picks for them
-(ompi/mca/coll/libnbc/nbc_iallreduce.c, nbc_ibcast.c, nbc_iallgather.c); tests/launch compares bytes and
-messages with what MPI counts in a real run. All times are in seconds, sizes in bytes.
+(ompi/mca/coll/libnbc/nbc_iallreduce.c); tests/launch compares bytes and messages with what MPI counts in a real run.
+All times are in seconds, sizes in bytes.
 """
 
 import dataclasses
@@ -12,12 +12,15 @@ import math
 
 import numpy as np
 
-# src/reduce: two exponent bytes and one int64 for every element; nine int64 for one whose values lie too far apart.
-EXPONENT_BYTES, SUM_BYTES, WIDE_BYTES = 2, 8, 9 * 8
+# src/reduce: two exponent bytes for a block of columns and one int64 for every column; nine int64 for every column of a
+# block whose values lie too far apart.
+BLOCK, EXPONENT_BYTES, SUM_BYTES, WIDE_BYTES = 16, 2, 8, 9 * 8
+PIECE = 1 << 20  # columns in one collective
 WIDE_BLOCK = 1 << 16  # wide columns in one collective
 SCALARS = 2  # loss and accuracy travel as two more columns
-BALLOT_BYTES, LENGTH_BYTES, MEETING_BYTES = 7 * 8, 8, 3 * 8
-LINEAR_BROADCAST = 4  # up to this many ranks Open MPI broadcasts from the root to each
+VOTE_BYTES, MEETING_BYTES = 7 * 8, 3 * 8
+# Open MPI scatters sums of at least so many bytes on at least so many ranks; smaller ones go through a tree.
+SCATTERED_BYTES, SCATTERED_RANKS = 65536, 4
 WIDE_TASK_S = 12e-9  # a wide element of one task, by reduce_benchmark ("wide" less the line above) on an AMD EPYC
 
 
@@ -26,7 +29,6 @@ class Link:
     """A message of n bytes takes latency + n * s_per_byte; above eager_bytes sender and receiver agree first."""
     latency_s: float
     s_per_byte: float
-    message_s: float = 0.5e-6  # the processor's part of one small message: the overhead o of LogP (Culler et al. 1993)
     eager_bytes: int = 65536  # Open MPI: 64 KiB over TCP, 4 KiB through shared memory
 
     def trip(self, size):
@@ -62,8 +64,8 @@ class Work:
     parameters: int
     task_s: float
     spread: float = 0.05  # standard deviation of the time of a task, relative to its mean
-    convert_s: float = 2.5e-9  # exact_sum: one task's value to an integer of the column's unit
-    settle_s: float = 6e-9  # exact_sum: what does not grow with the tasks
+    convert_s: float = 0.5e-9  # column_sums.cpp: adding one task's value
+    settle_s: float = 2.5e-9  # column_sums.cpp: to integers and back, and what else does not grow with the tasks
     apply_s: float = 7e-9  # the outer optimizer
 
 
@@ -71,8 +73,8 @@ class Work:
 class Scheme:
     """A way to add up. Only `as it is` exists in cuttle; the others say what they would save."""
     name: str
-    scattered: bool = True  # Rabenseifner's all-reduce in place of the binomial tree
-    by_node: bool = False  # ballots and sums within the node first, then one rank of each node
+    scattered: bool = True  # Rabenseifner's all-reduce wherever there are bytes, not only where Open MPI takes it
+    by_node: bool = False  # within the node first, then one rank of each node
     value_bytes: int = 0  # of inexact values sent in place of the exact sum; 0: exact
     plain_s: float = 0.45e-9  # adding a task's value in floats: the float64 loop of reduce_benchmark
 
@@ -87,8 +89,8 @@ def rounds(count):
 
 
 def binomial(levels, size, sum_s):
-    """What Open MPI does for MPI_Iallreduce with MPI_IN_PLACE, however large: a tree up, a tree down, all of the data
-    in each round. 2 log2(p) (alpha + n beta) + log2(p) n gamma."""
+    """What Open MPI does for a small MPI_Iallreduce, and for any in place: a tree up, a tree down, all of the data in
+    each round. 2 log2(p) (alpha + n beta) + log2(p) n gamma."""
     return sum(rounds(count) * (2 * link.message(size) + size * sum_s) for count, link, _ in levels)
 
 
@@ -115,44 +117,29 @@ def meeting(levels):
     return binomial(levels, MEETING_BYTES, 0.0)
 
 
-def gather(levels, each):
-    """MpiCommunicator::all_gather: lengths from each rank to each, then a broadcast from every rank, all at once. A
-    broadcast takes log2(p) trips (one up to four ranks); every rank sends and receives p - 1 messages in each part."""
-    ranks = math.prod(count for count, _, _ in levels)
-    if ranks == 1:
-        return 0.0
-    farthest = [link for count, link, _ in levels if count > 1][-1]
-    tree = sum(rounds(count) * link.latency_s for count, link, _ in levels)
-    trips = farthest.latency_s + (farthest.latency_s if ranks <= LINEAR_BROADCAST else tree)
-    handled = 2 * (ranks - 1)
-    return trips + handled * (2 * farthest.message_s + (LENGTH_BYTES + each) * farthest.s_per_byte)
-
-
-def vote(levels, scheme):
-    """MetaReducer::reduce: everybody's ballot to everybody."""
-    if not scheme.by_node:
-        return meeting(levels) + gather(levels, BALLOT_BYTES)
-    (inside, node, _), (nodes, between, _) = levels
-    spread = rounds(inside) * node.message(inside * nodes * BALLOT_BYTES)
-    return (meeting(levels) + gather([(inside, node, 1)], BALLOT_BYTES) +
-            gather([(nodes, between, 1)], inside * BALLOT_BYTES) + spread)
-
-
 def wide_fraction(tasks):
-    """The part of the elements whose exponents lie further apart than 63 bits allow (exact_sum.cpp: span_allowed_):
-    more values come closer to zero, and their sum leaves fewer bits. For normally distributed values, which have the
-    density 0.8 / sigma at zero on either side taken together and a largest one of 4 to 8 sigma."""
+    """The part of the blocks whose exponents lie further apart than 63 bits allow (block_units.hpp: Width): more values
+    come closer to zero, and their sum leaves fewer bits. For normally distributed values, which have the density 0.8 /
+    sigma at zero on either side taken together and a largest one of 4 to 8 sigma."""
     allowed = 63 - 24 - rounds(tasks)
-    return -math.expm1(-3.2 * tasks * 2.0**-allowed)
+    return -math.expm1(-3.2 * BLOCK * tasks * 2.0**-allowed)
 
 
 def all_reduces(columns, tasks, scheme):
-    """Sizes of a step's all-reduces of data."""
+    """[(bytes, how many such)] of a step's all-reduces of data: exponents, sums in pieces, wide columns. The number of
+    tasks travels as one more column of the first piece."""
     if scheme.value_bytes:
-        return [columns * scheme.value_bytes]
+        return [(columns * scheme.value_bytes, 1)]
+    whole, rest = divmod(max(0, columns - PIECE), PIECE)
     wide = int(columns * wide_fraction(tasks))
     blocks = math.ceil(wide / WIDE_BLOCK)
-    return [columns * EXPONENT_BYTES, columns * SUM_BYTES, *[wide * WIDE_BYTES / blocks for _ in range(blocks)]]
+    sizes = [(EXPONENT_BYTES * math.ceil(columns / BLOCK), 1), ((min(PIECE, columns) + 1) * SUM_BYTES, 1),
+             (PIECE * SUM_BYTES, whole), (rest * SUM_BYTES, 1), (wide * WIDE_BYTES / max(1, blocks), blocks)]
+    return [(size, number) for size, number in sizes if size and number]
+
+
+def in_scattered_form(size, ranks):
+    return size >= SCATTERED_BYTES and ranks >= SCATTERED_RANKS
 
 
 def network_s(machine, work, ranks, tasks, scheme=SCHEMES[0]):
@@ -160,18 +147,27 @@ def network_s(machine, work, ranks, tasks, scheme=SCHEMES[0]):
     if ranks == 1:
         return 0.0
     levels = machine.levels(ranks)
-    move = through_leaders if scheme.by_node else rabenseifner if scheme.scattered else binomial
-    sizes = all_reduces(work.parameters + SCALARS, tasks, scheme)
-    distinct = {size: sizes.count(size) for size in sizes}  # the blocks of wide columns are all alike
-    return vote(levels, scheme) + sum(
-        number * (meeting(levels) + move(levels, size, machine.sum_s_per_byte)) for size, number in distinct.items())
+
+    def move(size):
+        if scheme.by_node:
+            return through_leaders(levels, size, machine.sum_s_per_byte)
+        scattered = scheme.scattered or in_scattered_form(size, ranks)
+        return (rabenseifner if scattered else binomial)(levels, size, machine.sum_s_per_byte)
+
+    vote = meeting(levels) + binomial(levels, VOTE_BYTES, 0.0)
+    return vote + sum(number * (meeting(levels) + move(size))
+                      for size, number in all_reduces(work.parameters + SCALARS, tasks, scheme))
 
 
 def traffic(columns, ranks):
-    """(bytes, messages) that all ranks together send in one step without wide columns; a tree has ranks - 1 edges."""
-    edges, pairs = ranks - 1, ranks * (ranks - 1)
-    sent = 2 * edges * (columns * (EXPONENT_BYTES + SUM_BYTES) + 3 * MEETING_BYTES)
-    return sent + pairs * (LENGTH_BYTES + BALLOT_BYTES), 2 * edges * 5 + pairs * 2
+    """(bytes, messages) that all ranks together send in one step without wide columns, on 2, 3 or a power of two ranks.
+    A tree has ranks - 1 edges, used both ways; halves there and back are as many bytes in more messages."""
+    edges, sizes = ranks - 1, all_reduces(columns, 1, SCHEMES[0])
+    scattered = sum(number for size, number in sizes if in_scattered_form(size, ranks))
+    meetings = 1 + sum(number for _, number in sizes)
+    trees = 2 * meetings - scattered
+    sent = 2 * edges * (sum(size * number for size, number in sizes) + VOTE_BYTES + meetings * MEETING_BYTES)
+    return sent, 2 * edges * trees + scattered * ranks * 2 * rounds(ranks)
 
 
 @functools.lru_cache(maxsize=None)

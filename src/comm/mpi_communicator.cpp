@@ -11,6 +11,31 @@ MPI_Op to_mpi(ReduceOp op) {
   return op == ReduceOp::kSum ? MPI_SUM : op == ReduceOp::kMax ? MPI_MAX : MPI_MIN;
 }
 
+/// Open MPI adds up in place by a tree that moves all of the data in each of its 2 log2(ranks)
+/// rounds. Out of place and from this size on it scatters the sums over the ranks and gathers them,
+/// which moves less than twice the data in all (nbc_iallreduce.c).
+constexpr std::size_t kOutOfPlaceBytes = 65536;
+
+/// What was sent, kept for results to come: fresh pages for each would cost as much as the sum. As
+/// many as were in flight at once.
+template <class T>
+class Spares {
+ public:
+  std::vector<T> take(std::size_t size) {
+    std::vector<T> taken;
+    if (!idle_.empty()) {
+      taken = std::move(idle_.back());
+      idle_.pop_back();
+    }
+    taken.resize(size);
+    return taken;
+  }
+  void keep(std::vector<T> values) { idle_.push_back(std::move(values)); }
+
+ private:
+  std::vector<std::vector<T>> idle_;
+};
+
 class MpiCommunicator final : public Communicator {
  public:
   explicit MpiCommunicator(std::shared_ptr<MpiEngine> engine) : engine_(std::move(engine)) {}
@@ -23,12 +48,12 @@ class MpiCommunicator final : public Communicator {
                                                 std::vector<std::int64_t> values,
                                                 ReduceOp op) override {
     const auto shape = reduce_shape(op, values.size());
-    return reduce(name, shape, std::move(values), MPI_INT64_T, to_mpi(op));
+    return reduce(name, shape, std::move(values), MPI_INT64_T, to_mpi(op), spare_integers_);
   }
   Pending<std::vector<std::uint8_t>> all_reduce_max(std::string_view name,
                                                     std::vector<std::uint8_t> values) override {
     const auto shape = reduce_bytes_shape(values.size());
-    return reduce(name, shape, std::move(values), MPI_UINT8_T, MPI_MAX);
+    return reduce(name, shape, std::move(values), MPI_UINT8_T, MPI_MAX, spare_bytes_);
   }
 
   Pending<std::string> broadcast(std::string_view name, std::string bytes, int root) override {
@@ -64,12 +89,24 @@ class MpiCommunicator final : public Communicator {
  private:
   template <class T>
   Pending<std::vector<T>> reduce(std::string_view name, const std::string& shape,
-                                 std::vector<T> values, MPI_Datatype type, MPI_Op op) {
-    const auto held = std::make_shared<std::vector<T>>(std::move(values));
-    const auto move = [held, type, op](Transfers& transfers) {
-      transfers.all_reduce(held->data(), held->size(), sizeof(T), type, op);
+                                 std::vector<T> values, MPI_Datatype type, MPI_Op op,
+                                 const std::shared_ptr<Spares<T>>& spares) {
+    const bool in_place = values.size() * sizeof(T) < kOutOfPlaceBytes;
+    const auto held = std::make_shared<std::vector<T>>(in_place ? std::move(values)
+                                                                : spares->take(values.size()));
+    const auto sent = std::make_shared<std::vector<T>>(std::move(values));
+    const auto move = [held, sent, in_place, type, op](Transfers& transfers) {
+      transfers.all_reduce(in_place ? nullptr : sent->data(), held->data(), held->size(), sizeof(T),
+                           type, op);
     };
-    return pending(held, engine_->start(name, shape, 0, {move}));
+    auto operation = engine_->start(name, shape, 0, {move});
+    if (in_place) return pending(held, std::move(operation));
+    return Pending<std::vector<T>>(
+        [engine = engine_, spares, held, sent, operation = std::move(operation)] {
+          engine->wait(*operation);
+          spares->keep(std::move(*sent));
+          return std::move(*held);
+        });
   }
 
   template <class T>
@@ -81,7 +118,10 @@ class MpiCommunicator final : public Communicator {
         });
   }
 
-  std::shared_ptr<MpiEngine> engine_;  // shared with the Pendings
+  // Shared with the Pendings.
+  std::shared_ptr<MpiEngine> engine_;
+  std::shared_ptr<Spares<std::int64_t>> spare_integers_ = std::make_shared<Spares<std::int64_t>>();
+  std::shared_ptr<Spares<std::uint8_t>> spare_bytes_ = std::make_shared<Spares<std::uint8_t>>();
 };
 
 }  // namespace

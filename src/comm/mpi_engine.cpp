@@ -11,13 +11,15 @@ constexpr double kGraceSeconds = 5.0;
 
 }  // namespace
 
-void Transfers::all_reduce(void* values, std::size_t count, std::size_t element_bytes,
-                           MPI_Datatype type, MPI_Op op) {
+void Transfers::all_reduce(const void* sent, void* result, std::size_t count,
+                           std::size_t element_bytes, MPI_Datatype type, MPI_Op op) {
   for (std::size_t begin = 0; begin < count; begin += largest_count_) {
     const auto part = static_cast<int>(std::min(largest_count_, count - begin));
+    const std::size_t offset = begin * element_bytes;
+    const void* from = sent ? static_cast<const char*>(sent) + offset : MPI_IN_PLACE;
     requests_->push_back(MPI_REQUEST_NULL);
-    CUTTLE_MPI_CALL(MPI_Iallreduce(MPI_IN_PLACE, static_cast<char*>(values) + begin * element_bytes,
-                                   part, type, op, comm_, &requests_->back()));
+    CUTTLE_MPI_CALL(MPI_Iallreduce(from, static_cast<char*>(result) + offset, part, type, op, comm_,
+                                   &requests_->back()));
   }
 }
 

@@ -24,8 +24,9 @@ class Transfers {
 
   /// The largest of the lengths that the ranks announced.
   std::uint64_t length() const { return length_; }
-  void all_reduce(void* values, std::size_t count, std::size_t element_bytes, MPI_Datatype type,
-                  MPI_Op op);
+  /// `sent` null: the values are where the result will be.
+  void all_reduce(const void* sent, void* result, std::size_t count, std::size_t element_bytes,
+                  MPI_Datatype type, MPI_Op op);
   void broadcast(char* bytes, std::size_t count, int root);
   void all_gather(const std::int64_t* mine, std::int64_t* all);
 

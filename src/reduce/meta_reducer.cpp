@@ -3,30 +3,39 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/reduce/exact_sum.hpp"
+#include "reduce/column_sums.hpp"
 
 namespace cuttle {
 namespace {
 
 constexpr std::int64_t kTasksNamed = 3;  // per rank, in messages about tasks that were not finite
 
-std::string find_nonfinite(Span<const float> gradient, Span<const float> scalars) {
+std::string describe_nonfinite(Span<const float> gradient, Span<const float> scalars) {
   if (const std::size_t i = first_nonfinite(scalars); i < scalars.size()) {
     return i == 0 ? fmt::format("the loss is {}", scalars[i])
                   : fmt::format("scalar {} beside the loss is {}", i, scalars[i]);
   }
-  if (const std::size_t i = first_nonfinite(gradient); i < gradient.size()) {
-    return fmt::format("element {} of the gradient is {}", i, gradient[i]);
-  }
-  return {};
+  const std::size_t i = first_nonfinite(gradient);
+  CUTTLE_EXPECT(i < gradient.size());
+  return fmt::format("element {} of the gradient is {}", i, gradient[i]);
 }
 
 }  // namespace
 
-// What a rank tells all others before anything is added. Travels as its numbers followed by its two
-// texts.
+struct MetaReducer::Workspace {
+  explicit Workspace(Communicator& comm) : sums(comm) {}
+
+  ColumnSums sums;
+  BlockRanges ranges;      // of the good rows
+  BlockRanges row_ranges;  // of the latest row
+};
+
+// What a rank knows before anything is added. Travels as its numbers followed by its two texts, and
+// only when some rank is in trouble: usually the maxima over all ranks say enough.
 struct MetaReducer::Ballot {
   enum Number {
     kGradientSize,
@@ -71,7 +80,12 @@ MetaReducer::NonFinite MetaReducer::parse_policy(const std::string& word) {
 
 MetaReducer::MetaReducer(Communicator& comm, std::size_t gradient_size,
                          const ReduceOptions& options)
-    : comm_(comm), gradient_size_(gradient_size), policy_(parse_policy(options.on_nonfinite)) {}
+    : comm_(comm),
+      gradient_size_(gradient_size),
+      policy_(parse_policy(options.on_nonfinite)),
+      work_(std::make_unique<Workspace>(comm)) {}
+
+MetaReducer::~MetaReducer() = default;
 
 void MetaReducer::add(Span<const float> gradient, Span<const float> scalars,
                       std::string_view task_name) {
@@ -79,18 +93,37 @@ void MetaReducer::add(Span<const float> gradient, Span<const float> scalars,
   const std::int64_t scalar_count = static_cast<std::int64_t>(scalars.size());
   CUTTLE_EXPECT(scalar_count_ < 0 || scalar_count_ == scalar_count);
   scalar_count_ = scalar_count;
-  if (const std::string trouble = find_nonfinite(gradient, scalars); !trouble.empty()) {
+  if (good_ == rows_.size()) rows_.emplace_back();
+  if (!copy(gradient, scalars, rows_[good_])) {
     if (++bad_ <= kTasksNamed) {
-      bad_note_ += fmt::format("; rank {}, {}: {}", comm_.rank(), task_name, trouble);
+      bad_note_ += fmt::format("; rank {}, {}: {}", comm_.rank(), task_name,
+                               describe_nonfinite(gradient, scalars));
     }
     return;
   }
-  if (good_ == rows_.size()) rows_.emplace_back();
-  std::vector<float>& row = rows_[good_++];
+  if (good_++ == 0) {
+    std::swap(work_->ranges, work_->row_ranges);
+  } else {
+    work_->ranges.take(work_->row_ranges);
+  }
+}
+
+// Measures what it copies while that is in the cache. False if a value is not finite.
+bool MetaReducer::copy(Span<const float> gradient, Span<const float> scalars,
+                       std::vector<float>& row) {
   row.resize(gradient.size() + scalars.size());
-  std::copy(gradient.begin(), gradient.end(), row.begin());
-  std::copy(scalars.begin(), scalars.end(),
-            row.begin() + static_cast<std::ptrdiff_t>(gradient.size()));
+  work_->row_ranges.clear(row.size());
+  bool finite = true;
+  for (std::size_t begin = 0; begin < row.size(); begin += kChunkColumns) {
+    const std::size_t end = std::min(begin + kChunkColumns, row.size());
+    const std::size_t scalars_begin = std::clamp(gradient.size(), begin, end);
+    if (begin < scalars_begin) {
+      std::copy(gradient.data() + begin, gradient.data() + scalars_begin, row.data() + begin);
+    }
+    for (std::size_t c = scalars_begin; c < end; ++c) row[c] = scalars[c - gradient.size()];
+    finite &= work_->row_ranges.take(begin, Span<const float>(row.data() + begin, end - begin));
+  }
+  return finite;
 }
 
 void MetaReducer::fail(const std::exception& cause) {
@@ -157,27 +190,61 @@ Reduced MetaReducer::count(const std::vector<Ballot>& ballots) const {
   return result;
 }
 
+// One small maximum, whatever the number of ranks. The ballots themselves are gathered, and then
+// tell who and why, only if a rank failed, has a bad task, or another model.
+Reduced MetaReducer::vote(const Ballot& mine, std::int64_t* most_tasks) {
+  constexpr std::int64_t kUnknown = std::numeric_limits<std::int64_t>::min();
+  const auto& numbers = mine.numbers;
+  const std::int64_t size = numbers[Ballot::kGradientSize], scalars = numbers[Ballot::kScalarCount];
+  const bool in_trouble = numbers[Ballot::kBad] > 0 || !mine.failure.empty();
+  const std::vector<std::int64_t> most =
+      comm_
+          .all_reduce("step vote",
+                      {in_trouble, numbers[Ballot::kRequest], numbers[Ballot::kGood], size, -size,
+                       scalars, scalars < 0 ? kUnknown : -scalars},
+                      ReduceOp::kMax)
+          .wait();
+  const bool all_alike = most[3] == -most[4] && (most[5] < 0 || most[5] == -most[6]);
+  *most_tasks = most[2];
+  if (most[0] != 0 || !all_alike) {
+    std::vector<Ballot> ballots;
+    for (const auto& bytes : comm_.all_gather("step ballots", mine.encode()).wait()) {
+      ballots.push_back(Ballot::decode(bytes));
+    }
+    return count(ballots);
+  }
+  Reduced result;
+  result.request = most[1];
+  result.apply = most[2] > 0;
+  result.scalars.resize(static_cast<std::size_t>(std::max<std::int64_t>(most[5], 0)));
+  return result;
+}
+
 Reduced MetaReducer::reduce(std::int64_t request) {
   const Span<const std::vector<float>> rows(rows_.data(), good_);
-  std::vector<Ballot> ballots;
-  for (const auto& bytes : comm_.all_gather("step vote", take_ballot(request).encode()).wait()) {
-    ballots.push_back(Ballot::decode(bytes));
-  }
-  Reduced result = count(ballots);
+  std::int64_t most_tasks = 0;
+  Reduced result = vote(take_ballot(request), &most_tasks);
   if (!result.apply) {
     result.scalars.clear();
     return result;
   }
-  const std::vector<double> sums =
-      exact_sum(comm_, "gradient", rows, gradient_size_ + result.scalars.size(), result.tasks);
-  const double tasks = static_cast<double>(result.tasks);
-  result.gradient.resize(gradient_size_);
-  for (std::size_t i = 0; i < gradient_size_; ++i) {
-    result.gradient[i] = static_cast<float>(sums[i] / tasks);
-  }
-  for (std::size_t i = 0; i < result.scalars.size(); ++i) {
-    result.scalars[i] = sums[gradient_size_ + i] / tasks;
-  }
+  const std::size_t columns = gradient_size_ + result.scalars.size();
+  if (rows.empty()) work_->ranges.clear(columns);
+  result.gradient.reserve(gradient_size_);
+  const auto take_means = [&](std::int64_t tasks, std::size_t first, Span<const double> sums) {
+    result.tasks = tasks;
+    const double divisor = static_cast<double>(tasks);
+    const std::size_t end = std::min(first + sums.size(), gradient_size_);
+    // Growing with the pieces: the zeros that this writes are overwritten while in the cache.
+    if (result.gradient.size() < end) result.gradient.resize(end);
+    for (std::size_t c = first; c < end; ++c) {
+      result.gradient[c] = static_cast<float>(sums[c - first] / divisor);
+    }
+    for (std::size_t c = std::max(first, end); c < first + sums.size(); ++c) {
+      result.scalars[c - gradient_size_] = sums[c - first] / divisor;
+    }
+  };
+  work_->sums.run("gradient", rows, columns, work_->ranges, comm_.size() * most_tasks, take_means);
   return result;
 }
 

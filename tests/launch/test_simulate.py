@@ -136,23 +136,25 @@ def test_wrong_records(simulate, tmp_path, text, told):
 
 
 def test_crossover_in_ranks():
-    """Quick tasks and many bytes: scattering pays as soon as the tree has a second round, and for ever."""
+    """Quick tasks and many bytes: fewer of them pay from the second rank on; scattering, where it is not done yet."""
     work = step_model.Work(10**7, 1e-3, spread=0.0, convert_s=0.0, settle_s=0.0, apply_s=0.0)
     scattered = step_model.SCHEMES[1]
-    assert predictions.saving(MACHINE, work, PLAN, 4, scattered) > 0.5
-    assert predictions.pays_from_ranks(MACHINE, work, PLAN, [4, 64], scattered) == 4
+    half = step_model.SCHEMES[-2]
+    assert predictions.saving(MACHINE, work, PLAN, 2, scattered) > 0.4
+    assert predictions.pays_from_ranks(MACHINE, work, PLAN, [4, 64], scattered) is None
+    assert predictions.pays_from_ranks(MACHINE, work, PLAN, [2, 64], half) == 2
     slow = step_model.Work(10**7, 1e6)
-    assert predictions.pays_from_ranks(MACHINE, slow, PLAN, [4, 64], scattered) is None
+    assert predictions.pays_from_ranks(MACHINE, slow, PLAN, [2, 64], half) is None
 
 
 def test_crossover_in_parameters():
     """At the size found the scheme saves 5 %, a little below it does not."""
-    work, scattered = step_model.Work(1, 0.03), step_model.SCHEMES[1]
-    size = predictions.pays_from_parameters(MACHINE, work, PLAN, 64, scattered)
-    at, below = (predictions.saving(MACHINE, step_model.Work(number, 0.03), PLAN, 64, scattered)
+    work, half = step_model.Work(1, 0.03), step_model.SCHEMES[-2]
+    size = predictions.pays_from_parameters(MACHINE, work, PLAN, 64, half)
+    at, below = (predictions.saving(MACHINE, step_model.Work(number, 0.03), PLAN, 64, half)
                  for number in (size, round(size / 1.03)))
     assert at > predictions.PAYS >= below
-    assert predictions.pays_from_parameters(MACHINE, step_model.Work(1, 1e9), PLAN, 64, scattered) is None
+    assert predictions.pays_from_parameters(MACHINE, step_model.Work(1, 1e9), PLAN, 64, half) is None
 
 
 @pytest.mark.parametrize("seconds,text", [(0.0, "0"), (1.0, "1.00 s"), (0.02345, "23.4 ms"), (123.4, "123 s"),

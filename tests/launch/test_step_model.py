@@ -11,7 +11,7 @@ import step_model
 from step_model import Link, Machine, Scheme, Work
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
-LINK = Link(latency_s=1.0, s_per_byte=0.01, message_s=0.25, eager_bytes=1000)
+LINK = Link(latency_s=1.0, s_per_byte=0.01, eager_bytes=1000)
 NOW, SCATTERED, BY_NODE, FLOAT32, BITS16 = step_model.SCHEMES
 WORK = Work(parameters=1000, task_s=2.0, spread=0.1)
 
@@ -27,20 +27,24 @@ def constant(file, pattern):
 
 def test_sizes_are_those_of_the_source():
     assert step_model.WIDE_BYTES == 8 * int(constant("reduce/fixed_point.hpp", r"kFixedLimbs = (\d+);"))
-    assert step_model.WIDE_BLOCK == 1 << int(constant("reduce/exact_sum.cpp", r"kWideBlock = 1 << (\d+);"))
-    names = constant("reduce/meta_reducer.cpp", r"enum Number \{([^}]*)\}").replace(" ", "").split()
-    assert step_model.BALLOT_BYTES == 8 * (len(names) - 1)  # the last is their number
+    assert step_model.WIDE_BLOCK == 1 << int(constant("reduce/column_sums.cpp", r"kWideBlock = 1 << (\d+);"))
+    assert step_model.PIECE == 1 << int(constant("reduce/column_sums.cpp", r"kPieceColumns = 1 << (\d+);"))
+    assert step_model.BLOCK == int(constant("reduce/block_units.hpp", r"kBlockColumns = (\d+);"))
     numbers = constant("comm/mpi_engine.hpp", r"std::array<std::uint64_t, (\d)> meeting")
     assert step_model.MEETING_BYTES == 8 * int(numbers)
-    sums = constant("reduce/exact_sum.cpp", r"std::vector<(std::int\d+_t)> sums\(columns_\)")
+    sums = constant("reduce/column_sums.cpp", r"std::vector<(std::int\d+_t)> sums;")
     assert (sums, step_model.SUM_BYTES) == ("std::int64_t", 8)
-    assert int(constant("reduce/exact_sum.cpp", r"ranges_.assign\((\d) \* columns_")) == step_model.EXPONENT_BYTES
-    assert constant("reduce/exact_sum.cpp", r"span_allowed_\((63 - 24) - bits_to_count") == "63 - 24"
+    assert constant("reduce/block_units.hpp", r"bits <= (63) \? Width::kInteger : Width::kWide") == "63"
+    assert constant("reduce/block_units.hpp", r"const int bits = (24) \+") == "24"
 
 
-def test_all_reduce_is_in_place_as_the_binomial_tree_supposes():
-    """Without MPI_IN_PLACE Open MPI would take Rabenseifner's, and `as it is` would have to change."""
-    assert "MPI_Iallreduce(MPI_IN_PLACE" in (SOURCE / "comm/mpi_engine.cpp").read_text(encoding="utf-8")
+def test_only_large_sums_are_out_of_place():
+    """In place Open MPI would take the tree for them as well, and `as it is` would have to change."""
+    source = (SOURCE / "comm/mpi_communicator.cpp").read_text(encoding="utf-8")
+    assert f"kOutOfPlaceBytes = {step_model.SCATTERED_BYTES};" in source
+    assert "in_place = values.size() * sizeof(T) < kOutOfPlaceBytes" in source
+    assert not step_model.in_scattered_form(65535, 4) and not step_model.in_scattered_form(65536, 3)
+    assert step_model.in_scattered_form(65536, 4)
 
 
 def test_a_message_pays_three_trips_above_the_eager_limit():
@@ -85,64 +89,56 @@ def test_levels():
     assert [level[0] for level in machine.levels(17)] == [16, 2]  # the second node is not full
 
 
-def test_gather_up_to_four_ranks():
-    """2 ranks: a trip for the lengths, one for the ballots; a message sent and one received in each."""
-    assert step_model.gather(flat(2), 56) == pytest.approx(2 + 2 * (2 * 0.25 + 64 * 0.01))
-    assert step_model.gather(flat(4), 56) == pytest.approx(2 + 6 * (2 * 0.25 + 64 * 0.01))
-    assert step_model.gather(flat(1), 56) == 0.0
-
-
-def test_gather_grows_with_the_ranks():
-    """Above four a tree for each ballot, but still every rank handles a message of every other."""
-    link = Link(1.0, 0.0, message_s=0.25)
-    assert step_model.gather(flat(16, link), 56) == pytest.approx(1 + 4 + 30 * 0.5)
-    big, huge = (step_model.gather(flat(ranks, link), 56) for ranks in (2048, 4096))
-    assert huge / big == pytest.approx(2.0, rel=0.01)
-
-
 def test_a_small_step_is_latency():
-    """2 ranks, no bytes, no overhead: three meetings of a tree up and down, two trips of the vote, two sums."""
-    machine = Machine(Link(1.0, 0.0, 0.0), Link(1.0, 0.0, 0.0))
-    assert step_model.network_s(machine, Work(10, 1.0), 2, 4) == pytest.approx(3 * 2 + 2 + 2 * 2)
+    """2 ranks, no bytes: three meetings, a vote, exponents and a sum, each a tree up and down."""
+    machine = Machine(Link(1.0, 0.0), Link(1.0, 0.0))
+    assert step_model.network_s(machine, Work(10, 1.0), 2, 4) == pytest.approx(6 * 2)
 
 
 def test_a_large_step_is_bytes():
-    """10 bytes a parameter, up and down a tree of two rounds."""
-    machine = Machine(Link(0.0, 1e-9, 0.0), Link(0.0, 1e-9, 0.0), sum_s_per_byte=0.0)
+    """An int64 a parameter, in halves there and back; on 3 ranks up and down a tree of two rounds."""
+    machine = Machine(Link(0.0, 1e-9), Link(0.0, 1e-9), sum_s_per_byte=0.0)
     work = Work(10**8, 1.0)
-    assert step_model.network_s(machine, work, 4, 4) == pytest.approx(2 * 2 * 10 * 10**8 * 1e-9, rel=1e-4)
-    assert step_model.network_s(machine, work, 4, 4, SCATTERED) == pytest.approx(1.5 * 1.0, rel=1e-4)
-    assert step_model.network_s(machine, work, 4, 4, FLOAT32) == pytest.approx(1.5 * 0.4, rel=1e-4)
-    assert step_model.network_s(machine, work, 4, 4, BITS16) == pytest.approx(1.5 * 0.2, rel=1e-4)
+    exponents = 2 / 16
+    assert step_model.network_s(machine, work, 3, 4) == pytest.approx(2 * 2 * (8 + exponents) * 0.1, rel=1e-3)
+    assert step_model.network_s(machine, work, 4, 4) == pytest.approx(1.5 * (8 + exponents) * 0.1, rel=1e-3)
+    assert step_model.network_s(machine, work, 2, 4) == pytest.approx(2 * (8 + exponents) * 0.1, rel=1e-3)
+    assert step_model.network_s(machine, work, 2, 4, SCATTERED) == pytest.approx((8 + exponents) * 0.1, rel=1e-3)
+    assert step_model.network_s(machine, work, 4, 4, FLOAT32) == pytest.approx(1.5 * 0.4, rel=1e-3)
+    assert step_model.network_s(machine, work, 4, 4, BITS16) == pytest.approx(1.5 * 0.2, rel=1e-3)
 
 
 def test_all_reduces_of_a_step():
-    assert step_model.all_reduces(100, 4, NOW) == [200, 800]
-    assert step_model.all_reduces(100, 4, FLOAT32) == [400]
-    narrow_sum, wide = step_model.all_reduces(10**6, 1 << 17, NOW)[1:3]
-    assert narrow_sum == 8 * 10**6 and 72 * 40000 < wide <= 72 * step_model.WIDE_BLOCK
-    blocks = step_model.all_reduces(10**6, 1 << 17, NOW)[2:]
-    assert sum(blocks) == pytest.approx(72 * int(10**6 * step_model.wide_fraction(1 << 17)))
+    assert step_model.all_reduces(100, 4, NOW) == [(2 * 7, 1), (808, 1)]
+    assert step_model.all_reduces(100, 4, FLOAT32) == [(400, 1)]
+    piece = 8 * step_model.PIECE
+    assert step_model.all_reduces(4 * step_model.PIECE + 5, 1, NOW)[1:4] == [(piece + 8, 1), (piece, 3), (40, 1)]
+    narrow_sum, (wide, blocks) = step_model.all_reduces(10**6, 1 << 15, NOW)[1:]
+    assert narrow_sum == (8 * 10**6 + 8, 1) and 72 * 40000 < wide <= 72 * step_model.WIDE_BLOCK
+    assert wide * blocks == pytest.approx(72 * int(10**6 * step_model.wide_fraction(1 << 15)))
 
 
 def test_traffic_by_hand():
-    """2 ranks: the tree has one edge, used both ways for three meetings and two sums; 64 bytes of vote each way."""
-    assert step_model.traffic(columns=7, ranks=2) == (2 * (70 + 72) + 2 * 64, 2 * 5 + 4)
+    """2 ranks: the tree has one edge, used both ways for three meetings, the vote, a block's exponents, 7 sums and the
+    number of tasks. 4 ranks with enough to scatter: each sends halves and quarters, there and back."""
+    assert step_model.traffic(columns=7, ranks=2) == (2 * (72 + 56 + 2 + 64), 2 * 6)
     assert step_model.traffic(columns=7, ranks=1) == (0, 0)
+    columns = 16 * 1000
+    assert step_model.traffic(columns, ranks=4) == (6 * (72 + 56 + 2000 + 8 * (columns + 1)), 6 * 5 + 4 * 4)
 
 
-@pytest.mark.parametrize("power", [17, 18])
-def test_wide_columns_of_normal_values(power):
-    """The exponents of random columns, as exact_sum.cpp compares them."""
-    generator, wide, columns = np.random.default_rng(1), 0, 150
-    for _ in range(columns):
-        exponents = np.frexp(generator.standard_normal(1 << power, dtype=np.float32))[1]
+@pytest.mark.parametrize("power", [15, 16])
+def test_wide_blocks_of_normal_values(power):
+    """The exponents of random blocks, as block_units.hpp compares them."""
+    generator, wide, blocks = np.random.default_rng(1), 0, 150
+    for _ in range(blocks):
+        exponents = np.frexp(generator.standard_normal(step_model.BLOCK << power, dtype=np.float32))[1]
         wide += int(exponents.max()) - int(exponents.min()) > 63 - 24 - power
-    assert wide / columns == pytest.approx(step_model.wide_fraction(1 << power), abs=0.1)
+    assert wide / blocks == pytest.approx(step_model.wide_fraction(1 << power), abs=0.1)
 
 
-def test_wide_columns_are_rare_until_tens_of_thousands_of_tasks():
-    assert step_model.wide_fraction(16384) < 0.002
+def test_wide_blocks_are_rare_until_thousands_of_tasks():
+    assert step_model.wide_fraction(4096) < 0.002
     assert step_model.wide_fraction(1 << 24) == pytest.approx(1.0)
 
 
@@ -169,7 +165,7 @@ def test_one_rank_is_its_own_work():
     machine = Machine(LINK, LINK)
     step = step_model.step(machine, WORK, 4, 1)
     assert (step.compute_s, step.wait_s, step.network_s) == (8.0, 0.0, 0.0)
-    assert step.local_s == pytest.approx(1000 * (6e-9 + 4 * 2.5e-9 + 7e-9), rel=1e-4)
+    assert step.local_s == pytest.approx(1000 * (WORK.settle_s + 4 * WORK.convert_s + 7e-9), rel=1e-4)
     assert step_model.efficiency(machine, WORK, lambda ranks: 4 * ranks, 1) == pytest.approx(1.0)
 
 
@@ -191,12 +187,6 @@ def test_strong_scaling_ends_where_tasks_do():
     machine = Machine(LINK, LINK)
     assert step_model.step(machine, WORK, 16, 32).compute_s == WORK.task_s
     assert step_model.efficiency(machine, WORK, lambda ranks: 16, 32) < 0.5
-
-
-def test_by_node_votes_with_fewer_messages():
-    machine = Machine(Link(1e-6, 1e-10), Link(20e-6, 3e-10, 1e-6), ranks_per_node=16)
-    levels = machine.levels(4096)
-    assert step_model.vote(levels, BY_NODE) < 0.3 * step_model.vote(levels, NOW)
 
 
 def test_inexact_sums_convert_less():
