@@ -4,7 +4,8 @@
 A model of what src/reduce and src/comm send, of waiting for the slowest rank, and of converting gradients for the exact
 sum (launch/lib/step_model.py says each formula and its source). It also predicts four ways of adding up that cuttle
 does not have: `scattered` (Rabenseifner's all-reduce on 2 and 3 ranks too, where Open MPI takes a tree), `by node`
-(within the node first), `float32` and `16 bit` (inexact sums of fewer bytes), and from where they would save more than 5 % of a step.
+(within the node first), `float32` and `16 bit` (inexact sums of fewer bytes), and from where they would save more
+than 5 % of a step.
 
   launch/simulate.py                                         # an AMD EPYC core a rank, 16 ranks a node, 25 Gbit/s
   launch/simulate.py --measure configs/omniglot_maml.yaml    # compute and shared memory of this machine
