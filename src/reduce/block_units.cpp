@@ -50,7 +50,9 @@ std::int32_t widen(const std::int32_t* __restrict most_of, const std::int32_t* _
   std::int32_t largest = 0;
   for (std::size_t b = 0; b < blocks; ++b) {
     const std::int32_t most = most_of[b];
-    const std::int32_t least = (least_of[b] + 1) & kNoMagnitude;  // 0 if there is none
+    // 0 if there is none, which wraps.
+    const std::uint32_t next = static_cast<std::uint32_t>(least_of[b]) + 1;
+    const std::int32_t least = static_cast<std::int32_t>(next & kNoMagnitude);
     const std::int32_t some = -(most != 0);
     const std::int32_t high = (most >> 23) + (most < kFirstNormal);
     const std::int32_t low = 255 - (least >> 23) - (least < kFirstNormal);

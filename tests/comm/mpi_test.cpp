@@ -93,6 +93,26 @@ TEST(MpiCommunicator, CommunicatorsDoNotMeetEachOther) {
   EXPECT_EQ(raw, test_session().size());
 }
 
+// Sums that are moved out of place send from buffers of earlier ones, whatever their lengths.
+TEST(MpiCommunicator, LargeSumsInFlightTogether) {
+  Communicator& comm = test_communicator();
+  const std::int64_t ranks = comm.size();
+  for (const std::size_t length : {20000, 8192, 30001, 8191}) {
+    std::vector<Pending<std::vector<std::int64_t>>> sums;
+    auto most = comm.all_reduce_max(
+        "bytes", std::vector<std::uint8_t>(8 * length, static_cast<std::uint8_t>(comm.rank())));
+    for (std::int64_t k = 1; k <= 3; ++k) {
+      sums.push_back(comm.all_reduce("sum", std::vector<std::int64_t>(length, k), ReduceOp::kSum));
+    }
+    for (std::int64_t k = 3; k >= 1; --k) {
+      EXPECT_TRUE(sums[static_cast<std::size_t>(k - 1)].wait() ==
+                  std::vector<std::int64_t>(length, k * ranks));
+    }
+    EXPECT_TRUE(most.wait() ==
+                std::vector<std::uint8_t>(8 * length, static_cast<std::uint8_t>(ranks - 1)));
+  }
+}
+
 TEST(MpiCommunicator, ResultsMayOutliveTheCommunicator) {
   auto comm = test_session().world(mpi_options(60));
   auto pending = comm->all_reduce("x", {1}, ReduceOp::kSum);

@@ -117,6 +117,24 @@ TEST(ExactSum, ManyWideColumnsGoInSeveralPieces) {
   for (std::size_t c = 0; c < columns; ++c) ASSERT_EQ(sums[c], static_cast<double>(rows[1][c]));
 }
 
+// Blocks of all widths side by side, in rows that go in three pieces of which the last ends within
+// a block.
+TEST(ExactSum, LongRowsGoInPieces) {
+  const std::size_t columns = (2u << 20) + 37;
+  Rows rows = make_rows(3, columns, 1.0, 13);
+  for (std::size_t c = 0; c < columns; c += 5000) rows[c % 3][c] *= 1e-8f;
+  for (std::size_t c = 0; c < columns; c += 70000) rows[c % 3][c] *= 1e-20f;
+  rows[1].back() = 1e-30f;
+  std::vector<double> alone = solo_sum(rows);
+  for (std::size_t c = 0; c < columns; ++c) {
+    ASSERT_EQ(alone[c], reference_column(rows, c)) << "column " << c;
+  }
+  run_thread_ranks(2, {}, [&](Communicator& comm) {
+    const auto sums = exact_sum(comm, "test", share_of(rows, comm.rank(), 2), columns, 3);
+    EXPECT_TRUE(sums == alone);
+  });
+}
+
 TEST(ExactSum, SameBitsOnAnyNumberOfRanksInAnyOrder) {
   Rows rows = make_rows(23, 6000, 12.0, 11);  // narrow and wide columns
   for (std::size_t c = 0; c < 500; ++c) rows[4][c] *= 1e-20f;

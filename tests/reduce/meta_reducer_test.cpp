@@ -202,6 +202,26 @@ TEST(MetaReducer, LongListsOfBadTasksAreCut) {
   EXPECT_THAT(message, ::testing::Not(HasSubstr("slot 3:")));
 }
 
+// Ranks without tasks know neither the number of scalars nor any exponent, and a step that failed
+// leaves nothing behind.
+TEST(MetaReducer, TasksOfOneRankAloneAfterAStepThatFailed) {
+  const Rows rows = make_rows(2, 42, 5.0, 4);
+  run_thread_ranks(3, {}, [&](Communicator& comm) {
+    MetaReducer reducer(comm, 40, {"skip_step"});
+    if (comm.rank() == 1) add_all(reducer, Rows{std::vector<float>(42, 1e30f)});
+    if (comm.rank() == 2) reducer.add(std::vector<float>(40, kNan), std::vector<float>{1, 1}, "a");
+    EXPECT_FALSE(reducer.reduce(0).apply);
+    if (comm.rank() == 1) add_all(reducer, rows);
+    const Reduced result = reducer.reduce(0);
+    EXPECT_EQ(result.tasks, 2);
+    ASSERT_EQ(result.gradient.size(), 40u);
+    for (std::size_t c = 0; c < 40; ++c) {
+      EXPECT_EQ(result.gradient[c], static_cast<float>(reference_column(rows, c) / 2.0));
+    }
+    EXPECT_EQ(result.scalars[1], reference_column(rows, 41) / 2.0);
+  });
+}
+
 TEST(MetaReducer, DifferentModelsOnTwoRanksAreRefused) {
   run_thread_ranks(2, {}, [](Communicator& comm) {
     MetaReducer reducer(comm, comm.rank() == 0 ? 5 : 6, {});
@@ -211,6 +231,7 @@ TEST(MetaReducer, DifferentModelsOnTwoRanksAreRefused) {
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), HasSubstr("rank 1 has 6 parameters and rank 0 has 5"));
     }
+    comm.barrier("all are still together");
   });
 }
 
