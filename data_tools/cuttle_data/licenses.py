@@ -1,10 +1,18 @@
-"""The license notes of a data set's sources, kept beside its shards."""
+"""Where data come from: what the header says of it, and the license notes kept beside the shards."""
 
 import shutil
 
 from .files import atomic
 
 FOLDER = "licenses"
+
+
+def add_origin_arguments(parser):
+    """For converters of data that a user brings."""
+    parser.add_argument("--source", default="", help="where the data come from, for the header")
+    parser.add_argument("--license",
+                        default="not stated",
+                        help="license of the data, for the header")
 
 
 def copy_notices(out, notices):

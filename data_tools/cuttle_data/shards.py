@@ -1,7 +1,7 @@
 """The one way to write a data set of shards (FORMAT.md); every converter plans samples and calls
-write_dataset.
+write_converted.
 
-    from ..shards import DatasetInfo, Modality, Sample, write_dataset
+    from ..shards import DatasetInfo, Modality, Sample, write_converted
 
     modalities = [Modality("image", "image", (64, 64, 3)), Modality("text", "text"),
                   Modality("audio", "audio", sample_rate=16000)]
@@ -11,8 +11,7 @@ write_dataset.
                       fingerprint=media.file_fingerprint(path)), ...]
     info = DatasetInfo(name="emoji", source="...", license="...", created_by="cuttle-data emoji",
                        settings={"size": 64, "languages": [...]})
-    write_dataset(args.out, info, modalities, samples, shards=args.shards, seed=args.seed,
-                  report=report, dry_run=args.dry_run, overwrite=args.overwrite)
+    write_converted(args, report, info, modalities, samples)
 
 Values by kind: image uint8 [H, W, C]; text str or UTF-8 bytes, not empty; audio int16 [n], n > 0;
 series float32 [steps, channels], steps > 0; vector float32 [features]; floats finite. A key missing
@@ -50,7 +49,14 @@ from .schema import (SPLITS, DatasetInfo, Modality, Sample, check_samples, plan_
 from .shard_file import Loaded, header_text, seal, write_datasets, write_shard
 from .statistics import Moments, moments_of
 
-__all__ = ["DatasetInfo", "Modality", "Sample", "load_samples", "write_dataset", "write_shard"]
+__all__ = ["DatasetInfo", "Modality", "Sample", "load_samples", "write_converted",
+           "write_dataset", "write_shard"]
+
+
+def write_converted(args, report, info, modalities, samples, **how):
+    """write_dataset by the arguments that every converter has (cli.py)."""
+    write_dataset(args.out, info, modalities, samples, shards=args.shards, seed=args.seed,
+                  report=report, dry_run=args.dry_run, overwrite=args.overwrite, **how)
 
 
 def write_dataset(out,

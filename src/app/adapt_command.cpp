@@ -170,8 +170,9 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   const bool values = config.episode.target == "value";
   CUTTLE_VALIDATE(names.is_array() && (values ? names.empty() : names.size() >= 2),
                   "{}: its list of classes cannot be read", arguments.file);
-  const std::int64_t target_width =
-      parse_target_width(metadata_entry(file, arguments.file, "target_width"), arguments.file);
+  const std::int64_t target_width = target_width_of(file.metadata, arguments.file);
+  CUTTLE_VALIDATE(!values || target_width > 0,
+                  "{}: it does not say how many values it predicts (damaged?)", arguments.file);
   const auto classes = names.get<std::vector<std::string>>();
   const auto way = values ? target_width : static_cast<std::int64_t>(classes.size());
   prepare_process(config);

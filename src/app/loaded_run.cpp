@@ -20,9 +20,7 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   CUTTLE_VALIDATE(specs != content.facts.end(),
                   "{}: facts.json does not say which modalities the model takes", source.folder);
   auto modalities = modalities_from_json(specs->second);
-  const auto width = content.facts.find("target_width");
-  const std::int64_t target_width =
-      width == content.facts.end() ? 0 : parse_target_width(width->second, source.folder);
+  const std::int64_t target_width = target_width_of(content.facts, source.folder);
   auto bench = make_workbench(config, modalities, target_width, extensions);
   const auto layout = bench.model->layout();
   const auto arrays = content.files.find("parameters");
@@ -34,7 +32,11 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
           std::move(bench), std::move(parameters), content.step};
 }
 
-std::int64_t parse_target_width(const std::string& text, const std::string& file) {
+std::int64_t target_width_of(const std::map<std::string, std::string>& entries,
+                             const std::string& file) {
+  const auto found = entries.find("target_width");
+  if (found == entries.end()) return 0;
+  const std::string& text = found->second;
   std::int64_t width = -1;
   const auto end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, width);

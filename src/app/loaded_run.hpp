@@ -24,8 +24,10 @@ struct LoadedRun {
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
                    const Extensions& extensions);
 
-/// The width of targets as checkpoints and adapted files write it; UserError naming the file.
-std::int64_t parse_target_width(const std::string& text, const std::string& file);
+/// The width of targets among what a checkpoint or an adapted file says of its model; 0 where it
+/// says none. UserError naming the file if that is no width.
+std::int64_t target_width_of(const std::map<std::string, std::string>& entries,
+                             const std::string& file);
 
 /// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes,
 /// with the model's normalisation. UserError naming the modality that does not fit.

@@ -27,14 +27,14 @@ std::vector<MicroBatch> micro_batches_of(std::int64_t total, std::int64_t micro_
 std::vector<MicroBatch> balanced_micro_batches(const std::vector<double>& costs,
                                                std::int64_t micro_batch, int rank, int size) {
   const auto total = static_cast<std::int64_t>(costs.size());
+  if (std::adjacent_find(costs.begin(), costs.end(), std::not_equal_to<>()) == costs.end())
+    return micro_batches_of(total, micro_batch, rank, size);
   const auto all = micro_batches_of(total, micro_batch, 0, 1);
   std::vector<double> cost_of;
   for (const MicroBatch& micro : all) {
     const auto first = costs.begin() + micro.first_slot;
     cost_of.push_back(std::accumulate(first, first + micro.count, 0.0));
   }
-  if (std::adjacent_find(costs.begin(), costs.end(), std::not_equal_to<>()) == costs.end())
-    return micro_batches_of(total, micro_batch, rank, size);
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),

@@ -27,7 +27,7 @@ from .. import emoji_packages, emoji_plan, names
 from ..emoji_drawings import Drawer
 from ..errors import UserError
 from ..licenses import copy_notices
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 from ..speech import WORDS_PER_MINUTE, Speaker
 
 LANGUAGES = {"noto": ("en", "nl", "da"), "gemojione": ("de", "af", "sv"),
@@ -74,8 +74,7 @@ def convert(args, report):
                     utterances.append((text, VOICES.get(language, language)))
                 samples.append(Sample(name, f"{point:x} {spoken['en'][point]}", style,
                                       split_of[subgroups[point]], values))
-        write_dataset(args.out, info, modalities, samples, shards=args.shards, seed=args.seed,
-                      report=report, dry_run=args.dry_run, overwrite=args.overwrite)
+        write_converted(args, report, info, modalities, samples)
     if not args.dry_run:
         copy_notices(args.out, emoji_packages.license_notes())
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from .. import emoji_plan, media, names
 from ..errors import UserError
 from ..licenses import copy_notices, notices_in
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 
 LANGUAGES = "en,de,fr,es,it,pt,nl,sv,da"
 
@@ -68,8 +68,7 @@ def convert(args, report):
                        "cuttle-data emoji_archive")
     modalities = [Modality("image", names.KIND_IMAGE, (*size, 3)),
                   Modality("text", names.KIND_TEXT)]
-    write_dataset(args.out, info, modalities, samples, shards=args.shards, seed=args.seed,
-                  report=report, dry_run=args.dry_run, overwrite=args.overwrite)
+    write_converted(args, report, info, modalities, samples)
     if not args.dry_run:
         copy_notices(args.out, notices_in(args.root))
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from .. import media, names, splits
 from ..errors import BadInput, UserError
+from ..licenses import add_origin_arguments
 from ..schema import KINDS as KINDS_IN_ORDER
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 from ..tables import TargetTable
 
 KINDS = {".txt": names.KIND_TEXT, ".wav": names.KIND_AUDIO,
@@ -52,10 +53,7 @@ def add_arguments(parser):
                         metavar="FILE",
                         help="CSV table: the first column has CLASS/x (the files' path in ROOT "
                         "without ending), the others are targets")
-    parser.add_argument("--source", default="", help="where the data come from, for the header")
-    parser.add_argument("--license",
-                        default="not stated",
-                        help="license of the data, for the header")
+    add_origin_arguments(parser)
 
 
 def convert(args, report):
@@ -85,15 +83,7 @@ def convert(args, report):
     info = DatasetInfo(args.name or root_name.replace(" ", "_"), args.source or root_name,
                        args.license, "cuttle-data image_folder",
                        targets=targets.names if targets else ())
-    write_dataset(args.out,
-                  info,
-                  gatherer.modalities(),
-                  samples,
-                  shards=args.shards,
-                  seed=args.seed,
-                  report=report,
-                  dry_run=args.dry_run,
-                  overwrite=args.overwrite)
+    write_converted(args, report, info, gatherer.modalities(), samples)
 
 
 def _class_folders(args, fractions, report):

@@ -8,8 +8,9 @@ The same arguments give the same bytes.
 import numpy as np
 
 from .. import names, splits
+from ..draws import generator
 from ..errors import UserError
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 
 SAMPLE_RATE = 8000
 FEATURES = 8
@@ -66,24 +67,11 @@ def convert(args, report):
     ]
     info = DatasetInfo(args.name or "synthetic", "made by cuttle-data make_synthetic", "CC0-1.0",
                        "cuttle-data make_synthetic")
-    write_dataset(args.out,
-                  info,
-                  modalities,
-                  samples,
-                  shards=args.shards,
-                  seed=args.seed,
-                  report=report,
-                  dry_run=args.dry_run,
-                  overwrite=args.overwrite,
-                  spread_classes=True)
-
-
-def _random(args, key):
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([args.seed, *key])))
+    write_converted(args, report, info, modalities, samples, spread_classes=True)
 
 
 def _pattern(args, key):
-    random = _random(args, key)
+    random = generator(args.seed, *key)
     return {"image": random.standard_normal((4, 4, 3)),
             "text": random.choice(LETTERS, 8),
             "audio": random.uniform(200, 3000, 2),
@@ -92,7 +80,7 @@ def _pattern(args, key):
 
 
 def _values(args, key, pattern, group):
-    random = _random(args, key)
+    random = generator(args.seed, *key)
     vector = pattern["vector"] + 0.5 * group["vector"]
     values = {"image": _image(args, random, pattern["image"] + 0.5 * group["image"]),
               "text": _text(args, random, pattern["text"], group["text"]),

@@ -27,7 +27,7 @@ from .. import media, names, omniglot_download, splits
 from ..errors import UserError
 from ..licenses import copy_notices, notices_in
 from ..omniglot_files import IMAGE_SETS, RECOVERED, STROKE_SETS, list_entries, read_recovered
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 from ..strokes import parse_strokes, rotate_series, stroke_series
 
 SOURCE = "Omniglot, github.com/brendenlake/omniglot (Lake, Salakhutdinov, Tenenbaum 2015)"
@@ -72,8 +72,7 @@ def convert(args, report):
                   Modality("strokes", names.KIND_SERIES, (3,))]
     info = DatasetInfo(args.name or "omniglot", SOURCE, "MIT (c) 2015 Brenden Lake",
                        "cuttle-data omniglot")
-    write_dataset(args.out, info, modalities, samples, shards=args.shards, seed=args.seed,
-                  report=report, dry_run=args.dry_run, overwrite=args.overwrite)
+    write_converted(args, report, info, modalities, samples)
     if not args.dry_run:
         copy_notices(args.out, notices_in(args.root))
 

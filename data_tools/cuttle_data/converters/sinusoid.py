@@ -11,9 +11,10 @@ makes new ones for ever.
 import numpy as np
 
 from .. import names
+from ..draws import generator
 from ..errors import UserError
 from ..schema import SPLITS
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 
 AMPLITUDES = (0.1, 5.0)
 PHASES = (0.0, np.pi)
@@ -54,14 +55,7 @@ def convert(args, report):
                        "cuttle-data sinusoid", targets=("y", ))
     # Empty statistics are a declaration too: the paper's models take x as it is.
     modality = Modality("x", names.KIND_VECTOR, (1, ), mean=(), stddev=())
-    write_dataset(args.out,
-                  info, [modality],
-                  samples,
-                  shards=args.shards,
-                  seed=args.seed,
-                  report=report,
-                  dry_run=args.dry_run,
-                  overwrite=args.overwrite)
+    write_converted(args, report, info, [modality], samples)
 
 
 def _parse_functions(text):
@@ -77,8 +71,7 @@ def _parse_functions(text):
 
 def _function(args, split, number):
     """The samples of one function. The sine is taken in float64 of the x that is stored."""
-    key = np.random.SeedSequence([args.seed, split, number])
-    random = np.random.Generator(np.random.Philox(key))
+    random = generator(args.seed, split, number)
     amplitude, phase = random.uniform(*AMPLITUDES), random.uniform(*PHASES)
     x = random.uniform(*INPUTS, args.samples_per_function).astype("<f4")
     y = amplitude * np.sin(x.astype(float) - phase)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from .. import names, splits
 from ..errors import BadInput, UserError
+from ..licenses import add_origin_arguments
 from ..schema import check_target_names, target_row
-from ..shards import DatasetInfo, Modality, Sample, write_dataset
+from ..shards import DatasetInfo, Modality, Sample, write_converted
 from ..tables import Table, numbers
 
 NO_GROUP = "all"
@@ -39,10 +40,7 @@ def add_arguments(parser):
                         help="fractions of the classes for train, validation, test (default: "
                         "0.64,0.16,0.2); not used with --split-column")
     parser.add_argument("--modality", default="x", help="name of the vector (default: x)")
-    parser.add_argument("--source", default="", help="where the data come from, for the header")
-    parser.add_argument("--license",
-                        default="not stated",
-                        help="license of the data, for the header")
+    add_origin_arguments(parser)
 
 
 def convert(args, report):
@@ -50,10 +48,11 @@ def convert(args, report):
     table = Table(args.file)
     targets, features = _columns(args, table)
     split_of = _splits(args, table, fractions)
+    modality = Modality(args.modality, names.KIND_VECTOR, (len(features), ))
     samples = []
     for line, cells in table.rows:
         try:
-            samples.append(_sample(args, line, cells, features, targets, split_of))
+            samples.append(_sample(args, line, cells, modality, features, targets, split_of))
         except BadInput as problem:
             report.skipped(f"{args.file}:{line}", problem)
     if not samples:
@@ -61,15 +60,7 @@ def convert(args, report):
     info = DatasetInfo(args.name or args.file.stem.replace(" ", "_"), args.source or args.file.name,
                        args.license, "cuttle-data table", {"features": features}, targets)
     report.note(f"features of {args.modality}: {', '.join(features)}")
-    write_dataset(args.out,
-                  info, [Modality(args.modality, names.KIND_VECTOR, (len(features), ))],
-                  samples,
-                  shards=args.shards,
-                  seed=args.seed,
-                  report=report,
-                  dry_run=args.dry_run,
-                  overwrite=args.overwrite,
-                  min_per_class=1)
+    write_converted(args, report, info, [modality], samples, min_per_class=1)
 
 
 def _columns(args, table):
@@ -100,7 +91,7 @@ def _splits(args, table, fractions):
     return splits.split_classes(classes, fractions, args.seed)
 
 
-def _sample(args, line, cells, features, targets, split_of):
+def _sample(args, line, cells, modality, features, targets, split_of):
     class_name = cells[args.class_column] if args.class_column else None
     if class_name == "":
         raise BadInput(f"column {args.class_column} is empty")
@@ -111,9 +102,8 @@ def _sample(args, line, cells, features, targets, split_of):
     group = cells[args.group_column] if args.group_column else NO_GROUP
     if not group:
         raise BadInput(f"column {args.group_column} is empty")
-    modality = Modality(args.modality, names.KIND_VECTOR, (len(features), ))
     vector = modality.convert(numbers(cells, features))
     values = tuple(numbers(cells, targets))
     target_row(values, targets)
-    return Sample(f"line {line}", class_name, group, split, {args.modality: vector},
+    return Sample(f"line {line}", class_name, group, split, {modality.name: vector},
                   targets=values if targets else None)
