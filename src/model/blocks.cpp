@@ -3,21 +3,10 @@
 #include "cuttle/model/block.hpp"
 #include "model/fused_block.hpp"
 #include "model/norm.hpp"
+#include "model/places.hpp"
 
 namespace cuttle {
 namespace {
-
-const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
-  return tensors[static_cast<std::size_t>(i)];
-}
-
-/// Places of a weight and a bias.
-struct Affine {
-  std::int64_t weight, bias;
-  Affine(ParameterLayout& layout, const std::string& name, std::vector<std::int64_t> shape)
-      : weight(layout.add({name + ".weight", shape})),
-        bias(layout.add({name + ".bias", {shape[0]}, Init::kZeros})) {}
-};
 
 class ConvBlock final : public Block {
  public:
@@ -102,19 +91,15 @@ class TokenBlock final : public Block {
  public:
   TokenBlock(ParameterLayout& layout, const std::string& name, std::int64_t tokens,
              std::int64_t width)
-      : width_(width), table_(layout.add({name + ".weight", {tokens, width}, Init::kNormal})) {}
+      : table_(layout.add({name + ".weight", {tokens, width}, Init::kNormal})) {}
   std::string kind() const override { return "token_table"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    // index_select rather than embedding: its gradient is a plain index_add, differentiable any
-    // number of times.
-    const auto& tokens = input.values;
-    auto x = at(p, table_).index_select(0, tokens.reshape({-1}));
-    x = x.view({tokens.size(0), tokens.size(1), width_}).transpose(1, 2);
+    const auto x = look_up(at(p, table_), input.values).transpose(1, 2);
     return {x * input.mask.unsqueeze(1), input.mask};
   }
 
  private:
-  std::int64_t width_, table_;
+  std::int64_t table_;
 };
 
 class FlattenBlock final : public Block {

@@ -5,13 +5,10 @@
 #include <numeric>
 
 #include "cuttle/core/error.hpp"
+#include "model/places.hpp"
 
 namespace cuttle {
 namespace {
-
-const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
-  return tensors[static_cast<std::size_t>(i)];
-}
 
 /// Features of the present rows, spread over all n samples; absent samples get zeros.
 torch::Tensor spread(const torch::Tensor& features, const ModalityInput& input, std::int64_t n,

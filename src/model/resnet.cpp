@@ -6,6 +6,7 @@
 #include "cuttle/core/error.hpp"
 #include "model/encoder_types.hpp"
 #include "model/norm.hpp"
+#include "model/places.hpp"
 #include "model/raw.hpp"
 
 namespace cuttle {
@@ -25,9 +26,8 @@ class NormedConv {
         bias_(norm_.active() ? -1 : layout.add({conv + ".bias", {out}, Init::kZeros})) {}
 
   torch::Tensor forward(const Tensors& p, const torch::Tensor& x, const Context& context) const {
-    const auto bias = bias_ < 0 ? torch::Tensor() : p[static_cast<std::size_t>(bias_)];
-    const auto& weight = p[static_cast<std::size_t>(weight_)];
-    return norm_.forward(p, torch::conv2d(x, weight, bias, 1, padding_), {}, context);
+    const auto bias = bias_ < 0 ? torch::Tensor() : at(p, bias_);
+    return norm_.forward(p, torch::conv2d(x, at(p, weight_), bias, 1, padding_), {}, context);
   }
 
  private:

@@ -6,6 +6,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "model/encoder_types.hpp"
+#include "model/places.hpp"
 #include "model/raw.hpp"
 
 namespace cuttle {
@@ -14,32 +15,14 @@ namespace {
 constexpr double kEpsilon = 1e-5;
 constexpr std::int64_t kHeadWidth = 32;
 
-/// Places of a weight and a bias that are used as one.
-struct Affine {
-  std::int64_t weight, bias;
+torch::Tensor project(const Tensors& p, const Affine& linear, const torch::Tensor& x) {
+  return torch::linear(x, at(p, linear.weight), at(p, linear.bias));
+}
 
-  static Affine linear(ParameterLayout& layout, const std::string& weight, const std::string& bias,
-                       std::int64_t in, std::int64_t out) {
-    return {layout.add({weight, {out, in}}), layout.add({bias, {out}, Init::kZeros})};
-  }
-  static Affine linear(ParameterLayout& layout, const std::string& name, std::int64_t in,
-                       std::int64_t out) {
-    return linear(layout, name + ".weight", name + ".bias", in, out);
-  }
-  static Affine norm(ParameterLayout& layout, const std::string& name, std::int64_t width) {
-    return {layout.add({name + ".weight", {width}, Init::kOnes}),
-            layout.add({name + ".bias", {width}, Init::kZeros})};
-  }
-
-  torch::Tensor project(const Tensors& p, const torch::Tensor& x) const {
-    return torch::linear(x, p[static_cast<std::size_t>(weight)], p[static_cast<std::size_t>(bias)]);
-  }
-  /// Layer norm, over the last dimension.
-  torch::Tensor normalise(const Tensors& p, const torch::Tensor& x) const {
-    return torch::layer_norm(x, {x.size(-1)}, p[static_cast<std::size_t>(weight)],
-                             p[static_cast<std::size_t>(bias)], kEpsilon);
-  }
-};
+/// Layer norm, over the last dimension.
+torch::Tensor normalise(const Tensors& p, const Affine& norm, const torch::Tensor& x) {
+  return torch::layer_norm(x, {x.size(-1)}, at(p, norm.weight), at(p, norm.bias), kEpsilon);
+}
 
 /// x [m, T, W] plus the sinusoids of Vaswani et al. 2017: sines in even columns, cosines in odd
 /// ones, wavelengths from 2 pi to 20,000 pi. They need no longest length and no training.
@@ -59,11 +42,7 @@ class TokenEmbedding final : public Block {
       : table_(layout.add({name + ".weight", {kTextTokens, width}, Init::kNormal})) {}
   std::string kind() const override { return "token_embedding"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    // index_select rather than embedding, as in the token block of the convolutions.
-    const auto& table = p[static_cast<std::size_t>(table_)];
-    const auto rows = table.index_select(0, input.values.reshape({-1}));
-    return {add_positions(rows.view({input.values.size(0), input.values.size(1), table.size(1)})),
-            input.mask};
+    return {add_positions(look_up(at(p, table_), input.values)), input.mask};
   }
 
  private:
@@ -75,10 +54,10 @@ class StepEmbedding final : public Block {
  public:
   StepEmbedding(ParameterLayout& layout, const std::string& name, std::int64_t channels,
                 std::int64_t width)
-      : linear_(Affine::linear(layout, name, channels, width)) {}
+      : linear_(layout, name, {width, channels}) {}
   std::string kind() const override { return "step_embedding"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    return {add_positions(linear_.project(p, input.values.transpose(1, 2))), input.mask};
+    return {add_positions(project(p, linear_, input.values.transpose(1, 2))), input.mask};
   }
 
  private:
@@ -94,24 +73,24 @@ class TransformerLayer final : public Block {
   TransformerLayer(ParameterLayout& layout, const std::string& name, std::int64_t width,
                    std::int64_t heads)
       : heads_(heads),
-        in_(Affine::linear(layout, name + ".self_attn.in_proj_weight",
-                           name + ".self_attn.in_proj_bias", width, 3 * width)),
-        out_(Affine::linear(layout, name + ".self_attn.out_proj", width, width)),
-        up_(Affine::linear(layout, name + ".linear1", width, 4 * width)),
-        down_(Affine::linear(layout, name + ".linear2", 4 * width, width)),
-        norm1_(Affine::norm(layout, name + ".norm1", width)),
-        norm2_(Affine::norm(layout, name + ".norm2", width)) {}
+        in_(layout, name + ".self_attn.in_proj_weight", name + ".self_attn.in_proj_bias",
+            {3 * width, width}),
+        out_(layout, name + ".self_attn.out_proj", {width, width}),
+        up_(layout, name + ".linear1", {4 * width, width}),
+        down_(layout, name + ".linear2", {width, 4 * width}),
+        norm1_(layout, name + ".norm1", {width}, Init::kOnes),
+        norm2_(layout, name + ".norm2", {width}, Init::kOnes) {}
   std::string kind() const override { return "transformer_layer"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    auto x = input.values + attend(p, norm1_.normalise(p, input.values), input.mask);
-    x = x + down_.project(p, torch::gelu(up_.project(p, norm2_.normalise(p, x))));
+    auto x = input.values + attend(p, normalise(p, norm1_, input.values), input.mask);
+    x = x + project(p, down_, torch::gelu(project(p, up_, normalise(p, norm2_, x))));
     return {x, input.mask};
   }
 
  private:
   torch::Tensor attend(const Tensors& p, const torch::Tensor& x, const torch::Tensor& mask) const {
     const std::int64_t m = x.size(0), steps = x.size(1), width = x.size(2);
-    const auto parts = in_.project(p, x).view({m, steps, 3, heads_, width / heads_});
+    const auto parts = project(p, in_, x).view({m, steps, 3, heads_, width / heads_});
     const auto part = [&](std::int64_t which) { return parts.select(2, which).transpose(1, 2); };
     const double scale = 1.0 / std::sqrt(static_cast<double>(width / heads_));
     const auto scores = torch::matmul(part(0) * scale, part(1).transpose(2, 3));  // [m, h, T, T]
@@ -119,7 +98,7 @@ class TransformerLayer final : public Block {
     const auto padded = (mask == 0).view({m, 1, 1, steps});
     const auto weights = torch::softmax(scores.masked_fill(padded, -1e30), 3);
     const auto mixed = torch::matmul(weights, part(2)).transpose(1, 2);
-    return out_.project(p, mixed.reshape({m, steps, width}));
+    return project(p, out_, mixed.reshape({m, steps, width}));
   }
 
   std::int64_t heads_;
@@ -130,11 +109,11 @@ class TransformerLayer final : public Block {
 class NormedMean final : public Block {
  public:
   NormedMean(ParameterLayout& layout, const std::string& name, std::int64_t width)
-      : norm_(Affine::norm(layout, name, width)) {}
+      : norm_(layout, name, {width}, Init::kOnes) {}
   std::string kind() const override { return "norm_mean_over_time"; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto real = input.mask.unsqueeze(2);
-    return {(norm_.normalise(p, input.values) * real).sum(1) / real.sum(1).clamp_min(1.0), {}};
+    return {(normalise(p, norm_, input.values) * real).sum(1) / real.sum(1).clamp_min(1.0), {}};
   }
 
  private:
