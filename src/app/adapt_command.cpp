@@ -132,7 +132,10 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
 }  // namespace
 
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions) {
-  const LoadedRun run = load_run(arguments.run, true, arguments.overrides, extensions);
+  // A few samples, and a file for machines that may have no GPU.
+  auto overrides = arguments.overrides;
+  overrides.push_back("device=cpu");
+  const LoadedRun run = load_run(arguments.run, true, overrides, extensions, 0);
   const auto data = open_for(run.modalities, one_shard(arguments.support));
   WholeShard support = read_all(*data);
   const bool values = run.config.episode.target == "value";
@@ -175,7 +178,7 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
                   "{}: it does not say how many values it predicts (damaged?)", arguments.file);
   const auto classes = names.get<std::vector<std::string>>();
   const auto way = values ? target_width : static_cast<std::int64_t>(classes.size());
-  prepare_process(config);
+  prepare_process(config, 0);
   const Workbench bench = make_workbench(config, modalities, target_width, extensions);
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays) state[array.name] = to_tensor(array);

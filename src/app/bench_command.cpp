@@ -37,7 +37,7 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                   "bench needs a config, or --tasks with --parameters and --gradient");
   const RunConfig config = load_config(arguments.config, arguments.overrides);
   return with_communicator(session, config.comm, [&](Communicator& comm) {
-    prepare_process(config);
+    together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     std::unique_ptr<Dataset> data;
     std::unique_ptr<EpisodePlanner> planner;
     Workbench bench;
@@ -48,10 +48,11 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     });
     TrainState state(ParameterList::initial(bench.model->layout(), config.seed));
     const OuterOptimizer optimizer(config.step, config.train.steps);
-    MetaReducer reducer(comm, static_cast<std::size_t>(state.parameters.flat().numel()),
+    MetaReducer reducer(comm, static_cast<std::size_t>(bench.model->layout()->learned_size()),
                         config.reduce);
+    FeatureCache features(*bench.model, state.parameters);
     TaskStream tasks(*data, *planner, *bench.learner, config.episode, config.model.modality_dropout,
-                     config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()});
+                     config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()}, &features);
     const double idle = memory_mb("VmRSS:");
     std::vector<double> totals;
     StepTime sum;

@@ -145,7 +145,7 @@ MeanGradient mean_gradient(const Learner& learner, const ParameterList& paramete
   const auto count = static_cast<double>(tasks.size());
   for (const Task& task : tasks) {
     const TaskResult result = learner.meta_gradient(parameters, task);
-    sum += result.gradient.to(torch::kFloat64);
+    sum += result.gradient.to(torch::kCPU, torch::kFloat64);
     mean.query_loss += result.query_loss / count;
   }
   mean.values = (sum / count).to(torch::kFloat32);
@@ -157,16 +157,19 @@ MeanGradient mean_gradient(const Learner& learner, const ParameterList& paramete
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions) {
   RunConfig config = arguments.config.empty() ? parse_config("{}", "defaults", arguments.overrides)
                                               : load_config(arguments.config, arguments.overrides);
-  prepare_process(config);
-  const GivenTasks given = read_tasks(arguments.tasks);
+  prepare_process(config, 0);
+  GivenTasks given = read_tasks(arguments.tasks);
   config.episode.way = given.tasks.at(0).support.way;
   config.evaluation.way = 0;
   config.episode.target = given.target_width > 0 ? "value" : "class";
   const Workbench bench = make_workbench(config, given.modalities, given.target_width, extensions);
   const auto layout = bench.model->layout();
-  const ParameterList parameters(
-      layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
-                               arguments.parameters));
+  const torch::Device device = bench.model->device();
+  const auto parameters =
+      ParameterList(layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
+                                             arguments.parameters))
+          .on(device);
+  for (Task& task : given.tasks) task = task.on(device);
   malloc_trim(0);  // what reading took is not what gradients take
   const double idle = memory_mb("VmRSS:");
   forget_peak_memory();

@@ -74,7 +74,8 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
       CUTTLE_VALIDATE(arguments.runs.size() >= 2,
                       "compare needs two runs or more (the first is compared with the others)");
       for (const auto& run : arguments.runs) {
-        field.runs.push_back(load_run(run, true, arguments.overrides, extensions));
+        field.runs.push_back(
+            load_run(run, true, arguments.overrides, extensions, session.local_rank()));
         const auto& loaded = field.runs.back();
         field.data.push_back(open_for(loaded.modalities, loaded.config.data));
       }

@@ -112,8 +112,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     std::unique_ptr<Dataset> data;
     EvaluationPlan plan;
     together(comm, "loading the model", [&] {
-      run = std::make_unique<LoadedRun>(
-          load_run(arguments.run, !arguments.last, arguments.overrides, extensions));
+      run = std::make_unique<LoadedRun>(load_run(
+          arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
       data = open_for(run->modalities, run->config.data);
       plan = plan_of(arguments, *run);
     });

@@ -11,7 +11,7 @@
 namespace cuttle {
 
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
-                   const Extensions& extensions) {
+                   const Extensions& extensions, int local_rank) {
   auto source = find_checkpoint(folder, best);
   for (const auto& reason : source.refused) log_warning("a checkpoint is not used: {}", reason);
   const CheckpointContent& content = *source.content;
@@ -27,7 +27,7 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
                   source.folder);
   ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
-  prepare_process(config);
+  prepare_process(config, local_rank);
   return {source.folder,    std::move(config),     std::move(modalities), target_width,
           std::move(bench), std::move(parameters), content.step};
 }

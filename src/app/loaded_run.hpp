@@ -20,9 +20,10 @@ struct LoadedRun {
   std::int64_t step = 0;
 };
 
-/// Reads and verifies; `overrides` change the saved config. UserError as find_checkpoint.
+/// Reads and verifies; `overrides` change the saved config. Prepares the process for it. UserError
+/// as find_checkpoint, and as prepare_process.
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
-                   const Extensions& extensions);
+                   const Extensions& extensions, int local_rank);
 
 /// The width of targets among what a checkpoint or an adapted file says of its model; 0 where it
 /// says none. UserError naming the file if that is no width.

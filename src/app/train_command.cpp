@@ -69,7 +69,7 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
       CUTTLE_VALIDATE(!arguments.resume || !arguments.run_folder.empty(),
                       "--resume needs --run-dir, the folder of the run to go on with");
     });
-    prepare_process(config);
+    together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
     announce(config, comm, folder, find_learner(extensions.learners, config.adapt.algorithm).head);

@@ -10,6 +10,8 @@ void describe(ConfigSchema& keys, RunConfig& c) {
   keys.add("seed", c.seed, anything(), "every random number of the run is a function of it");
   keys.add("threads", c.threads, between(1, 1024),
            "per rank, inside an operation; has a part in the bits");
+  keys.add("device", c.device, one_of({"cpu", "cuda"}),
+           "where tasks are computed; cuda: one GPU per rank of a host; has a part in the bits");
   keys.add_section("data", c.data, "what is read");
   keys.add_section("episode", c.episode, "which tasks are drawn");
   keys.add_section("model", c.model, "what is trained");
@@ -49,7 +51,7 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
   keys.add("meta_batch_size", o.meta_batch_size, at_least(1),
            "tasks in an outer step, over all ranks");
   keys.add("micro_batch", o.micro_batch, at_least(1),
-           "tasks that are scheduled, read and adapted together");
+           "tasks that are scheduled and read together; on a GPU they are computed side by side");
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {
@@ -67,6 +69,9 @@ void describe(ConfigSchema& keys, EncoderOptions& o) {
            "own kernels for convolution blocks with a norm, on CPUs; false: LibTorch's operations");
   keys.add("max_length", o.max_length, at_least(0),
            "text: characters, audio: milliseconds, series: time steps kept; 0: all");
+  keys.add(
+      "frozen_from", o.frozen_from, anything(),
+      "run folder or checkpoint whose encoder of this modality is used as it is, never trained");
   keys.add("extra", o.extra, anything(), "for encoders registered by other programs, {key: text}");
 }
 

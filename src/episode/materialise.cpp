@@ -6,6 +6,7 @@ namespace cuttle {
 RawBatch read_batch(const Dataset& data, const std::vector<std::int64_t>& samples) {
   RawBatch batch;
   batch.size = static_cast<std::int64_t>(samples.size());
+  batch.samples = samples;
   batch.modalities.resize(data.modalities().size());
   for (std::size_t m = 0; m < batch.modalities.size(); ++m) {
     RawModality& raw = batch.modalities[m];

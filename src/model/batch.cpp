@@ -11,6 +11,12 @@ torch::Tensor cast(const torch::Tensor& tensor, torch::Dtype dtype) {
   return tensor.defined() && tensor.is_floating_point() ? tensor.to(dtype) : tensor;
 }
 
+torch::Tensor moved(const torch::Tensor& tensor, torch::Device device) {
+  if (!tensor.defined() || device.is_cpu()) return tensor;
+  return device.is_cuda() ? tensor.pin_memory().to(device, /*non_blocking=*/true)
+                          : tensor.to(device);
+}
+
 /// Zeros appended along the last dimension up to `length`.
 torch::Tensor pad_time(const torch::Tensor& tensor, std::int64_t length) {
   const std::int64_t missing = length - tensor.size(-1);
@@ -22,7 +28,9 @@ ModalityInput join(const ModalityInput& a, const ModalityInput& b, std::int64_t 
   ModalityInput moved = b;
   moved.rows = b.rows + shift;
   if (!a.values.defined()) return moved;
+  CUTTLE_EXPECT(a.encoded == b.encoded);
   ModalityInput joined;
+  joined.encoded = a.encoded;
   joined.rows = torch::cat({a.rows, moved.rows});
   if (a.mask.defined()) {
     const std::int64_t length = std::max(a.mask.size(1), b.mask.size(1));
@@ -42,6 +50,7 @@ ModalityInput select(const ModalityInput& input, const std::vector<std::int64_t>
   if (keep.empty()) return kept;
   kept.values = input.values.index_select(0, index);
   if (input.mask.defined()) kept.mask = input.mask.index_select(0, index);
+  kept.encoded = input.encoded;
   return kept;
 }
 
@@ -54,6 +63,18 @@ Batch Batch::to(torch::Dtype dtype) const {
     modality.values = cast(modality.values, dtype);
     modality.mask = cast(modality.mask, dtype);
   }
+  return other;
+}
+
+ModalityInput ModalityInput::on(torch::Device device) const {
+  return {moved(values, device), moved(mask, device), moved(rows, device), encoded};
+}
+
+Batch Batch::on(torch::Device device) const {
+  Batch other = *this;
+  other.labels = moved(labels, device);
+  other.targets = moved(targets, device);
+  for (auto& modality : other.modalities) modality = modality.on(device);
   return other;
 }
 

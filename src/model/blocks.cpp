@@ -16,6 +16,7 @@ class ConvBlock final : public Block {
         norm_(layout, name + ".norm", out, norm),
         fused_(norm.fused && norm_.active()) {}
   std::string kind() const override { return "conv_norm_relu_pool"; }
+  bool samples_apart() const override { return !norm_.active(); }
   bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     if (fused_ && can_fuse(input.values)) {
@@ -44,6 +45,7 @@ class SequenceBlock final : public Block {
   std::string kind() const override {
     return pool_ ? "sequence_conv_norm_relu_pool" : "sequence_conv_norm_relu";
   }
+  bool samples_apart() const override { return !norm_.active(); }
   bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     // ceil_mode keeps an odd last step; values are >= 0 after ReLU and 0 where padded, so padding
@@ -75,6 +77,7 @@ class LinearBlock final : public Block {
               bool relu)
       : LinearBlock(Affine(layout, name, {out, in}), in, out, relu) {}
   std::string kind() const override { return layer_.relu ? "linear_relu" : "linear"; }
+  bool samples_apart() const override { return true; }
   const LinearLayer* linear() const override { return &layer_; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     auto x = torch::linear(input.values, at(p, layer_.weight), at(p, layer_.bias));
@@ -93,6 +96,7 @@ class TokenBlock final : public Block {
              std::int64_t width)
       : table_(layout.add({name + ".weight", {tokens, width}, Init::kNormal})) {}
   std::string kind() const override { return "token_table"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto x = look_up(at(p, table_), input.values).transpose(1, 2);
     return {x * input.mask.unsqueeze(1), input.mask};
@@ -105,6 +109,7 @@ class TokenBlock final : public Block {
 class FlattenBlock final : public Block {
  public:
   std::string kind() const override { return "flatten"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors&, const Signal& input, const Context&) const override {
     return {input.values.flatten(1), {}};
   }
@@ -113,6 +118,7 @@ class FlattenBlock final : public Block {
 class SequencePoolBlock final : public Block {
  public:
   std::string kind() const override { return "mean_max_over_time"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors&, const Signal& input, const Context&) const override {
     const auto real = input.mask.unsqueeze(1);
     const auto mean = (input.values * real).sum(2) / real.sum(2).clamp_min(1.0);

@@ -166,6 +166,11 @@ torch::Tensor Encoder::forward(const Tensors& parameters, const ModalityInput& i
   return signal.values;
 }
 
+bool Encoder::samples_apart() const {
+  return std::all_of(blocks_.begin(), blocks_.end(),
+                     [](const auto& block) { return block->samples_apart(); });
+}
+
 std::map<std::string, EncoderFactory> builtin_encoders() {
   return {{"conv4", factory<ConvEncoder>()},   {"char_conv", factory<CharEncoder>()},
           {"mel_conv", factory<MelEncoder>()}, {"series_conv", factory<SeriesEncoder>()},

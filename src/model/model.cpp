@@ -29,6 +29,15 @@ const Factory& find_factory(const std::map<std::string, Factory>& factories, con
   return found->second;
 }
 
+std::unique_ptr<const Encoder> make_encoder(const ModalitySpec& spec, EncoderOptions options,
+                                            ParameterLayout& layout, std::int64_t inner_steps,
+                                            const ModelRegistry& registry) {
+  if (options.type.empty()) options.type = default_encoder(spec.kind);
+  const auto& make =
+      find_factory(registry.encoders, "model.encoders." + spec.name + ".type", options.type);
+  return make({spec, options, layout, "encoder." + spec.name, inner_steps});
+}
+
 const char* to_string(kernels::InstructionSet set) {
   switch (set) {
     case kernels::InstructionSet::kAvx512:
@@ -44,22 +53,17 @@ const char* to_string(kernels::InstructionSet set) {
 }  // namespace
 
 Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,
-             std::int64_t inner_steps, const ModelRegistry& registry)
-    : modalities_(std::move(modalities)) {
+             std::int64_t inner_steps, const ModelRegistry& registry, torch::Device device)
+    : device_(device), modalities_(std::move(modalities)) {
   auto layout = std::make_shared<ParameterLayout>();
-  std::vector<std::string> names;
-  std::vector<std::int64_t> widths;
-  bool fused = true;
-  for (const auto& spec : modalities_) {
+  const auto options_of = [&](const ModalitySpec& spec) {
     const auto found = options.encoders.find(spec.name);
-    EncoderOptions chosen = found == options.encoders.end() ? EncoderOptions{} : found->second;
-    if (chosen.type.empty()) chosen.type = default_encoder(spec.kind);
-    const auto& make =
-        find_factory(registry.encoders, "model.encoders." + spec.name + ".type", chosen.type);
-    encoders_.push_back(make({spec, chosen, *layout, "encoder." + spec.name, inner_steps}));
+    return found == options.encoders.end() ? EncoderOptions{} : found->second;
+  };
+  std::vector<std::string> names;
+  for (const auto& spec : modalities_) {
     names.push_back(spec.name);
-    fused = fused && chosen.fused;
-    widths.push_back(encoders_.back()->width());
+    frozen_.push_back(!options_of(spec).frozen_from.empty());
   }
   for (const auto& entry : options.encoders)
     CUTTLE_VALIDATE(
@@ -67,6 +71,16 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
         "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
         "add the modality to data.modalities",
         entry.first, fmt::join(names, ", "));
+  encoders_.resize(modalities_.size());
+  for (const bool frozen : {true, false}) {
+    if (!frozen) layout->begin_learned();
+    for (std::size_t m = 0; m < modalities_.size(); ++m)
+      if (frozen_[m] == frozen)
+        encoders_[m] = make_encoder(modalities_[m], options_of(modalities_[m]), *layout,
+                                    inner_steps, registry);
+  }
+  std::vector<std::int64_t> widths;
+  for (const auto& encoder : encoders_) widths.push_back(encoder->width());
   const auto& make = find_factory(registry.fusions, "model.fusion", options.fusion);
   fusion_ = make({options, names, widths, *layout});
   const auto parts = fusion_->part_widths();
@@ -78,11 +92,11 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
         layout->add({name + ".bias", {way}, Init::kZeros, ParameterRole::kHead}));
   }
   layout_ = std::move(layout);
-  if (fused) find_perceptron(way);
+  if (encoders_.size() == 1 && options_of(modalities_[0]).fused) find_perceptron(way);
 }
 
 void Model::find_perceptron(std::int64_t way) {
-  if (way == 0 || encoders_.size() != 1 || !fusion_->passes_through()) return;
+  if (way == 0 || frozen_[0] || !fusion_->passes_through()) return;
   std::vector<LinearLayer> layers;
   for (const auto& block : encoders_[0]->blocks()) {
     if (block->linear() == nullptr) return;
@@ -95,7 +109,7 @@ void Model::find_perceptron(std::int64_t way) {
 std::string Model::first_order_only() const {
   for (std::size_t m = 0; m < encoders_.size(); ++m)
     for (const auto& block : encoders_[m]->blocks())
-      if (!block->second_order()) return modalities_[m].name + ": " + block->kind();
+      if (!frozen_[m] && !block->second_order()) return modalities_[m].name + ": " + block->kind();
   return {};
 }
 
@@ -103,16 +117,26 @@ std::string Model::fused_blocks() const {
   std::vector<std::string> parts;
   for (std::size_t m = 0; m < encoders_.size(); ++m) {
     const auto& blocks = encoders_[m]->blocks();
-    const auto fused = !perceptron_.empty()
-                           ? static_cast<std::ptrdiff_t>(blocks.size())
-                           : std::count_if(blocks.begin(), blocks.end(),
-                                           [](const auto& block) { return block->fused(); });
+    const auto fused = std::count_if(blocks.begin(), blocks.end(), [&](const auto& block) {
+      return device_.is_cpu() && (block->fused() || !perceptron_.empty());
+    });
     parts.push_back(fmt::format("{} {} of {}", modalities_[m].name, fused, blocks.size()));
   }
-  return fmt::format("{} ({})", fmt::join(parts, ", "), to_string(kernels::instruction_set()));
+  return fmt::format(
+      "{} ({})", fmt::join(parts, ", "),
+      device_.is_cpu() ? to_string(kernels::instruction_set()) : device_.str().c_str());
 }
 
-Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {
+std::string Model::frozen_encoders() const {
+  std::vector<std::string> parts;
+  for (std::size_t m = 0; m < encoders_.size(); ++m)
+    if (frozen_[m])
+      parts.push_back(modalities_[m].name +
+                      (encoders_[m]->samples_apart() ? " once a sample" : " in every batch"));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+Batch Model::prepare(const RawBatch& raw, std::int64_t way, FeatureCache* features) const {
   CUTTLE_EXPECT(raw.modalities.size() == modalities_.size());
   Batch batch;
   batch.size = raw.size;
@@ -128,7 +152,9 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {
     for (std::size_t i = 0; i < source.present.size(); ++i)
       if (source.present[i]) rows.push_back(static_cast<std::int64_t>(i));
     ModalityInput input;
-    if (!rows.empty()) input = encoders_[m]->prepare(source);
+    input.encoded = features != nullptr && features->keeps(m);
+    if (!rows.empty() && input.encoded) input.values = features->features(m, raw, rows);
+    if (!rows.empty() && !input.encoded) input = encoders_[m]->prepare(source);
     input.rows = torch::tensor(rows, torch::kInt64);
     batch.modalities.push_back(std::move(input));
   }
@@ -138,9 +164,12 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way) const {
 Embedding Model::embed(const Tensors& parameters, const Batch& batch,
                        const Context& context) const {
   Tensors features(encoders_.size());
-  for (std::size_t m = 0; m < encoders_.size(); ++m)
-    if (batch.modalities[m].values.defined())
-      features[m] = encoders_[m]->forward(parameters, batch.modalities[m], context);
+  for (std::size_t m = 0; m < encoders_.size(); ++m) {
+    const ModalityInput& input = batch.modalities[m];
+    if (!input.values.defined()) continue;
+    const torch::AutoGradMode graph(torch::GradMode::is_enabled() && !frozen_[m]);
+    features[m] = input.encoded ? input.values : encoders_[m]->forward(parameters, input, context);
+  }
   return fusion_->forward(parameters, features, batch);
 }
 

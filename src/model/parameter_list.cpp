@@ -57,6 +57,10 @@ std::vector<std::int64_t> ParameterLayout::with_role(ParameterRole role) const {
   return indices;
 }
 
+torch::Tensor ParameterLayout::learned(const torch::Tensor& flat) const {
+  return flat.narrow(0, learned_offset_, learned_size());
+}
+
 Tensors ParameterLayout::views(const torch::Tensor& flat) const {
   CUTTLE_EXPECT(flat.dim() == 1 && flat.numel() == flat_size_);
   Tensors views;

@@ -29,6 +29,7 @@ class NormedConv {
     const auto bias = bias_ < 0 ? torch::Tensor() : at(p, bias_);
     return norm_.forward(p, torch::conv2d(x, at(p, weight_), bias, 1, padding_), {}, context);
   }
+  bool samples_apart() const { return !norm_.active(); }
 
  private:
   std::int64_t padding_, weight_;
@@ -48,6 +49,7 @@ class ResidualBlock final : public Block {
         third_(layout, name + ".conv3", name + ".bn3", out, out, 3, norm),
         shortcut_(layout, name + ".downsample.0", name + ".downsample.1", in, out, 1, norm) {}
   std::string kind() const override { return "residual_conv_norm_pool"; }
+  bool samples_apart() const override { return first_.samples_apart(); }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     // In place: nobody keeps what a norm or a sum gives, and a leaky ReLU's derivative can be told
     // from its result, so the graph holds one activation less for each of them. At 84x84 and width
@@ -70,6 +72,7 @@ class ResidualBlock final : public Block {
 class GlobalMeanBlock final : public Block {
  public:
   std::string kind() const override { return "global_mean"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors&, const Signal& input, const Context&) const override {
     return {input.values.mean(torch::IntArrayRef{2, 3}), {}};
   }

@@ -32,7 +32,7 @@ torch::Tensor add_positions(const torch::Tensor& x) {
   const auto rate = torch::exp(torch::arange(pairs, torch::kFloat64) *
                                (-std::log(1e4) / static_cast<double>(pairs)));
   const auto angle = step * rate;
-  return x + torch::stack({angle.sin(), angle.cos()}, 2).view({steps, 2 * pairs}).to(x.dtype());
+  return x + torch::stack({angle.sin(), angle.cos()}, 2).view({steps, 2 * pairs}).to(x);
 }
 
 /// Tokens [m, T] to rows of a table, with positions: [m, T, W].
@@ -41,6 +41,7 @@ class TokenEmbedding final : public Block {
   TokenEmbedding(ParameterLayout& layout, const std::string& name, std::int64_t width)
       : table_(layout.add({name + ".weight", {kTextTokens, width}, Init::kNormal})) {}
   std::string kind() const override { return "token_embedding"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     return {add_positions(look_up(at(p, table_), input.values)), input.mask};
   }
@@ -56,6 +57,7 @@ class StepEmbedding final : public Block {
                 std::int64_t width)
       : linear_(layout, name, {width, channels}) {}
   std::string kind() const override { return "step_embedding"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     return {add_positions(project(p, linear_, input.values.transpose(1, 2))), input.mask};
   }
@@ -81,6 +83,7 @@ class TransformerLayer final : public Block {
         norm1_(layout, name + ".norm1", {width}, Init::kOnes),
         norm2_(layout, name + ".norm2", {width}, Init::kOnes) {}
   std::string kind() const override { return "transformer_layer"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     auto x = input.values + attend(p, normalise(p, norm1_, input.values), input.mask);
     x = x + project(p, down_, torch::gelu(project(p, up_, normalise(p, norm2_, x))));
@@ -111,6 +114,7 @@ class NormedMean final : public Block {
   NormedMean(ParameterLayout& layout, const std::string& name, std::int64_t width)
       : norm_(layout, name, {width}, Init::kOnes) {}
   std::string kind() const override { return "norm_mean_over_time"; }
+  bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto real = input.mask.unsqueeze(2);
     return {(normalise(p, norm_, input.values) * real).sum(1) / real.sum(1).clamp_min(1.0), {}};

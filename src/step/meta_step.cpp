@@ -1,12 +1,15 @@
 #include "cuttle/step/meta_step.hpp"
 
 #include "cuttle/core/timer.hpp"
+#include "step/meta_gradients.hpp"
 
 namespace cuttle {
 namespace {
 
-Span<const float> flat_span(const torch::Tensor& flat) {
-  return {flat.data_ptr<float>(), static_cast<std::size_t>(flat.numel())};
+/// The part of a task's gradient that is not always zero.
+Span<const float> learned_part(const ParameterList& parameters, const torch::Tensor& gradient) {
+  const auto learned = parameters.layout().learned(gradient);
+  return {learned.data_ptr<float>(), static_cast<std::size_t>(learned.numel())};
 }
 
 /// Loss and accuracy; of values: loss alone.
@@ -22,18 +25,20 @@ std::string name_of(const Task& task) {
 
 }  // namespace
 
-StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& tasks, MetaReducer& reducer,
-                     const OuterOptimizer& optimizer, std::int64_t request) {
+StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& tasks,
+                     MetaReducer& reducer, const OuterOptimizer& optimizer, std::int64_t request) {
   StepReport report;
   Timer timer, whole;
   try {
+    const ParameterList parameters = state.parameters.on(learner.model().device());
     for (std::int64_t i = tasks.micro_batches_in(state.step); i > 0; --i) {
       const auto micro_batch = tasks.next();
       report.time.read_s += timer.lap();
-      for (const Task& task : micro_batch) {
-        const TaskResult result = learner.meta_gradient(state.parameters, task);
-        reducer.add(flat_span(result.gradient), scalars_of(result, task), name_of(task));
-      }
+      for_each_meta_gradient(learner, parameters, micro_batch,
+                             [&](const Task& task, const TaskResult& result) {
+                               reducer.add(learned_part(parameters, result.gradient),
+                                           scalars_of(result, task), name_of(task));
+                             });
       report.time.adapt_s += timer.lap();
     }
   } catch (const std::exception& cause) {

@@ -49,7 +49,10 @@ double OuterOptimizer::learning_rate(std::int64_t step) const {
 
 double OuterOptimizer::apply(TrainState& state, Span<const float> mean) const {
   const torch::NoGradGuard no_grad;
-  auto theta = state.parameters.flat();
+  const auto& layout = state.parameters.layout();
+  auto theta = layout.learned(state.parameters.flat());
+  auto first_moment = layout.learned(state.first_moment),
+       second_moment = layout.learned(state.second_moment);
   CUTTLE_EXPECT(static_cast<std::int64_t>(mean.size()) == theta.numel());
   auto gradient = torch::empty_like(theta);
   std::copy(mean.begin(), mean.end(), gradient.data_ptr<float>());
@@ -59,15 +62,15 @@ double OuterOptimizer::apply(TrainState& state, Span<const float> mean) const {
   if (options_.weight_decay > 0) theta.mul_(1.0 - rate * options_.weight_decay);
   ++state.updates;
   if (options_.optimizer == "sgd") {
-    state.first_moment.mul_(options_.momentum).add_(gradient);
-    theta.sub_(state.first_moment, rate);
+    first_moment.mul_(options_.momentum).add_(gradient);
+    theta.sub_(first_moment, rate);
     return norm;
   }
   const auto t = static_cast<double>(state.updates);
-  state.first_moment.mul_(options_.beta1).add_(gradient, 1.0 - options_.beta1);
-  state.second_moment.mul_(options_.beta2).addcmul_(gradient, gradient, 1.0 - options_.beta2);
-  const auto m = state.first_moment / (1.0 - std::pow(options_.beta1, t));
-  const auto v = state.second_moment / (1.0 - std::pow(options_.beta2, t));
+  first_moment.mul_(options_.beta1).add_(gradient, 1.0 - options_.beta1);
+  second_moment.mul_(options_.beta2).addcmul_(gradient, gradient, 1.0 - options_.beta2);
+  const auto m = first_moment / (1.0 - std::pow(options_.beta1, t));
+  const auto v = second_moment / (1.0 - std::pow(options_.beta2, t));
   theta.sub_(m / (v.sqrt() + options_.epsilon), rate);
   return norm;
 }

@@ -46,8 +46,9 @@ TaskStream::Schedule TaskStream::schedule_of(const EpisodePlanner& planner, cons
 
 TaskStream::TaskStream(const Dataset& data, const EpisodePlanner& planner, const Learner& learner,
                        const EpisodeOptions& episode, double modality_dropout, int prefetch,
-                       const Place& place)
+                       const Place& place, FeatureCache* features)
     : model_(learner.model()),
+      features_(features),
       modality_dropout_(modality_dropout),
       schedule_(schedule_of(planner, learner, episode, place)),
       prefetcher_(data, planner, sequence_of(schedule_, place), prefetch) {}
@@ -55,19 +56,19 @@ TaskStream::TaskStream(const Dataset& data, const EpisodePlanner& planner, const
 std::vector<Task> TaskStream::next() {
   std::vector<Task> tasks;
   for (const auto& episode : prefetcher_.next()) {
-    Task task = make_task(model_, episode);
+    Task task = make_task(model_, episode, features_);
     // Draws of support and query come from separate streams of the task's key.
     task.support =
         drop_modalities(task.support, modality_dropout_, task.key.with(Stream::kModel, 1));
     task.query = drop_modalities(task.query, modality_dropout_, task.key.with(Stream::kModel, 2));
-    tasks.push_back(std::move(task));
+    tasks.push_back(task.on(model_.device()));
   }
   return tasks;
 }
 
-Task make_task(const Model& model, const Episode& episode) {
-  return {model.prepare(episode.support, episode.way), model.prepare(episode.query, episode.way),
-          episode.key};
+Task make_task(const Model& model, const Episode& episode, FeatureCache* features) {
+  return {model.prepare(episode.support, episode.way, features),
+          model.prepare(episode.query, episode.way, features), episode.key};
 }
 
 }  // namespace cuttle

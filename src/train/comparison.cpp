@@ -20,14 +20,18 @@ std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episod
 /// One episode: every contender's accuracy and that of the others' mean logits; then how far the
 /// first is ahead of each of these.
 std::vector<float> row_of(const std::vector<Contender>& contenders,
-                          const std::vector<EpisodePlan>& episodes) {
+                          const std::vector<EpisodePlan>& episodes,
+                          std::vector<FeatureCache>& features) {
   std::vector<float> row;
   torch::Tensor others;
   Batch query;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     const auto& [data, learner, parameters] = contenders[i];
-    const Task task = make_task(learner.model(), materialise(data, episodes[i]));
-    const auto logits = learner.adapt(parameters, task.support)->predict(task.query);
+    const Task task = make_task(learner.model(), materialise(data, episodes[i]), &features[i]);
+    const Task there = task.on(learner.model().device());
+    const auto logits = learner.adapt(parameters.on(learner.model().device()), there.support)
+                            ->predict(there.query)
+                            .to(torch::kCPU);
     query = task.query;
     row.push_back(static_cast<float>(accuracy_of(logits, query)));
     if (i > 0) others = i == 1 ? logits : others + logits;
@@ -47,8 +51,11 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
   std::vector<std::vector<float>> rows;
   together(comm, "comparison", [&] {
     std::vector<EpisodePlanner> planners;
-    for (const auto& contender : contenders)
-      planners.emplace_back(contender.data, plan.split, plan.episode);
+    std::vector<FeatureCache> features;
+    for (const auto& [data, learner, parameters] : contenders) {
+      planners.emplace_back(data, plan.split, plan.episode);
+      features.emplace_back(learner.model(), parameters);
+    }
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       std::vector<EpisodePlan> episodes;
       for (std::size_t i = 0; i < count; ++i) {
@@ -59,7 +66,7 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
             "paired); use runs on the same shards, and complete samples where their senses differ",
             i + 1, slot.first_slot);
       }
-      rows.push_back(row_of(contenders, episodes));
+      rows.push_back(row_of(contenders, episodes, features));
     }
   });
   const auto means = mean_intervals(comm, "comparison", rows, 2 * count + 1);

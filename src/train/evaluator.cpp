@@ -31,8 +31,8 @@ Findings no_findings(const Dataset& data, Split split) {
 }
 
 Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model,
-             const EvaluationPlan& plan) {
-  Task task = make_task(model, materialise(data, episode));
+             const EvaluationPlan& plan, FeatureCache* features) {
+  Task task = make_task(model, materialise(data, episode), features);
   if (!plan.modalities.empty()) {
     task.support = keep_modalities(task.support, plan.modalities);
     task.query = keep_modalities(task.query, plan.modalities);
@@ -54,12 +54,14 @@ void count_classes(const EpisodePlan& episode, const torch::Tensor& predicted,
 
 void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
                       const ParameterList& parameters, bool trace, Findings& found) {
-  const auto outputs = learner.adapt(parameters, task.support)->predict(task.query);
+  const Task there = task.on(learner.model().device());
+  const auto outputs =
+      learner.adapt(parameters, there.support)->predict(there.query).to(torch::kCPU);
   std::vector<float> row{static_cast<float>(accuracy_of(outputs, task.query)),
                          task_loss(outputs, task.query).item<float>()};
   if (!episode.values) count_classes(episode, outputs.argmax(1), task.query.labels, found);
   if (trace)
-    for (const auto& line : learner.trace(parameters, task))
+    for (const auto& line : learner.trace(parameters, there))
       for (const double value :
            {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
         row.push_back(static_cast<float>(value));
@@ -115,15 +117,18 @@ RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number) {
 
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
-                          const std::function<void(std::int64_t)>& progress) {
+                          const std::function<void(std::int64_t)>& progress,
+                          FeatureCache* features) {
   Findings mine = no_findings(data, plan.split);
+  FeatureCache own(learner.model(), parameters);
   together(comm, "evaluation", [&] {
     const EpisodePlanner planner(data, plan.split, plan.episode);
+    const ParameterList there = parameters.on(learner.model().device());
     std::int64_t done = 0;
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       const auto episode = planner.plan(evaluation_key(plan, slot.first_slot));
-      const Task task = task_of(data, episode, learner.model(), plan);
-      evaluate_episode(episode, task, learner, parameters, plan.trace, mine);
+      const Task task = task_of(data, episode, learner.model(), plan, features ? features : &own);
+      evaluate_episode(episode, task, learner, there, plan.trace, mine);
       if (progress) progress(++done);
     }
   });

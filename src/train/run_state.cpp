@@ -22,6 +22,20 @@ const NamedArray& find_array(const std::vector<NamedArray>& arrays, const std::s
                   source, name));
 }
 
+/// The values of array `name` to the place of parameter i.
+void copy_parameter(const ParameterLayout& layout, std::int64_t i,
+                    const std::vector<NamedArray>& arrays, const std::string& source,
+                    const std::string& name, const torch::Tensor& flat) {
+  const NamedArray& array = find_array(arrays, name, source);
+  CUTTLE_VALIDATE(array.shape == layout.spec(i).shape,
+                  "{}: parameter '{}' has another shape than the model's (a checkpoint of "
+                  "another model?); use the "
+                  "config that it was made with",
+                  source, layout.spec(i).name);
+  const auto values = unpack_array<float>(array);
+  std::copy(values.begin(), values.end(), flat.data_ptr<float>() + layout.offset(i));
+}
+
 /// The folder of checkpoint `step` among those of a run, empty if it is gone.
 std::string folder_of_step(const std::string& run, std::int64_t step) {
   for (const auto& entry : list_checkpoints(run))
@@ -45,17 +59,8 @@ std::vector<NamedArray> parameter_arrays(const ParameterLayout& layout, const to
 torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
                                const std::string& source, const std::string& prefix) {
   auto flat = torch::zeros({layout.flat_size()}, torch::kFloat32);
-  for (std::int64_t i = 0; i < layout.count(); ++i) {
-    const auto& spec = layout.spec(i);
-    const NamedArray& array = find_array(arrays, prefix + spec.name, source);
-    CUTTLE_VALIDATE(array.shape == spec.shape,
-                    "{}: parameter '{}' has another shape than the model's (a checkpoint of "
-                    "another model?); use the "
-                    "config that it was made with",
-                    source, spec.name);
-    const auto values = unpack_array<float>(array);
-    std::copy(values.begin(), values.end(), flat.data_ptr<float>() + layout.offset(i));
-  }
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    copy_parameter(layout, i, arrays, source, prefix + layout.spec(i).name, flat);
   for (const auto& array : arrays) {
     bool known = array.name.compare(0, prefix.size(), prefix) != 0;
     for (std::int64_t i = 0; !known && i < layout.count(); ++i)
@@ -64,6 +69,14 @@ torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<
                     source, array.name);
   }
   return flat;
+}
+
+void copy_parameters(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
+                     const std::string& source, const std::string& prefix,
+                     const torch::Tensor& flat) {
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    if (const auto& name = layout.spec(i).name; name.compare(0, prefix.size(), prefix) == 0)
+      copy_parameter(layout, i, arrays, source, name, flat);
 }
 
 CheckpointContent to_checkpoint(const TrainState& state, const RunProgress& progress) {

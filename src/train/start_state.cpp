@@ -7,6 +7,7 @@
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
+#include "cuttle/train/workbench.hpp"
 
 namespace cuttle {
 namespace {
@@ -42,6 +43,21 @@ void check_resume(const RunConfig& config, const CheckpointContent& content,
           name, was(name), facts.at(name));
 }
 
+std::string encoder_prefix(const std::string& modality) {
+  return "encoder." + modality + ".";
+}
+
+/// Whether a modality is the same in two lists of specs (modalities_to_json).
+bool same_input(const std::string& modality, const std::string& one, const std::string& other) {
+  const auto spec_in = [&](const std::string& json) {
+    std::vector<ModalitySpec> found;
+    for (auto& spec : modalities_from_json(json))
+      if (spec.name == modality) found.push_back(std::move(spec));
+    return modalities_to_json(found);
+  };
+  return spec_in(one) == spec_in(other);
+}
+
 /// Everything that another rank needs, as the bytes of one safetensors file. `resumes`: all of it,
 /// not only parameters.
 std::string pack(const CheckpointContent& content, bool resumes) {
@@ -71,6 +87,29 @@ CheckpointContent unpack(const std::string& bytes, bool& resumes) {
   return content;
 }
 
+/// The parameters of the run, or checkpoint, `from` for its encoder of this modality.
+std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::string& from,
+                                       const std::map<std::string, std::string>& facts) {
+  const auto source = find_checkpoint(from, true);
+  const CheckpointContent& content = *source.content;
+  log_info("frozen encoder of {} from {}", modality, source.folder);
+  if (const auto then = content.facts.find("modalities");
+      then != content.facts.end() && !same_input(modality, then->second, facts.at("modalities")))
+    log_warning(
+        "model.encoders.{}.frozen_from: {} was trained on {} of another shape, rate or "
+        "standardisation (its features may mean little here)",
+        modality, source.folder, modality);
+  std::vector<NamedArray> arrays;
+  if (const auto found = content.files.find("parameters"); found != content.files.end())
+    for (const auto& array : found->second)
+      if (array.name.rfind(encoder_prefix(modality), 0) == 0) arrays.push_back(array);
+  CUTTLE_VALIDATE(!arrays.empty(),
+                  "model.encoders.{}.frozen_from: {} has no encoder of that modality; give a run "
+                  "that was trained on it",
+                  modality, source.folder);
+  return arrays;
+}
+
 /// Rank 0's part: the bytes that all ranks start from; empty: the initial state.
 std::string read_start(const RunConfig& config, const std::string& run_folder, bool resume,
                        const std::map<std::string, std::string>& facts) {
@@ -86,10 +125,16 @@ std::string read_start(const RunConfig& config, const std::string& run_folder, b
     }
     log_info("{} has no checkpoint yet: starting at step 0", run_folder);
   }
-  if (config.train.init_from.empty()) return {};
-  const auto source = find_checkpoint(config.train.init_from, true);
-  log_info("parameters from {}", source.folder);
-  return pack(*source.content, false);
+  CheckpointContent start;
+  if (!config.train.init_from.empty()) {
+    const auto source = find_checkpoint(config.train.init_from, true);
+    log_info("parameters from {}", source.folder);
+    start = *source.content;
+  }
+  for (const auto& [modality, encoder] : config.model.encoders)
+    if (!encoder.frozen_from.empty())
+      start.files["frozen." + modality] = frozen_encoder(modality, encoder.frozen_from, facts);
+  return start.files.empty() ? std::string() : pack(start, false);
 }
 
 /// Every rank reads its own config file; a rank that got another one would compute another run.
@@ -129,8 +174,14 @@ void start_state(Communicator& comm, const RunConfig& config, const std::string&
       return;
     }
     const auto layout = state.parameters.shared_layout();
-    state = TrainState(ParameterList(
-        layout, flat_from_arrays(*layout, content.files.at("parameters"), config.train.init_from)));
+    auto flat = state.parameters.flat();
+    if (!config.train.init_from.empty())
+      flat = flat_from_arrays(*layout, content.files.at("parameters"), config.train.init_from);
+    for (const auto& [modality, encoder] : config.model.encoders)
+      if (!encoder.frozen_from.empty())
+        copy_parameters(*layout, content.files.at("frozen." + modality), encoder.frozen_from,
+                        encoder_prefix(modality), flat);
+    state = TrainState(ParameterList(layout, flat));
   });
 }
 

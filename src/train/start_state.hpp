@@ -10,7 +10,8 @@
 namespace cuttle {
 
 /// Where a run begins: the newest checkpoint of the folder when resuming, parameters of another run
-/// with train.init_from, else the given initial state. Rank 0 reads and broadcasts, so the others
+/// with train.init_from, else the given initial state; then other runs' encoders where the config
+/// has model.encoders.*.frozen_from. Rank 0 reads and broadcasts, so the others
 /// need no file system in common. UserError (on all ranks) when the config changed in a key that a
 /// resume may not change, or the data did.
 void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder,

@@ -30,8 +30,13 @@ Workbench make_workbench(const RunConfig& config, const std::vector<ModalitySpec
       values ? target_width : std::max(config.episode.way, config.evaluation.way);
   const std::int64_t steps = std::max(config.adapt.inner_steps, config.adapt.eval_inner_steps);
   Workbench bench;
-  bench.model = std::make_shared<const Model>(config.model, modalities, type.head ? outputs : 0,
-                                              steps, extensions.model);
+  bench.model =
+      std::make_shared<const Model>(config.model, modalities, type.head ? outputs : 0, steps,
+                                    extensions.model, torch::Device(config.device));
+  CUTTLE_VALIDATE(bench.model->layout()->learned_size() > 0,
+                  "model.encoders: all are frozen and {} has no head (nothing is left to learn); "
+                  "evaluate the run that they come from, or leave frozen_from of one empty",
+                  config.adapt.algorithm);
   bench.learner = make_learner(extensions.learners, bench.model, config.adapt);
   return bench;
 }

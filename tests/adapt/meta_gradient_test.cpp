@@ -62,6 +62,7 @@ struct Case {
   const char *algorithm, *fusion, *norm;
   std::int64_t steps;
   bool fused = true;
+  bool frozen_text = false;
 };
 
 class MetaGradient : public testing::TestWithParam<Case> {
@@ -74,6 +75,7 @@ class MetaGradient : public testing::TestWithParam<Case> {
     settings.norm = GetParam().norm;
     settings.inner_steps = GetParam().steps;
     settings.fused = GetParam().fused;
+    settings.frozen_text = GetParam().frozen_text;
     learner = tiny_learner(settings);
   }
   std::unique_ptr<const Learner> learner;
@@ -86,10 +88,13 @@ TEST_P(MetaGradient, EqualsFiniteDifferencesOfTheAdaptedLoss) {
   EXPECT_NEAR(result.query_loss, adapted_loss(*learner, parameters, task), 1e-12);
   const double norm = result.gradient.norm().item<double>();
   ASSERT_GT(norm, 1e-3);
+  const auto layout = learner->model().layout();
+  EXPECT_EQ(layout->learned(result.gradient).norm().item<double>(), norm);
   torch::manual_seed(5);
   std::vector<torch::Tensor> directions{result.gradient / norm};
   for (int i = 0; i < 4; ++i) {
-    auto random = torch::randn_like(result.gradient);
+    auto random = torch::zeros_like(result.gradient);
+    layout->learned(random).normal_();
     directions.push_back(random / random.norm());
   }
   for (const auto& direction : directions)
@@ -106,6 +111,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"anil", "gated", "batch", 2}, Case{"anil", "late", "batch", 2},
                     Case{"protonet", "concat", "batch", 1}, Case{"protonet", "gated", "batch", 1},
                     Case{"protonet", "late", "batch", 1}));
+
+INSTANTIATE_TEST_SUITE_P(FrozenText, MetaGradient,
+                         testing::Values(Case{"maml", "concat", "batch", 3, true, true},
+                                         Case{"maml", "gated", "none", 2, true, true},
+                                         Case{"anil", "late", "none", 2, true, true},
+                                         Case{"protonet", "concat", "none", 1, true, true}));
 
 class Unrolled : public MetaGradient {};
 
@@ -135,6 +146,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"maml", "concat", "batch", 1}, Case{"maml", "concat", "batch", 5},
                     Case{"maml", "concat", "batch", 5, false}, Case{"maml", "late", "batch", 2},
                     Case{"maml", "gated", "batch_per_step", 3},
+                    Case{"maml", "concat", "batch", 3, true, true},
                     Case{"fomaml", "concat", "batch", 1}, Case{"fomaml", "gated", "batch", 4},
                     Case{"fomaml", "late", "batch", 2}));
 

@@ -52,6 +52,14 @@ def test_flipped_bits_in_the_data(copies, tmp_path):
     assert "rank 1" in said and "sample" in said and not driver.leftovers(tmp_path / "run")
 
 
+def test_a_gpu_where_there_is_none(config, tmp_path):
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there may be one")
+    result = train(config, tmp_path / "run", "device=cuda", ranks=2, code=USER_ERROR, timeout=TIMEOUT_S)
+    refused(result, "device: cuda", "no GPU can be used here", "set device: cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_typo_in_the_config(config, tmp_path):
     result = train(config, tmp_path / "run", "adapt.iner_lr=1", ranks=3, code=USER_ERROR, timeout=TIMEOUT_S)
     refused(result, "adapt.iner_lr", "adapt.inner_lr")

@@ -37,7 +37,7 @@ ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide, std::int64_t 
 std::shared_ptr<const Model> model_of(const Sense& sense, const ModalitySpec& spec,
                                       std::int64_t max_length = 0) {
   ModelOptions options;
-  options.encoders["x"] = {sense.type, sense.width, sense.depth, sense.norm, true, max_length, {}};
+  options.encoders["x"] = {sense.type, sense.width, sense.depth, sense.norm, true, max_length, {}, {}};
   return std::make_shared<const Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
                                        ModelRegistry{});
 }

@@ -18,7 +18,7 @@ ModalitySpec image_spec(std::int64_t side, std::int64_t channels) {
 
 Model conv4(std::int64_t side, std::int64_t channels, std::int64_t filters) {
   ModelOptions options;
-  options.encoders["image"] = {"conv4", filters, 4, "batch", true, 0, {}};
+  options.encoders["image"] = {"conv4", filters, 4, "batch", true, 0, {}, {}};
   return Model(options, {image_spec(side, channels)}, 5, 1, ModelRegistry{});
 }
 
@@ -144,7 +144,7 @@ TEST(Model, RefusesAnEncoderOfAnotherKindAndTooManyBlocks) {
   options.encoders["image"].type = "char_conv";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
               testing::ThrowsMessage<UserError>(HasSubstr("kind text")));
-  options.encoders["image"] = {"conv4", 8, 6, "batch", true, 0, {}};
+  options.encoders["image"] = {"conv4", 8, 6, "batch", true, 0, {}, {}};
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
               testing::ThrowsMessage<UserError>(HasSubstr("use at most 4")));
 }

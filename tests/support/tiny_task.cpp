@@ -51,8 +51,9 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
   ModelOptions options;
   options.fusion = settings.fusion;
   options.embedding = 6;
-  options.encoders["image"] = {"conv4", 4, 2, settings.norm, settings.fused, 0, {}};
-  options.encoders["text"] = {"char_conv", 4, 2, settings.norm, settings.fused, 0, {}};
+  options.encoders["image"] = {"conv4", 4, 2, settings.norm, settings.fused, 0, {}, {}};
+  options.encoders["text"] = {"char_conv", 4, 2, settings.norm, settings.fused, 0, {}, {}};
+  if (settings.frozen_text) options.encoders["text"].frozen_from = "another run";
   AdaptOptions adapt;
   adapt.algorithm = settings.algorithm;
   adapt.inner_steps = settings.inner_steps;
@@ -64,7 +65,7 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
   const auto learners = builtin_learners();
   const std::int64_t way = find_learner(learners, settings.algorithm).head ? kWay : 0;
   auto model = std::make_shared<const Model>(options, tiny_modalities(), way, settings.inner_steps,
-                                             ModelRegistry{});
+                                             ModelRegistry{}, torch::Device(settings.device));
   return make_learner(learners, std::move(model), adapt);
 }
 

@@ -17,11 +17,13 @@ struct TinySettings {
   std::int64_t refine = 0;
   std::string keep = "parameters";
   double part_loss = 0.0;
+  bool frozen_text = false;
+  std::string device = "cpu";
 };
 
 std::vector<ModalitySpec> tiny_modalities();
 std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings);
-/// 3-way 2-shot, 3 queries per class; some samples lack the image, some the text, in support and
+/// On the CPU: 3-way 2-shot, 3 queries per class; some samples lack the image, some the text, in support and
 /// query.
 Task tiny_task(const Model& model, std::uint32_t slot, torch::Dtype dtype);
 

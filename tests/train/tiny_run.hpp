@@ -55,7 +55,7 @@ inline RunConfig tiny_config(const std::string& folder, const std::string& algor
 /// This rank's part of the run; the records are read on rank 0.
 inline Result train_rank(Communicator& comm, const RunConfig& config, const std::string& run,
                          SignalWatch& signals, bool resume = false) {
-  prepare_process(config);
+  prepare_process(config, 0);
   Trainer trainer(config, comm, {}, run, resume, {});
   const TrainOutcome outcome = trainer.run(signals);
   EXPECT_TRUE(outcome.complete);

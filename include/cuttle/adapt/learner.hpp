@@ -19,6 +19,8 @@ namespace cuttle {
 struct Task {
   Batch support, query;
   RandomKey key;
+
+  Task on(torch::Device device) const { return {support.on(device), query.on(device), key}; }
 };
 
 /// Loss and accuracy on a task's support and query after `step` inner updates.
@@ -50,8 +52,8 @@ class Adapted {
   virtual std::map<std::string, torch::Tensor> state() const = 0;
 };
 
-/// A meta-learning algorithm: no state; everything learned lives in the parameters. Usable from one
-/// thread at a time.
+/// A meta-learning algorithm: no state; everything learned lives in the parameters. On a GPU
+/// several threads call meta_gradient at once; all else is for one thread at a time.
 class Learner {
  public:
   Learner(std::shared_ptr<const Model> model, const AdaptOptions& options)

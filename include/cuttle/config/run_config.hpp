@@ -21,6 +21,7 @@ struct RunConfig {
   std::string name = "run";  ///< prefix of the run folder
   std::uint64_t seed = 1;
   int threads = 1;  ///< threads per rank inside an operation; part of what the bits depend on
+  std::string device = "cpu";  ///< cpu | cuda: where tensors are computed; sums and updates: CPU
   DataOptions data;
   EpisodeOptions episode;
   ModelOptions model;

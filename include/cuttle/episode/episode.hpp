@@ -89,6 +89,7 @@ struct RawBatch {
   std::vector<RawModality> modalities;
   std::vector<std::int64_t> labels;  ///< n labels in 0..way-1; empty: unlabelled
   std::vector<float> targets;        ///< n rows of target values; empty: classes are learned
+  std::vector<std::int64_t> samples;  ///< n indices in the data set; empty: not from one
 };
 
 /// A task as data, read from shards.

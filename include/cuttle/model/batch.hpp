@@ -16,6 +16,9 @@ struct ModalityInput {
   torch::Tensor mask;    ///< [m, T] 1 where a time step is real, same dtype as float values;
                          ///< undefined: all real
   torch::Tensor rows;    ///< int64 [m], ascending: which samples of the batch the rows are
+  bool encoded = false;  ///< values are features already: [m, encoder's width], no mask
+
+  ModalityInput on(torch::Device device) const;
 };
 
 /// A set of samples as tensors. Nothing in it depends on other batches.
@@ -28,6 +31,9 @@ struct Batch {
 
   /// Floating-point parts in another precision (tests work in float64).
   Batch to(torch::Dtype dtype) const;
+  /// On a device. To a GPU through pinned memory, without waiting: whoever reads it on another
+  /// stream waits for this thread's.
+  Batch on(torch::Device device) const;
 };
 
 /// The samples of `a`, then those of `b` (same model, same way). Shorter sequences are padded and

@@ -45,6 +45,9 @@ class Block {
   /// False when an operation inside has no double backward: refused at start by second-order
   /// learners.
   virtual bool second_order() const { return true; }
+  /// True promises that what a sample becomes does not depend on the others of its batch, as it
+  /// does with batch norm.
+  virtual bool samples_apart() const { return false; }
   /// Whether own kernels compute it on CPUs, rather than LibTorch's operations.
   virtual bool fused() const { return false; }
   /// Set if it is a linear layer and nothing else.

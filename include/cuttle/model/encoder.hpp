@@ -24,6 +24,8 @@ class Encoder {
   /// The chain, in order; its output is [m, width()].
   const Blocks& blocks() const { return blocks_; }
   std::int64_t width() const { return width_; }
+  /// Whether a sample's features are its own, whatever batch it is in.
+  bool samples_apart() const;
   torch::Tensor forward(const Tensors& parameters, const ModalityInput& input,
                         const Context& context) const;
 

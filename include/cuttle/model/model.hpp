@@ -15,6 +15,8 @@ struct ModelRegistry {
   std::map<std::string, FusionFactory> fusions = builtin_fusions();
 };
 
+class FeatureCache;
+
 /// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after
 /// construction.
 class Model {
@@ -22,11 +24,15 @@ class Model {
   /// `way`: rows of the head (the largest way, or the values of a target), 0: no head;
   /// `inner_steps`: the most that will be taken. UserError naming the key for an unknown type, a
   /// type that cannot take the modality's kind, or options for a modality that is not there.
+  /// `device`: where it is meant to be computed.
   Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,
-        std::int64_t inner_steps, const ModelRegistry& registry);
+        std::int64_t inner_steps, const ModelRegistry& registry,
+        torch::Device device = torch::kCPU);
 
   const std::shared_ptr<const ParameterLayout>& layout() const { return layout_; }
   const std::vector<ModalitySpec>& modalities() const { return modalities_; }
+  /// Where parameters and batches must be (Batch::on) when it is computed.
+  torch::Device device() const { return device_; }
   const Encoder& encoder(std::size_t modality) const { return *encoders_[modality]; }
   /// Empty when every block has a double backward; else the name of the first that has none.
   std::string first_order_only() const;
@@ -35,11 +41,17 @@ class Model {
   /// modality, unless its encoder says `fused: false`; else empty. An engine may then compute whole
   /// tasks.
   const std::vector<LinearLayer>& perceptron() const { return perceptron_; }
+  /// Its parameters are before the learned ones (ParameterLayout::begin_learned) and embed() keeps
+  /// no graph of it.
+  bool frozen(std::size_t modality) const { return frozen_[modality]; }
+  /// As in "text once a sample, image in every batch"; empty: none is frozen.
+  std::string frozen_encoders() const;
   /// Which blocks own kernels compute, as in "image 4 of 5, text 2 of 4 (avx2)".
   std::string fused_blocks() const;
 
-  /// Raw samples to tensors. `way` as in the task.
-  Batch prepare(const RawBatch& raw, std::int64_t way) const;
+  /// Raw samples to tensors on the CPU. `way` as in the task. `features`: those that are kept
+  /// already are taken from there.
+  Batch prepare(const RawBatch& raw, std::int64_t way, FeatureCache* features = nullptr) const;
   Embedding embed(const Tensors& parameters, const Batch& batch, const Context& context) const;
   /// [n, way]: the head's logits, over parts by weight. way <= the head's rows.
   torch::Tensor classify(const Tensors& parameters, const Embedding& embedding,
@@ -50,14 +62,43 @@ class Model {
   }
 
  private:
+  torch::Device device_;
   std::shared_ptr<const ParameterLayout> layout_;
   std::vector<ModalitySpec> modalities_;
   std::vector<std::unique_ptr<const Encoder>> encoders_;
+  std::vector<bool> frozen_;
   std::unique_ptr<const Fusion> fusion_;
   std::vector<std::int64_t> head_weights_, head_biases_;  ///< a pair per part
   std::vector<LinearLayer> perceptron_;
 
   void find_perceptron(std::int64_t way);
+};
+
+/// Features of samples under the frozen encoders that look at each sample alone: computed when a
+/// sample is first met, one sample at a time, so that they do not depend on what was met before,
+/// and kept from then on. Not for two threads at once.
+class FeatureCache {
+ public:
+  /// For samples of one data set. `parameters`: the frozen encoders' values, which nobody changes;
+  /// the model must outlive it.
+  FeatureCache(const Model& model, const ParameterList& parameters)
+      : model_(model),
+        parameters_(parameters.on(model.device()).tensors()),
+        kept_(model.modalities().size()) {}
+
+  bool keeps(std::size_t modality) const {
+    return model_.frozen(modality) && model_.encoder(modality).samples_apart();
+  }
+  /// [rows, width], on the CPU: features of these samples of `batch`, which all have the modality.
+  torch::Tensor features(std::size_t modality, const RawBatch& batch,
+                         const std::vector<std::int64_t>& rows);
+
+ private:
+  torch::Tensor compute(std::size_t modality, const RawModality& raw, std::size_t row) const;
+
+  const Model& model_;
+  Tensors parameters_;
+  std::vector<std::map<std::int64_t, torch::Tensor>> kept_;  ///< by modality and sample
 };
 
 }  // namespace cuttle

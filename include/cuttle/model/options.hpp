@@ -15,9 +15,11 @@ struct EncoderOptions {
   std::string norm = "batch";  ///< batch (statistics of the batch at hand) | batch_per_step (own
                                ///< scale and shift per inner step) | none
   bool fused = true;           ///< own kernels for convolution blocks with a norm, on CPUs; false:
-                      ///< LibTorch's operations
+                               ///< LibTorch's operations
   std::int64_t max_length =
       0;  ///< text: characters, audio: milliseconds, series: time steps kept; 0: all
+  std::string frozen_from;  ///< run folder or checkpoint whose encoder of this modality is used as
+                            ///< it is and never trained; empty: trained
   std::map<std::string, std::string> extra;  ///< for encoders registered by other programs
 };
 

@@ -39,6 +39,13 @@ class ParameterLayout {
   const ParameterSpec& spec(std::int64_t i) const { return specs_[static_cast<std::size_t>(i)]; }
   std::int64_t offset(std::int64_t i) const { return offsets_[static_cast<std::size_t>(i)]; }
   std::int64_t elements(std::int64_t i) const;
+  /// Ends the part that is never trained: what was added before has gradient zero and no place in
+  /// reductions and updates. Once at most, while the model declares itself.
+  void begin_learned() { learned_offset_ = flat_size_; }
+  bool is_learned(std::int64_t i) const { return offset(i) >= learned_offset_; }
+  /// The part of a flat buffer [flat_size] that is trained, sharing its memory.
+  torch::Tensor learned(const torch::Tensor& flat) const;
+  std::int64_t learned_size() const { return flat_size_ - learned_offset_; }  ///< gaps included
   /// Indices of the parameters with this role.
   std::vector<std::int64_t> with_role(ParameterRole role) const;
 
@@ -52,6 +59,7 @@ class ParameterLayout {
   std::vector<std::int64_t> offsets_;
   std::int64_t flat_size_ = 0;
   std::int64_t parameters_ = 0;
+  std::int64_t learned_offset_ = 0;
 };
 
 /// The values of all parameters. Copying shares memory; clone() does not.
@@ -67,6 +75,7 @@ class ParameterList {
   const torch::Tensor& flat() const { return flat_; }
   const Tensors& tensors() const { return views_; }
   ParameterList clone() const { return {layout_, flat_.clone()}; }
+  ParameterList on(torch::Device device) const { return {layout_, flat_.to(device)}; }
   /// SHA-256 over the values in order, gaps left out: equal bits, equal hash.
   std::string sha256() const;
 

@@ -22,16 +22,16 @@ class TaskStream {
     std::int64_t first_step = 0;  ///< where a resumed run goes on
     int rank = 0, size = 1;
   };
-  /// References must outlive the stream.
+  /// References, and `features` if given, must outlive the stream.
   TaskStream(const Dataset& data, const EpisodePlanner& planner, const Learner& learner,
              const EpisodeOptions& episode, double modality_dropout, int prefetch,
-             const Place& place);
+             const Place& place, FeatureCache* features = nullptr);
 
   /// Micro-batches that this rank has in an outer step (0 for an idle rank).
   std::int64_t micro_batches_in(std::int64_t step) const {
     return static_cast<std::int64_t>(schedule_(step).size());
   }
-  /// The next micro-batch's tasks. Rethrows read errors.
+  /// The next micro-batch's tasks, on the model's device. Rethrows read errors.
   std::vector<Task> next();
   double seconds_waited() const { return prefetcher_.seconds_waited(); }
 
@@ -42,12 +42,13 @@ class TaskStream {
                               const EpisodeOptions& episode, const Place& place);
 
   const Model& model_;
+  FeatureCache* features_;
   double modality_dropout_;
   Schedule schedule_;
   EpisodePrefetcher prefetcher_;
 };
 
-/// An episode as tensors.
-Task make_task(const Model& model, const Episode& episode);
+/// An episode as tensors on the CPU; `features` as in Model::prepare.
+Task make_task(const Model& model, const Episode& episode, FeatureCache* features = nullptr);
 
 }  // namespace cuttle

@@ -24,6 +24,11 @@ std::vector<NamedArray> parameter_arrays(const ParameterLayout& layout, const to
                                          const std::string& prefix = "");
 torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
                                const std::string& source, const std::string& prefix = "");
+/// Copies the arrays of all parameters whose name starts with `prefix` into `flat`; errors as
+/// above.
+void copy_parameters(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
+                     const std::string& source, const std::string& prefix,
+                     const torch::Tensor& flat);
 
 /// TrainState and progress to the parts of a checkpoint and back. config_yaml and facts are the
 /// caller's.
