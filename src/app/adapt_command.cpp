@@ -138,7 +138,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   const LoadedRun run = load_run(arguments.run, true, overrides, extensions, 0);
   const auto data = open_for(run.modalities, one_shard(arguments.support));
   WholeShard support = read_all(*data);
-  const bool values = run.config.episode.target == "value";
+  const bool values = run.config.episode.values();
   if (values) {
     support.raw.targets = read_targets(*data, run.target_width, arguments.support);
     support.classes.clear();
@@ -170,7 +170,7 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
       parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
   const auto modalities = modalities_from_json(metadata_entry(file, arguments.file, "modalities"));
   const json names = json::parse(metadata_entry(file, arguments.file, "classes"), nullptr, false);
-  const bool values = config.episode.target == "value";
+  const bool values = config.episode.values();
   CUTTLE_VALIDATE(names.is_array() && (values ? names.empty() : names.size() >= 2),
                   "{}: its list of classes cannot be read", arguments.file);
   const std::int64_t target_width = target_width_of(file.metadata, arguments.file);

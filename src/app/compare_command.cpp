@@ -81,7 +81,7 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
       }
       const RunConfig& config = field.runs.front().config;
       for (const LoadedRun& run : field.runs)
-        CUTTLE_VALIDATE(run.config.episode.target == "class",
+        CUTTLE_VALIDATE(!run.config.episode.values(),
                         "{}: it predicts values (compare counts right classes); use cuttle eval "
                         "with --per-episode on each",
                         run.folder);

@@ -37,7 +37,7 @@ ordered_json describe_run(const std::string& folder) {
                     {"refused_checkpoints", latest.refused}};
   if (progress.best_step >= 0) {
     json["best_step"] = progress.best_step;
-    if (config.episode.target == "value")
+    if (config.episode.values())
       json["best_mean_squared_error"] = -progress.best_score;
     else
       json["best_accuracy"] = progress.best_score;

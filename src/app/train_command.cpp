@@ -36,14 +36,14 @@ void announce(const RunConfig& config, const Communicator& comm, const std::stri
            config.threads == 1 ? "" : "s", folder);
   log_info("{}, {}, {} tasks a step", config.adapt.algorithm, describe_episodes(config.episode),
            config.episode.meta_batch_size);
-  if (inner_loop && config.episode.target == "class")
+  if (inner_loop && !config.episode.values())
     log_info(
         "inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",
         config.adapt.inner_lr, config.adapt.inner_lr / static_cast<double>(config.episode.way));
 }
 
 std::string best_score(const RunConfig& config, const RunProgress& progress) {
-  return config.episode.target == "value"
+  return config.episode.values()
              ? fmt::format("mean squared error {:.4f}", -progress.best_score)
              : fmt::format("accuracy {:.2f} %", 100 * progress.best_score);
 }

@@ -59,7 +59,7 @@ class CrossCheck {
 void check_target(CrossCheck& check) {
   const EpisodeOptions& e = check.config().episode;
   const std::int64_t evaluation_way = check.config().evaluation.way;
-  const bool values = e.target == "value";
+  const bool values = e.values();
   check.refuse_if(!values && e.way == 1, {"episode.way", "episode.target"},
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or "
                   "episode.target: value for regression");

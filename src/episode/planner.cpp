@@ -29,7 +29,7 @@ void check_options(const EpisodeOptions& options) {
 
 // Regression: the class is the task, not the answer, so an episode has one.
 void check_values(const Dataset& data, const EpisodeOptions& options) {
-  if (options.target != "value") return;
+  if (!options.values()) return;
   CUTTLE_VALIDATE(options.way == 1,
                   "episode.way is {} with episode.target: value (an episode is samples of one "
                   "class, whose values are predicted); use 1",
@@ -141,7 +141,7 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   Random random(key);
   EpisodePlan plan;
   plan.key = key;
-  plan.values = options_.target == "value";
+  plan.values = options_.values();
   const EpisodeSize size = draw_size(random);
   const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size.way);
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};

@@ -86,11 +86,15 @@ class MelEncoder final : public Encoder {
   ModalityInput prepare(const RawModality& raw) const override {
     std::vector<torch::Tensor> rows;
     for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      std::int64_t samples = size / 2;
-      if (max_samples_ > 0) samples = std::min(samples, max_samples_);
-      rows.push_back(mel_.forward(from_bytes(bytes, samples, torch::kInt16)));
+      rows.push_back(prepare_row(bytes, size));
     });
     return pad_rows(rows);
+  }
+  bool dear_rows() const override { return true; }
+  torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override {
+    std::int64_t samples = size / 2;
+    if (max_samples_ > 0) samples = std::min(samples, max_samples_);
+    return mel_.forward(from_bytes(bytes, samples, torch::kInt16));
   }
 
  private:
@@ -164,6 +168,10 @@ torch::Tensor Encoder::forward(const Tensors& parameters, const ModalityInput& i
   Signal signal{input.values, input.mask};
   for (const auto& block : blocks_) signal = block->forward(parameters, signal, context);
   return signal.values;
+}
+
+torch::Tensor Encoder::prepare_row(const std::uint8_t*, std::int64_t) const {
+  throw Error("this encoder has no rows that are dear to make");
 }
 
 bool Encoder::samples_apart() const {

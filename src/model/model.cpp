@@ -136,7 +136,7 @@ std::string Model::frozen_encoders() const {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-Batch Model::prepare(const RawBatch& raw, std::int64_t way, FeatureCache* features) const {
+Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) const {
   CUTTLE_EXPECT(raw.modalities.size() == modalities_.size());
   Batch batch;
   batch.size = raw.size;
@@ -152,9 +152,9 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, FeatureCache* featur
     for (std::size_t i = 0; i < source.present.size(); ++i)
       if (source.present[i]) rows.push_back(static_cast<std::int64_t>(i));
     ModalityInput input;
-    input.encoded = features != nullptr && features->keeps(m);
-    if (!rows.empty() && input.encoded) input.values = features->features(m, raw, rows);
-    if (!rows.empty() && !input.encoded) input = encoders_[m]->prepare(source);
+    if (!rows.empty())
+      input = kept != nullptr && kept->keeps(m) ? kept->input(m, raw, rows)
+                                                : encoders_[m]->prepare(source);
     input.rows = torch::tensor(rows, torch::kInt64);
     batch.modalities.push_back(std::move(input));
   }

@@ -71,17 +71,29 @@ torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec) {
 }
 
 ModalityInput pad_rows(const std::vector<torch::Tensor>& rows) {
-  std::int64_t longest = 1;
+  const auto count = static_cast<std::int64_t>(rows.size());
+  std::int64_t longest = 1, lines = 1;
   for (const auto& row : rows) longest = std::max(longest, row.size(-1));
-  std::vector<torch::Tensor> padded;
-  auto mask = torch::zeros({static_cast<std::int64_t>(rows.size()), longest}, torch::kFloat32);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    padded.push_back(torch::constant_pad_nd(rows[i], {0, longest - rows[i].size(-1)}));
-    mask[static_cast<std::int64_t>(i)].slice(0, 0, rows[i].size(-1)).fill_(1.0);
-  }
+  for (std::int64_t d = 0; d + 1 < rows[0].dim(); ++d) lines *= rows[0].size(d);
+  auto shape = rows[0].sizes().vec();
+  shape.back() = longest;
+  shape.insert(shape.begin(), count);
   ModalityInput input;
-  input.values = torch::stack(padded);
-  input.mask = mask;
+  input.values = torch::zeros(shape, rows[0].options());
+  input.mask = torch::zeros({count, longest}, torch::kFloat32);
+  // By hand: a few operations of LibTorch for each row would take longer than the copying.
+  const auto bytes = static_cast<std::size_t>(rows[0].element_size());
+  auto* to = static_cast<char*>(input.values.data_ptr());
+  float* real = input.mask.data_ptr<float>();
+  for (const auto& row : rows) {
+    const auto line = static_cast<std::size_t>(row.size(-1)) * bytes;
+    const auto* from = static_cast<const char*>(row.const_data_ptr());
+    for (std::int64_t i = 0; i < lines;
+         ++i, from += line, to += static_cast<std::size_t>(longest) * bytes)
+      std::memcpy(to, from, line);
+    std::fill_n(real, row.size(-1), 1.0f);
+    real += longest;
+  }
   return input;
 }
 

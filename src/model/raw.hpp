@@ -30,7 +30,7 @@ torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int
 /// (x - mean) / stddev over the last dimension where the shards declare statistics; x elsewhere.
 torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec);
 
-/// Rows [..., T_i] to one padded tensor [m, ..., T] and its mask [m, T].
+/// Dense rows [..., T_i], one or more, to one padded tensor [m, ..., T] and its mask [m, T].
 ModalityInput pad_rows(const std::vector<torch::Tensor>& rows);
 
 /// Images [m, C, H, W], channels-last in memory, standardised.

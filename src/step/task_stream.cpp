@@ -13,9 +13,9 @@ RandomKey key_of(const TaskStream::Place& place, std::int64_t step, std::int64_t
 /// The keys of this rank's micro-batches, one after the other from `place.first_step` on. Idle
 /// ranks are idle in every step.
 template <class Schedule>
-EpisodePrefetcher::Sequence sequence_of(Schedule schedule, const TaskStream::Place& place) {
+auto sequence_of(Schedule schedule, const TaskStream::Place& place) {
   return [schedule, place, step = place.first_step, mine = schedule(place.first_step),
-          next = std::size_t{0}](std::int64_t) mutable {
+          next = std::size_t{0}]() mutable {
     std::vector<RandomKey> keys;
     if (mine.empty()) return keys;
     if (next == mine.size()) {
@@ -46,29 +46,35 @@ TaskStream::Schedule TaskStream::schedule_of(const EpisodePlanner& planner, cons
 
 TaskStream::TaskStream(const Dataset& data, const EpisodePlanner& planner, const Learner& learner,
                        const EpisodeOptions& episode, double modality_dropout, int prefetch,
-                       const Place& place, FeatureCache* features)
-    : model_(learner.model()),
-      features_(features),
-      modality_dropout_(modality_dropout),
+                       const Place& place, SampleCache* kept)
+    : device_(learner.model().device()),
       schedule_(schedule_of(planner, learner, episode, place)),
-      prefetcher_(data, planner, sequence_of(schedule_, place), prefetch) {}
+      prefetcher_(
+          [&data, &planner, &model = learner.model(), modality_dropout, kept,
+           next_keys = sequence_of(schedule_, place)](std::int64_t) mutable {
+            std::vector<Task> tasks;
+            for (const RandomKey& key : next_keys()) {
+              Task task = make_task(model, materialise(data, planner.plan(key)), kept);
+              // Draws of support and query come from separate streams of the task's key.
+              task.support =
+                  drop_modalities(task.support, modality_dropout, key.with(Stream::kModel, 1));
+              task.query =
+                  drop_modalities(task.query, modality_dropout, key.with(Stream::kModel, 2));
+              tasks.push_back(std::move(task));
+            }
+            return tasks;
+          },
+          prefetch) {}
 
 std::vector<Task> TaskStream::next() {
-  std::vector<Task> tasks;
-  for (const auto& episode : prefetcher_.next()) {
-    Task task = make_task(model_, episode, features_);
-    // Draws of support and query come from separate streams of the task's key.
-    task.support =
-        drop_modalities(task.support, modality_dropout_, task.key.with(Stream::kModel, 1));
-    task.query = drop_modalities(task.query, modality_dropout_, task.key.with(Stream::kModel, 2));
-    tasks.push_back(task.on(model_.device()));
-  }
+  auto tasks = prefetcher_.next();
+  for (Task& task : tasks) task = task.on(device_);
   return tasks;
 }
 
-Task make_task(const Model& model, const Episode& episode, FeatureCache* features) {
-  return {model.prepare(episode.support, episode.way, features),
-          model.prepare(episode.query, episode.way, features), episode.key};
+Task make_task(const Model& model, const Episode& episode, SampleCache* kept) {
+  return {model.prepare(episode.support, episode.way, kept),
+          model.prepare(episode.query, episode.way, kept), episode.key};
 }
 
 }  // namespace cuttle

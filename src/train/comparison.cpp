@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <deque>
+
 #include "cuttle/core/error.hpp"
 #include "cuttle/episode/schedule.hpp"
 #include "cuttle/step/task_stream.hpp"
@@ -20,14 +22,13 @@ std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episod
 /// One episode: every contender's accuracy and that of the others' mean logits; then how far the
 /// first is ahead of each of these.
 std::vector<float> row_of(const std::vector<Contender>& contenders,
-                          const std::vector<EpisodePlan>& episodes,
-                          std::vector<FeatureCache>& features) {
+                          const std::vector<EpisodePlan>& episodes, std::deque<SampleCache>& kept) {
   std::vector<float> row;
   torch::Tensor others;
   Batch query;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     const auto& [data, learner, parameters] = contenders[i];
-    const Task task = make_task(learner.model(), materialise(data, episodes[i]), &features[i]);
+    const Task task = make_task(learner.model(), materialise(data, episodes[i]), &kept[i]);
     const Task there = task.on(learner.model().device());
     const auto logits = learner.adapt(parameters.on(learner.model().device()), there.support)
                             ->predict(there.query)
@@ -51,10 +52,10 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
   std::vector<std::vector<float>> rows;
   together(comm, "comparison", [&] {
     std::vector<EpisodePlanner> planners;
-    std::vector<FeatureCache> features;
+    std::deque<SampleCache> kept;
     for (const auto& [data, learner, parameters] : contenders) {
       planners.emplace_back(data, plan.split, plan.episode);
-      features.emplace_back(learner.model(), parameters);
+      kept.emplace_back(learner.model(), parameters, false);
     }
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       std::vector<EpisodePlan> episodes;
@@ -66,7 +67,7 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
             "paired); use runs on the same shards, and complete samples where their senses differ",
             i + 1, slot.first_slot);
       }
-      rows.push_back(row_of(contenders, episodes, features));
+      rows.push_back(row_of(contenders, episodes, kept));
     }
   });
   const auto means = mean_intervals(comm, "comparison", rows, 2 * count + 1);

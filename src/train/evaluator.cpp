@@ -31,8 +31,8 @@ Findings no_findings(const Dataset& data, Split split) {
 }
 
 Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model,
-             const EvaluationPlan& plan, FeatureCache* features) {
-  Task task = make_task(model, materialise(data, episode), features);
+             const EvaluationPlan& plan, SampleCache* kept) {
+  Task task = make_task(model, materialise(data, episode), kept);
   if (!plan.modalities.empty()) {
     task.support = keep_modalities(task.support, plan.modalities);
     task.query = keep_modalities(task.query, plan.modalities);
@@ -93,7 +93,7 @@ std::string describe_score(const EvaluationReport& report) {
 }
 
 std::string describe_episodes(const EpisodeOptions& episode) {
-  if (episode.target == "value")
+  if (episode.values())
     return fmt::format("regression from {} samples, {} queries", episode.shot, episode.query);
   return fmt::format("{}-way {}-shot, {} queries per class", episode.way, episode.shot,
                      episode.query);
@@ -117,17 +117,16 @@ RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number) {
 
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
-                          const std::function<void(std::int64_t)>& progress,
-                          FeatureCache* features) {
+                          const std::function<void(std::int64_t)>& progress, SampleCache* kept) {
   Findings mine = no_findings(data, plan.split);
-  FeatureCache own(learner.model(), parameters);
+  SampleCache own(learner.model(), parameters, false);
   together(comm, "evaluation", [&] {
     const EpisodePlanner planner(data, plan.split, plan.episode);
     const ParameterList there = parameters.on(learner.model().device());
     std::int64_t done = 0;
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       const auto episode = planner.plan(evaluation_key(plan, slot.first_slot));
-      const Task task = task_of(data, episode, learner.model(), plan, features ? features : &own);
+      const Task task = task_of(data, episode, learner.model(), plan, kept ? kept : &own);
       evaluate_episode(episode, task, learner, there, plan.trace, mine);
       if (progress) progress(++done);
     }
@@ -144,7 +143,7 @@ EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner
   for (std::size_t c = 2; c < columns; c += 4)
     report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean,
                             means[c + 2].mean, means[c + 3].mean});
-  report.values = plan.episode.target == "value";
+  report.values = plan.episode.values();
   report.episode_scores = gather_column(comm, mine, report.values ? 1 : 0);
   return report;
 }

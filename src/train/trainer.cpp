@@ -19,7 +19,7 @@ struct Trainer::Impl {
        std::string run_folder, bool resume, const Console& console);
 
   TrainOutcome run(SignalWatch& signals);
-  void validate(FeatureCache& features);
+  void validate(SampleCache& kept);
   void checkpoint();
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
   bool due(std::int64_t every) const {
@@ -94,10 +94,10 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
 }
 
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
-void Trainer::Impl::validate(FeatureCache& features) {
+void Trainer::Impl::validate(SampleCache& kept) {
   auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
   plan.trace = config.adapt.diagnostics;
-  const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan, {}, &features);
+  const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan, {}, &kept);
   std::vector<NamedValue> values{{"loss", report.loss.mean}, {"loss_ci95", report.loss.half_width}};
   if (!report.values) {
     values.push_back({"accuracy", report.accuracy.mean});
@@ -140,10 +140,10 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   const OuterOptimizer optimizer(config.step, config.train.steps);
   MetaReducer reducer(comm, static_cast<std::size_t>(bench.model->layout()->learned_size()),
                       config.reduce);
-  FeatureCache features(*bench.model, state.parameters);
+  SampleCache kept(*bench.model, state.parameters, config.data.in_memory);
   TaskStream tasks(*data, *planner, *bench.learner, config.episode, config.model.modality_dropout,
                    config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()},
-                   &features);
+                   &kept);
   bool stop = false;
   while (!finished() && !stop) {
     const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer,
@@ -155,7 +155,7 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
       reducer.fail(cause);
     }
     stop = report.request == static_cast<std::int64_t>(SignalRequest::kStop);
-    if (due(config.train.validate_every)) validate(features);
+    if (due(config.train.validate_every)) validate(kept);
     const bool asked = report.request != static_cast<std::int64_t>(SignalRequest::kNone);
     if (asked || progress.best_step == state.step || due(config.train.checkpoint_every))
       checkpoint();

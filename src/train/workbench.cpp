@@ -21,7 +21,7 @@ ModalityKind kind_from(const std::string& word) {
 Workbench make_workbench(const RunConfig& config, const std::vector<ModalitySpec>& modalities,
                          std::int64_t target_width, const Extensions& extensions) {
   const LearnerType& type = find_learner(extensions.learners, config.adapt.algorithm);
-  const bool values = config.episode.target == "value";
+  const bool values = config.episode.values();
   CUTTLE_VALIDATE(!values || type.head,
                   "adapt.algorithm: {} compares samples with classes (episode.target: value has "
                   "none); choose one with a head, such as maml",

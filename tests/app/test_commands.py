@@ -232,7 +232,7 @@ def test_bench(config):
     assert told["tasks_per_second"] > 0 and told["ms_per_task"] > 0 and told["ranks"] == 1
     assert told["peak_rss_mb"] > told["idle_rss_mb"] > 10
     assert 0 < told["tensor_mb"] < told["peak_rss_mb"]
-    assert set(told["ms"]) == {"plan_per_task", "read", "adapt", "reduce", "step"}
+    assert set(told["ms"]) == {"plan_per_task", "read", "adapt", "reduce", "reduce_without_waiting", "step"}
     two = cuttle_json("bench", config, ranks=2)
     assert two["ranks"] == 2 and two["parameters_sha256"] == told["parameters_sha256"]
     assert "tasks/s" in cuttle("bench", config, "--steps", "1", "--warmup", "0").stdout

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <thread>
 
+#include "cuttle/episode/episode.hpp"
+
 #include "episode/fake_dataset.hpp"
 #include "support/shard_writer.hpp"
 #include "support/temp_folder.hpp"
@@ -21,8 +23,21 @@ EpisodeOptions small_options() {
   return options;
 }
 
+using Sequence = std::function<std::vector<RandomKey>(std::int64_t)>;
+
+/// Reads the episodes of a sequence of micro-batches.
+Prefetcher<Episode>::Make reader(const Dataset& data, const EpisodePlanner& planner,
+                                 Sequence sequence) {
+  return [&data, &planner, sequence = std::move(sequence)](std::int64_t i) {
+    std::vector<Episode> episodes;
+    for (const RandomKey& key : sequence(i))
+      episodes.push_back(materialise(data, planner.plan(key)));
+    return episodes;
+  };
+}
+
 /// `count` micro-batches of two tasks.
-EpisodePrefetcher::Sequence sequence_of(std::int64_t count) {
+Sequence sequence_of(std::int64_t count) {
   return [count](std::int64_t i) {
     std::vector<RandomKey> keys;
     for (std::uint32_t slot = 0; i < count && slot < 2; ++slot) {
@@ -52,7 +67,7 @@ TEST(prefetch, gives_what_direct_reading_gives_at_any_depth) {
   const auto data = Dataset::open(options);
   const EpisodePlanner planner(*data, Split::kTrain, small_options());
   for (const int depth : {0, 1, 2, 7}) {
-    EpisodePrefetcher prefetcher(*data, planner, sequence_of(10), depth);
+    Prefetcher<Episode> prefetcher(reader(*data, planner, sequence_of(10)), depth);
     for (std::int64_t i = 0; i < 10; ++i) {
       const std::vector<Episode> episodes = prefetcher.next();
       ASSERT_EQ(episodes.size(), 2u);
@@ -79,7 +94,7 @@ TEST(prefetch, stays_within_its_depth) {
     asked = i + 1;
     return sequence_of(1000)(i);
   };
-  EpisodePrefetcher prefetcher(data, planner, counting, 3);
+  Prefetcher<Episode> prefetcher(reader(data, planner, counting), 3);
   const auto settles_at = [&](std::int64_t count) {
     for (int wait = 0; wait < 200 && asked < count; ++wait)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -101,7 +116,7 @@ TEST(prefetch, carries_an_error_over_after_what_came_before_it) {
       CUTTLE_REQUIRE(i < 3, "no keys for {}", i);
       return sequence_of(1000)(i);
     };
-    EpisodePrefetcher prefetcher(data, planner, failing, depth);
+    Prefetcher<Episode> prefetcher(reader(data, planner, failing), depth);
     for (int i = 0; i < 3; ++i) EXPECT_EQ(prefetcher.next().size(), 2u);
     for (int again = 0; again < 2; ++again) {
       try {
@@ -113,7 +128,7 @@ TEST(prefetch, carries_an_error_over_after_what_came_before_it) {
     }
   }
   data.spoil(1);
-  EpisodePrefetcher prefetcher(data, planner, sequence_of(1000), 4);
+  Prefetcher<Episode> prefetcher(reader(data, planner, sequence_of(1000)), 4);
   EXPECT_THROW(
       {
         while (!prefetcher.next().empty()) continue;
@@ -126,10 +141,10 @@ TEST(prefetch, ends_at_once_whatever_it_is_doing) {
   data.add_classes(5, Split::kTrain, {0, 0, 0});
   const EpisodePlanner planner(data, Split::kTrain, small_options());
   for (int i = 0; i < 50; ++i) {
-    EpisodePrefetcher prefetcher(data, planner, sequence_of(i % 5), 1 + i % 3);
+    Prefetcher<Episode> prefetcher(reader(data, planner, sequence_of(i % 5)), 1 + i % 3);
     for (int taken = 0; taken < i % 4; ++taken) prefetcher.next();
   }
-  EXPECT_THROW(EpisodePrefetcher(data, planner, sequence_of(1), -1), UserError);
+  EXPECT_THROW(Prefetcher<Episode>(reader(data, planner, sequence_of(1)), -1), UserError);
 }
 
 }  // namespace

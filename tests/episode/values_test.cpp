@@ -161,10 +161,12 @@ TEST(values, come_from_shards) {
 TEST(values, are_read_ahead_as_they_are_read_in_place) {
   const FakeDataset data = functions(5, 2);
   const EpisodePlanner planner(data, Split::kTrain, options_of(1, 2));
-  const auto sequence = [](std::int64_t i) {
-    return i < 6 ? std::vector<RandomKey>{key_of(i)} : std::vector<RandomKey>{};
+  const auto read = [&](std::int64_t i) {
+    std::vector<Episode> episodes;
+    if (i < 6) episodes.push_back(materialise(data, planner.plan(key_of(i))));
+    return episodes;
   };
-  EpisodePrefetcher ahead(data, planner, sequence, 3), in_place(data, planner, sequence, 0);
+  Prefetcher<Episode> ahead(read, 3), in_place(read, 0);
   for (int i = 0; i < 6; ++i) {
     const Episode a = ahead.next().at(0), b = in_place.next().at(0);
     EXPECT_EQ(a.query.targets.size(), 4u);

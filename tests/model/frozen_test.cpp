@@ -101,10 +101,10 @@ TEST(Frozen, ParametersComeFirstAndHaveNoPlaceAmongTheLearned) {
   EXPECT_EQ(Counted(true, "").model->layout()->learned_size(), layout->flat_size());
 }
 
-TEST(FeatureCache, ComputesEachSampleOnce) {
+TEST(SampleCache, ComputesEachSampleOnce) {
   Counted counted(true);
   const auto parameters = ParameterList::initial(counted.model->layout(), 1);
-  FeatureCache cache(*counted.model, parameters);
+  SampleCache cache(*counted.model, parameters, false);
   const auto batch = counted.model->prepare(Counted::raw({4, 2, 7, 4}), 2, &cache);
   EXPECT_EQ(counted.passes, 2);
   const auto& input = batch.modalities[1];
@@ -117,10 +117,10 @@ TEST(FeatureCache, ComputesEachSampleOnce) {
   EXPECT_EQ(counted.passes, 3);
 }
 
-TEST(FeatureCache, ModelsTakeFeaturesAsTheyAre) {
+TEST(SampleCache, ModelsTakeFeaturesAsTheyAre) {
   Counted counted(true);
   const auto parameters = ParameterList::initial(counted.model->layout(), 1);
-  FeatureCache cache(*counted.model, parameters);
+  SampleCache cache(*counted.model, parameters, false);
   const auto raw = Counted::raw({4, 2, 7, 9});
   const auto logits = [&](const Batch& batch) {
     return counted.model->forward(parameters.tensors(), batch, {});
@@ -137,10 +137,10 @@ TEST(FeatureCache, ModelsTakeFeaturesAsTheyAre) {
   EXPECT_TRUE(keep_modalities(kept, {true, false}).modalities[1].rows.numel() == 0);
 }
 
-TEST(FeatureCache, LeavesEncodersThatLookAtTheWholeBatch) {
+TEST(SampleCache, LeavesEncodersThatLookAtTheWholeBatch) {
   Counted counted(false);
   const auto parameters = ParameterList::initial(counted.model->layout(), 1);
-  FeatureCache cache(*counted.model, parameters);
+  SampleCache cache(*counted.model, parameters, false);
   const auto batch = counted.model->prepare(Counted::raw({4, 2}), 2, &cache);
   EXPECT_EQ(counted.passes, 0);
   EXPECT_FALSE(batch.modalities[1].encoded);
@@ -149,13 +149,42 @@ TEST(FeatureCache, LeavesEncodersThatLookAtTheWholeBatch) {
   EXPECT_EQ(Counted(true, "").model->frozen_encoders(), "");
 }
 
-TEST(FeatureCache, NeedsToKnowTheSamples) {
+TEST(SampleCache, NeedsToKnowTheSamples) {
   Counted counted(true);
   const auto parameters = ParameterList::initial(counted.model->layout(), 1);
-  FeatureCache cache(*counted.model, parameters);
+  SampleCache cache(*counted.model, parameters, false);
   auto raw = Counted::raw({4, 2});
   raw.samples.clear();
   EXPECT_THROW(counted.model->prepare(raw, 2, &cache), Error);
+}
+
+TEST(SampleCache, KeepsDearRowsIfAsked) {
+  ModelOptions options;
+  options.encoders["sound"].depth = 2;
+  const Model model(options, {{"sound", ModalityKind::kAudio, {}, 8000.0, {}, {}}}, 2, 1,
+                    ModelRegistry{});
+  const auto parameters = ParameterList::initial(model.layout(), 1);
+  RawBatch raw;
+  raw.size = 3;
+  raw.samples = {5, 9, 5};
+  raw.modalities = {{{}, {0}, {}}};
+  for (const int steps : {700, 2000, 700}) {
+    auto& sound = raw.modalities[0];
+    for (int i = 0; i < 2 * steps; ++i) sound.bytes.push_back(static_cast<std::uint8_t>(i * steps));
+    sound.offsets.push_back(static_cast<std::int64_t>(sound.bytes.size()));
+    sound.present.push_back(1);
+  }
+  const auto expected = model.prepare(raw, 2).modalities[0];
+  SampleCache cache(model, parameters, true), no_rows(model, parameters, false);
+  EXPECT_FALSE(no_rows.keeps(0));
+  for (int again = 0; again < 2; ++again) {
+    const auto input = model.prepare(raw, 2, &cache).modalities[0];
+    EXPECT_TRUE(torch::equal(input.values, expected.values));
+    EXPECT_TRUE(torch::equal(input.mask, expected.mask));
+    EXPECT_FALSE(input.encoded);
+    // What is kept does not look at the bytes again.
+    if (again == 0) std::fill(raw.modalities[0].bytes.begin(), raw.modalities[0].bytes.end(), 0);
+  }
 }
 
 TEST(SamplesApart, IsWhatEncodersWithoutBatchNormPromise) {

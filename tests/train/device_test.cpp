@@ -104,13 +104,13 @@ Outcome outcome_on(const std::string& folder, const std::string& device) {
   TrainState state(ParameterList::initial(bench.model->layout(), config.seed));
   MetaReducer reducer(*comm, static_cast<std::size_t>(bench.model->layout()->learned_size()),
                       config.reduce);
-  FeatureCache features(*bench.model, state.parameters);
+  SampleCache kept(*bench.model, state.parameters, true);
   TaskStream tasks(*data, planner, *bench.learner, config.episode, 0.3, 1, {config.seed, 0, 0, 1},
-                   &features);
+                   &kept);
   const OuterOptimizer optimizer(config.step, config.train.steps);
   for (int i = 0; i < 2; ++i) meta_step(state, *bench.learner, tasks, reducer, optimizer, 0);
   const auto report = evaluate(*comm, *data, *bench.learner, state.parameters,
-                               evaluation_plan(config, Split::kTest, 0), {}, &features);
+                               evaluation_plan(config, Split::kTest, 0), {}, &kept);
   return {state.parameters.flat(), report.episode_scores};
 }
 

@@ -21,6 +21,10 @@ class Encoder {
   virtual ~Encoder() = default;
   /// Tensors for the present samples of `raw`; `rows` is filled by the caller.
   virtual ModalityInput prepare(const RawModality& raw) const = 0;
+  /// Whether prepare() is much arithmetic for each sample alone, its rows then padded to one
+  /// length: prepare_row gives such a row, which may be kept.
+  virtual bool dear_rows() const { return false; }
+  virtual torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const;
   /// The chain, in order; its output is [m, width()].
   const Blocks& blocks() const { return blocks_; }
   std::int64_t width() const { return width_; }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cuttle/model/encoder.hpp"
@@ -15,7 +17,7 @@ struct ModelRegistry {
   std::map<std::string, FusionFactory> fusions = builtin_fusions();
 };
 
-class FeatureCache;
+class SampleCache;
 
 /// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after
 /// construction.
@@ -49,9 +51,9 @@ class Model {
   /// Which blocks own kernels compute, as in "image 4 of 5, text 2 of 4 (avx2)".
   std::string fused_blocks() const;
 
-  /// Raw samples to tensors on the CPU. `way` as in the task. `features`: those that are kept
-  /// already are taken from there.
-  Batch prepare(const RawBatch& raw, std::int64_t way, FeatureCache* features = nullptr) const;
+  /// Raw samples to tensors on the CPU. `way` as in the task. `kept`: takes from there, and puts
+  /// there, what is dear to make.
+  Batch prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept = nullptr) const;
   Embedding embed(const Tensors& parameters, const Batch& batch, const Context& context) const;
   /// [n, way]: the head's logits, over parts by weight. way <= the head's rows.
   torch::Tensor classify(const Tensors& parameters, const Embedding& embedding,
@@ -74,31 +76,40 @@ class Model {
   void find_perceptron(std::int64_t way);
 };
 
-/// Features of samples under the frozen encoders that look at each sample alone: computed when a
-/// sample is first met, one sample at a time, so that they do not depend on what was met before,
-/// and kept from then on. Not for two threads at once.
-class FeatureCache {
+/// What is dear to make of single samples, made when a sample is first met and kept from then on:
+/// features under the frozen encoders that look at each sample alone, and, if wanted, the input
+/// rows that encoders call dear. Each is made of its sample alone, so that it does not depend on
+/// what was met before. Usable from several threads.
+class SampleCache {
  public:
   /// For samples of one data set. `parameters`: the frozen encoders' values, which nobody changes;
-  /// the model must outlive it.
-  FeatureCache(const Model& model, const ParameterList& parameters)
+  /// the model must outlive it. `input_rows`: keep these too (they take less room than the raw
+  /// samples).
+  SampleCache(const Model& model, const ParameterList& parameters, bool input_rows)
       : model_(model),
         parameters_(parameters.on(model.device()).tensors()),
+        input_rows_(input_rows),
         kept_(model.modalities().size()) {}
 
   bool keeps(std::size_t modality) const {
-    return model_.frozen(modality) && model_.encoder(modality).samples_apart();
+    return keeps_features(modality) || (input_rows_ && model_.encoder(modality).dear_rows());
   }
-  /// [rows, width], on the CPU: features of these samples of `batch`, which all have the modality.
-  torch::Tensor features(std::size_t modality, const RawBatch& batch,
-                         const std::vector<std::int64_t>& rows);
+  /// On the CPU, for a modality that it keeps: the input of these samples of `batch`, which all
+  /// have it; features where these are kept.
+  ModalityInput input(std::size_t modality, const RawBatch& batch,
+                      const std::vector<std::int64_t>& rows);
 
  private:
-  torch::Tensor compute(std::size_t modality, const RawModality& raw, std::size_t row) const;
+  bool keeps_features(std::size_t modality) const {
+    return model_.frozen(modality) && model_.encoder(modality).samples_apart();
+  }
+  torch::Tensor make(std::size_t modality, const RawModality& raw, std::size_t row) const;
 
   const Model& model_;
   Tensors parameters_;
-  std::vector<std::map<std::int64_t, torch::Tensor>> kept_;  ///< by modality and sample
+  bool input_rows_;
+  std::mutex mutex_;                                                   ///< guards what follows
+  std::vector<std::unordered_map<std::int64_t, torch::Tensor>> kept_;  ///< by modality and sample
 };
 
 }  // namespace cuttle

@@ -12,7 +12,7 @@
 namespace cuttle {
 
 /// The tasks of one rank, micro-batch after micro-batch, outer step after outer step: planned from
-/// (seed, step, slot), read ahead by the prefetch thread, prepared by the model's encoders. Which
+/// (seed, step, slot), then read, decoded and prepared ahead by the prefetch thread. Which
 /// rank has which task follows from what the learner says of their cost; what a task is does not
 /// depend on the rank.
 class TaskStream {
@@ -22,10 +22,10 @@ class TaskStream {
     std::int64_t first_step = 0;  ///< where a resumed run goes on
     int rank = 0, size = 1;
   };
-  /// References, and `features` if given, must outlive the stream.
+  /// References, and `kept` if given, must outlive the stream.
   TaskStream(const Dataset& data, const EpisodePlanner& planner, const Learner& learner,
              const EpisodeOptions& episode, double modality_dropout, int prefetch,
-             const Place& place, FeatureCache* features = nullptr);
+             const Place& place, SampleCache* kept = nullptr);
 
   /// Micro-batches that this rank has in an outer step (0 for an idle rank).
   std::int64_t micro_batches_in(std::int64_t step) const {
@@ -41,14 +41,12 @@ class TaskStream {
   static Schedule schedule_of(const EpisodePlanner& planner, const Learner& learner,
                               const EpisodeOptions& episode, const Place& place);
 
-  const Model& model_;
-  FeatureCache* features_;
-  double modality_dropout_;
+  torch::Device device_;
   Schedule schedule_;
-  EpisodePrefetcher prefetcher_;
+  Prefetcher<Task> prefetcher_;
 };
 
-/// An episode as tensors on the CPU; `features` as in Model::prepare.
-Task make_task(const Model& model, const Episode& episode, FeatureCache* features = nullptr);
+/// An episode as tensors on the CPU; `kept` as in Model::prepare.
+Task make_task(const Model& model, const Episode& episode, SampleCache* kept = nullptr);
 
 }  // namespace cuttle

@@ -53,12 +53,12 @@ RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number);
 
 /// Adapts to the support of each episode of the fixed list and predicts its query. Episodes are
 /// spread over ranks; all ranks call it and get the same report, or throw together.
-/// `progress(done)` is called on every rank as its own episodes finish. `features`: kept ones of
-/// frozen encoders, for another evaluation on the same data; null: this one's own.
+/// `progress(done)` is called on every rank as its own episodes finish. `kept`: of training, or of
+/// other evaluations, on the same data with the same frozen encoders; null: its own.
 EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
                           const std::function<void(std::int64_t)>& progress = {},
-                          FeatureCache* features = nullptr);
+                          SampleCache* kept = nullptr);
 
 /// A trained model and the data as it sees them: its own modalities of the same shards.
 struct Contender {
