@@ -117,7 +117,9 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
       data = open_for(run->modalities, run->config.data);
       plan = plan_of(arguments, *run);
     });
-    const auto report = evaluate(comm, *data, *run->bench.learner, run->parameters, plan);
+    SampleCache kept(*run->bench.model, run->parameters, run->config.data.in_memory);
+    const auto report =
+        evaluate(comm, *data, *run->bench.learner, run->parameters, plan, {}, &kept);
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
       write_tables(arguments, *data, plan, report);
