@@ -16,7 +16,7 @@ void for_each_meta_gradient(const Learner& learner, const ParameterList& paramet
                             const std::function<void(const Task&, const TaskResult&)>& use);
 
 /// The same side by side on any device, on up to `streams` threads; in the tasks' order. Rethrows
-/// what the first task that failed threw, after all have ended.
+/// what a task that failed threw, after all have ended.
 std::vector<TaskResult> meta_gradients_on_streams(const Learner& learner,
                                                   const ParameterList& parameters,
                                                   const std::vector<Task>& tasks,

@@ -7,6 +7,7 @@
 #include "cuttle/core/error.hpp"
 #include "cuttle/episode/schedule.hpp"
 #include "cuttle/step/task_stream.hpp"
+#include "train/query_outputs.hpp"
 
 namespace cuttle {
 namespace {
@@ -19,8 +20,8 @@ std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episod
   return names;
 }
 
-/// One episode: every contender's accuracy and that of the others' mean logits; then how far the
-/// first is ahead of each of these.
+/// One episode, parameters on the models' devices: every contender's accuracy and that of the
+/// others' mean logits; then how far the first is ahead of each of these.
 std::vector<float> row_of(const std::vector<Contender>& contenders,
                           const std::vector<EpisodePlan>& episodes, std::deque<SampleCache>& kept) {
   std::vector<float> row;
@@ -29,10 +30,7 @@ std::vector<float> row_of(const std::vector<Contender>& contenders,
   for (std::size_t i = 0; i < contenders.size(); ++i) {
     const auto& [data, learner, parameters] = contenders[i];
     const Task task = make_task(learner.model(), materialise(data, episodes[i]), &kept[i]);
-    const Task there = task.on(learner.model().device());
-    const auto logits = learner.adapt(parameters.on(learner.model().device()), there.support)
-                            ->predict(there.query)
-                            .to(torch::kCPU);
+    const auto logits = query_outputs(learner, parameters, task);
     query = task.query;
     row.push_back(static_cast<float>(accuracy_of(logits, query)));
     if (i > 0) others = i == 1 ? logits : others + logits;
@@ -53,9 +51,13 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
   together(comm, "comparison", [&] {
     std::vector<EpisodePlanner> planners;
     std::deque<SampleCache> kept;
+    std::deque<ParameterList> moved;
+    std::vector<Contender> there;
     for (const auto& [data, learner, parameters] : contenders) {
       planners.emplace_back(data, plan.split, plan.episode);
       kept.emplace_back(learner.model(), parameters, false);
+      moved.push_back(parameters.on(learner.model().device()));
+      there.push_back({data, learner, moved.back()});
     }
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       std::vector<EpisodePlan> episodes;
@@ -67,7 +69,7 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
             "paired); use runs on the same shards, and complete samples where their senses differ",
             i + 1, slot.first_slot);
       }
-      rows.push_back(row_of(contenders, episodes, kept));
+      rows.push_back(row_of(there, episodes, kept));
     }
   });
   const auto means = mean_intervals(comm, "comparison", rows, 2 * count + 1);

@@ -7,6 +7,7 @@
 #include "cuttle/episode/schedule.hpp"
 #include "cuttle/step/task_stream.hpp"
 #include "cuttle/train/workbench.hpp"
+#include "train/query_outputs.hpp"
 
 namespace cuttle {
 namespace {
@@ -54,14 +55,12 @@ void count_classes(const EpisodePlan& episode, const torch::Tensor& predicted,
 
 void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
                       const ParameterList& parameters, bool trace, Findings& found) {
-  const Task there = task.on(learner.model().device());
-  const auto outputs =
-      learner.adapt(parameters, there.support)->predict(there.query).to(torch::kCPU);
+  const auto outputs = query_outputs(learner, parameters, task);
   std::vector<float> row{static_cast<float>(accuracy_of(outputs, task.query)),
                          task_loss(outputs, task.query).item<float>()};
   if (!episode.values) count_classes(episode, outputs.argmax(1), task.query.labels, found);
   if (trace)
-    for (const auto& line : learner.trace(parameters, there))
+    for (const auto& line : learner.trace(parameters, task.on(learner.model().device())))
       for (const double value :
            {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
         row.push_back(static_cast<float>(value));

@@ -87,6 +87,17 @@ def make_shards(folder, *words):
     return folder
 
 
+def one_sense_config(path, config, sense, encoder=None):
+    """A copy of CONFIG as `config` has it, with this sense alone; `encoder`: in place of its own."""
+    other = {"image": "    text:", "text": "    image:"}[sense]
+    lines = config.read_text(encoding="utf-8").replace("[image, text]", f"[{sense}]").splitlines()
+    lines = [line for line in lines if not line.startswith(other)]
+    if encoder:
+        lines = [f"    {sense}: {encoder}" if line.startswith(f"    {sense}:") else line for line in lines]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
 def write_config(path, shards, text=CONFIG):
     path.write_text(text.replace("SHARDS", str(shards)), encoding="utf-8")
     return path

@@ -126,10 +126,7 @@ def test_eval_with_fewer_senses(trained):
 
 def train_on_one_sense(config, folder, sense):
     """A run of a few steps that knows nothing of the other senses."""
-    lines = config.read_text(encoding="utf-8").replace("[image, text]", f"[{sense}]").splitlines()
-    other = {"image": "    text:", "text": "    image:"}[sense]
-    alone = folder / f"{sense}.yaml"
-    alone.write_text("\n".join(line for line in lines if not line.startswith(other)), encoding="utf-8")
+    alone = driver.one_sense_config(folder / f"{sense}.yaml", config, sense)
     driver.train(alone, folder / sense, "train.steps=3", "train.validate_every=0")
     return folder / sense
 

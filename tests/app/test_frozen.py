@@ -6,26 +6,17 @@ import driver
 import pytest
 from safetensors.numpy import load_file
 
-TEXT = "model.encoders.text"
+TRANSFORMER = "{type: transformer, width: 8, depth: 1}"
 SENSES = ("model.encoders={image: {type: conv4, width: 8, depth: 2}, text: {type: transformer, width: 8, depth: 1, "
           "frozen_from: FROM}}")
-
-
-def one_sense(config, folder, sense, encoder):
-    """A config file of the tiny task with this sense alone."""
-    text = config.read_text(encoding="utf-8")
-    before, after = text[:text.index("model:")], text[text.index("adapt:"):]
-    path = folder.with_suffix(".yaml")
-    path.write_text(before.replace("[image, text]", f"[{sense}]") + f"model: {{encoders: {{{sense}: {encoder}}}}}\n" +
-                    after, encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
 def text_run(config, tmp_path_factory):
     """A transformer that saw texts alone."""
     folder = tmp_path_factory.mktemp("text") / "run"
-    driver.train(one_sense(config, folder, "text", "{type: transformer, width: 8, depth: 1}"), folder)
+    alone = driver.one_sense_config(folder.with_suffix(".yaml"), config, "text", TRANSFORMER)
+    driver.train(alone, folder)
     return folder
 
 
@@ -84,26 +75,27 @@ def test_adapted_models_stand_alone(frozen, shards, tmp_path):
     assert len([json.loads(line)["class"] for line in lines]) == 24
 
 
-@pytest.mark.parametrize("words, said", [
-    (["FROM=nowhere"], "nowhere: there is no such folder"),
-    (["IMAGE"], "has no encoder of that modality; give a run that was trained on it"),
-    (["model.encoders.text.width=16"], "another shape than the model's"),
-    (["model.encoders.text.type=char_conv"], "there is no parameter 'encoder.text.table.weight'"),
+@pytest.mark.parametrize("change, said", [
+    ("model.encoders.text.frozen_from=nowhere", "nowhere: there is no such folder"),
+    ("model.encoders.text.width=16", "another shape than the model's"),
+    ("model.encoders.text.type=char_conv", "there is no parameter 'encoder.text.table.weight'"),
 ])
-def test_an_encoder_that_does_not_fit(words, said, config, text_run, tmp_path):
-    source = "nowhere" if words == ["FROM=nowhere"] else str(text_run)
-    if words == ["IMAGE"]:
-        source = tmp_path / "image"
-        driver.train(one_sense(config, source, "image", "{type: conv4, width: 8, depth: 2}"), source, "train.steps=1")
-    changes = [word for word in words if word.startswith("model.")]
-    result = driver.train(config, tmp_path / "run", SENSES.replace("FROM", str(source)), *changes, ranks=2,
+def test_an_encoder_that_does_not_fit(change, said, config, text_run, tmp_path):
+    result = driver.train(config, tmp_path / "run", SENSES.replace("FROM", str(text_run)), change, ranks=2,
                           code=driver.USER_ERROR)
     assert said in result.stderr
 
 
+def test_a_run_without_the_sense(config, tmp_path):
+    image = tmp_path / "image"
+    driver.train(driver.one_sense_config(tmp_path / "image.yaml", config, "image"), image, "train.steps=1")
+    result = driver.train(config, tmp_path / "run", SENSES.replace("FROM", str(image)), ranks=2, code=driver.USER_ERROR)
+    assert "has no encoder of that modality; give a run that was trained on it" in result.stderr
+
+
 def test_nothing_left_to_learn(config, text_run, tmp_path):
-    frozen = one_sense(config, tmp_path / "run", "text",
-                       f"{{type: transformer, width: 8, depth: 1, frozen_from: {text_run}}}")
+    frozen = driver.one_sense_config(tmp_path / "run.yaml", config, "text",
+                                     TRANSFORMER.replace("}", f", frozen_from: {text_run}}}"))
     result = driver.train(frozen, tmp_path / "run", "adapt.algorithm=protonet", "model.missing=zeros",
                           code=driver.USER_ERROR)
     assert "nothing is left to learn" in result.stderr

@@ -6,7 +6,6 @@
 #include <deque>
 #include <exception>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -29,94 +28,89 @@ class Prefetcher {
   using Make = std::function<std::vector<Item>(std::int64_t i)>;
 
   /// UserError when depth is negative.
-  Prefetcher(Make make, int depth) : impl_(std::make_unique<Impl>()) {
+  Prefetcher(Make make, int depth) : make_(std::move(make)) {
     CUTTLE_VALIDATE(depth >= 0, "data.prefetch is {} (it counts micro-batches); use 0 or more",
                     depth);
-    impl_->make = std::move(make);
-    impl_->depth = static_cast<std::size_t>(depth);
-    if (depth > 0) impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+    depth_ = static_cast<std::size_t>(depth);
+    if (depth > 0) thread_ = std::thread([this] { run(); });
   }
   /// Stops and joins the thread; what it has made is dropped.
   ~Prefetcher() {
-    if (impl_->thread.joinable()) impl_->end();
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stop_ = true;
+    }
+    room_.notify_one();
+    thread_.join();
   }
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
 
   /// The next micro-batch in order; rethrows here what making it threw, after all before it. Empty
   /// after the end.
   std::vector<Item> next() {
     const Timer timer;
-    std::vector<Item> items = impl_->depth > 0 ? impl_->take() : impl_->make(impl_->taken);
-    if (!items.empty()) ++impl_->taken;
-    impl_->waited += timer.seconds();
+    std::vector<Item> items = depth_ > 0 ? take() : make_(taken_);
+    if (!items.empty()) ++taken_;
+    waited_ += timer.seconds();
     return items;
   }
-  double seconds_waited() const { return impl_->waited; }  ///< total time that next() took
+  double seconds_waited() const { return waited_; }  ///< total time that next() took
 
  private:
-  struct Impl {
-    /// The background thread: fills the queue until the sequence ends, making fails, or stop is
-    /// asked for.
-    void run() {
-      for (std::int64_t i = 0; wait_for_room(); ++i) {
-        std::vector<Item> items;
-        std::exception_ptr problem;
-        try {
-          items = make(i);
-        } catch (...) {
-          problem = std::current_exception();
-        }
-        const std::lock_guard<std::mutex> lock(mutex);
-        failure = problem;
-        ended = problem || items.empty();
-        if (!ended) queue.push_back(std::move(items));
-        filled.notify_one();
-        if (ended) return;
+  /// The background thread: fills the queue until the sequence ends, making fails, or stop is asked
+  /// for.
+  void run() {
+    for (std::int64_t i = 0; wait_for_room(); ++i) {
+      std::vector<Item> items;
+      std::exception_ptr problem;
+      try {
+        items = make_(i);
+      } catch (...) {
+        problem = std::current_exception();
       }
+      const std::lock_guard<std::mutex> lock(mutex_);
+      failure_ = problem;
+      ended_ = problem || items.empty();
+      if (!ended_) queue_.push_back(std::move(items));
+      filled_.notify_one();
+      if (ended_) return;
     }
+  }
 
-    /// False: stop.
-    bool wait_for_room() {
-      std::unique_lock<std::mutex> lock(mutex);
-      room.wait(lock, [&] { return stop || queue.size() < depth; });
-      return !stop;
+  /// False: stop.
+  bool wait_for_room() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    room_.wait(lock, [&] { return stop_ || queue_.size() < depth_; });
+    return !stop_;
+  }
+
+  std::vector<Item> take() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    filled_.wait(lock, [&] { return ended_ || !queue_.empty(); });
+    if (queue_.empty()) {
+      if (failure_) std::rethrow_exception(failure_);
+      return {};
     }
+    std::vector<Item> items = std::move(queue_.front());
+    queue_.pop_front();
+    room_.notify_one();
+    return items;
+  }
 
-    std::vector<Item> take() {
-      std::unique_lock<std::mutex> lock(mutex);
-      filled.wait(lock, [&] { return ended || !queue.empty(); });
-      if (queue.empty()) {
-        if (failure) std::rethrow_exception(failure);
-        return {};
-      }
-      std::vector<Item> items = std::move(queue.front());
-      queue.pop_front();
-      room.notify_one();
-      return items;
-    }
+  Make make_;
+  std::size_t depth_ = 0;
+  double waited_ = 0.0;     // of the caller's thread alone, as is
+  std::int64_t taken_ = 0;  // what next() makes itself at depth 0
 
-    void end() {
-      {
-        const std::lock_guard<std::mutex> lock(mutex);
-        stop = true;
-      }
-      room.notify_one();
-      thread.join();
-    }
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable filled_, room_;
+  std::deque<std::vector<Item>> queue_;
+  std::exception_ptr failure_;
+  bool ended_ = false, stop_ = false;
 
-    Make make;
-    std::size_t depth = 0;
-    double waited = 0.0;     // of the caller's thread alone, as is
-    std::int64_t taken = 0;  // what next() makes itself at depth 0
-
-    std::mutex mutex;  // guards what follows
-    std::condition_variable filled, room;
-    std::deque<std::vector<Item>> queue;
-    std::exception_ptr failure;
-    bool ended = false, stop = false;
-
-    std::thread thread;
-  };
-  std::unique_ptr<Impl> impl_;
+  std::thread thread_;
 };
 
 }  // namespace cuttle
