@@ -27,6 +27,8 @@ void add_train(CLI::App& app, TrainArguments& a, Request& request, const Extensi
   command->add_option("--run-dir", a.run_folder,
                       "where the run lives (default: runs/<name>-<date>-<time>)");
   command->add_flag("--resume", a.resume, "go on from the newest checkpoint of --run-dir");
+  command->add_flag("--take-over", a.take_over,
+                    "with --resume: its job on another host is dead, do not wait for its lock");
   command->callback(
       [&] { request.with_mpi = [&](MpiSession& s) { return train_command(a, s, extensions); }; });
 }
@@ -95,6 +97,9 @@ void add_predict(CLI::App& app, PredictArguments& a, Request& request,
 void add_inspect(CLI::App& app, InspectArguments& a, Request& request) {
   auto* command = app.add_subcommand("inspect", "what a run folder or a shard holds");
   command->add_option("path", a.path, "run folder or .h5 file")->required();
+  command->add_flag(
+      "--deterministic", a.deterministic,
+      "what the bits of a run depend on: then, here, and whether a resume keeps them");
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback([&] { request.without_mpi = [&] { return inspect_command(a); }; });
 }

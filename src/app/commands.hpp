@@ -14,7 +14,7 @@ namespace cuttle {
 struct TrainArguments {
   std::string config, run_folder;
   std::vector<std::string> overrides;
-  bool resume = false;
+  bool resume = false, take_over = false;
 };
 ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
                        const Extensions& extensions);
@@ -52,7 +52,7 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
 
 struct InspectArguments {
   std::string path;
-  bool json = false;
+  bool deterministic = false, json = false;
 };
 ExitCode inspect_command(const InspectArguments& arguments);
 

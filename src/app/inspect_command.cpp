@@ -2,51 +2,13 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
-#include "cuttle/checkpoint/checkpoint.hpp"
-#include "cuttle/train/run_state.hpp"
+#include "app/describe_run.hpp"
+#include "cuttle/data/dataset.hpp"
 
 namespace cuttle {
 namespace {
 
 using nlohmann::ordered_json;
-
-ordered_json describe_run(const std::string& folder) {
-  const LatestCheckpoint latest = find_checkpoint(folder, false);
-  const CheckpointContent& content = *latest.content;
-  const RunConfig config = parse_config(content.config_yaml, latest.folder + "/config.yaml", {});
-  const RunProgress progress = progress_from_json(content.state_json);
-  const auto state = nlohmann::json::parse(content.state_json);
-  std::int64_t parameters = 0;
-  for (const auto& array : content.files.at("parameters")) {
-    std::int64_t elements = 1;
-    for (const auto size : array.shape) elements *= size;
-    parameters += elements;
-  }
-  ordered_json json{{"run", folder},
-                    {"step", content.step},
-                    {"steps", config.train.steps},
-                    {"complete", content.step >= config.train.steps || progress.stopped_early},
-                    {"stopped_early", progress.stopped_early},
-                    {"algorithm", config.adapt.algorithm},
-                    {"parameters", parameters},
-                    {"parameters_sha256", state.value("parameters_sha256", "")},
-                    {"world_sizes", progress.world_sizes},
-                    {"tasks", state.value("tasks", 0)},
-                    {"skipped_tasks", state.value("skipped_tasks", 0)},
-                    {"last_checkpoint", latest.folder},
-                    {"refused_checkpoints", latest.refused}};
-  if (progress.best_step >= 0) {
-    json["best_step"] = progress.best_step;
-    if (config.episode.values())
-      json["best_mean_squared_error"] = -progress.best_score;
-    else
-      json["best_accuracy"] = progress.best_score;
-    json["best_checkpoint"] = find_checkpoint(folder, true).folder;
-  }
-  for (const auto& [name, value] : content.facts)
-    if (name != "modalities") json["facts"][name] = value;
-  return json;
-}
 
 ordered_json describe_shard(const std::string& path) {
   DataOptions options;
@@ -78,6 +40,9 @@ void print_text(const ordered_json& json, const std::string& indent) {
     if (value.is_object()) {
       std::cout << indent << key << ":\n";
       print_text(value, indent + "  ");
+    } else if (value.is_array() && !value.empty() && value[0].is_string()) {
+      std::cout << indent << key << ":\n";
+      for (const auto& line : value) std::cout << indent << "- " << line.get<std::string>() << "\n";
     } else {
       std::cout << indent << key << ": "
                 << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
@@ -90,7 +55,11 @@ void print_text(const ordered_json& json, const std::string& indent) {
 ExitCode inspect_command(const InspectArguments& arguments) {
   const std::string& path = arguments.path;
   const bool shard = path.size() > 3 && path.compare(path.size() - 3, 3, ".h5") == 0;
-  const ordered_json json = shard ? describe_shard(path) : describe_run(path);
+  CUTTLE_VALIDATE(!shard || !arguments.deterministic,
+                  "--deterministic is about runs, {} is a shard; give a run folder", path);
+  const ordered_json json = shard                     ? describe_shard(path)
+                            : arguments.deterministic ? describe_determinism(path)
+                                                      : describe_run(path);
   if (arguments.json)
     std::cout << json.dump(2) << "\n";
   else

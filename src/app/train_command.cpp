@@ -68,12 +68,15 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
       if (!problem.empty()) throw UserError(problem);
       CUTTLE_VALIDATE(!arguments.resume || !arguments.run_folder.empty(),
                       "--resume needs --run-dir, the folder of the run to go on with");
+      CUTTLE_VALIDATE(!arguments.take_over || arguments.resume,
+                      "--take-over is for going on with a run whose job died on another host; add "
+                      "--resume");
     });
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
     announce(config, comm, folder, find_learner(extensions.learners, config.adapt.algorithm).head);
-    Trainer trainer(config, comm, extensions, folder, arguments.resume,
+    Trainer trainer(config, comm, extensions, {folder, arguments.resume, arguments.take_over},
                     {&std::cerr, on_terminal()});
     const TrainOutcome outcome = trainer.run(signals);
     log_info("{} at step {}; parameters sha256 {}",

@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 
 #include "checkpoint/json_guard.hpp"
 #include "cuttle/core/error.hpp"
@@ -22,15 +22,9 @@ namespace {
 
 constexpr std::size_t kContentLimit = 4096;
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  CUTTLE_REQUIRE(::gethostname(name.data(), name.size() - 1) == 0,
-                 "cannot learn this host's name: {}", std::strerror(errno));
-  return name.data();
-}
-
 struct Holder {
   std::string host;  // empty: the file does not say
+  pid_t pid = 0;
   std::string description;
 };
 
@@ -45,11 +39,12 @@ Holder parse_holder(const std::string& text) {
   try {
     const auto document = parse_json_object(text, 1, "run.lock");
     const std::string host = document.at("host").get<std::string>();
-    return {host,
-            fmt::format("process {} on host {} since {}", document.at("pid").get<std::int64_t>(),
-                        host, document.at("started").get<std::string>())};
+    const auto pid = document.at("pid").get<pid_t>();
+    return {host, pid,
+            fmt::format("process {} on host {} since {}", pid, host,
+                        document.at("started").get<std::string>())};
   } catch (const std::exception&) {
-    return {"", "a job whose name cannot be read"};
+    return {"", 0, "a job whose name cannot be read"};
   }
 }
 
@@ -65,15 +60,24 @@ double seconds_silent(int file) {
 
 std::string own_content() {
   const auto now = fmt::gmtime(std::time(nullptr));
-  const nlohmann::ordered_json document{{"host", host_name()},
+  const nlohmann::ordered_json document{{"host", whereabouts().host},
                                         {"pid", ::getpid()},
                                         {"started", fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", now)}};
   return document.dump() + "\n";
 }
 
+// Gone, or dead and not yet collected by its parent.
+bool is_gone(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  if (!std::getline(file, text)) return true;
+  const std::size_t name_end = text.rfind(") ");
+  return name_end != std::string::npos && text.compare(name_end + 2, 1, "Z") == 0;
+}
+
 }  // namespace
 
-RunLock::RunLock(const std::string& run_folder, const Timing& timing)
+RunLock::RunLock(const std::string& run_folder, bool take_over, const Timing& timing)
     : path_(run_folder + "/run.lock") {
   make_folders(run_folder);
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -82,7 +86,7 @@ RunLock::RunLock(const std::string& run_folder, const Timing& timing)
       "cannot open '{}': {} (needed to keep other jobs out of this run); check permissions", path_,
       std::strerror(errno));
   try {
-    take(timing);
+    take(take_over, timing);
     heart_ = std::thread([this, timing] { beat(timing.heartbeat_s); });
   } catch (...) {
     ::close(file_);
@@ -90,7 +94,7 @@ RunLock::RunLock(const std::string& run_folder, const Timing& timing)
   }
 }
 
-void RunLock::take(const Timing& timing) {
+void RunLock::take(bool take_over, const Timing& timing) {
   const bool alone = ::flock(file_, LOCK_EX | LOCK_NB) == 0;
   CUTTLE_REQUIRE(
       alone || errno == EWOULDBLOCK || errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP,
@@ -101,12 +105,17 @@ void RunLock::take(const Timing& timing) {
   const double silent = seconds_silent(file_);
   // With flock in our hands, a holder named on this host is dead; one elsewhere may be out of
   // flock's reach.
-  const bool dead = alone && (text.empty() || holder.host == host_name());
-  CUTTLE_VALIDATE(!refused && (dead || text.empty() || silent > timing.stale_after_s),
+  const bool dead = alone && (text.empty() || holder.host == whereabouts().host);
+  const std::string remedy =
+      refused ? "end that job, or choose another --run-dir"
+              : fmt::format(
+                    "end that job, wait until it was silent for {:.0f} s, choose another "
+                    "--run-dir, or add --take-over if you know that it is dead",
+                    timing.stale_after_s);
+  CUTTLE_VALIDATE(!refused && (dead || text.empty() || take_over || silent > timing.stale_after_s),
                   "'{}' is in use by {}, last sign of life {:.0f} s ago (two jobs would spoil each "
-                  "other's files); end "
-                  "that job, wait until it was silent for {:.0f} s, or choose another --run-dir",
-                  path_, holder.description, silent, timing.stale_after_s);
+                  "other's files); {}",
+                  path_, holder.description, silent, remedy);
   if (!text.empty())
     log_warning("'{}' was left behind by {}, which is dead: taking over", path_,
                 holder.description);
@@ -147,6 +156,21 @@ void RunLock::require_held() const {
       "'{}' was taken by {} while this job was silent (both would write the run's files); "
       "this job ends, the other goes on",
       path_, parse_holder(text).description);
+}
+
+std::optional<RunHolder> find_holder(const std::string& run_folder) {
+  const std::string path = run_folder + "/run.lock";
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  const std::string text = read_content(file);
+  const double silent = seconds_silent(file);
+  ::close(file);
+  if (text.empty()) return std::nullopt;
+  const Holder holder = parse_holder(text);
+  const bool here = holder.host == whereabouts().host;
+  const bool gone = here && is_gone(holder.pid);
+  return RunHolder{holder.description, silent,
+                   gone || (!here && silent > RunLock::Timing().stale_after_s)};
 }
 
 }  // namespace cuttle

@@ -105,7 +105,7 @@ std::string MpiSession::version() {
   int length = 0;
   CUTTLE_MPI_CALL(MPI_Get_library_version(text, &length));
   const std::string all(text, static_cast<std::size_t>(length));
-  return all.substr(0, all.find('\n'));
+  return all.substr(0, all.find_first_of(std::string("\n\0", 2)));
 }
 
 }  // namespace cuttle

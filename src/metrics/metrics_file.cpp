@@ -1,6 +1,8 @@
 #include "cuttle/metrics/metrics_file.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "cuttle/core/error.hpp"
 
@@ -19,7 +21,9 @@ void add_values(Record& record, const std::vector<NamedValue>& values) {
 }  // namespace
 
 MetricsFile::MetricsFile(const std::string& run_folder)
-    : metrics_(run_folder + "/metrics.jsonl"), timing_(run_folder + "/timing.jsonl") {}
+    : metrics_(run_folder + "/metrics.jsonl"),
+      timing_(run_folder + "/timing.jsonl"),
+      ranks_(run_folder + "/ranks.jsonl") {}
 
 void MetricsFile::append(const StepReport& report) {
   Record record{{"kind", "train"},
@@ -49,14 +53,37 @@ void MetricsFile::append(std::string_view kind, std::int64_t step,
   metrics_.append(record.dump());
 }
 
+void MetricsFile::append(std::int64_t step, std::int64_t steps,
+                         const std::vector<RankTime>& ranks) {
+  CUTTLE_EXPECT(!ranks.empty());
+  std::vector<std::string> hosts;
+  std::vector<double> busy;
+  for (const auto& rank : ranks) {
+    hosts.push_back(rank.host);
+    busy.push_back(rank.busy_s);
+  }
+  const auto slowest = std::max_element(busy.begin(), busy.end());
+  const double mean =
+      std::accumulate(busy.begin(), busy.end(), 0.0) / static_cast<double>(busy.size());
+  const Record record{{"step", step},
+                      {"steps", steps},
+                      {"slowest_rank", slowest - busy.begin()},
+                      {"max_over_mean", mean > 0 ? *slowest / mean : 1.0},
+                      {"busy_s", busy},
+                      {"hosts", hosts}};
+  ranks_.append(record.dump());
+}
+
 void MetricsFile::truncate_after(std::int64_t step) {
   metrics_.truncate_after(step);
   timing_.truncate_after(step);
+  ranks_.truncate_after(step);
 }
 
 void MetricsFile::sync() {
   metrics_.sync();
   timing_.sync();
+  ranks_.sync();
 }
 
 }  // namespace cuttle

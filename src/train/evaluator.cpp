@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "cuttle/core/error.hpp"
 #include "cuttle/episode/schedule.hpp"
 #include "cuttle/step/task_stream.hpp"
@@ -17,6 +20,7 @@ struct Findings {
   std::vector<std::vector<float>> rows;  ///< accuracy, loss, then four values per trace line
   ConfusionMatrix confusion;
   std::vector<std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
+  std::int64_t skipped = 0;          ///< episodes left out
 };
 
 Findings no_findings(const Dataset& data, Split split) {
@@ -24,7 +28,7 @@ Findings no_findings(const Dataset& data, Split split) {
   CUTTLE_VALIDATE(!classes.empty(),
                   "the data has no classes in split {} (there is nothing to evaluate on)",
                   to_string(split));
-  Findings found{{}, ConfusionMatrix(static_cast<std::int64_t>(classes.size())), {}};
+  Findings found{{}, ConfusionMatrix(static_cast<std::int64_t>(classes.size())), {}, 0};
   found.row_of.resize(data.class_names().size(), -1);
   for (std::size_t row = 0; row < classes.size(); ++row)
     found.row_of[static_cast<std::size_t>(classes[row])] = static_cast<std::int64_t>(row);
@@ -53,17 +57,26 @@ void count_classes(const EpisodePlan& episode, const torch::Tensor& predicted,
     found.confusion.add(row_of(labels[i]), row_of(predicted[i]));
 }
 
+bool is_finite(const std::vector<float>& row) {
+  return std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); });
+}
+
 void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
-                      const ParameterList& parameters, bool trace, Findings& found) {
+                      const ParameterList& parameters, const EvaluationPlan& plan,
+                      Findings& found) {
   const auto outputs = query_outputs(learner, parameters, task);
   std::vector<float> row{static_cast<float>(accuracy_of(outputs, task.query)),
                          task_loss(outputs, task.query).item<float>()};
-  if (!episode.values) count_classes(episode, outputs.argmax(1), task.query.labels, found);
-  if (trace)
+  if (plan.trace)
     for (const auto& line : learner.trace(parameters, task.on(learner.model().device())))
       for (const double value :
            {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
         row.push_back(static_cast<float>(value));
+  if (plan.skip_nonfinite && !is_finite(row)) {
+    ++found.skipped;
+    return;
+  }
+  if (!episode.values) count_classes(episode, outputs.argmax(1), task.query.labels, found);
   found.rows.push_back(std::move(row));
 }
 
@@ -126,7 +139,7 @@ EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       const auto episode = planner.plan(evaluation_key(plan, slot.first_slot));
       const Task task = task_of(data, episode, learner.model(), plan, kept ? kept : &own);
-      evaluate_episode(episode, task, learner, there, plan.trace, mine);
+      evaluate_episode(episode, task, learner, there, plan, mine);
       if (progress) progress(++done);
     }
   });
@@ -138,11 +151,12 @@ EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner
   const std::size_t columns = 2 + (widest[0] ? 4 * steps : 0);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   mine.confusion.sum_over(comm);
-  EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}, false};
+  EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}, false, 0};
   for (std::size_t c = 2; c < columns; c += 4)
     report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean,
                             means[c + 2].mean, means[c + 3].mean});
   report.values = plan.episode.values();
+  report.skipped = comm.all_reduce("episodes left out", {mine.skipped}, ReduceOp::kSum).wait()[0];
   report.episode_scores = gather_column(comm, mine, report.values ? 1 : 0);
   return report;
 }

@@ -8,19 +8,19 @@
 
 namespace cuttle {
 
-Recorder::Recorder(const RunConfig& config, bool writes, std::string folder, bool resume,
+Recorder::Recorder(const RunConfig& config, bool writes, const RunFolder& folder,
                    const Console& console)
     : writes_(writes),
-      folder_(std::move(folder)),
+      folder_(folder.path),
       keep_(static_cast<int>(config.train.keep_checkpoints)) {
   if (!writes_) return;
   make_folders(folder_);
-  CUTTLE_VALIDATE(resume || !std::filesystem::exists(folder_ + "/metrics.jsonl"),
+  CUTTLE_VALIDATE(folder.resume || !std::filesystem::exists(folder_ + "/metrics.jsonl"),
                   "{} holds a run already (a new one would overwrite it); add --resume to go on "
                   "with it, or give "
                   "another --run-dir",
                   folder_);
-  lock_ = std::make_unique<RunLock>(folder_);
+  lock_ = std::make_unique<RunLock>(folder_, folder.take_over);
   constexpr double kPlainLineEvery_s = 10.0;
   if (console.out)
     progress_ = std::make_unique<Progress>(*console.out, console.terminal, config.train.steps,
@@ -29,16 +29,18 @@ Recorder::Recorder(const RunConfig& config, bool writes, std::string folder, boo
 
 Recorder::~Recorder() = default;
 
-void Recorder::begin(const RunConfig& config, std::int64_t step) {
+void Recorder::begin(const RunConfig& config, std::int64_t step, int ranks) {
   if (!writes_) return;
   write_file_atomically(folder_ + "/config.yaml", dump_config(config));
   metrics_ = std::make_unique<MetricsFile>(folder_);
   metrics_->truncate_after(step);
+  heartbeat_ = std::make_unique<Heartbeat>(folder_, step, config.train.steps, ranks);
 }
 
 void Recorder::step(const StepReport& report) {
   if (!writes_) return;
   metrics_->append(report);
+  heartbeat_->step(report.step);
   if (progress_) progress_->update(report, clock_.seconds());
   if (report.skipped > 0) {
     if (progress_) progress_->clear();
@@ -53,11 +55,18 @@ void Recorder::validation(std::int64_t step, const std::vector<NamedValue>& valu
   if (progress_) progress_->clear();
 }
 
-void Recorder::checkpoint(const CheckpointContent& content, std::optional<std::int64_t> best) {
+void Recorder::checkpoint(const CheckpointContent& content, std::optional<std::int64_t> best,
+                          std::int64_t steps, const std::vector<RankTime>& ranks) {
   if (!writes_) return;
   lock_->require_held();
+  if (steps > 0) metrics_->append(content.step, steps, ranks);
   metrics_->sync();
   save_checkpoint(folder_, content, keep_, best);
+  heartbeat_->say("running");
+}
+
+void Recorder::say(std::string_view state, std::string_view message) {
+  if (heartbeat_) heartbeat_->say(state, message);
 }
 
 }  // namespace cuttle

@@ -14,6 +14,7 @@
 #include "cuttle/metrics/progress.hpp"
 #include "cuttle/step/step_report.hpp"
 #include "cuttle/train/trainer.hpp"
+#include "train/heartbeat.hpp"
 
 namespace cuttle {
 
@@ -22,17 +23,20 @@ namespace cuttle {
 class Recorder {
  public:
   /// Makes and locks the folder (rank 0), and writes nothing else: the run may still be refused.
-  /// UserError if it holds a run and `resume` is false.
-  Recorder(const RunConfig& config, bool writes, std::string folder, bool resume,
-           const Console& console);
+  /// UserError if it holds a run that is not to be resumed.
+  Recorder(const RunConfig& config, bool writes, const RunFolder& folder, const Console& console);
   ~Recorder();
 
   /// The run goes on from `step`: its config is written, records of later steps are forgotten.
   /// Before all below.
-  void begin(const RunConfig& config, std::int64_t step);
+  void begin(const RunConfig& config, std::int64_t step, int ranks);
   void step(const StepReport& report);
   void validation(std::int64_t step, const std::vector<NamedValue>& values);
-  void checkpoint(const CheckpointContent& content, std::optional<std::int64_t> best);
+  /// `ranks`: what each did in the `steps` steps since the last one.
+  void checkpoint(const CheckpointContent& content, std::optional<std::int64_t> best,
+                  std::int64_t steps, const std::vector<RankTime>& ranks);
+  /// For the heartbeat (train/heartbeat.hpp).
+  void say(std::string_view state, std::string_view message = {});
 
  private:
   bool writes_;
@@ -41,6 +45,7 @@ class Recorder {
   Timer clock_;
   std::unique_ptr<RunLock> lock_;
   std::unique_ptr<MetricsFile> metrics_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   std::unique_ptr<Progress> progress_;  ///< null: silent
 };
 

@@ -35,12 +35,11 @@ void check_resume(const RunConfig& config, const CheckpointContent& content,
                   "{:.12} now); give the "
                   "same shards, or start a new run with train.init_from",
                   folder, was("data_fingerprint"), facts.at("data_fingerprint"));
-  for (const auto& name : {"binary_sha256", "libtorch", "instruction_set", "threads"})
-    if (was(name) != facts.at(name))
-      log_warning(
-          "{} differs from the checkpoint's ({} then, {} now): the bits may differ from an "
-          "uninterrupted run",
-          name, was(name), facts.at(name));
+  for (const auto& change : changed_facts(content.facts, facts))
+    log_warning(
+        "{} differs from the checkpoint's ({} then, {} now): the bits may differ from an "
+        "uninterrupted run",
+        change.name, change.then, change.now);
 }
 
 std::string encoder_prefix(const std::string& modality) {
@@ -155,6 +154,26 @@ void agree_on_config(Communicator& comm, const RunConfig& config) {
   }
 }
 
+/// Says where the ranks are, and whether their processors could disagree about bits.
+void announce_hosts(Communicator& comm, const std::string& processor) {
+  std::map<std::string, int> hosts, processors;
+  for (const auto& text : comm.all_gather("hosts", whereabouts().host + "\n" + processor).wait()) {
+    const auto end = text.find('\n');
+    ++hosts[text.substr(0, end)];
+    ++processors[text.substr(end + 1)];
+  }
+  std::string list;
+  for (const auto& [host, ranks] : hosts)
+    list += fmt::format("{}{} ({} rank{})", list.empty() ? "" : ", ", host, ranks,
+                        ranks == 1 ? "" : "s");
+  if (hosts.size() > 1) log_info("hosts: {}", list);
+  if (processors.size() > 1)
+    log_warning(
+        "the ranks run on {} kinds of processor, such as {} and {}: another placement of "
+        "the ranks may give other bits",
+        processors.size(), processors.begin()->first, processors.rbegin()->first);
+}
+
 }  // namespace
 
 void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder,
@@ -189,8 +208,10 @@ std::map<std::string, std::string> agreed_environment(Communicator& comm, const 
   agree_on_config(comm, config);
   const auto facts = environment_facts(config);
   std::vector<Fact> all;
-  for (const auto& [name, value] : facts) all.push_back({name, value});
+  for (const auto& name : {"binary_sha256", "libtorch", "libc", "instruction_set", "threads"})
+    all.push_back({name, facts.at(name)});
   agree(comm, all);
+  announce_hosts(comm, facts.at("processor"));
   return facts;
 }
 

@@ -2,8 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
 #include <exception>
 #include <optional>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
@@ -16,7 +18,7 @@ namespace cuttle {
 
 struct Trainer::Impl {
   Impl(const RunConfig& run_config, Communicator& communicator, const Extensions& extensions,
-       std::string run_folder, bool resume, const Console& console);
+       const RunFolder& folder, const Console& console);
 
   TrainOutcome run(SignalWatch& signals);
   void validate(SampleCache& kept);
@@ -36,6 +38,8 @@ struct Trainer::Impl {
   TrainState state;
   RunProgress progress;
   std::int64_t saved_step = -1;
+  std::int64_t timed_steps = 0;  ///< since the last checkpoint
+  double busy_s = 0.0;           ///< of this rank in them
   std::exception_ptr
       write_failure;  ///< rank 0 could not write a record; told to all at the next collective
 };
@@ -59,11 +63,21 @@ std::unique_ptr<EpisodePlanner> plan_episodes(const RunConfig& config, const Dat
   return std::make_unique<EpisodePlanner>(data, Split::kTrain, config.episode);
 }
 
+/// Every rank's host and time. Collective.
+std::vector<RankTime> all_times(Communicator& comm, double busy_s) {
+  std::vector<RankTime> ranks;
+  const std::string mine = fmt::format("{} {}", busy_s, whereabouts().host);
+  for (const auto& text : comm.all_gather("rank times", mine).wait()) {
+    const auto blank = text.find(' ');
+    ranks.push_back({text.substr(blank + 1), std::stod(text.substr(0, blank))});
+  }
+  return ranks;
+}
+
 }  // namespace
 
 Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
-                    const Extensions& extensions, std::string run_folder, bool resume,
-                    const Console& console)
+                    const Extensions& extensions, const RunFolder& folder, const Console& console)
     : config(run_config),
       comm(communicator),
       facts(agreed_environment(comm, config)),
@@ -75,41 +89,46 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
                          })),
       planner(
           on_all_ranks(comm, "planning episodes", [&] { return plan_episodes(config, *data); })),
-      recorder(on_all_ranks(comm, "opening the run folder",
-                            [&] {
-                              return std::make_unique<Recorder>(config, comm.rank() == 0,
-                                                                run_folder, resume, console);
-                            })),
+      recorder(on_all_ranks(
+          comm, "opening the run folder",
+          [&] { return std::make_unique<Recorder>(config, comm.rank() == 0, folder, console); })),
       state(ParameterList::initial(bench.model->layout(), config.seed)) {
   facts["data_fingerprint"] = data->fingerprint();
   facts["modalities"] = modalities_to_json(data->modalities());
   facts["target_width"] = std::to_string(data->target_width());
   facts["fused_blocks"] = bench.model->fused_blocks();
   facts["frozen_encoders"] = bench.model->frozen_encoders();
-  start_state(comm, config, run_folder, resume, facts, state, progress);
+  start_state(comm, config, folder.path, folder.resume, facts, state, progress);
   agree_on_start(comm, facts, state);
-  together(comm, "opening the records", [&] { recorder->begin(config, state.step); });
+  together(comm, "opening the records", [&] { recorder->begin(config, state.step, comm.size()); });
   saved_step = progress.world_sizes.empty() ? -1 : state.step;
   progress.world_sizes.push_back(comm.size());
 }
 
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
 void Trainer::Impl::validate(SampleCache& kept) {
+  recorder->say("validating");
   auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
   plan.trace = config.adapt.diagnostics;
+  plan.skip_nonfinite = config.reduce.on_nonfinite != "fail";
   const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan, {}, &kept);
   std::vector<NamedValue> values{{"loss", report.loss.mean}, {"loss_ci95", report.loss.half_width}};
   if (!report.values) {
     values.push_back({"accuracy", report.accuracy.mean});
     values.push_back({"accuracy_ci95", report.accuracy.half_width});
   }
+  if (plan.skip_nonfinite) values.push_back({"skipped", static_cast<double>(report.skipped)});
   for (const auto& line : report.trace) {
     values.push_back({"support_loss_after_" + std::to_string(line.step), line.support_loss});
     values.push_back({"query_loss_after_" + std::to_string(line.step), line.query_loss});
     if (!report.values)
       values.push_back({"query_accuracy_after_" + std::to_string(line.step), line.query_accuracy});
   }
-  const bool better = progress.best_step < 0 || report.score() > progress.best_score;
+  if (report.skipped > 0)
+    log_warning("step {}: {} of {} validation episodes were not finite and are left out",
+                state.step, report.skipped, plan.episodes);
+  const bool better = std::isfinite(report.score()) &&
+                      (progress.best_step < 0 || report.score() > progress.best_score);
   if (better) {
     progress.best_score = report.score();
     progress.best_step = state.step;
@@ -120,18 +139,22 @@ void Trainer::Impl::validate(SampleCache& kept) {
   together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });
   log_info("step {}: validation {}{}", state.step, describe_score(report),
            better ? ", the best so far" : "");
+  recorder->say("running");
 }
 
 void Trainer::Impl::checkpoint() {
   if (saved_step == state.step) return;
+  const auto ranks = all_times(comm, std::exchange(busy_s, 0.0));
+  const auto steps = std::exchange(timed_steps, 0);
   together(comm, "writing the checkpoint", [&] {
     if (write_failure) std::rethrow_exception(write_failure);
     if (comm.rank() != 0) return;
     auto content = to_checkpoint(state, progress);
     content.config_yaml = dump_config(config);
     content.facts = facts;
-    recorder->checkpoint(
-        content, progress.best_step >= 0 ? std::optional(progress.best_step) : std::nullopt);
+    recorder->checkpoint(content,
+                         progress.best_step >= 0 ? std::optional(progress.best_step) : std::nullopt,
+                         steps, ranks);
   });
   saved_step = state.step;
 }
@@ -146,8 +169,11 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
                    &kept);
   bool stop = false;
   while (!finished() && !stop) {
+    set_log_step(state.step + 1);
     const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer,
                                   static_cast<std::int64_t>(signals.take()));
+    busy_s += report.time.read_s + report.time.adapt_s;
+    ++timed_steps;
     try {
       recorder->step(report);
     } catch (const std::exception& cause) {
@@ -161,16 +187,21 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
       checkpoint();
   }
   if (finished()) checkpoint();
+  recorder->say(finished() ? "done" : "stopped");
   return {finished(), state.step, state.parameters.sha256(), progress};
 }
 
 Trainer::Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions,
-                 std::string run_folder, bool resume, const Console& console)
-    : impl_(std::make_unique<Impl>(config, comm, extensions, std::move(run_folder), resume,
-                                   console)) {}
+                 const RunFolder& folder, const Console& console)
+    : impl_(std::make_unique<Impl>(config, comm, extensions, folder, console)) {}
 Trainer::~Trainer() = default;
 TrainOutcome Trainer::run(SignalWatch& signals) {
-  return impl_->run(signals);
+  try {
+    return impl_->run(signals);
+  } catch (const std::exception& cause) {
+    impl_->recorder->say("failed", cause.what());
+    throw;
+  }
 }
 
 }  // namespace cuttle

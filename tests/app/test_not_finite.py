@@ -17,10 +17,11 @@ train: {steps: 6, validate_every: 0}
 
 @pytest.fixture(scope="module", name="poisoned")
 def config_with_poison(tmp_path_factory):
-    """6 training classes; the first sample of class 2 is so large that its square is infinite."""
+    """6 training and 3 validation classes; the first samples of class 2 and of class 6, which is for validation, are so
+    large that their squares are infinite."""
     folder = tmp_path_factory.mktemp("poisoned")
     vectors = np.random.default_rng(1).standard_normal((CLASSES * SAMPLES, 4))
-    vectors[2 * SAMPLES] = 1e30
+    vectors[[2 * SAMPLES, 6 * SAMPLES]] = 1e30
     classes = np.repeat(np.arange(CLASSES), SAMPLES)
     hand_shard.write(folder / "poisoned.h5", vectors, classes, np.repeat([0, 1, 2], [24, 12, 12]))
     return driver.write_config(folder / "config.yaml", folder, CONFIG)
@@ -61,3 +62,27 @@ def test_skipped_tasks_are_the_same_on_every_world_size(poisoned, tmp_path):
     alone = outcome(poisoned, tmp_path / "1", "skip_task", None)
     four = outcome(poisoned, tmp_path / "4", "skip_task", 4)
     assert alone[1] == four[1] and alone[2]["parameters_sha256"] == four[2]["parameters_sha256"]
+
+
+VALIDATE = ("reduce.on_nonfinite=skip_task", "train.validate_every=3", "train.validation_episodes=20")
+
+
+def test_a_bad_validation_episode_does_not_end_a_run_that_skips_tasks(poisoned, tmp_path):
+    said = driver.train(poisoned, tmp_path / "1", *VALIDATE).stderr
+    driver.train(poisoned, tmp_path / "3", *VALIDATE, ranks=3)
+    (first, second) = driver.metrics(tmp_path / "1", "validation")
+    assert 0 < first["skipped"] == second["skipped"] < 20 and 0 <= first["accuracy"] <= 1
+    assert "validation episodes were not finite" in said
+    assert driver.metrics(tmp_path / "3") == driver.metrics(tmp_path / "1")
+    told = driver.cuttle("eval", tmp_path / "1", "--split", "validation", code=driver.FAILURE).stderr
+    assert "mean meaningless" in told  # a number that is reported must not leave out what failed
+
+
+def test_validation_episodes_that_are_all_bad(poisoned, tmp_path):
+    """None is the best so far, and patience counts them."""
+    words = ("adapt.algorithm=maml", "adapt.inner_lr=1.0e+38", "train.patience=1", "train.steps=6", *VALIDATE)
+    said = driver.train(poisoned, tmp_path / "run", *words, "train.validate_every=1").stderr
+    told = driver.inspect(tmp_path / "run")
+    assert told["stopped_early"] and told["step"] == 1 and "best_step" not in told
+    assert "20 of 20 validation episodes" in said
+    assert driver.metrics(tmp_path / "run", "validation")[0]["accuracy"] is None

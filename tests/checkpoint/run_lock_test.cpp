@@ -106,6 +106,48 @@ TEST(RunLock, AHolderOnAnotherHostCountsUntilItWasSilentForLong) {
   lock.require_held();
 }
 
+TEST(RunLock, AHolderOnAnotherHostIsTakenOverOnRequest) {
+  const TempFolder run;
+  const std::string path = run / "run.lock";
+  write_text(path, content_of("elsewhere"));
+  EXPECT_THAT(refusal(run.path()), HasSubstr("--take-over"));
+  const RunLock lock(run.path(), /*take_over=*/true);
+  EXPECT_THAT(read_text(path), HasSubstr(this_host()));
+}
+
+TEST(RunLock, ALiveHolderOnThisHostIsNeverTakenOver) {
+  const TempFolder run;
+  const RunLock lock(run.path());
+  EXPECT_THROW(RunLock(run.path(), /*take_over=*/true), UserError);
+  EXPECT_THAT(refusal(run.path()), testing::Not(HasSubstr("--take-over")));
+  lock.require_held();
+}
+
+TEST(RunLock, OnlookersSeeTheHolder) {
+  const TempFolder run;
+  EXPECT_FALSE(find_holder(run.path()));
+  {
+    const RunLock lock(run.path());
+    const auto holder = find_holder(run.path());
+    ASSERT_TRUE(holder);
+    EXPECT_THAT(holder->description, HasSubstr("process " + std::to_string(::getpid())));
+    EXPECT_FALSE(holder->dead);
+  }
+  EXPECT_FALSE(find_holder(run.path()));
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);
+  const std::string path = run / "run.lock";
+  write_text(path, R"({"host":")" + this_host() + R"(","pid":)" + std::to_string(child) +
+                       R"(,"started":"then"})");
+  EXPECT_TRUE(find_holder(run.path())->dead);
+  write_text(path, content_of("elsewhere"));
+  EXPECT_FALSE(find_holder(run.path())->dead);
+  make_older(path, 100.0);
+  EXPECT_TRUE(find_holder(run.path())->dead);
+  EXPECT_NEAR(find_holder(run.path())->silent_s, 100.0, 20.0);
+}
+
 TEST(RunLock, AnUnreadableHolderIsTreatedAsOnAnotherHost) {
   const TempFolder run;
   const std::string path = run / "run.lock";
@@ -121,7 +163,7 @@ TEST(RunLock, ItBeats) {
   const TempFolder run;
   RunLock::Timing timing;
   timing.heartbeat_s = 0.01;
-  const RunLock lock(run.path(), timing);
+  const RunLock lock(run.path(), false, timing);
   const std::string path = run / "run.lock";
   make_older(path, 1000.0);
   const auto old = std::filesystem::last_write_time(path);

@@ -1,7 +1,9 @@
 #include "cuttle/core/log.hpp"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -34,8 +36,36 @@ TEST_F(LogTest, RankZeroSpeaksForAll) {
 TEST_F(LogTest, LocalLinesStartWithThePaddedRank) {
   init_log(3, 16);
   const auto line = said([] { log_local(LogLevel::kWarning, "shard {} is short", "a"); });
-  EXPECT_THAT(line, StartsWith("[rank  3] "));
+  EXPECT_THAT(line, StartsWith("[rank  3 on " + whereabouts().host + "] "));
   EXPECT_THAT(line, HasSubstr("warning: shard a is short\n"));
+}
+
+TEST_F(LogTest, LocalLinesNameTheStepAtWork) {
+  init_log(1, 2);
+  set_log_step(40);
+  EXPECT_THAT(said([] { log_local(LogLevel::kError, "x"); }), HasSubstr(", step 40] "));
+  init_log(0, 2);
+  EXPECT_THAT(said([] { log_info("x"); }),
+              testing::Not(HasSubstr("step")));  // one voice for all says it itself
+  set_log_step(-1);
+  EXPECT_THAT(said([] { log_local(LogLevel::kError, "x"); }), testing::Not(HasSubstr("step")));
+}
+
+// In a process of its own: where it runs is looked up once.
+TEST_F(LogTest, UnderSlurmEveryLineNamesTheJob) {
+  const auto in_job = [](const char* array) {
+    ::setenv("SLURM_JOB_ID", "19", 1);
+    if (array) ::setenv("SLURM_ARRAY_JOB_ID", "17", 1), ::setenv("SLURM_ARRAY_TASK_ID", array, 1);
+    log_info("all");
+    init_log(0, 2);
+    log_local(LogLevel::kInfo, "one");
+    ::_exit(0);
+  };
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(in_job(nullptr), testing::ExitedWithCode(0),
+              testing::ContainsRegex("\\[job 19\\] .*all\n\\[rank 0 on .*, job 19\\] .*one"));
+  EXPECT_EXIT(in_job("3"), testing::ExitedWithCode(0),
+              testing::ContainsRegex("\\[job 17_3\\] .*all"));
 }
 
 TEST_F(LogTest, OneRankAloneHasNoPrefix) {

@@ -64,6 +64,20 @@ TEST(MetricsFile, OneLineAStepThatAnyJsonReaderUnderstands) {
             "\"total_s\":2.0,\"tasks_per_second\":8.0}\n");
 }
 
+TEST(MetricsFile, RanksAreComparedAndForgottenOnResume) {
+  const TempFolder run;
+  MetricsFile file(run.path());
+  file.append(4, 4, {{"n0", 1.0}, {"n0", 3.0}, {"n1", 2.0}});
+  const std::string first =
+      "{\"step\":4,\"steps\":4,\"slowest_rank\":1,\"max_over_mean\":1.5,\"busy_s\":[1.0,3.0,2.0],"
+      "\"hosts\":[\"n0\",\"n0\",\"n1\"]}\n";
+  EXPECT_EQ(read_text(run / "ranks.jsonl"), first);
+  file.append(6, 2, {{"n0", 0.0}});  // nothing to do: no rank is slower than the others
+  EXPECT_THAT(read_text(run / "ranks.jsonl"), HasSubstr("\"max_over_mean\":1.0"));
+  file.truncate_after(5);
+  EXPECT_EQ(read_text(run / "ranks.jsonl"), first);
+}
+
 TEST(MetricsFile, DoublesKeepAllTheirBitsAndWhatIsNotFiniteIsNull) {
   const TempFolder run;
   MetricsFile file(run.path());

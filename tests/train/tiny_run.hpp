@@ -56,7 +56,7 @@ inline RunConfig tiny_config(const std::string& folder, const std::string& algor
 inline Result train_rank(Communicator& comm, const RunConfig& config, const std::string& run,
                          SignalWatch& signals, bool resume = false) {
   prepare_process(config, 0);
-  Trainer trainer(config, comm, {}, run, resume, {});
+  Trainer trainer(config, comm, {}, {run, resume}, {});
   const TrainOutcome outcome = trainer.run(signals);
   EXPECT_TRUE(outcome.complete);
   if (comm.rank() != 0) return {};

@@ -127,7 +127,7 @@ TEST_F(WorldSizeTest, OneRankWithAnotherSeedIsRefusedByAll) {
     RunConfig config = tiny("maml");
     if (comm.rank() == 1) config.seed = 2;
     try {
-      Trainer trainer(config, comm, {}, runs.path() + "/run", false, {});
+      Trainer trainer(config, comm, {}, {runs.path() + "/run"}, {});
     } catch (const UserError& problem) {
       EXPECT_NE(std::string(problem.what()).find("seed: 1 on rank 0, 2 on rank 1"),
                 std::string::npos)

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -19,9 +20,12 @@ class RunLock {
   };
 
   /// Takes the lock, also from a dead holder (with a warning). Throws UserError naming the holder
-  /// if it is alive, or on another host and silent for less than stale_after_s.
-  explicit RunLock(const std::string& run_folder) : RunLock(run_folder, Timing()) {}
-  RunLock(const std::string& run_folder, const Timing& timing);
+  /// if it is alive, or on another host and silent for less than stale_after_s; `take_over`: the
+  /// caller knows that one on another host is dead (should it live after all, it ends before it
+  /// writes a checkpoint).
+  explicit RunLock(const std::string& run_folder, bool take_over = false)
+      : RunLock(run_folder, take_over, Timing()) {}
+  RunLock(const std::string& run_folder, bool take_over, const Timing& timing);
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
@@ -31,7 +35,7 @@ class RunLock {
   void require_held() const;
 
  private:
-  void take(const Timing& timing);
+  void take(bool take_over, const Timing& timing);
   void beat(double heartbeat_s);
 
   std::string path_;
@@ -42,5 +46,14 @@ class RunLock {
   bool stopping_ = false;  // under mutex_
   std::thread heart_;
 };
+
+/// Who holds a run folder, for those who only look.
+struct RunHolder {
+  std::string description;  ///< "process 17 on host n1 since ..."
+  double silent_s = 0.0;    ///< since its last sign of life
+  bool dead = false;        ///< on this host and gone, or elsewhere and silent for a minute
+};
+/// Nothing if the folder is free. Takes no lock.
+std::optional<RunHolder> find_holder(const std::string& run_folder);
 
 }  // namespace cuttle

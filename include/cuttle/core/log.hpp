@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -9,12 +11,24 @@ namespace cuttle {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
+/// Where this process runs: the host's name, and Slurm's job ("17", of an array "17_3"), empty
+/// outside of Slurm.
+struct Whereabouts {
+  std::string host;
+  std::string job;
+};
+const Whereabouts& whereabouts();
+
 /// Sets who is speaking; called once by main after the communicator is known (one rank: 0 of 1).
 void init_log(int rank, int size, LogLevel threshold = LogLevel::kInfo);
 
+/// The outer step at work from here on, for the lines of one rank alone; -1 (at start): none.
+void set_log_step(std::int64_t step);
+
 /// Writes one line to standard error if `level` reaches the threshold.
 /// everyone=false: a path that all ranks take, rank 0 speaks for them.
-/// everyone=true: a path of one rank alone; the line starts with its padded rank.
+/// everyone=true: a path of one rank alone; the line starts with its padded rank, its host and
+/// step. Under Slurm every line names the job.
 void write_log(LogLevel level, bool everyone, std::string_view message);
 
 template <class... Args>

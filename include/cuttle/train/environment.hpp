@@ -9,10 +9,20 @@
 
 namespace cuttle {
 
-/// What the bits depend on besides config and data: binary, LibTorch, instruction set, threads.
-/// Ranks agree on it at start; checkpoints carry it; a resume where it differs says that bits may
-/// differ.
+/// What the bits depend on besides config and data: binary_sha256, libtorch, libc (its
+/// mathematics), instruction_set, threads, processor (libraries choose block sizes by its caches);
+/// beside them mpi, which has no part in the bits. Checkpoints carry them all; ranks must have all
+/// but processor and mpi in common.
 std::map<std::string, std::string> environment_facts(const RunConfig& config);
+
+/// One fact of a run and of this process.
+struct FactChange {
+  std::string name, then, now;
+};
+/// The facts above that bits depend on and that differ: with any, a resume here may give other bits
+/// than an uninterrupted run.
+std::vector<FactChange> changed_facts(const std::map<std::string, std::string>& then,
+                                      const std::map<std::string, std::string>& now);
 
 /// Threads per rank from the config, and an allocator that keeps its pages (large temporaries of
 /// one task are those of the next). With device: cuda also LibTorch's CUDA part, the GPU of this

@@ -24,6 +24,7 @@ struct EvaluationPlan {
   double missing_rate =
       0.0;             ///< hides present modalities at this rate, seeded (never all of a sample)
   bool trace = false;  ///< also loss and accuracy before and after every inner step
+  bool skip_nonfinite = false;  ///< leave episodes out whose numbers are not finite; false: throw
 };
 
 /// The same on all ranks, bit for bit, at every world size.
@@ -32,8 +33,9 @@ struct EvaluationReport {
   ConfusionMatrix confusion;  ///< over the classes of the split, ascending; of values: empty
   std::vector<StepDiagnostics> trace;  ///< means over episodes
   std::vector<float>
-      episode_scores;   ///< accuracy (of values: loss) by episode, for paired comparisons
-  bool values = false;  ///< the tasks' targets are values
+      episode_scores;        ///< accuracy (of values: loss) by episode, for paired comparisons
+  bool values = false;       ///< the tasks' targets are values
+  std::int64_t skipped = 0;  ///< episodes that were not finite; NaN means: all of them were
   /// What makes one checkpoint better than another: accuracy, or minus the loss.
   double score() const { return values ? -loss.mean : accuracy.mean; }
 };

@@ -21,6 +21,14 @@ struct TrainOutcome {
   RunProgress progress;
 };
 
+/// Where a run lives, and how it is entered.
+struct RunFolder {
+  std::string path;
+  bool resume = false;  ///< go on from its newest checkpoint, if there is one; false: a folder that
+                        ///< holds a run is refused
+  bool take_over = false;  ///< its lock, from a holder on another host that is known to be dead
+};
+
 /// Where rank 0 shows progress.
 struct Console {
   std::ostream* out = nullptr;  ///< null: nowhere
@@ -33,11 +41,9 @@ struct Console {
 class Trainer {
  public:
   /// Opens data, builds the model, loads or initialises the state, agrees with the other ranks on
-  /// everything that bits depend on. `resume`: go on from the newest checkpoint of `run_folder`, if
-  /// there is one; without it a folder that holds a run is refused. Collective; throws the same
-  /// error on all ranks.
+  /// everything that bits depend on. Collective; throws the same error on all ranks.
   Trainer(const RunConfig& config, Communicator& comm, const Extensions& extensions,
-          std::string run_folder, bool resume, const Console& console);
+          const RunFolder& folder, const Console& console);
   ~Trainer();
 
   /// Steps until config.train.steps, early stopping or a stop request. Collective.

@@ -1,0 +1,207 @@
+#include "app/describe_run.hpp"
+
+#include <sys/statvfs.h>
+
+#include <ctime>
+#include <filesystem>
+
+#include "cuttle/checkpoint/checkpoint.hpp"
+#include "cuttle/checkpoint/run_lock.hpp"
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
+#include "cuttle/train/environment.hpp"
+#include "cuttle/train/run_state.hpp"
+
+namespace cuttle {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::uint64_t kRecordsLimit = std::uint64_t{4} << 30;
+constexpr std::size_t kTimedSteps = 100;  // that the speed is taken from
+
+/// Nothing instead of an error: these files help, a run can do without them.
+json read_json(const std::string& path) {
+  try {
+    return json::parse(read_file(path, 1u << 20), nullptr, /*allow_exceptions=*/false);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// The last `count` records of a file of JSON lines, as many as can be read.
+std::vector<json> last_records(const std::string& path, std::size_t count) {
+  std::vector<json> records;
+  std::string text;
+  try {
+    text = read_file(path, kRecordsLimit);
+  } catch (const Error&) {
+    return records;
+  }
+  std::size_t end = text.rfind('\n');
+  while (end != std::string::npos && records.size() < count) {
+    const std::size_t before = end == 0 ? std::string::npos : text.rfind('\n', end - 1);
+    const std::size_t begin = before == std::string::npos ? 0 : before + 1;
+    auto record = json::parse(text.substr(begin, end - begin), nullptr, false);
+    if (record.is_object()) records.push_back(std::move(record));
+    end = before;
+  }
+  return records;
+}
+
+/// "running", "done", ...: what the last heartbeat says, unless its writer is gone.
+void describe_life(const std::string& folder, ordered_json& told) {
+  const json beat = read_json(folder + "/heartbeat.json");
+  const auto holder = find_holder(folder);
+  if (!beat.is_object()) return;
+  const std::string state = beat.value("state", "unknown");
+  const bool ended = state == "done" || state == "stopped" || state == "failed";
+  const bool alive = holder && !holder->dead;
+  told["state"] = ended && !alive ? state : alive ? state : "died";
+  if (alive) told["held_by"] = holder->description;
+  told["last_step"] = beat.value("step", 0);
+  const std::int64_t then = beat.value("unix_time", std::int64_t{0});
+  told["last_sign_of_life"] = {{"time", beat.value("time", "")},
+                               {"seconds_ago", std::time(nullptr) - then},
+                               {"host", beat.value("host", "")},
+                               {"slurm_job", beat.value("slurm_job", "")}};
+  if (state == "failed") told["failure"] = beat.value("message", "");
+}
+
+void describe_ranks(const std::string& folder, ordered_json& told) {
+  const auto records = last_records(folder + "/ranks.jsonl", 1);
+  if (records.empty()) return;
+  const json& record = records[0];
+  const auto rank = record.value("slowest_rank", std::size_t{0});
+  const json hosts = record.value("hosts", json::array());
+  told["slowest_rank"] = {{"rank", rank},
+                          {"host", rank < hosts.size() ? hosts[rank] : json("")},
+                          {"max_over_mean", record.value("max_over_mean", 1.0)},
+                          {"over_steps", record.value("steps", 0)}};
+}
+
+double seconds_per_step(const std::string& folder) {
+  const auto records = last_records(folder + "/timing.jsonl", kTimedSteps);
+  double sum = 0.0;
+  for (const auto& record : records) sum += record.value("total_s", 0.0);
+  return records.empty() ? 0.0 : sum / static_cast<double>(records.size());
+}
+
+std::uint64_t folder_bytes(const std::string& folder) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  return bytes;
+}
+
+/// Why a resume from here would not work, or not give the same bits.
+std::vector<std::string> obstacles(const std::string& folder, const RunConfig& config,
+                                   const LatestCheckpoint& latest) {
+  std::vector<std::string> found;
+  for (const auto& pattern : config.data.shards)
+    if (expand_paths(pattern).empty())
+      found.push_back(
+          fmt::format("no file matches '{}' from this folder; go to the folder that the run was "
+                      "started from, or override data.shards",
+                      pattern));
+  if (const auto holder = find_holder(folder); holder && !holder->dead)
+    found.push_back(fmt::format("{} is at work on it", holder->description));
+  const std::uint64_t needed = 2 * folder_bytes(latest.folder);
+  struct statvfs disk {};
+  if (::statvfs(folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < needed)
+    found.push_back(fmt::format("only {} MB are free there; two checkpoints take {} MB",
+                                disk.f_bavail * disk.f_frsize >> 20, needed >> 20));
+  for (const auto& change : changed_facts(latest.content->facts, environment_facts(config)))
+    found.push_back(fmt::format("{} is not what it was (see --deterministic): the bits may differ",
+                                change.name));
+  return found;
+}
+
+std::int64_t count_parameters(const CheckpointContent& content) {
+  std::int64_t parameters = 0;
+  for (const auto& array : content.files.at("parameters")) {
+    std::int64_t elements = 1;
+    for (const auto size : array.shape) elements *= size;
+    parameters += elements;
+  }
+  return parameters;
+}
+
+void describe_best(const std::string& folder, const RunConfig& config, const RunProgress& progress,
+                   ordered_json& told) {
+  if (progress.best_step < 0) return;
+  told["best_step"] = progress.best_step;
+  if (config.episode.values())
+    told["best_mean_squared_error"] = -progress.best_score;
+  else
+    told["best_accuracy"] = progress.best_score;
+  told["best_checkpoint"] = find_checkpoint(folder, true).folder;
+}
+
+void describe_checkpoint(const std::string& folder, const LatestCheckpoint& latest,
+                         ordered_json& told) {
+  const CheckpointContent& content = *latest.content;
+  const RunConfig config = parse_config(content.config_yaml, latest.folder + "/config.yaml", {});
+  const RunProgress progress = progress_from_json(content.state_json);
+  const auto state = json::parse(content.state_json);
+  const bool complete = content.step >= config.train.steps || progress.stopped_early;
+  told["step"] = content.step;
+  told["steps"] = config.train.steps;
+  told["complete"] = complete;
+  told["stopped_early"] = progress.stopped_early;
+  told["algorithm"] = config.adapt.algorithm;
+  told["parameters"] = count_parameters(content);
+  told["parameters_sha256"] = state.value("parameters_sha256", "");
+  told["world_sizes"] = progress.world_sizes;
+  told["restarts"] = progress.world_sizes.empty() ? 0 : progress.world_sizes.size() - 1;
+  told["tasks"] = state.value("tasks", 0);
+  told["skipped_tasks"] = state.value("skipped_tasks", 0);
+  told["skipped_steps"] = content.step - state.value("updates", content.step);
+  told["last_checkpoint"] = latest.folder;
+  told["refused_checkpoints"] = latest.refused;
+  describe_best(folder, config, progress, told);
+  describe_ranks(folder, told);
+  if (!complete) {
+    const double each_s = seconds_per_step(folder);
+    const int ranks = progress.world_sizes.empty() ? 1 : progress.world_sizes.back();
+    told["to_go_on"] = {
+        {"command", fmt::format("launch/local.sh -n {} train {}/config.yaml --run-dir {} --resume",
+                                ranks, folder, folder)},
+        {"steps_left", config.train.steps - content.step},
+        {"hours_left", each_s * static_cast<double>(config.train.steps - content.step) / 3600},
+        {"obstacles", obstacles(folder, config, latest)}};
+  }
+  for (const auto& [name, value] : content.facts)
+    if (name != "modalities") told["facts"][name] = value;
+}
+
+}  // namespace
+
+ordered_json describe_run(const std::string& folder) {
+  ordered_json told{{"run", folder}};
+  describe_life(folder, told);
+  if (told.contains("state") && list_checkpoints(folder).empty()) {
+    told["last_checkpoint"] = nullptr;  // too young to have one
+    return told;
+  }
+  describe_checkpoint(folder, find_checkpoint(folder, false), told);
+  return told;
+}
+
+ordered_json describe_determinism(const std::string& folder) {
+  const LatestCheckpoint latest = find_checkpoint(folder, false);
+  const RunConfig config =
+      parse_config(latest.content->config_yaml, latest.folder + "/config.yaml", {});
+  const auto& then = latest.content->facts;
+  const auto now = environment_facts(config);
+  ordered_json told{{"checkpoint", latest.folder}};
+  for (const auto& [name, value] : now) {
+    const auto was = then.find(name);
+    told[name] = {{"then", was == then.end() ? "unknown" : was->second}, {"now", value}};
+  }
+  told["same_bits"] = changed_facts(then, now).empty();
+  return told;
+}
+
+}  // namespace cuttle
