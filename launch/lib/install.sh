@@ -8,7 +8,9 @@ required_packages=(
   libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libssl-dev zlib1g-dev python3 python3-venv
 )
 # Faster builds, and the programs that some tests of the tree use.
-helpful_packages=(ccache mold universal-ctags shellcheck)
+helpful_packages=(
+  ccache mold universal-ctags shellcheck clang slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2
+)
 # Sources of the default data set: three drawings of each emoji, names, subgroups, voices.
 data_packages=(fonts-noto-color-emoji ruby-gemojione fonts-symbola unicode-cldr-core unicode-data espeak-ng)
 

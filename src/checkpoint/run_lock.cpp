@@ -24,6 +24,7 @@ constexpr std::size_t kContentLimit = 4096;
 
 struct Holder {
   std::string host;  // empty: the file does not say
+  std::string job;   // Slurm's
   pid_t pid = 0;
   std::string description;
 };
@@ -40,11 +41,11 @@ Holder parse_holder(const std::string& text) {
     const auto document = parse_json_object(text, 1, "run.lock");
     const std::string host = document.at("host").get<std::string>();
     const auto pid = document.at("pid").get<pid_t>();
-    return {host, pid,
+    return {host, document.value("slurm_job", std::string()), pid,
             fmt::format("process {} on host {} since {}", pid, host,
                         document.at("started").get<std::string>())};
   } catch (const std::exception&) {
-    return {"", 0, "a job whose name cannot be read"};
+    return {"", "", 0, "a job whose name cannot be read"};
   }
 }
 
@@ -61,6 +62,7 @@ double seconds_silent(int file) {
 std::string own_content() {
   const auto now = fmt::gmtime(std::time(nullptr));
   const nlohmann::ordered_json document{{"host", whereabouts().host},
+                                        {"slurm_job", whereabouts().job},
                                         {"pid", ::getpid()},
                                         {"started", fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", now)}};
   return document.dump() + "\n";
@@ -104,8 +106,9 @@ void RunLock::take(bool take_over, const Timing& timing) {
   const Holder holder = parse_holder(text);
   const double silent = seconds_silent(file_);
   // With flock in our hands, a holder named on this host is dead; one elsewhere may be out of
-  // flock's reach.
-  const bool dead = alone && (text.empty() || holder.host == whereabouts().host);
+  // flock's reach, unless it was this very job before Slurm put it back into the queue.
+  const bool same_job = !holder.job.empty() && holder.job == whereabouts().job;
+  const bool dead = alone && (text.empty() || same_job || holder.host == whereabouts().host);
   const std::string remedy =
       refused ? "end that job, or choose another --run-dir"
               : fmt::format(

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import tree
 
-SCRIPTS = sorted([*tree.files("*.sh"), tree.ROOT / ".ci/run"])
+SCRIPTS = sorted([*tree.files("*.sh", "*.sbatch"), tree.ROOT / ".ci/run"])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=tree.name)

@@ -19,7 +19,8 @@ class RunLock {
     double stale_after_s = 60.0;  ///< a holder on another host that was silent for so long is dead
   };
 
-  /// Takes the lock, also from a dead holder (with a warning). Throws UserError naming the holder
+  /// Takes the lock, also from a dead holder (with a warning): gone from this host, or this very Slurm
+  /// job before it was requeued. Throws UserError naming the holder
   /// if it is alive, or on another host and silent for less than stale_after_s; `take_over`: the
   /// caller knows that one on another host is dead (should it live after all, it ends before it
   /// writes a checkpoint).
