@@ -10,7 +10,7 @@ than 5 % of a step.
   launch/simulate.py                                         # an AMD EPYC core a rank, 16 ranks a node, 25 Gbit/s
   launch/simulate.py --measure configs/omniglot_maml.yaml    # compute and shared memory of this machine
   launch/simulate.py --check configs/omniglot_maml.yaml      # predicted beside real runs on 1, 2 and 4 ranks, and with
-                                                             # a delay between two network namespaces (needs root)
+                                                             # slow links between two network namespaces (needs root)
   launch/simulate.py bench.json --speedup 100 --latency-us 2 --bandwidth-gbs 25 --plot efficiency.png
 """
 
@@ -86,6 +86,7 @@ def parse(words):
     add("--limit", type=number(int, 1, 86400), default=120, metavar="SECONDS", help="for each measurement")
     add("--delay-ms", type=number(float, 0, 1000), default=5.0,
         help="of --check between two network namespaces (default 5; 0: none)")
+    add("--link-mbits", type=positive, default=100.0, help="of slow links between them (default 100)")
     add("--task-ms", type=positive, help="of Conv4, or of --parameters (default: measured, else 31.3)")
     add("--task-spread", type=number(float, 0, 10), help="standard deviation over mean (default: measured, else 0.05)")
     add("--parameters", type=number(int, 1, 10**12), help="predict this model in place of the three; needs --task-ms")
@@ -197,13 +198,15 @@ def check(args):
     if args.delay_ms:
         note = delayed_link.obstacle()
         if not note:
-            rows.append(delayed_row(args, runner, work))
+            slow = 1e6 * args.link_mbits / 8
+            links = [(args.delay_ms, 0.0), (args.delay_ms / 5, slow), (args.delay_ms, slow)]
+            rows += [delayed_row(args, runner, work, *link) for link in links]
     return {"work": dataclasses.asdict(work), "machine": dataclasses.asdict(machine), "checks": rows, "obstacle": note,
             "load_before": load}
 
 
-def delayed_row(args, runner, work):
-    with delayed_link.DelayedLink(args.delay_ms / 1e3) as far:
+def delayed_row(args, runner, work, delay_ms, bytes_per_s):
+    with delayed_link.DelayedLink(delay_ms / 1e3, bytes_per_s) as far:
         link, sum_s_per_byte = runner.link(far.mpirun)
         records = [runner.bench(2, 5, wrap=far.mpirun) for _ in range(args.rounds)]
     machine = step_model.Machine(link, link, sum_s_per_byte=sum_s_per_byte)

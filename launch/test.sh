@@ -2,8 +2,8 @@
 # usage: launch/test.sh [--long] [--no-install] [CTEST ARGUMENT...]
 #
 # Installs what is missing, builds, and runs the tests. First the stages without tensors under the
-# address + undefined-behaviour and the thread sanitizer, then all tests of the release build;
-# ctest's summary comes last.
+# address + undefined-behaviour and the thread sanitizer, and fuzz targets of what reads files (15 s
+# each), then all tests of the release build; ctest's summary comes last.
 #
 #   --long         also the slow tests (ctest label long)
 #   --no-install   install nothing; say what is missing
@@ -34,6 +34,10 @@ sanitize() {
     --no-tests=error
 }
 
+fuzz_shortly() {
+  build fuzz && ctest --preset fuzz --parallel "$cores" --no-tests=error
+}
+
 cd "$cuttle_root"
 prepare "$install"
 stage "Building (release, minutes the first time)" build release
@@ -41,6 +45,11 @@ failed=()
 if (($# == 0)); then
   stage "Unit tests under the address and undefined-behaviour sanitizers" sanitize asan || failed+=(asan)
   stage "Unit tests under the thread sanitizer" sanitize tsan || failed+=(tsan)
+  if command -v clang++ >/dev/null; then
+    stage "Fuzz targets, 15 s each" fuzz_shortly || failed+=(fuzz)
+  else
+    echo "Fuzz targets: skipped, since clang is not installed"
+  fi
 fi
 if ((${#failed[@]} > 0)); then
   echo "Sanitizers that found something: ${failed[*]} (this script will fail, whatever the tests below say)"

@@ -12,6 +12,7 @@ from .errors import BadInput, UserError
 from .files import shard_paths
 from .reader import Shard
 from .report import readable_bytes
+from .trial import crashing
 
 SHOWN_PER_SHARD = 10
 
@@ -22,8 +23,13 @@ def add_arguments(parser):
 
 def run(args, report):
     problems, rows, headers, split_of = [], [], {}, {}
-    for path in report.progress(shard_paths(args.paths), label="shards"):
+    paths = shard_paths(args.paths)
+    crashes = crashing(paths)
+    for path in report.progress(paths, label="shards"):
         try:
+            if path in crashes:
+                raise UserError(f"{path}: the HDF5 library {crashes[path]} when it opens this file "
+                                "(damaged, or made to do harm); do not use it")
             with Shard(path) as shard:
                 bad = _bad_samples(shard, report)
                 problems += bad[:SHOWN_PER_SHARD]

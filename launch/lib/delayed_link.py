@@ -1,4 +1,5 @@
-"""Two network namespaces of this machine and a link between them on which every packet takes a given time.
+"""Two network namespaces of this machine and a link between them on which every packet takes a given time, and which
+may be slow or cut.
 
 Each namespace has a TUN device; a thread of this process carries packets from one to the other and keeps each for the
 delay (the kernel's own netem is often not there). So a rank in either believes to be on a machine of its own. Needs
@@ -20,6 +21,7 @@ from pathlib import Path
 
 SET_INTERFACE, TUN_WITHOUT_HEADER = 0x400454CA, 0x1001  # ioctl TUNSETIFF; IFF_TUN | IFF_NO_PI
 ADDRESSES = ("10.77.0.1", "10.77.0.2")  # nobody else is in these namespaces
+LONGEST_QUEUE_S = 0.5  # what would have to wait longer for a slow link is dropped, as in any network
 BURST = 64  # packets taken from one side before the other has its turn
 
 
@@ -39,10 +41,15 @@ def obstacle():
 
 
 class DelayedLink:
-    """with DelayedLink(0.005) as link: subprocess.run(link.mpirun(["program"])) runs one rank at each end."""
+    """with DelayedLink(0.005) as link: subprocess.run(link.mpirun(["program"])) runs one rank at each end.
 
-    def __init__(self, delay_s):
+    bytes_per_s: no more goes through in either direction; 0: as fast as it can. While `cut` is set packets are lost."""
+
+    def __init__(self, delay_s, bytes_per_s=0):
         self.delay_s = delay_s
+        self.s_per_byte = 1 / bytes_per_s if bytes_per_s else 0.0
+        self.cut = threading.Event()
+        self.free_at = [0.0, 0.0]  # when the way to each end has carried what was sent before
         self.names = [f"cuttle{os.getpid()}{end}" for end in "ab"]
         self.cleanup = contextlib.ExitStack()
         self.ended = threading.Event()
@@ -84,10 +91,15 @@ class DelayedLink:
         return ["ip", "netns", "exec", self.names[number], "unshare", "--uts", "sh", "-c",
                 f"'hostname {self.names[number]}; eval \"$0\"'"]
 
-    def mpirun(self, words):
-        """The command that runs `words` on a rank at each end."""
+    def processes(self, number):
+        """Ids of all processes of an end."""
+        return [int(word) for word in ip("netns", "pids", self.names[number]).split()]
+
+    def mpirun(self, words, ranks=1):
+        """The command that runs `words` on so many ranks at each end."""
         network = "10.77.0.0/24"
-        run = ["mpirun", "--allow-run-as-root", "--bind-to", "none", "-n", "2", "--host", ",".join(ADDRESSES),
+        hosts = ",".join(f"{address}:{ranks}" for address in ADDRESSES)
+        run = ["mpirun", "--allow-run-as-root", "--bind-to", "none", "-n", str(2 * ranks), "--host", hosts,
                "--mca", "plm_rsh_agent", str(self.agent), "--mca", "pml", "ob1", "--mca", "btl", "tcp,self",
                "--mca", "btl_tcp_if_include", network, "--mca", "oob_tcp_if_include", network]
         return ["ip", "netns", "exec", self.names[0], "unshare", "--uts", "sh", "-c",
@@ -100,18 +112,22 @@ class DelayedLink:
             due = min((queue[0][0] for queue in waiting if queue), default=time.monotonic() + 0.05)
             readable, _, _ = select.select(ends, [], [], max(0.0, due - time.monotonic()))
             for end in readable:
-                self.take(end, waiting[1 - ends.index(end)])
+                self.take(end, 1 - ends.index(end), waiting)
             for end, queue in zip(ends, waiting):
                 while queue and queue[0][0] <= time.monotonic():
                     with contextlib.suppress(BlockingIOError):
                         os.write(end, queue.popleft()[1])
 
-    def take(self, end, queue):
-        arrived = time.monotonic()
+    def take(self, end, to, waiting):
         with contextlib.suppress(BlockingIOError):
             for _ in range(BURST):
-                queue.append((arrived + self.delay_s, os.read(end, 65536)))
+                packet = os.read(end, 65536)
+                sent = max(time.monotonic(), self.free_at[to]) + self.s_per_byte * len(packet)
+                if self.cut.is_set() or sent > time.monotonic() + LONGEST_QUEUE_S:
+                    continue
+                self.free_at[to] = sent
+                waiting[to].append((sent + self.delay_s, packet))
 
 
 def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout

@@ -1,11 +1,13 @@
 #include "cuttle/app/app.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <iostream>
 
 #include "app/commands.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/nearest_name.hpp"
 
 namespace cuttle {
 namespace {
@@ -38,8 +40,8 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
       app.add_subcommand("eval", "accuracy on a fixed list of episodes, with 95 % interval");
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
-  command->add_option("--episodes", a.episodes,
-                      "length of the list (default: evaluation.episodes)");
+  command->add_option("--episodes", a.episodes, "length of the list (default: evaluation.episodes)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
   command->add_option("--modalities", a.modalities, "use these only, e.g. image,text")
       ->delimiter(',')
@@ -64,8 +66,10 @@ void add_compare(CLI::App& app, CompareArguments& a, Request& request,
   command->add_option("runs", a.runs, "run folders, or checkpoints")->required();
   command->add_option("--set", a.overrides, "config keys for all runs, e.g. evaluation.shot=5")
       ->allow_extra_args(false);
-  command->add_option("--episodes", a.episodes,
-                      "length of the list (default: evaluation.episodes of the first)");
+  command
+      ->add_option("--episodes", a.episodes,
+                   "length of the list (default: evaluation.episodes of the first)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
   command->add_flag("--complete", a.complete, "only samples that have every sense of the shards");
   command->add_flag("--json", a.json, "one JSON object on standard output");
@@ -173,6 +177,15 @@ ExitCode report_errors(const std::function<ExitCode()>& body) {
   }
 }
 
+/// CLI11 would only say that a subcommand is required.
+std::string unknown_subcommand(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const auto* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (word.empty() || word[0] == '-' || std::count(names.begin(), names.end(), word) > 0) return {};
+  return fmt::format("there is no subcommand '{}'; did you mean '{}'? (cuttle --help lists them)",
+                     word, nearest_name(word, names));
+}
+
 }  // namespace
 
 int run_app(int argc, char** argv, const Extensions& extensions) {
@@ -196,6 +209,11 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_inspect(app, inspect, request);
   add_bench(app, bench, request, extensions);
   add_config_commands(app, config, request);
+  if (const std::string problem = unknown_subcommand(app, argc > 1 ? argv[1] : "");
+      !problem.empty()) {
+    log_local(LogLevel::kError, "{}", problem);
+    return static_cast<int>(ExitCode::kUserError);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

@@ -158,7 +158,7 @@ void describe(ConfigSchema& keys, EvaluationOptions& o) {
 void describe(ConfigSchema& keys, CommOptions& o) {
   keys.add("backend", o.backend, one_of({"auto", "mpi", "nccl"}),
            "auto: nccl if every rank has a device of its own, else mpi", Resume::kChange);
-  keys.add("deadline_s", o.deadline_s, between(0.01, 604800),
+  keys.add("deadline_s", o.deadline_s, between(0.01, 86400),
            "seconds after which a collective ends the run with the names of the absent ranks",
            Resume::kChange);
 }

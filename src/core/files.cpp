@@ -107,6 +107,14 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
   sync_path(folder_of(path));
 }
 
+void remove_unfinished(const std::string& path) {
+  const std::string prefix = std::filesystem::path(path).filename().string() + ".tmp.";
+  std::error_code ignored;  // what cannot be listed or removed does no harm
+  for (const auto& entry : std::filesystem::directory_iterator(folder_of(path), ignored))
+    if (entry.path().filename().string().rfind(prefix, 0) == 0)
+      std::filesystem::remove(entry.path(), ignored);
+}
+
 void sync_path(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   CUTTLE_REQUIRE(file.valid(), "cannot open '{}' to flush it to disk: {}", path, reason());

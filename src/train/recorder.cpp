@@ -31,6 +31,7 @@ Recorder::~Recorder() = default;
 
 void Recorder::begin(const RunConfig& config, std::int64_t step, int ranks) {
   if (!writes_) return;
+  remove_unfinished(folder_ + "/config.yaml");
   write_file_atomically(folder_ + "/config.yaml", dump_config(config));
   metrics_ = std::make_unique<MetricsFile>(folder_);
   metrics_->truncate_after(step);

@@ -29,8 +29,8 @@ void copy_parameter(const ParameterLayout& layout, std::int64_t i,
   const NamedArray& array = find_array(arrays, name, source);
   CUTTLE_VALIDATE(array.shape == layout.spec(i).shape,
                   "{}: parameter '{}' has another shape than the model's (a checkpoint of "
-                  "another model?); use the "
-                  "config that it was made with",
+                  "another model, or for another episode.way?); use the config that it was made "
+                  "with",
                   source, layout.spec(i).name);
   const auto values = unpack_array<float>(array);
   std::copy(values.begin(), values.end(), flat.data_ptr<float>() + layout.offset(i));

@@ -1,6 +1,7 @@
 #include "train/start_state.hpp"
 
 #include <torch/torch.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -155,7 +156,7 @@ void agree_on_config(Communicator& comm, const RunConfig& config) {
 }
 
 /// Says where the ranks are, and whether their processors could disagree about bits.
-void announce_hosts(Communicator& comm, const std::string& processor) {
+void announce_hosts(Communicator& comm, const std::string& processor, int threads) {
   std::map<std::string, int> hosts, processors;
   for (const auto& text : comm.all_gather("hosts", whereabouts().host + "\n" + processor).wait()) {
     const auto end = text.find('\n');
@@ -167,6 +168,12 @@ void announce_hosts(Communicator& comm, const std::string& processor) {
     list += fmt::format("{}{} ({} rank{})", list.empty() ? "" : ", ", host, ranks,
                         ranks == 1 ? "" : "s");
   if (hosts.size() > 1) log_info("hosts: {}", list);
+  const int here = hosts[whereabouts().host];
+  const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
+  if (here * threads > cores)
+    log_warning(
+        "{} rank{} of {} thread{} share the {} cores of {} (they wait for each other); start fewer",
+        here, here == 1 ? "" : "s", threads, threads == 1 ? "" : "s", cores, whereabouts().host);
   if (processors.size() > 1)
     log_warning(
         "the ranks run on {} kinds of processor, such as {} and {}: another placement of "
@@ -211,7 +218,7 @@ std::map<std::string, std::string> agreed_environment(Communicator& comm, const 
   for (const auto& name : {"binary_sha256", "libtorch", "libc", "instruction_set", "threads"})
     all.push_back({name, facts.at(name)});
   agree(comm, all);
-  announce_hosts(comm, facts.at("processor"));
+  announce_hosts(comm, facts.at("processor"), static_cast<int>(config.threads));
   return facts;
 }
 

@@ -123,6 +123,25 @@ TEST(RunLock, ALiveHolderOnThisHostIsNeverTakenOver) {
   lock.require_held();
 }
 
+// In a process of its own: where it runs is looked up once.
+TEST(RunLock, ASlurmJobKnowsItsFormerSelf) {
+  const TempFolder run;
+  write_text(run / "run.lock",
+             R"({"host":"elsewhere","pid":4711,"started":"then","slurm_job":"17"})");
+  const auto takes_it_as = [&](const char* job) {
+    ::setenv("SLURM_JOB_ID", job, 1);
+    try {
+      const RunLock lock(run.path());
+    } catch (const UserError&) {
+      ::_exit(2);
+    }
+    ::_exit(0);
+  };
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(takes_it_as("18"), testing::ExitedWithCode(2), "");
+  EXPECT_EXIT(takes_it_as("17"), testing::ExitedWithCode(0), "taking over");
+}
+
 TEST(RunLock, OnlookersSeeTheHolder) {
   const TempFolder run;
   EXPECT_FALSE(find_holder(run.path()));

@@ -107,6 +107,16 @@ TEST(Files, MakeFoldersIsMkdirMinusP) {
   EXPECT_THROW(make_folders(folder / "f"), UserError);
 }
 
+TEST(Files, WhatKilledWritersLeftIsRemovedAndNothingElse) {
+  const TempFolder folder;
+  for (const char* name : {"f", "f.tmp.17", "f.tmp.18", "f.tmp", "g.tmp.17", "f.tmp.d"})
+    write_file_atomically(folder / name, "x");
+  remove_unfinished(folder / "f");
+  EXPECT_THAT(expand_paths(folder / "*"),
+              ElementsAre(folder / "f", folder / "f.tmp", folder / "g.tmp.17"));
+  remove_unfinished(folder / "nowhere/f");
+}
+
 TEST(Files, SyncPath) {
   const TempFolder folder;
   EXPECT_NO_THROW(sync_path(folder.path()));

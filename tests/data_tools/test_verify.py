@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
+from cuttle_data import trial
 from cuttle_data.errors import UserError
 from cuttle_data.reader import Shard
 from cuttle_data.shard_file import index_sha256
@@ -228,3 +229,35 @@ def test_verify_changes_nothing(shards, run):
     before = [hashlib.sha256(path.read_bytes()).digest() for path in shards]
     run("verify", *shards)
     assert before == [hashlib.sha256(path.read_bytes()).digest() for path in shards]
+
+
+FRAIL = r"""#!/bin/bash
+# A Python whose HDF5 does not survive files with such names.
+for shard in "${@:3}"; do
+  case $shard in
+    *crash*) kill -SEGV $$ ;;
+    *hang*) sleep 60 ;;
+  esac
+  echo opened
+done
+"""
+
+
+def test_a_shard_that_kills_the_library_is_named_and_the_others_are_checked(shards, tmp_path, run, monkeypatch):
+    frail = tmp_path / "python"
+    frail.write_text(FRAIL, encoding="utf-8")
+    frail.chmod(0o755)
+    monkeypatch.setattr(trial.sys, "executable", str(frail))
+    monkeypatch.setattr(trial, "SECONDS", 1)
+    bad = [shutil.copy(shards[0], tmp_path / f"set/{name}.h5") for name in ("b-crash", "a-hang")]
+    code, out, err = run("verify", tmp_path / "set")
+    assert code == 2 and f"{bad[0]}: the HDF5 library dies of SIGSEGV" in err
+    assert f"{bad[1]}: the HDF5 library does not come back" in err
+    assert all(path.name in out for path in shards) and "2 problem(s)" in err
+
+
+def test_the_child_opens_good_shards_and_refuses_bad_ones(shards, tmp_path, capsys):
+    (tmp_path / "text.h5").write_text("hello")
+    trial.main([*shards, tmp_path / "text.h5"])
+    assert capsys.readouterr().out.count("opened") == len(shards) + 1
+    assert trial.crashing([*shards, tmp_path / "text.h5"]) == {}

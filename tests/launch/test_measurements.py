@@ -83,6 +83,13 @@ def test_a_delay_between_namespaces_is_felt(config):
     assert not any(name in namespaces for name in far.names)
 
 
+@pytest.mark.skipif(bool(delayed_link.obstacle()), reason=f"no delayed link: {delayed_link.obstacle()}")
+def test_a_slow_link_is_as_slow_as_it_was_told(config):
+    with delayed_link.DelayedLink(0.002, bytes_per_s=4e6) as far:
+        link, _ = measurements.Runner(driver.PROGRAM, config).link(far.mpirun)
+    assert 2e6 < 1 / link.s_per_byte < 4.4e6 and 0.0019 < link.latency_s < 0.05
+
+
 def test_an_error_of_cuttle_is_passed_on(simulate, config):
     result = simulate("--measure", config, "--set", "episode.wey=3", "--cuttle", driver.PROGRAM, code=2)
     assert "episode.wey" in result.stderr and len(result.stderr.splitlines()) == 1

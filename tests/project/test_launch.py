@@ -51,7 +51,7 @@ def repository(tmp_path):
         (root / ".venv/bin" / name).symlink_to(sys.executable)
     shutil.copy(root / "launch/requirements.txt", root / ".venv/.cuttle-requirements")
     write_program(root / "stubs/dpkg-query", "#!/bin/sh\nprintf installed\n")
-    for name in ("cmake", "ctest"):
+    for name in ("cmake", "ctest", "clang++"):
         write_program(root / "stubs" / name, f'#!/bin/sh\necho "{name} $*" | tee -a calls\n'
                       f'case "{name} $*" in $BROKEN) exit 8; esac\n')
     return root
@@ -115,7 +115,7 @@ def test_ranks_save_when_the_script_is_stopped(repository, how):
     """Ctrl-C comes from a terminal to the whole group, SIGTERM and SIGKILL to the script alone."""
     process, terminal = pty.fork()
     if process == 0:
-        os.environ["OMPI_MCA_odls_base_sigkill_timeout"] = "1"
+        os.environ["OMPI_MCA_odls_base_sigkill_timeout"] = "5"
         script = str(repository / "launch/local.sh")
         os.execv(script, [script, "-n", "2", "train"])
     output = read_until(terminal, lambda text: text.count("rank ") == 2)
@@ -204,13 +204,23 @@ def test_the_tests_run_after_the_sanitizers_and_come_last(repository):
     assert result.returncode == 0, result.stdout + result.stderr
     calls = (repository / "calls").read_text(encoding="utf-8").splitlines()
     presets = [call.split("--preset ")[1].split()[0] for call in calls if call.startswith("ctest")]
-    assert presets == ["asan", "tsan", "release"]
-    assert all("--label-exclude ^long$" in call for call in calls if call.startswith("ctest"))
+    assert presets == ["asan", "tsan", "fuzz", "release"]
+    assert all("--label-exclude ^long$" in call for call in calls if call.startswith("ctest") and "fuzz" not in call)
     assert result.stdout.splitlines()[-1] == calls[-1]
     assert "label-exclude" not in launch(repository, "test.sh", "--long").stdout
 
 
-@pytest.mark.parametrize("broken", ["ctest*asan*", "cmake*--build*tsan*", "ctest*release*"])
+def test_without_clang_the_fuzz_targets_are_skipped_aloud(repository):
+    (repository / "stubs/clang++").unlink()
+    path = f"{repository / 'stubs'}:{repository / '.venv/bin'}"
+    for name in "bash env dirname readlink nproc tr sed mkdir date awk cat setarch uname cmp df tail apt-cache".split():
+        if shutil.which(name) and not (repository / "stubs" / name).exists():
+            (repository / "stubs" / name).symlink_to(shutil.which(name))
+    result = launch(repository, "test.sh", PATH=path)
+    assert "Fuzz targets: skipped" in result.stdout and "--preset fuzz" not in result.stdout
+
+
+@pytest.mark.parametrize("broken", ["ctest*asan*", "cmake*--build*tsan*", "ctest*fuzz*", "ctest*release*"])
 def test_any_failure_is_a_failure(repository, broken):
     result = launch(repository, "test.sh", BROKEN=broken)
     assert result.returncode != 0

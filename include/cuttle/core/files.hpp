@@ -16,6 +16,9 @@ std::string read_file(const std::string& path, std::uint64_t limit);
 /// before, and Error says why.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
+/// Removes PATH.tmp.*, which killed writers of PATH left. Only where nobody else may be writing it.
+void remove_unfinished(const std::string& path);
+
 /// fsync of a file or folder by path; Error on failure.
 void sync_path(const std::string& path);
 

@@ -1,0 +1,145 @@
+"""What a careless user does, and the words that the answer must have: exit code 2, one message, nothing half done."""
+
+import shutil
+
+import driver
+import h5py
+import numpy as np
+import pytest
+from driver import USER_ERROR
+
+# `{...}` in a command: c a good config, run a trained run, shard a good shard, here an empty folder of the test's own;
+# other names are files made below. The words stand in the answer, in any order.
+ONE_STEP = "train.steps=1 train.validate_every=0 --run-dir {here}/run"
+TABLE = [
+    # keys and values of the config
+    ("train {c} adapt.iner_lr=1", "adapt.iner_lr unknown adapt.inner_lr"),
+    ("train {c} train.steps=0", "train.steps must be 1 or more"),
+    ("train {c} train.steps=many", "train.steps whole number"),
+    ("train {c} train.steps=1.5", "train.steps whole number"),
+    ("train {c} train.steps=99999999999999999999", "train.steps"),
+    ("train {c} step.outer_lr=-1", "step.outer_lr must be above 0"),
+    ("train {c} step.outer_lr=nan", "step.outer_lr finite"),
+    ("train {c} adapt.inner_lr=0,1", "adapt.inner_lr number"),
+    ("train {c} model.modality_dropout=20", "model.modality_dropout must be 0 to below 1"),  # per cent
+    ("train {c} comm.deadline_s=300000", "comm.deadline_s must be 0.01 to 86400"),  # milliseconds
+    ("train {c} device=gpu", "device must be cpu or cuda"),
+    ("train {c} step.schedule=cosin", "step.schedule cosine"),
+    ("train {c} adapt.algorithm=mamel", "adapt.algorithm 'mamel' is unknown maml"),
+    ("train {c} model.encoders.image.type=conv5 " + ONE_STEP, "model.encoders.image.type 'conv5' conv4"),
+    ("train {c} model.encoders.audio.width=8 " + ONE_STEP, "model.encoders.audio no such modality data.modalities"),
+    ("train {c} model.encoders.image.depth=9 " + ONE_STEP, "model.encoders.image.depth at most"),
+    ("train {c} data.modalities=[image,smell] " + ONE_STEP, "smell"),
+    ("train {c} seed", "key=value"),
+    ("train {c} =3", "key=value"),
+    ("train {c} episode.way=1", "episode.way 2 or more"),
+    ("train {c} episode.way=11 " + ONE_STEP, "episode.way has 10 classes Lower way"),
+    ("train {c} episode.shot=100 " + ONE_STEP, "100 + 2 samples Lower way, shot or query"),
+    ("train {c} episode.target=value " + ONE_STEP, "target"),
+    ("train {c} reduce.on_nonfinite=ignore", "reduce.on_nonfinite skip_task"),
+    ("train {typo}", "typo.yaml:2 unknown adapt"),
+    ("train {twice}", "given twice keep one"),
+    ("train {flat}", "section of keys"),
+    ("train {broken}", "broken.yaml"),
+    ("train {empty}", "holds no keys dump-default"),
+    ("train {shard}", "{shard} is not UTF-8 text"),
+    # files and folders
+    ("train {here}/none.yaml", "none.yaml No such file check the path"),
+    ("train {here}", "not a regular file"),
+    ("train {c} data.shards=[{here}/*.h5] " + ONE_STEP, "{here}/*.h5"),
+    ("train {c} data.shards=[{c}] " + ONE_STEP, "not an HDF5 file data_tools"),
+    ("train {c} data.shards=[{shard},{other_shape}] " + ONE_STEP, "other_shape.h5 image"),
+    ("train {c} --run-dir {run}", "holds a run already --resume"),
+    ("train {c} --run-dir {c}/run", "{c}/run"),
+    ("train {c} train.init_from={here}/gone " + ONE_STEP, "{here}/gone no such folder"),
+    ("train {c} model.encoders.text.frozen_from={here}/gone " + ONE_STEP, "{here}/gone no such folder"),
+    # going on
+    ("train {c} --resume", "--resume needs --run-dir"),
+    ("train {c} --take-over --run-dir {run}", "--take-over add --resume"),
+    ("train {c} seed=2 --run-dir {run} --resume", "seed: was 1, is 2"),
+    ("train {c} episode.way=2 --run-dir {run} --resume", "episode.way: was 3, is 2"),
+    ("train {c} train.steps=5 --run-dir {run} --resume", "train.steps can only become larger"),
+    # using a run
+    ("eval {here}", "no checkpoint that can be used train it first"),
+    ("eval {here}/gone", "no such folder"),
+    ("eval {run} --split tset", "tset did you mean 'test'"),
+    ("eval {run} --modalities imge", "imge it has image, text"),
+    ("eval {run} --missing-rate 50", "--missing-rate 50"),
+    ("eval {run} --episodes -5", "--episodes"),
+    ("eval {run} evaluation.way=4", "head.weight episode.way"),
+    ("eval {run} data.shards=[{other_shape}]", "image"),
+    ("compare {run}", "two runs or more"),
+    ("compare {run} {here}/gone", "{here}/gone"),
+    ("adapt {run} --support {c} --out {here}/a", "not an HDF5 file"),
+    ("adapt {run} --support {shard} --out {here}/a", "20 classes head was trained for 3 larger episode.way"),
+    ("predict {c} {shard}", "not a safetensors file"),
+    ("predict {here}/none.adapted {shard}", "none.adapted No such file"),
+    ("inspect {c}", "no such folder"),
+    ("inspect {shard} --deterministic", "--deterministic is about runs"),
+    ("bench", "needs a config"),
+    ("validate /dev/null", "not a regular file"),
+    # the command line
+    ("tran {c}", "'tran' did you mean 'train'"),
+    ("train {c} --rundir x", "--rundir"),
+    ("train", "config is required"),
+    ("adapt {run} --support {shard}", "--out is required"),
+]
+FILES = {"typo": "seed: 1\nadpt: {inner_lr: 0.1}\n", "twice": "seed: 1\nseed: 2\n", "flat": "adapt: 5\n",
+         "broken": "adapt: {inner_lr: 0.1\n", "empty": ""}
+
+
+@pytest.fixture(scope="module")
+def places(shards, config, trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("careless")
+    found = {"c": config, "run": trained, "shard": sorted(shards.glob("*.h5"))[0]}
+    for name, text in FILES.items():
+        found[name] = folder / f"{name}.yaml"
+        found[name].write_text(text, encoding="utf-8")
+    wide = driver.make_shards(folder / "wide", "--size", "9", "--name", "wide")
+    found["other_shape"] = shutil.copy(sorted(wide.glob("*.h5"))[0], folder / "other_shape.h5")
+    return found
+
+
+@pytest.mark.parametrize("words, expected", TABLE, ids=[words for words, _ in TABLE])
+def test_a_mistake_gets_its_answer(words, expected, places, tmp_path):
+    before = sorted(path for path in places["run"].rglob("*") if path.name != "run.lock")
+    names = {**places, "here": tmp_path}
+    said = driver.cuttle(*[word.format(**names) for word in words.split()], code=USER_ERROR, timeout=30).stderr
+    missing = [word for word in expected.format(**names).split() if word not in said]
+    assert not missing, f"{missing} not in:\n{said}"
+    assert said.count(" error: ") <= 1
+    written = [path.name for path in (tmp_path / "run").rglob("*")]
+    assert written in ([], ["run.lock"]) and not driver.leftovers(tmp_path)  # the next attempt can use the folder
+    assert sorted(path for path in places["run"].rglob("*") if path.name != "run.lock") == before
+
+
+def test_the_table_is_long_enough():
+    assert len(TABLE) >= 60 and len({words for words, _ in TABLE}) == len(TABLE)
+
+
+def test_two_data_sets_in_one_config(shards, config, tmp_path):
+    other = driver.make_shards(tmp_path / "other", "--name", "other", "--classes", "9", "--splits", "0,1,0")
+    said = driver.train(config, tmp_path / "run", f"data.shards=[{shards}/*.h5,{other}/*.h5]", code=USER_ERROR).stderr
+    assert "name the shards of one data set" in said and str(other) in said
+
+
+def test_more_ranks_than_tasks_and_more_threads_than_cores_are_said(config, tmp_path):
+    words = ("train.steps=1", "train.validate_every=0")
+    said = driver.train(config, tmp_path / "1", *words, "threads=64").stderr
+    assert "1 rank of 64 threads share the" in said and "start fewer" in said
+    driver.train(config, tmp_path / "2", *words, "episode.meta_batch_size=1", ranks=2)
+
+
+def test_a_folder_without_permission(config, tmp_path):
+    import os
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    (tmp_path / "closed").mkdir(mode=0o555)
+    assert "Permission denied" in driver.train(config, tmp_path / "closed/run", code=USER_ERROR).stderr
+
+
+def test_a_shard_without_data(config, tmp_path):
+    with h5py.File(tmp_path / "hollow.h5", "w") as file:
+        file["x"] = np.zeros(3)
+    said = driver.train(config, tmp_path / "run", f"data.shards=[{tmp_path}/hollow.h5]", code=USER_ERROR).stderr
+    assert "hollow.h5" in said

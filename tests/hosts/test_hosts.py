@@ -1,0 +1,142 @@
+"""Two hosts for real: network namespaces with addresses and names of their own, mpirun between them over TCP."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "launch/lib"), str(ROOT / "tests/app")]
+
+import delayed_link  # noqa: E402
+import driver  # noqa: E402
+
+STEPS = ("train.steps=60", "train.checkpoint_every=5", "train.validate_every=20", "train.validation_episodes=6",
+         "comm.deadline_s=6")
+BOUND_S = 60
+# mpirun asks a silent host's daemon whether it is there after so many seconds (300 by default, 20 in Slurm jobs). It
+# must ask before the ranks give up: their end is a message that waits for an answer too.
+ASKS_SOON = {"OMPI_MCA_oob_tcp_keepalive_time": "2", "OMPI_MCA_oob_tcp_keepalive_intvl": "1",
+             "OMPI_MCA_oob_tcp_keepalive_probes": "2"}
+
+pytestmark = pytest.mark.skipif(bool(delayed_link.obstacle()), reason=f"no hosts here: {delayed_link.obstacle()}")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return driver.write_config(folder / "tiny.yaml", driver.make_shards(folder / "shards"))
+
+
+def outcome(run):
+    return driver.inspect(run)["parameters_sha256"], (run / "metrics.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def gold(config, tmp_path_factory):
+    run = tmp_path_factory.mktemp("gold") / "run"
+    driver.train(config, run, *STEPS)
+    return outcome(run)
+
+
+@pytest.fixture
+def link():
+    with delayed_link.DelayedLink(0.001) as made:
+        yield made
+
+
+class Training:
+    """A run with `ranks` ranks on each host, in the background."""
+
+    def __init__(self, link, config, run, log, ranks=1, environment=()):
+        self.link, self.run, self.log = link, run, log
+        words = link.mpirun(driver.command("train", config, *STEPS, "--run-dir", run, "--resume"), ranks)
+        environment = {**driver.ENVIRONMENT, **dict(environment)}
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(words, env=environment, stdout=out, stderr=out)
+
+    def text(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for_steps(self, count):
+        end = time.monotonic() + BOUND_S
+        while not (self.run / "metrics.jsonl").exists() or len(driver.metrics(self.run)) < count:
+            assert self.process.poll() is None and time.monotonic() < end, self.text()
+            time.sleep(0.01)
+
+    def end(self, seconds=BOUND_S):
+        """(exit code, seconds until all processes of both hosts are gone)."""
+        start = time.monotonic()
+        code = self.process.wait(seconds)
+        while any(self.link.processes(end) for end in (0, 1)):
+            assert time.monotonic() - start < seconds, [self.link.processes(end) for end in (0, 1)]
+            time.sleep(0.05)
+        return code, time.monotonic() - start
+
+
+def test_two_hosts_give_the_bits_of_one(link, config, gold, tmp_path):
+    training = Training(link, config, tmp_path / "run", tmp_path / "log", ranks=2)
+    assert training.end()[0] == driver.DONE, training.text()
+    assert outcome(tmp_path / "run") == gold and driver.inspect(tmp_path / "run")["world_sizes"] == [4]
+    assert all(f"{name} (2 ranks)" in training.text() for name in link.names)  # the log says where ranks are
+
+
+def recovers(link, config, gold, tmp_path):
+    again = Training(link, config, tmp_path / "run", tmp_path / "log2")
+    assert again.end()[0] == driver.DONE, again.text()
+    assert outcome(tmp_path / "run") == gold and not driver.leftovers(tmp_path / "run")
+
+
+def test_a_host_that_is_cut_off_ends_the_job_on_both_sides(link, config, gold, tmp_path):
+    training = Training(link, config, tmp_path / "run", tmp_path / "log", environment=ASKS_SOON)
+    training.wait_for_steps(8)
+    link.cut.set()
+    code, seconds = training.end()
+    said = training.text()
+    assert code != driver.DONE and seconds < 20, said
+    assert "lost communication with a remote daemon" in said and delayed_link.ADDRESSES[1] in said, said
+    link.cut.clear()
+    recovers(link, config, gold, tmp_path)
+
+
+def cuttles(link):
+    found = []
+    for end in (0, 1):
+        for pid in link.processes(end):
+            try:
+                found += [pid] if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8") == "cuttle\n" else []
+            except OSError:
+                pass  # gone meanwhile
+    return found
+
+
+def test_ranks_whose_host_is_cut_off_name_it_and_leave_by_themselves(link, config, gold, tmp_path):
+    """Where mpirun asks late. It then waits for the other host's daemon, though no rank is left."""
+    training = Training(link, config, tmp_path / "run", tmp_path / "log")
+    training.wait_for_steps(8)
+    link.cut.set()
+    start = time.monotonic()
+    while cuttles(link):
+        assert time.monotonic() - start < 25, training.text()  # 6, then half of it to ask who is there
+        time.sleep(0.1)
+    said = training.text()
+    assert f"[rank 0 on {link.names[0]}, step " in said and "rank 1 did not arrive at collective" in said, said
+    for pid in [*link.processes(0), *link.processes(1)]:
+        os.kill(pid, signal.SIGKILL)
+    training.end()
+    link.cut.clear()
+    recovers(link, config, gold, tmp_path)
+
+
+def test_a_host_that_dies(link, config, gold, tmp_path):
+    training = Training(link, config, tmp_path / "run", tmp_path / "log")
+    training.wait_for_steps(8)
+    for pid in link.processes(1):
+        os.kill(pid, signal.SIGKILL)
+    code, seconds = training.end()
+    assert code != driver.DONE and seconds < 30, training.text()
+    recovers(link, config, gold, tmp_path)
