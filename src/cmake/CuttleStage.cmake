@@ -77,6 +77,7 @@ endfunction()
 
 # cuttle_add_pytest(NAME FILES <test_*.py> [TIMEOUT s] [PROCESSORS n] [LABELS ...])
 # One ctest entry that runs pytest on the files, with .venv's Python if there is one. CUTTLE_BINARY_DIR names the build.
+# Where every test of it skips, so does the entry, in ctest's summary too.
 find_program(CUTTLE_PYTHON python3 HINTS ${PROJECT_SOURCE_DIR}/.venv/bin)
 function(cuttle_add_pytest name)
   cmake_parse_arguments(ARG "" "TIMEOUT;PROCESSORS" "FILES;LABELS" ${ARGN})
@@ -86,9 +87,9 @@ function(cuttle_add_pytest name)
   if(NOT ARG_PROCESSORS)
     set(ARG_PROCESSORS 1)
   endif()
-  add_test(NAME ${name} COMMAND ${CUTTLE_PYTHON} -m pytest -q -p no:cacheprovider ${ARG_FILES}
+  add_test(NAME ${name} COMMAND ${CUTTLE_PYTHON} -m pytest -q -rs -p no:cacheprovider ${ARG_FILES}
            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ARG_PROCESSORS}
-    LABELS "python;${ARG_LABELS}"
+    SKIP_REGULAR_EXPRESSION "\n[0-9]+ skipped in" LABELS "python;${ARG_LABELS}"
     ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;CUTTLE_BINARY_DIR=${CMAKE_BINARY_DIR};OMP_NUM_THREADS=1;OPENBLAS_NUM_THREADS=1;MKL_NUM_THREADS=1")
 endfunction()

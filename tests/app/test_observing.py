@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import subprocess
 import time
 
 import driver
@@ -99,6 +100,13 @@ def test_a_failed_run_says_why(config, tmp_path):
     train(config, run, "adapt.inner_lr=1.0e+30", ranks=2, code=driver.FAILURE, timeout=60)
     told = driver.inspect(run)
     assert told["state"] == "failed" and "not finite" in told["failure"] and told["last_checkpoint"] is None
+
+
+def test_files_obey_the_users_umask(config, tmp_path):
+    words = driver.command("train", config, "--run-dir", tmp_path / "run", "train.steps=1", "train.validate_every=0")
+    subprocess.run(words, env=driver.ENVIRONMENT, check=True, capture_output=True, umask=0o077)
+    open_to_others = [path for path in (tmp_path / "run").rglob("*") if path.stat().st_mode & 0o077]
+    assert (tmp_path / "run/checkpoints/step-00000001/manifest.json").exists() and not open_to_others
 
 
 def test_what_the_bits_depend_on(trained):

@@ -1,15 +1,18 @@
 /* A library for LD_PRELOAD that stands between cuttle and the system.
 
-   CUTTLE_FAULT_CALLS=FOLDER   calls that change files whose path begins so are counted, from 1
+   CUTTLE_FAULT_CALLS=FOLDER   calls that change files, or read at an offset, whose path begins so are counted from 1
    CUTTLE_FAULT_LOG=FILE       each is noted there: "NUMBER FUNCTION PATH"
-   CUTTLE_FAULT_AT=N:WHAT      at call N: "kill" the process before it, fail with ENOSPC, EIO or EROFS, or "short": write
-                               half of the bytes, then kill
+   CUTTLE_FAULT_AT=N:WHAT      at call N: "kill" the process before it, fail with ENOSPC, EIO or EROFS, or
+                               "short": write half of the bytes, then kill
+   CUTTLE_FAULT_REDUCE=N       MPI refuses the N-th MPI_Iallreduce
+   CUTTLE_FAULT_RANK=RANK      of mpirun, where the above happens (default: all)
    CUTTLE_FAULT_CLOCK=SECONDS  the time of day jumps by so much (back if negative) after the 20th look at it */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mpi.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -22,8 +25,15 @@
 
 static atomic_int calls;
 static atomic_int looks;
+static atomic_int reductions;
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static int chosen_rank(void) {
+  const char* wanted = getenv("CUTTLE_FAULT_RANK");
+  const char* mine = getenv("OMPI_COMM_WORLD_RANK");
+  return !wanted || (mine && !strcmp(wanted, mine));
+}
 
 static void die(void) {
   kill(getpid(), SIGKILL);
@@ -33,7 +43,7 @@ static void die(void) {
 /* 0: go on; otherwise fail with this errno; -1: write half, then die. */
 static int fault(const char* function, const char* path) {
   const char* folder = getenv("CUTTLE_FAULT_CALLS");
-  if (!folder || !path || strncmp(path, folder, strlen(folder)) != 0) return 0;
+  if (!folder || !path || strncmp(path, folder, strlen(folder)) != 0 || !chosen_rank()) return 0;
   const int number = ++calls;
   const char* log = getenv("CUTTLE_FAULT_LOG");
   if (log) {
@@ -93,6 +103,11 @@ ssize_t write(int file, const void* bytes, size_t size) {
   return NEXT(write)(file, bytes, size);
 }
 
+ssize_t pread(int file, void* bytes, size_t size, off_t offset) {
+  FAIL_IF(fault_of_file("pread", file));
+  return NEXT(pread)(file, bytes, size, offset);
+}
+
 int fsync(int file) {
   FAIL_IF(fault_of_file("fsync", file));
   return NEXT(fsync)(file);
@@ -141,4 +156,11 @@ time_t time(time_t* out) {
   clock_gettime(CLOCK_REALTIME, &now);
   if (out) *out = now.tv_sec;
   return now.tv_sec;
+}
+
+int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm,
+                   MPI_Request* request) {
+  const char* at = getenv("CUTTLE_FAULT_REDUCE");
+  if (at && chosen_rank() && ++reductions == atoi(at)) return MPI_ERR_OTHER;
+  return NEXT(MPI_Iallreduce)(from, to, count, type, op, comm, request);
 }

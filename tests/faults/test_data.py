@@ -7,10 +7,10 @@ import signal
 import driver
 import h5py
 import pytest
-from conftest import STEPS, outcome
+from conftest import STEPS, attempt, interposed, outcome, recovers
 from interruption import Running
 
-MANY = ("train.steps=300", *STEPS[1:], "train.validate_every=0", "train.checkpoint_every=20")
+MANY = ("train.steps=120", *STEPS[1:], "train.validate_every=0", "train.checkpoint_every=20")
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +58,24 @@ def test_a_shard_is_spoiled_in_mid_run(spoil, shards, long_gold, tmp_path):
     said = (tmp_path / "log").read_text(encoding="utf-8")
     if spoil in (truncate, flip):
         (error, ) = [line for line in said.splitlines() if " error: " in line]
-        assert code == driver.FAILURE and shard.name in error and "sample" in error and "rank" in error, said
-        assert 20 <= driver.inspect(run)["step"] < 300
+        where = "ends before byte" if spoil is truncate else "sample"
+        assert code == driver.FAILURE and shard.name in error and where in error and "rank" in error, said
+        assert 20 <= driver.inspect(run)["step"] < 120
     else:  # the file that was opened is still there, whatever its name now stands for
         assert code == driver.DONE and outcome(run) == long_gold, said
     if spoil in (replace, os.unlink):
-        driver.train(config, run, *MANY, "train.steps=301", "--resume", code=driver.USER_ERROR)
-        running = None
+        driver.train(config, run, *MANY, "train.steps=121", "--resume", code=driver.USER_ERROR)
     shard.write_bytes(good)
     driver.train(config, run, *MANY, "--resume", ranks=2)
     assert outcome(run) == long_gold and not driver.leftovers(run)
+
+
+def test_a_read_that_fails_on_one_rank(config, shards, gold, tmp_path):
+    """Call 400 is some steps after the index was read."""
+    environment = interposed(calls=shards, at="400:EIO", rank=1)
+    result = attempt(config, tmp_path / "run", ranks=3, environment=environment)
+    (said, ) = [line for line in result.stderr.splitlines() if " error: " in line]
+    assert result.returncode == driver.FAILURE and "Input/output error" in said, result.stderr
+    assert "rank 1" in said and ".h5" in said and result.seconds < 20
+    assert driver.metrics(tmp_path / "run") and not driver.leftovers(tmp_path / "run")
+    recovers(config, tmp_path / "run", gold, ranks=2)

@@ -3,7 +3,7 @@
 import conftest
 import driver
 import pytest
-from conftest import attempt, faulty, outcome, recovers, train
+from conftest import attempt, faulty, interposed, outcome, recovers, train
 
 
 # Call numbers: some steps after the start, in the midst of a checkpoint for the last.
@@ -18,6 +18,16 @@ def test_an_exception_on_one_rank_ends_all_of_them(point, call, config, gold, tm
     assert not driver.leftovers(tmp_path / "run")
     told = driver.inspect(tmp_path / "run")
     assert told["step"] >= 2 and (told["state"] == "failed" or point == "reduce")
+    recovers(config, tmp_path / "run", gold, ranks=2)
+
+
+def test_mpi_refuses_on_one_rank(config, gold, tmp_path):
+    environment = interposed(reduce=20, rank=1)
+    result = attempt(config, tmp_path / "run", ranks=3, environment=environment)
+    said = [line for line in result.stderr.splitlines() if "MPI failed" in line]
+    assert result.returncode == driver.FAILURE and len(said) == 1, result.stderr
+    assert "rank 1" in said[0] and "MPI_Iallreduce" in said[0] and result.seconds < 20
+    assert not driver.leftovers(tmp_path / "run")
     recovers(config, tmp_path / "run", gold, ranks=2)
 
 
