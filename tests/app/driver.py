@@ -76,6 +76,20 @@ def metrics(folder, kind=None):
     return [record for record in map(json.loads, lines) if kind in (None, record["kind"])]
 
 
+def ranks_of(folder):
+    """Ids of the processes that work on this run, under whatever launcher: none may outlive it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            state = (path / "stat").read_text(encoding="utf-8").rpartition(") ")[2][:1]
+        except OSError:
+            continue  # it has ended
+        if words[0].endswith("cuttle") and str(folder) in words and state != "Z":
+            found.append(int(path.name))
+    return found
+
+
 def leftovers(folder):
     """Files that only a writer at work may have."""
     return [path for path in Path(folder).rglob("*") if ".tmp" in path.name or path.name.startswith(".old-")]

@@ -1,5 +1,6 @@
 """What a careless user does, and the words that the answer must have: exit code 2, one message, nothing half done."""
 
+import os
 import shutil
 
 import driver
@@ -131,7 +132,6 @@ def test_more_ranks_than_tasks_and_more_threads_than_cores_are_said(config, tmp_
 
 
 def test_a_folder_without_permission(config, tmp_path):
-    import os
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     (tmp_path / "closed").mkdir(mode=0o555)

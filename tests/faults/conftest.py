@@ -1,7 +1,6 @@
 """A tiny run that nothing happens to, and how things happen to others like it."""
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "app")]
 
 import driver  # noqa: E402
+from interruption import outcome  # noqa: E402
 
 BUILT = driver.PROGRAM.parent / "tests"
 STEPS = ("train.steps=8", "train.checkpoint_every=2", "train.validate_every=4", "train.validation_episodes=3",
@@ -52,31 +52,14 @@ def attempt(config, folder, *words, ranks=None, program=driver.PROGRAM, environm
                             capture_output=True, text=True, check=False)
     result.seconds = time.monotonic() - start
     assert result.returncode != 124, f"no end after {BOUND_S} s\n{result.stdout}{result.stderr}"
-    assert not ranks_of(folder), "a rank outlived its launcher"
+    assert not driver.ranks_of(folder), "a rank outlived its launcher"
     return result
-
-
-def outcome(folder):
-    return driver.inspect(folder)["parameters_sha256"], (Path(folder) / "metrics.jsonl").read_bytes()
 
 
 def recovers(config, folder, gold, ranks=None):
     """A resume without faults gives what nothing happening gives, and leaves nothing behind."""
     assert outcome(train(config, folder, ranks=ranks)) == gold
     assert not driver.leftovers(folder)
-
-
-def ranks_of(run):
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            state = re.search(r"\) (\w)", (path / "stat").read_text(encoding="utf-8")).group(1)
-        except (OSError, AttributeError):
-            continue
-        if words[0].endswith("cuttle") and str(run) in words and state != "Z":
-            found.append(int(path.name))
-    return found
 
 
 def interposed(**faults):

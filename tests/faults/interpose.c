@@ -1,12 +1,13 @@
 /* A library for LD_PRELOAD that stands between cuttle and the system.
 
-   CUTTLE_FAULT_CALLS=FOLDER   calls that change files, or read at an offset, whose path begins so are counted from 1
+   CUTTLE_FAULT_CALLS=FOLDER   calls that change files, or read at an offset, whose path begins so are
+                               counted, from 1
    CUTTLE_FAULT_LOG=FILE       each is noted there: "NUMBER FUNCTION PATH"
    CUTTLE_FAULT_AT=N:WHAT      at call N: "kill" the process before it, fail with ENOSPC, EIO or EROFS, or
                                "short": write half of the bytes, then kill
    CUTTLE_FAULT_REDUCE=N       MPI refuses the N-th MPI_Iallreduce
    CUTTLE_FAULT_RANK=RANK      of mpirun, where the above happens (default: all)
-   CUTTLE_FAULT_CLOCK=SECONDS  the time of day jumps by so much (back if negative) after the 20th look at it */
+   CUTTLE_FAULT_CLOCK=SECONDS  the time of day jumps by so much (back if negative) after the 20th look */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -9,7 +9,7 @@ import time
 
 import driver
 import pytest
-from conftest import BOUND_S, STEPS, attempt, outcome, ranks_of
+from conftest import BOUND_S, STEPS, attempt, outcome
 from interruption import Running, children
 
 MANY = ("train.steps=60", *STEPS[1:])  # a few seconds of steps, a checkpoint after every second one
@@ -45,7 +45,7 @@ def ends(run):
     """Its exit code, and how long it took to end."""
     start = time.monotonic()
     code = run.exit_code()
-    assert not ranks_of(run.folder)
+    assert not driver.ranks_of(run.folder)
     return code, time.monotonic() - start
 
 
@@ -125,7 +125,7 @@ def test_the_launcher_is_asked(number, times, config, long_gold, tmp_path):
             process.send_signal(number)
             time.sleep(0.01)
         code = process.wait(BOUND_S)
-    assert not ranks_of(run)
+    assert not driver.ranks_of(run)
     if times == 1:
         told = driver.inspect(run)
         assert code == driver.STOPPED_EARLY and told["state"] == "stopped"

@@ -14,6 +14,7 @@ sys.path[:0] = [str(ROOT / "launch/lib"), str(ROOT / "tests/app")]
 
 import delayed_link  # noqa: E402
 import driver  # noqa: E402
+from interruption import outcome  # noqa: E402
 
 STEPS = ("train.steps=60", "train.checkpoint_every=5", "train.validate_every=20", "train.validation_episodes=6",
          "comm.deadline_s=6")
@@ -30,10 +31,6 @@ pytestmark = pytest.mark.skipif(bool(delayed_link.obstacle()), reason=f"no hosts
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     return driver.write_config(folder / "tiny.yaml", driver.make_shards(folder / "shards"))
-
-
-def outcome(run):
-    return driver.inspect(run)["parameters_sha256"], (run / "metrics.jsonl").read_bytes()
 
 
 @pytest.fixture(scope="module")

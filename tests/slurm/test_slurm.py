@@ -4,7 +4,6 @@ happened to."""
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import driver
 import pytest
@@ -34,19 +33,6 @@ def short_gold(slurm, config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def medium_gold(slurm, config, tmp_path_factory):
     return gold(config, tmp_path_factory.mktemp("gold") / "run", MEDIUM)
-
-
-def ranks_of(run):
-    """Processes that work on this run: none may outlive its job."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if words[0].endswith("/cuttle") and str(run) in words:
-            found.append(int(path.name))
-    return found
 
 
 @pytest.mark.parametrize("script, nodes, launcher", [(SINGLE, 1, "srun"), (SINGLE, 1, "mpirun"), (MULTI, 2, "srun"),
@@ -102,7 +88,7 @@ def test_a_cancelled_job_leaves_a_checkpoint_and_no_process(slurm, config, mediu
     slurm.wait_until(lambda: records.exists() and records.stat().st_size > 500, 60, "no steps")
     slurm.ask("scancel", job.number)
     said = job.wait("CANCELLED")
-    slurm.wait_until(lambda: not ranks_of(run), 20, "ranks stay")
+    slurm.wait_until(lambda: not driver.ranks_of(run), 20, "ranks stay")
     told = driver.inspect(run)
     assert told["state"] == "stopped" and 0 < told["step"] < 100 and "back into the queue" not in said, said
     again = Job(slurm, SINGLE, ["--nodes=1"], words, tmp_path / "log2")
@@ -114,7 +100,7 @@ def test_a_killed_rank_ends_the_step_and_the_job_goes_on(slurm, config, medium_g
     run = tmp_path / "run"
     job = Job(slurm, MULTI, ["--nodes=2"], [config, run, *MEDIUM], tmp_path / "log")
     job.wait_for_checkpoint(run)
-    os.kill(ranks_of(run)[-1], signal.SIGKILL)
+    os.kill(driver.ranks_of(run)[-1], signal.SIGKILL)
     said = job.wait("COMPLETED", "FAILED", seconds=90)
     assert job.told("JobState") == "COMPLETED" and "a rank was killed" in said and job.told("Restarts") == "1", said
     assert hash_of(run) == medium_gold
