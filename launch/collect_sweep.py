@@ -9,7 +9,6 @@ import argparse
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,10 +59,10 @@ def main():
     parser.add_argument("--program", default=ROOT / "build/release/cuttle", help="default: %(default)s")
     arguments = parser.parse_args()
     if not Path(arguments.program).is_file():
-        sys.exit(f"{arguments.program} does not exist (it reads the runs); build it, or name one with --program")
+        parser.error(f"{arguments.program} does not exist (it reads the runs); build it, or name one with --program")
     header, rows = rows_of(arguments.program, arguments.folder)
     if not rows:
-        sys.exit(f"{arguments.folder} holds no runs (folders with a config.yaml); give the folder of a sweep")
+        parser.error(f"{arguments.folder} holds no runs (folders with a config.yaml); give the folder of a sweep")
     widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, *rows):
         print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())

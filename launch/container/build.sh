@@ -6,5 +6,9 @@
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/../lib/env.sh"
 . "$cuttle_root/launch/lib/install.sh"
 
+if (($# > 0)); then
+  [[ $1 == -h || $1 == --help ]] && usage "$0" && exit
+  fail "it takes no arguments; see launch/container/build.sh --help" 2
+fi
 prepare yes
 stage "Building cuttle (minutes)" build release cuttle

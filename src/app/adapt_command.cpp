@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -163,9 +164,14 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
 }
 
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
+  CUTTLE_VALIDATE(!std::filesystem::is_directory(arguments.file),
+                  "{}: is a folder (a run has learned no task yet); make a file of it and a few "
+                  "examples with cuttle adapt",
+                  arguments.file);
   const ArrayFile file = read_safetensors(arguments.file);
   CUTTLE_VALIDATE(metadata_entry(file, arguments.file, "format") == kFormat,
-                  "{}: written by another version of cuttle", arguments.file);
+                  "{}: written by another version of cuttle; make it again with cuttle adapt",
+                  arguments.file);
   const RunConfig config =
       parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
   const auto modalities = modalities_from_json(metadata_entry(file, arguments.file, "modalities"));

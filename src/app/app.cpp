@@ -12,6 +12,8 @@
 namespace cuttle {
 namespace {
 
+constexpr int kLargestCount = 1'000'000'000;  ///< as in configs
+
 /// What the command line asked for; set by the callback of the subcommand that was given.
 struct Request {
   std::function<ExitCode()> without_mpi;
@@ -41,7 +43,7 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
   command->add_option("--episodes", a.episodes, "length of the list (default: evaluation.episodes)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kLargestCount));
   command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
   command->add_option("--modalities", a.modalities, "use these only, e.g. image,text")
       ->delimiter(',')
@@ -69,7 +71,7 @@ void add_compare(CLI::App& app, CompareArguments& a, Request& request,
   command
       ->add_option("--episodes", a.episodes,
                    "length of the list (default: evaluation.episodes of the first)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kLargestCount));
   command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
   command->add_flag("--complete", a.complete, "only samples that have every sense of the shards");
   command->add_flag("--json", a.json, "one JSON object on standard output");
@@ -116,9 +118,9 @@ void add_bench(CLI::App& app, BenchArguments& a, Request& request, const Extensi
   command
       ->add_option("--steps", a.steps,
                    "outer steps that are timed (10); with --tasks: meta-gradients (1)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kLargestCount));
   command->add_option("--warmup", a.warmup, "as many before (2; with --tasks: 0)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, kLargestCount));
   auto* tasks =
       command->add_option("--tasks", a.tasks, "safetensors with support.* and query.* of T tasks");
   auto* parameters =

@@ -1,7 +1,9 @@
 #include "app/loaded_run.hpp"
 
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "cuttle/core/error.hpp"
@@ -9,6 +11,22 @@
 #include "cuttle/train/environment.hpp"
 
 namespace cuttle {
+namespace {
+
+/// An override of the senses would otherwise do nothing.
+void check_modalities(std::vector<std::string> wanted, const std::vector<ModalitySpec>& trained) {
+  std::vector<std::string> names;
+  for (const auto& spec : trained) names.push_back(spec.name);
+  const std::string shown = fmt::format("{}", fmt::join(names, ", "));
+  std::sort(wanted.begin(), wanted.end());
+  std::sort(names.begin(), names.end());
+  CUTTLE_VALIDATE(wanted.empty() || wanted == names,
+                  "data.modalities: the model takes {} (what it was trained on); leave the key "
+                  "out, or hide senses with eval's --modalities",
+                  shown);
+}
+
+}  // namespace
 
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
                    const Extensions& extensions, int local_rank) {
@@ -20,6 +38,7 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   CUTTLE_VALIDATE(specs != content.facts.end(),
                   "{}: facts.json does not say which modalities the model takes", source.folder);
   auto modalities = modalities_from_json(specs->second);
+  check_modalities(config.data.modalities, modalities);
   const std::int64_t target_width = target_width_of(content.facts, source.folder);
   auto bench = make_workbench(config, modalities, target_width, extensions);
   const auto layout = bench.model->layout();

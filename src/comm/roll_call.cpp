@@ -1,9 +1,18 @@
 #include "comm/roll_call.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include "cuttle/core/log.hpp"
+
 namespace cuttle {
+namespace {
+
+constexpr std::size_t kHostBytes = 256;
+
+}  // namespace
 
 /// Fixed size, small enough to leave the sender at once. Travels between equal binaries (agree()
 /// sees to that).
@@ -21,6 +30,12 @@ struct RollCall::Sent {
 RollCall::RollCall(MPI_Comm world) : notes_(world) {
   CUTTLE_MPI_CALL(MPI_Comm_rank(notes_.get(), &rank_));
   CUTTLE_MPI_CALL(MPI_Comm_size(notes_.get(), &size_));
+  std::string mine = whereabouts().host;
+  mine.resize(kHostBytes - 1);
+  std::string all(kHostBytes * static_cast<std::size_t>(size_), '\0');
+  CUTTLE_MPI_CALL(MPI_Allgather(mine.c_str(), kHostBytes, MPI_BYTE, all.data(), kHostBytes,
+                                MPI_BYTE, notes_.get()));
+  for (int rank = 0; rank < size_; ++rank) hosts_.emplace_back(all.data() + kHostBytes * rank);
 }
 
 RollCall::~RollCall() {
@@ -45,13 +60,14 @@ void RollCall::answer(const Place& me) {
   forget_sent();
 }
 
-std::vector<Whereabouts> RollCall::ask(const Place& me, std::uint64_t sequence, double grace_s) {
-  std::vector<Whereabouts> all;
+std::vector<Attendance> RollCall::ask(const Place& me, std::uint64_t sequence, double grace_s) {
+  std::vector<Attendance> all;
   Note question;
   question.question = ++asked_;
   for (int rank = 0; rank < size_; ++rank) {
-    all.push_back(
-        {rank, rank == rank_, "is in no collective: it computes, is stopped, or is dead"});
+    all.push_back({rank, rank == rank_,
+                   fmt::format("on {}, in no collective: it computes, is stopped, or is dead",
+                               hosts_[static_cast<std::size_t>(rank)])});
     if (rank != rank_) send(rank, Kind::kQuestion, question);
   }
   Patience patience;
@@ -63,7 +79,8 @@ std::vector<Whereabouts> RollCall::ask(const Place& me, std::uint64_t sequence, 
     while (receive(Kind::kAnswer, &reply, &from)) {
       if (reply.question != asked_) continue;
       all[from].arrived = reply.started >= sequence;
-      all[from].doing = std::string("waits for collective ") + reply.waiting_for;
+      all[from].doing = fmt::format("on {}, waits for collective {}",
+                                    hosts_[static_cast<std::size_t>(from)], reply.waiting_for);
       --missing;
     }
   }

@@ -29,7 +29,7 @@ class RollCall {
 
   /// What the others say within `grace_s`, answering them meanwhile. `sequence`: the collective
   /// that is late.
-  std::vector<Whereabouts> ask(const Place& me, std::uint64_t sequence, double grace_s);
+  std::vector<Attendance> ask(const Place& me, std::uint64_t sequence, double grace_s);
 
  private:
   enum class Kind : int { kQuestion, kAnswer };
@@ -42,6 +42,7 @@ class RollCall {
   MpiDuplicate notes_;
   int rank_ = 0;
   int size_ = 0;
+  std::vector<std::string> hosts_;  // of each rank: who is absent cannot tell
   std::uint64_t asked_ = 0;
   std::deque<std::unique_ptr<Sent>> sent_;  // still under way
 };

@@ -57,7 +57,7 @@ void ThreadMeeting::wait(int rank, Gathering& gathering) {
   }
   if (gathering.lost.empty()) {
     const double waited_s = in_time ? kEndedEarly : deadline_s_;
-    gathering.lost = lost_message(gathering.what[rank], waited_s, whereabouts(gathering));
+    gathering.lost = lost_message(gathering.what[rank], waited_s, attendance(gathering));
   }
   if (left_[rank].empty()) left_[rank] = "gave up on " + gathering.what[rank].describe();
   changed_.notify_all();
@@ -70,8 +70,8 @@ void ThreadMeeting::leave(int rank, const std::string& why) {
   changed_.notify_all();
 }
 
-std::vector<Whereabouts> ThreadMeeting::whereabouts(const Gathering& gathering) const {
-  std::vector<Whereabouts> all;
+std::vector<Attendance> ThreadMeeting::attendance(const Gathering& gathering) const {
+  std::vector<Attendance> all;
   for (int rank = 0; rank < ranks_; ++rank) {
     std::string doing = left_[rank];
     if (doing.empty()) {

@@ -45,7 +45,7 @@ class ThreadMeeting {
   void leave(int rank, const std::string& why);
 
  private:
-  std::vector<Whereabouts> whereabouts(const Gathering& gathering) const;  // needs the lock
+  std::vector<Attendance> attendance(const Gathering& gathering) const;  // needs the lock
   bool somebody_left(const Gathering& gathering) const;                    // needs the lock
 
   const int ranks_;

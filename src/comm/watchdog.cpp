@@ -24,7 +24,7 @@ Deadline::Deadline(double seconds)
            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))) {}
 
 std::string lost_message(const Collective& what, double waited_s,
-                         const std::vector<Whereabouts>& others) {
+                         const std::vector<Attendance>& others) {
   std::vector<int> absent;
   std::vector<Saying> sayings;
   for (const auto& other : others) {

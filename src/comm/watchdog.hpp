@@ -24,7 +24,7 @@ class Deadline {
 };
 
 /// What is known of another rank when the deadline of a collective passes.
-struct Whereabouts {
+struct Attendance {
   int rank;
   bool arrived;       ///< it takes part in the collective
   std::string doing;  ///< completes "rank 3: ..."
@@ -36,7 +36,7 @@ constexpr double kEndedEarly = -1.0;
 /// Says why a collective is given up: its name, the ranks that did not arrive and what each is
 /// doing. `waited_s`: the deadline, or kEndedEarly. The text of a PeerLost.
 std::string lost_message(const Collective& what, double waited_s,
-                         const std::vector<Whereabouts>& others);
+                         const std::vector<Attendance>& others);
 
 /// Gives way to others while polling: spins for a moment (the common case: everybody is there),
 /// then yields, then sleeps, so that ranks that share a core progress.

@@ -15,6 +15,9 @@ namespace {
 /// Counts and widths beyond this make no sense, and products of two still fit 64 bits.
 constexpr std::int64_t kLargestCount = 1'000'000'000;
 
+/// A value to be written another way is repeated whole in the advice, or not at all.
+constexpr std::size_t kLongestAdvice = 200;
+
 /// from_chars of the whole text; one plus sign is allowed.
 template <class T>
 std::errc parse_number(std::string_view text, T& value) {
@@ -118,8 +121,9 @@ std::string read(const ConfigNode& node, const ConfigRule& rule, std::string& va
 
 std::string read(const ConfigNode& node, const ConfigRule& rule, std::vector<std::string>& value) {
   if (node.kind == ConfigNode::Kind::kScalar) {
-    return wrong_type("a list", node) +
-           fmt::format("; write [{}]", write_text(node.text.substr(0, 40)));
+    return wrong_type("a list", node) + (node.text.size() <= kLongestAdvice
+                                             ? fmt::format("; write [{}]", write_text(node.text))
+                                             : "; put it in [ ]");
   }
   if (node.kind != ConfigNode::Kind::kList)
     return wrong_type("a list", node) + "; write [] for none";

@@ -137,8 +137,10 @@ void from_checkpoint(const CheckpointContent& content, const std::string& source
 }
 
 LatestCheckpoint find_checkpoint(const std::string& folder, bool best) {
+  CUTTLE_VALIDATE(std::filesystem::exists(folder), "{}: there is no such folder; give a run folder",
+                  folder);
   CUTTLE_VALIDATE(std::filesystem::is_directory(folder),
-                  "{}: there is no such folder; give a run folder", folder);
+                  "{}: is a file (a run is a folder); give a run folder", folder);
   if (std::filesystem::exists(folder + "/manifest.json"))
     return {load_checkpoint(folder), folder, {}};
   LatestCheckpoint latest = load_latest(folder);

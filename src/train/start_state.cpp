@@ -93,12 +93,6 @@ std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::s
   const auto source = find_checkpoint(from, true);
   const CheckpointContent& content = *source.content;
   log_info("frozen encoder of {} from {}", modality, source.folder);
-  if (const auto then = content.facts.find("modalities");
-      then != content.facts.end() && !same_input(modality, then->second, facts.at("modalities")))
-    log_warning(
-        "model.encoders.{}.frozen_from: {} was trained on {} of another shape, rate or "
-        "standardisation (its features may mean little here)",
-        modality, source.folder, modality);
   std::vector<NamedArray> arrays;
   if (const auto found = content.files.find("parameters"); found != content.files.end())
     for (const auto& array : found->second)
@@ -107,6 +101,12 @@ std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::s
                   "model.encoders.{}.frozen_from: {} has no encoder of that modality; give a run "
                   "that was trained on it",
                   modality, source.folder);
+  if (const auto then = content.facts.find("modalities");
+      then != content.facts.end() && !same_input(modality, then->second, facts.at("modalities")))
+    log_warning(
+        "model.encoders.{}.frozen_from: {} was trained on {} of another shape, rate or "
+        "standardisation (its features may mean little here)",
+        modality, source.folder, modality);
   return arrays;
 }
 
@@ -181,6 +181,15 @@ void announce_hosts(Communicator& comm, const std::string& processor, int thread
         processors.size(), processors.begin()->first, processors.rbegin()->first);
 }
 
+/// A task is not divided, so more ranks than tasks make nothing faster.
+void announce_idle(const Communicator& comm, std::int64_t tasks) {
+  if (comm.size() > tasks)
+    log_warning(
+        "{} of {} ranks have no task in a step of {} (they only wait); start fewer, or raise "
+        "episode.meta_batch_size",
+        comm.size() - tasks, comm.size(), tasks);
+}
+
 }  // namespace
 
 void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder,
@@ -219,6 +228,7 @@ std::map<std::string, std::string> agreed_environment(Communicator& comm, const 
     all.push_back({name, facts.at(name)});
   agree(comm, all);
   announce_hosts(comm, facts.at("processor"), static_cast<int>(config.threads));
+  announce_idle(comm, config.episode.meta_batch_size);
   return facts;
 }
 

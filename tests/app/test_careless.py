@@ -24,6 +24,7 @@ TABLE = [
     ("train {c} adapt.inner_lr=0,1", "adapt.inner_lr number"),
     ("train {c} model.modality_dropout=20", "model.modality_dropout must be 0 to below 1"),  # per cent
     ("train {c} comm.deadline_s=300000", "comm.deadline_s must be 0.01 to 86400"),  # milliseconds
+    ("train {c} device=cuda " + ONE_STEP, "no GPU can be used here set device: cpu"),
     ("train {c} device=gpu", "device must be cpu or cuda"),
     ("train {c} step.schedule=cosin", "step.schedule cosine"),
     ("train {c} adapt.algorithm=mamel", "adapt.algorithm 'mamel' is unknown maml"),
@@ -42,18 +43,22 @@ TABLE = [
     ("train {twice}", "given twice keep one"),
     ("train {flat}", "section of keys"),
     ("train {broken}", "broken.yaml"),
+    ("train {tab}", "tab.yaml:2 tab in the indentation use spaces"),
     ("train {empty}", "holds no keys dump-default"),
     ("train {shard}", "{shard} is not UTF-8 text"),
     # files and folders
     ("train {here}/none.yaml", "none.yaml No such file check the path"),
     ("train {here}", "not a regular file"),
     ("train {c} data.shards=[{here}/*.h5] " + ONE_STEP, "{here}/*.h5"),
+    ("train {c} data.shards={shard}", "must be a list write [{shard}]"),
     ("train {c} data.shards=[{c}] " + ONE_STEP, "not an HDF5 file data_tools"),
     ("train {c} data.shards=[{shard},{other_shape}] " + ONE_STEP, "other_shape.h5 image"),
     ("train {c} --run-dir {run}", "holds a run already --resume"),
     ("train {c} --run-dir {c}/run", "{c}/run"),
     ("train {c} train.init_from={here}/gone " + ONE_STEP, "{here}/gone no such folder"),
     ("train {c} model.encoders.text.frozen_from={here}/gone " + ONE_STEP, "{here}/gone no such folder"),
+    ("train {c} model.encoders.text.frozen_from={image_run} " + ONE_STEP, "has no encoder of that modality"),
+    ("train {c} train.init_from={image_run} " + ONE_STEP, "there is no parameter another model"),
     # going on
     ("train {c} --resume", "--resume needs --run-dir"),
     ("train {c} --take-over --run-dir {run}", "--take-over add --resume"),
@@ -65,17 +70,20 @@ TABLE = [
     ("eval {here}/gone", "no such folder"),
     ("eval {run} --split tset", "tset did you mean 'test'"),
     ("eval {run} --modalities imge", "imge it has image, text"),
+    ("eval {run} data.modalities=[image,text,audio]", "data.modalities takes image, text --modalities"),
     ("eval {run} --missing-rate 50", "--missing-rate 50"),
-    ("eval {run} --episodes -5", "--episodes"),
+    ("eval {run} --episodes -5", "--episodes -5 not in range 1 to 1000000000"),
     ("eval {run} evaluation.way=4", "head.weight episode.way"),
     ("eval {run} data.shards=[{other_shape}]", "image"),
     ("compare {run}", "two runs or more"),
+    ("compare {run} {image_run} --episodes 2", "draws other samples use runs on the same shards"),
     ("compare {run} {here}/gone", "{here}/gone"),
     ("adapt {run} --support {c} --out {here}/a", "not an HDF5 file"),
     ("adapt {run} --support {shard} --out {here}/a", "20 classes head was trained for 3 larger episode.way"),
-    ("predict {c} {shard}", "not a safetensors file"),
+    ("predict {c} {shard}", "not a safetensors file check the path"),
+    ("predict {run} {shard}", "is a folder make a file cuttle adapt"),
     ("predict {here}/none.adapted {shard}", "none.adapted No such file"),
-    ("inspect {c}", "no such folder"),
+    ("inspect {c}", "is a file give a run folder"),
     ("inspect {shard} --deterministic", "--deterministic is about runs"),
     ("bench", "needs a config"),
     ("validate /dev/null", "not a regular file"),
@@ -86,13 +94,15 @@ TABLE = [
     ("adapt {run} --support {shard}", "--out is required"),
 ]
 FILES = {"typo": "seed: 1\nadpt: {inner_lr: 0.1}\n", "twice": "seed: 1\nseed: 2\n", "flat": "adapt: 5\n",
-         "broken": "adapt: {inner_lr: 0.1\n", "empty": ""}
+         "broken": "adapt: {inner_lr: 0.1\n", "tab": "adapt:\n\tinner_lr: 0.1\n", "empty": ""}
 
 
 @pytest.fixture(scope="module")
 def places(shards, config, trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("careless")
-    found = {"c": config, "run": trained, "shard": sorted(shards.glob("*.h5"))[0]}
+    found = {"c": config, "run": trained, "shard": sorted(shards.glob("*.h5"))[0], "image_run": folder / "image_run"}
+    images = driver.one_sense_config(folder / "images.yaml", config, "image")
+    driver.train(images, found["image_run"], "train.steps=1", "train.validate_every=0")
     for name, text in FILES.items():
         found[name] = folder / f"{name}.yaml"
         found[name].write_text(text, encoding="utf-8")
@@ -128,7 +138,8 @@ def test_more_ranks_than_tasks_and_more_threads_than_cores_are_said(config, tmp_
     words = ("train.steps=1", "train.validate_every=0")
     said = driver.train(config, tmp_path / "1", *words, "threads=64").stderr
     assert "1 rank of 64 threads share the" in said and "start fewer" in said
-    driver.train(config, tmp_path / "2", *words, "episode.meta_batch_size=1", ranks=2)
+    said = driver.train(config, tmp_path / "2", *words, "episode.meta_batch_size=1", ranks=2).stderr
+    assert "1 of 2 ranks have no task in a step of 1" in said and "start fewer" in said
 
 
 def test_a_folder_without_permission(config, tmp_path):

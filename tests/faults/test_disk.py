@@ -10,8 +10,8 @@ from conftest import attempt, interposed, recovers, train
 FIRST, LAST = 2, 4  # the checkpoint after step 4 replaces that after step 2, which is removed then
 
 
-@pytest.fixture(scope="module")
-def calls(config, tmp_path_factory):
+@pytest.fixture(name="calls", scope="module")
+def calls_of_a_checkpoint(config, tmp_path_factory):
     """[(number, function, path below the checkpoints)] of the checkpoint after step LAST."""
     run, log = tmp_path_factory.mktemp("counted") / "run", tmp_path_factory.mktemp("log") / "calls"
     train(config, run, environment=interposed(calls=run / "checkpoints", log=log))
@@ -53,16 +53,12 @@ def test_killed_at_every_call(calls, config, gold, tmp_path):
     in_pairs(check, calls)
 
 
-@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-def test_refused_at_every_call(error, calls, config, gold, tmp_path):
-    """A full disk refuses what needs room, a broken one anything."""
-    words = "No space left" if error == "ENOSPC" else "Input/output error"
-    needs_room = ("open", "mkdir", "write", "fsync")
-    cases = [call for call in calls if error == "EIO" and call[1] not in ("open", "mkdir") or call[1] in needs_room]
+def refused_at(cases, error, words, config, gold, folder):
+    """`error`, told in those words, at each of the calls."""
 
     def check(call):
         number, function, path = call
-        run = tmp_path / f"{error}-{number}"
+        run = folder / f"{error}-{number}"
         result = attempt(config, run, environment=interposed(calls=run / "checkpoints", at=f"{number}:{error}"))
         if "cannot remove the old checkpoint" in result.stderr:  # which need not end the run
             assert result.returncode == driver.DONE and words in result.stderr, f"{call}: {result.stderr}"
@@ -73,7 +69,16 @@ def test_refused_at_every_call(error, calls, config, gold, tmp_path):
         assert driver.inspect(run)["step"] in (FIRST, LAST), call
         return recovers(config, run, gold)
 
-    in_pairs(check, cases if error == "ENOSPC" else cases[::3])
+    in_pairs(check, cases)
+
+
+def test_a_full_disk_at_every_call_that_needs_room(calls, config, gold, tmp_path):
+    cases = [call for call in calls if call[1] in ("open", "mkdir", "write", "fsync")]
+    refused_at(cases, "ENOSPC", "No space left", config, gold, tmp_path)
+
+
+def test_a_broken_disk_at_every_third_call(calls, config, gold, tmp_path):
+    refused_at(calls[::3], "EIO", "Input/output error", config, gold, tmp_path)
 
 
 def test_a_run_folder_that_became_read_only(config, gold, tmp_path):

@@ -163,6 +163,18 @@ def test_a_checkpoint_of_another_format_version(version, config, gold, tmp_path)
     assert result.returncode == driver.DONE and outcome(run) == gold
 
 
+def test_no_other_checkpoint_than_one_of_another_format_version(config, tmp_path):
+    """Refused as a whole: a run that began anew would throw away what is there."""
+    run = tmp_path / "run"
+    assert attempt(config, run, "train.steps=2").returncode == driver.DONE
+    (only, ) = (run / "checkpoints").glob("step-*/manifest.json")
+    manifest = json.loads(only.read_text(encoding="utf-8"))
+    only.write_text(json.dumps({**manifest, "version": 0}), encoding="utf-8")
+    result = attempt(config, run)
+    assert result.returncode == driver.USER_ERROR and "checkpoint version 0" in result.stderr, result.stderr
+    assert "use the cuttle that" in result.stderr and only.exists()
+
+
 def test_one_rank_that_is_asked_for_a_checkpoint_gets_one_and_the_run_goes_on(running, long_gold):
     run = running(3, words=("train.checkpoint_every=1000", "train.keep_checkpoints=9", "train.validate_every=0"))
     run.signal_ranks(signal.SIGUSR1, run.ranks()[1])

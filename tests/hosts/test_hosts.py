@@ -1,4 +1,4 @@
-"""Two hosts for real: network namespaces with addresses and names of their own, mpirun between them over TCP."""
+"""Several hosts for real: network namespaces with addresses and names of their own, mpirun between them over TCP."""
 
 import os
 import signal
@@ -41,9 +41,17 @@ def gold(config, tmp_path_factory):
 
 
 @pytest.fixture
-def link():
-    with delayed_link.DelayedLink(0.001) as made:
+def link(request):
+    with delayed_link.DelayedLink(0.001, ends=getattr(request, "param", 2)) as made:
         yield made
+
+
+three_hosts = pytest.mark.parametrize("link", [3], indirect=True, ids=["three_hosts"])
+
+
+def everywhere(link):
+    """Ids of the processes of all hosts."""
+    return [pid for end in range(len(link.names)) for pid in link.processes(end)]
 
 
 class Training:
@@ -66,20 +74,23 @@ class Training:
             time.sleep(0.01)
 
     def end(self, seconds=BOUND_S):
-        """(exit code, seconds until all processes of both hosts are gone)."""
+        """(exit code, seconds until all processes of all hosts are gone)."""
         start = time.monotonic()
         code = self.process.wait(seconds)
-        while any(self.link.processes(end) for end in (0, 1)):
-            assert time.monotonic() - start < seconds, [self.link.processes(end) for end in (0, 1)]
+        while processes := everywhere(self.link):
+            assert time.monotonic() - start < seconds, processes
             time.sleep(0.05)
         return code, time.monotonic() - start
 
 
-def test_two_hosts_give_the_bits_of_one(link, config, gold, tmp_path):
-    training = Training(link, config, tmp_path / "run", tmp_path / "log", ranks=2)
+@pytest.mark.parametrize("link, ranks", [(2, 2), (3, 1)], indirect=["link"], ids=["two_hosts", "three_hosts"])
+def test_several_hosts_give_the_bits_of_one(link, ranks, config, gold, tmp_path):
+    training = Training(link, config, tmp_path / "run", tmp_path / "log", ranks)
     assert training.end()[0] == driver.DONE, training.text()
-    assert outcome(tmp_path / "run") == gold and driver.inspect(tmp_path / "run")["world_sizes"] == [4]
-    assert all(f"{name} (2 ranks)" in training.text() for name in link.names)  # the log says where ranks are
+    assert outcome(tmp_path / "run") == gold
+    assert driver.inspect(tmp_path / "run")["world_sizes"] == [ranks * len(link.names)]
+    # The log says where ranks are.
+    assert all(f"{name} ({ranks} rank{'s' if ranks > 1 else ''})" in training.text() for name in link.names)
 
 
 def recovers(link, config, gold, tmp_path):
@@ -88,10 +99,10 @@ def recovers(link, config, gold, tmp_path):
     assert outcome(tmp_path / "run") == gold and not driver.leftovers(tmp_path / "run")
 
 
-def test_a_host_that_is_cut_off_ends_the_job_on_both_sides(link, config, gold, tmp_path):
+def test_a_host_that_is_cut_off_ends_the_job_on_all_sides(link, config, gold, tmp_path):
     training = Training(link, config, tmp_path / "run", tmp_path / "log", environment=ASKS_SOON)
     training.wait_for_steps(8)
-    link.cut.set()
+    link.cut.add(len(link.names) - 1)
     code, seconds = training.end()
     said = training.text()
     assert code != driver.DONE and seconds < 20, said
@@ -102,27 +113,29 @@ def test_a_host_that_is_cut_off_ends_the_job_on_both_sides(link, config, gold, t
 
 def cuttles(link):
     found = []
-    for end in (0, 1):
-        for pid in link.processes(end):
-            try:
-                found += [pid] if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8") == "cuttle\n" else []
-            except OSError:
-                pass  # gone meanwhile
+    for pid in everywhere(link):
+        try:
+            found += [pid] if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8") == "cuttle\n" else []
+        except OSError:
+            pass  # gone meanwhile
     return found
 
 
-def test_ranks_whose_host_is_cut_off_name_it_and_leave_by_themselves(link, config, gold, tmp_path):
-    """Where mpirun asks late. It then waits for the other host's daemon, though no rank is left."""
+@three_hosts
+def test_a_host_that_is_cut_off_is_named_and_all_ranks_leave_by_themselves(link, config, gold, tmp_path):
+    """Where mpirun asks late. It then waits for that host's daemon, though no rank is left."""
     training = Training(link, config, tmp_path / "run", tmp_path / "log")
     training.wait_for_steps(8)
-    link.cut.set()
+    link.cut.add(len(link.names) - 1)
     start = time.monotonic()
     while cuttles(link):
         assert time.monotonic() - start < 25, training.text()  # 6, then half of it to ask who is there
         time.sleep(0.1)
     said = training.text()
-    assert f"[rank 0 on {link.names[0]}, step " in said and "rank 1 did not arrive at collective" in said, said
-    for pid in [*link.processes(0), *link.processes(1)]:
+    for rank in (0, 1):
+        (line, ) = [line for line in said.splitlines() if f"[rank {rank} on {link.names[rank]}, step " in line]
+        assert "rank 2 did not arrive at collective" in line and f"rank 2: on {link.names[2]}, " in line, said
+    for pid in everywhere(link):
         os.kill(pid, signal.SIGKILL)
     training.end()
     link.cut.clear()

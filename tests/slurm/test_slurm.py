@@ -4,6 +4,7 @@ happened to."""
 import os
 import signal
 import subprocess
+import time
 
 import driver
 import pytest
@@ -94,6 +95,25 @@ def test_a_cancelled_job_leaves_a_checkpoint_and_no_process(slurm, config, mediu
     again = Job(slurm, SINGLE, ["--nodes=1"], words, tmp_path / "log2")
     again.wait("COMPLETED", "FAILED", seconds=90)
     assert hash_of(run) == medium_gold
+
+
+@pytest.mark.parametrize("number, times", [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_srun_without_a_script_is_asked(slurm, config, medium_gold, tmp_path, number, times):
+    """Without the scripts srun ends the ranks its own way: with SIGKILL where it is asked to terminate, and with the
+    signal that its user sent where Ctrl-C comes twice. No process stays, and no step is lost for good."""
+    run, log = tmp_path / "run", tmp_path / "log"
+    words = ["srun", "--mpi=pmix", "--nodes=1", "--ntasks=2", "--overcommit",
+             *driver.command("train", config, *MEDIUM, "--run-dir", run, "--resume")]
+    with open(log, "wb") as out:
+        srun = subprocess.Popen(words, env={**slurm.environment, **driver.ENVIRONMENT}, stdout=out, stderr=out)
+    slurm.wait_until(lambda: list((run / "checkpoints").glob("step-*")), 60, f"no checkpoint\n{log.read_text()}")
+    for _ in range(times):
+        srun.send_signal(number)
+        time.sleep(0.2)
+    assert srun.wait(60) != driver.DONE, log.read_text()
+    slurm.wait_until(lambda: not driver.ranks_of(run), 20, "ranks stay")
+    driver.train(config, run, *MEDIUM, "--resume", "--take-over")
+    assert hash_of(run) == medium_gold and not driver.leftovers(run)
 
 
 def test_a_killed_rank_ends_the_step_and_the_job_goes_on(slurm, config, medium_gold, tmp_path):
