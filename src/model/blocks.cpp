@@ -21,7 +21,7 @@ class ConvBlock final : public Block {
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     if (fused_ && can_fuse(input.values)) {
       const auto [scale, shift] = norm_.affine(p, context);
-      return {fused_conv_block(input.values, at(p, conv_.weight), scale, shift, {}, true), {}};
+      return {fused_conv_block(input.values, at(p, conv_.weight), scale, shift, {}, {}), {}};
     }
     auto x = torch::conv2d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
     x = norm_.forward(p, x, {}, context);
@@ -56,8 +56,9 @@ class SequenceBlock final : public Block {
     const auto mask = pool_ ? pooled(input.mask.unsqueeze(1)).squeeze(1) : input.mask;
     if (fused_ && can_fuse(input.values)) {
       const auto [scale, shift] = norm_.affine(p, context);
-      return {fused_conv_block(input.values, at(p, conv_.weight), scale, shift, input.mask, pool_),
-              mask};
+      return {
+          fused_conv_block(input.values, at(p, conv_.weight), scale, shift, input.mask, {0, pool_}),
+          mask};
     }
     auto x = torch::conv1d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
     x = torch::relu(norm_.forward(p, x, input.mask, context));

@@ -52,9 +52,10 @@ void with_type(const torch::Tensor& x, const Body& body) {
 void keep(AutogradContext* ctx, const Inputs& in, const Saved& saved,
           const torch::Tensor& gradient) {
   const auto& s = in.shape;
-  ctx->saved_data["shape"] = std::vector<std::int64_t>{
-      s.images,        s.height,      s.width,      s.in,   s.out,
-      s.kernel_height, s.pool_height, s.pool_width, s.ceil, s.input_gradient};
+  ctx->saved_data["shape"] =
+      std::vector<std::int64_t>{s.images, s.height,         s.width,       s.in,
+                                s.out,    s.kernel_height,  s.pool_height, s.pool_width,
+                                s.ceil,   s.input_gradient, s.relu,        s.kernel_width};
   ctx->save_for_backward({in.x, in.weight, in.scale, in.shift, in.real, in.moments, saved.y,
                           saved.mean, saved.inv_std, saved.choice, gradient});
   ctx->set_materialize_grads(false);
@@ -69,7 +70,8 @@ struct Kept {
 Kept kept(AutogradContext* ctx) {
   const auto s = ctx->saved_data["shape"].toIntVector();
   const auto t = ctx->get_saved_variables();
-  const ConvBlockShape shape{s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8] != 0, s[9] != 0};
+  const ConvBlockShape shape{s[0], s[1], s[2],      s[3],      s[4],       s[5],
+                             s[6], s[7], s[8] != 0, s[9] != 0, s[10] != 0, s[11]};
   return {{shape, t[0], t[1], t[2], t[3], t[4], t[5]}, {t[6], t[7], t[8], t[9]}, t[10]};
 }
 
@@ -157,7 +159,7 @@ class FusedBlock : public Function<FusedBlock> {
 
 torch::Tensor fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& scale, const torch::Tensor& shift,
-                               const torch::Tensor& mask, bool pool) {
+                               const torch::Tensor& mask, AfterNorm after) {
   const bool image = x.dim() == 4;
   const auto dense =
       image ? x.permute({0, 2, 3, 1}).contiguous() : x.transpose(1, 2).contiguous().unsqueeze(1);
@@ -166,13 +168,17 @@ torch::Tensor fused_conv_block(const torch::Tensor& x, const torch::Tensor& weig
   auto& s = in.shape;
   s.images = dense.size(0), s.height = dense.size(1), s.width = dense.size(2), s.in = dense.size(3);
   s.out = weight.size(0);
-  s.kernel_height = image ? 3 : 1;
-  s.pool_height = image && pool ? 2 : 1;
-  s.pool_width = pool ? 2 : 1;
+  s.kernel_height = image ? weight.size(2) : 1;
+  s.kernel_width = weight.size(-1);
+  s.pool_height = image && after.pool ? 2 : 1;
+  s.pool_width = after.pool ? 2 : 1;
   s.ceil = !image;
+  s.relu = after.slope == 0;
   s.input_gradient = x.requires_grad() && torch::GradMode::is_enabled();
-  const auto pooled =
+  auto pooled =
       FusedBlock::apply(in, dense, weight.contiguous(), scale.contiguous(), shift.contiguous());
+  // In place: nobody keeps what came before. It rises with its input, so pooling may come first.
+  if (after.slope > 0 && after.slope < 1) torch::leaky_relu_(pooled, after.slope);
   return image ? pooled.permute({0, 3, 1, 2}) : pooled.squeeze(1).transpose(1, 2);
 }
 

@@ -5,6 +5,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "model/encoder_types.hpp"
+#include "model/fused_block.hpp"
 #include "model/norm.hpp"
 #include "model/places.hpp"
 #include "model/raw.hpp"
@@ -15,7 +16,8 @@ namespace {
 constexpr double kSlope = 0.1;  // of the leaky ReLU below zero
 constexpr std::int64_t kStages = 4;
 
-/// A convolution that keeps the size, and the norm after it, which takes the place of a bias.
+/// A convolution that keeps the size, the norm after it, which takes the place of a bias, and a
+/// leaky ReLU.
 class NormedConv {
  public:
   NormedConv(ParameterLayout& layout, const std::string& conv, const std::string& norm,
@@ -23,18 +25,31 @@ class NormedConv {
       : padding_(kernel / 2),
         weight_(layout.add({conv + ".weight", {out, in, kernel, kernel}})),
         norm_(layout, norm, out, options),
-        bias_(norm_.active() ? -1 : layout.add({conv + ".bias", {out}, Init::kZeros})) {}
+        bias_(norm_.active() ? -1 : layout.add({conv + ".bias", {out}, Init::kZeros})),
+        fused_(options.fused && norm_.active()) {}
 
-  torch::Tensor forward(const Tensors& p, const torch::Tensor& x, const Context& context) const {
+  /// `slope`: 1 for no ReLU.
+  torch::Tensor forward(const Tensors& p, const torch::Tensor& x, double slope,
+                        const Context& context) const {
+    if (fused_ && can_fuse(x)) {
+      const auto [scale, shift] = norm_.affine(p, context);
+      return fused_conv_block(x, at(p, weight_), scale, shift, {}, {slope, false});
+    }
     const auto bias = bias_ < 0 ? torch::Tensor() : at(p, bias_);
-    return norm_.forward(p, torch::conv2d(x, at(p, weight_), bias, 1, padding_), {}, context);
+    auto y = norm_.forward(p, torch::conv2d(x, at(p, weight_), bias, 1, padding_), {}, context);
+    // In place: nobody keeps what a norm gives, and a leaky ReLU's derivative can be told from its
+    // result, so the graph holds one activation less. At 84x84 and width 64 one activation of 75
+    // images is 135 MB.
+    return slope < 1 ? torch::leaky_relu_(y, slope) : y;
   }
   bool samples_apart() const { return !norm_.active(); }
+  bool fused() const { return fused_; }
 
  private:
   std::int64_t padding_, weight_;
   Norm norm_;
   std::int64_t bias_;
+  bool fused_;
 };
 
 /// Three 3x3 convolutions beside a 1x1 convolution, each with its norm; the sum, leaky ReLU, 2x2
@@ -50,18 +65,12 @@ class ResidualBlock final : public Block {
         shortcut_(layout, name + ".downsample.0", name + ".downsample.1", in, out, 1, norm) {}
   std::string kind() const override { return "residual_conv_norm_pool"; }
   bool samples_apart() const override { return first_.samples_apart(); }
+  bool fused() const override { return first_.fused(); }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
-    // In place: nobody keeps what a norm or a sum gives, and a leaky ReLU's derivative can be told
-    // from its result, so the graph holds one activation less for each of them. At 84x84 and width
-    // 64 one activation of 75 images is 135 MB.
-    auto x = first_.forward(p, input.values, context);
-    torch::leaky_relu_(x, kSlope);
-    x = second_.forward(p, x, context);
-    torch::leaky_relu_(x, kSlope);
-    x = third_.forward(p, x, context);
-    x.add_(shortcut_.forward(p, input.values, context));
-    torch::leaky_relu_(x, kSlope);
-    return {torch::max_pool2d(x, 2), {}};
+    auto x = first_.forward(p, input.values, kSlope, context);
+    x = second_.forward(p, x, kSlope, context);
+    x = third_.forward(p, x, 1, context) + shortcut_.forward(p, input.values, 1, context);
+    return {torch::max_pool2d(torch::leaky_relu_(x, kSlope), 2), {}};
   }
 
  private:

@@ -221,7 +221,13 @@ int main() {
     for (const std::int64_t size : {14, 7, 3}) measure({images, size, size, 64, 64});
   }
   for (const std::int64_t size : {42, 21, 10}) measure({25, size, size, 32, 32});
-  measure({5, 14, 14, 256, 256});
+  for (const std::int64_t images : {5, 25}) {  // of resnet12
+    std::int64_t size = 84;
+    for (const std::int64_t width : {64, 160, 320, 640}) {
+      measure({images, size, size, width, width, 3, 1, 1});
+      size /= 2;
+    }
+  }
   for (const std::int64_t images : {5, 75}) {
     measure({images, 28, 28, 1, 64, 3, 2, 2, false, false});
   }

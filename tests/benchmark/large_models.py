@@ -2,26 +2,32 @@
 """Time and memory of a meta-gradient of the large encoders: resnet12 on 84x84 images and a transformer on texts of 64
 characters, 5-way, 75 queries, 5 inner steps, one thread.
 
-    .venv/bin/python tests/benchmark/large_models.py [--keep FOLDER] [CASE ...]
+    .venv/bin/python tests/benchmark/large_models.py [--keep FOLDER] [--plain] [CASE ...]
 
 CASE: a part of a line's name, as in "resnet12" or "second order"; all without. Each line is one process: its peak holds
-the program (about 200 MB), weights and tasks as well."""
+the program (about 200 MB), weights and tasks as well. --plain: beside each the same in plain PyTorch, on tasks of the
+same shape, in a process of its own too."""
 
 import argparse
 import json
+import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/app"), str(ROOT / "data_tools")]
 
 import plain_large  # noqa: E402
+import plain_torch  # noqa: E402
 from cuttle_data.report import Report  # noqa: E402
 from cuttle_data.shards import DatasetInfo, Modality, Sample, write_dataset  # noqa: E402
 
@@ -86,19 +92,45 @@ def measure(folder, sense, algorithm, shots):
     return json.loads(result.stdout)
 
 
+def plain(sense, algorithm, shots):
+    """(seconds, peak MB) of one meta-gradient in PyTorch; the first of a process, but for the transformer, as for
+    cuttle."""
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    shape = (3, SIDE, SIDE) if sense == "image" else (CHARACTERS, )
+    draw = torch.randn if sense == "image" else lambda *size: torch.randint(1, 500, size)
+    task = {name: (draw(WAY * count, *shape), torch.arange(WAY).repeat_interleave(count))
+            for name, count in (("support", shots), ("query", QUERY))}
+    model = plain_large.ResNet12(3, 64, WAY) if sense == "image" else plain_large.Transformer(128, 2, 4, WAY)
+    for _ in range(1 if sense == "image" else 2):
+        start = time.monotonic()
+        with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+            plain_torch.mean_gradient(lambda *a: plain_torch.maml_loss(*a, STEPS, 0.01, algorithm == "maml"), model,
+                                      [task])
+        seconds = time.monotonic() - start
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def in_a_process_of_its_own(function, *arguments):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="write tasks, weights and configs there and leave them")
+    parser.add_argument("--plain", action="store_true", help="time plain PyTorch too")
     parser.add_argument("case", nargs="*")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep.resolve() if arguments.keep else Path(scratch)
-        print(f"{'':42s} {'s per task':>10s} {'peak MB':>8s} {'idle MB':>8s}")
+        print(f"{'':42s} {'s per task':>10s} {'peak MB':>8s} {'idle MB':>8s}{'  PyTorch: s, MB' * arguments.plain}")
         for number, (name, case) in enumerate(CASES.items()):
             if all(word in name for word in arguments.case):
                 told = measure(folder / str(number), *case)
                 print(f"{name:42s} {told['ms_per_task'] / 1e3:10.2f} {told['peak_rss_mb']:8.0f} "
-                      f"{told['idle_rss_mb']:8.0f}", flush=True)
+                      f"{told['idle_rss_mb']:8.0f}", end="", flush=True)
+                print(" {:8.2f} {:7.0f}".format(*in_a_process_of_its_own(plain, *case)) if arguments.plain else "", flush=True)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,8 @@ TEST(KernelRefusals, ImpossibleShapes) {
   }
   for (const std::int64_t kernel_height : {0, 2, 5})
     refused(&ConvBlockShape::kernel_height, kernel_height);
+  for (const std::int64_t kernel_width : {0, 1, 2, 5})  // 3 x 1 is no kernel of ours
+    refused(&ConvBlockShape::kernel_width, kernel_width);
   for (const std::int64_t window : {0, 3}) {
     refused(&ConvBlockShape::pool_height, window);
     refused(&ConvBlockShape::pool_width, window);

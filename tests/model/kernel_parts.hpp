@@ -47,10 +47,10 @@ template <class Body>
 void over_taps_inside(const ConvBlockShape& s, std::int64_t pixel, const Body& body) {
   const std::int64_t h = pixel / s.width % s.height, w = pixel % s.width;
   for (std::int64_t a = 0; a < s.kernel_height; ++a) {
-    for (std::int64_t b = 0; b < 3; ++b) {
-      const std::int64_t u = h + a - s.kernel_height / 2, v = w + b - 1;
+    for (std::int64_t b = 0; b < s.kernel_width; ++b) {
+      const std::int64_t u = h + a - s.kernel_height / 2, v = w + b - s.kernel_width / 2;
       if (u < 0 || u >= s.height || v < 0 || v >= s.width) continue;
-      body(a * 3 + b, (u * s.width + v) - (h * s.width + w));
+      body(a * s.kernel_width + b, (u * s.width + v) - (h * s.width + w));
     }
   }
 }

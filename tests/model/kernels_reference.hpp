@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "model/kernels/conv_block.hpp"
@@ -29,15 +30,16 @@ struct Backward {
 /// an image.
 template <class Body>
 void over_taps(const ConvBlockShape& s, const Body& body) {
-  const auto rows = s.kernel_height, reach = rows / 2;
+  const auto rows = s.kernel_height, columns = s.kernel_width;
   for (std::int64_t n = 0; n < s.images; ++n) {
     for (std::int64_t h = 0; h < s.height; ++h) {
       for (std::int64_t w = 0; w < s.width; ++w) {
         for (std::int64_t a = 0; a < rows; ++a) {
-          for (std::int64_t b = 0; b < 3; ++b) {
-            const auto u = h + a - reach, v = w + b - 1;
+          for (std::int64_t b = 0; b < columns; ++b) {
+            const auto u = h + a - rows / 2, v = w + b - columns / 2;
             if (u < 0 || u >= s.height || v < 0 || v >= s.width) continue;
-            body((n * s.height + h) * s.width + w, (n * s.height + u) * s.width + v, a * 3 + b);
+            body((n * s.height + h) * s.width + w, (n * s.height + u) * s.width + v,
+                 a * columns + b);
           }
         }
       }
@@ -88,7 +90,7 @@ inline Forward forward(const ConvBlockShape& s, const Inputs& in) {
     for (std::int64_t i = 0; i < s.pooled_height(); ++i) {
       for (std::int64_t j = 0; j < s.pooled_width(); ++j) {
         for (std::int64_t o = 0; o < out; ++o) {
-          double most = 0;
+          double most = s.relu ? 0 : -std::numeric_limits<double>::infinity();
           int choice = 255;
           for (std::int64_t a = 0; a < s.pool_height; ++a) {
             for (std::int64_t b = 0; b < s.pool_width; ++b) {

@@ -170,7 +170,14 @@ std::vector<Case> cases() {
           {"sequence_pool", sequence(5, 13, 8, 16, true), true},
           {"sequence_all_real", sequence(3, 8, 3, 5, true)},
           {"sequence_by_patches", sequence(4, 11, 4, 12, true, false), true},
-          {"one_step", sequence(6, 1, 5, 4, true)}};
+          {"one_step", sequence(6, 1, 5, 4, true)},
+          {"pointwise", {3, 5, 4, 6, 10, 1, 1, 1, false, true, false, 1}},
+          {"pointwise_groups_and_blocks", {5, 40, 41, 8, 20, 1, 2, 2, false, true, true, 1}},
+          {"pointwise_first", {2, 6, 7, 3, 9, 1, 1, 1, false, false, false, 1}},
+          {"linear", {2, 6, 5, 4, 18, 3, 1, 1, false, true, false}},
+          {"linear_pool", {3, 7, 6, 5, 9, 3, 2, 2, false, true, false}},
+          {"linear_winograd", {8, 8, 8, 32, 32, 3, 1, 1, false, true, false}},
+          {"linear_by_patches", {2, 9, 8, 3, 20, 3, 1, 1, false, false, false}}};
 }
 
 class Kernels : public ::testing::TestWithParam<InstructionSet> {

@@ -22,10 +22,12 @@ struct Sense {
   ModalityKind kind;
   std::int64_t width, depth;
   const char* norm = "batch";
+  bool fused = true;
 };
 
 std::ostream& operator<<(std::ostream& out, const Sense& sense) {
-  return out << sense.type << "_" << to_string(sense.kind) << "_" << sense.norm;
+  return out << sense.type << "_" << to_string(sense.kind) << "_" << sense.norm
+             << (sense.fused ? "" : "_generic");
 }
 
 ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide, std::int64_t channels = 2) {
@@ -37,7 +39,8 @@ ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide, std::int64_t 
 std::shared_ptr<const Model> model_of(const Sense& sense, const ModalitySpec& spec,
                                       std::int64_t max_length = 0) {
   ModelOptions options;
-  options.encoders["x"] = {sense.type, sense.width, sense.depth, sense.norm, true, max_length, {}, {}};
+  options.encoders["x"] = {sense.type,  sense.width, sense.depth, sense.norm,
+                           sense.fused, max_length,  {},          {}};
   return std::make_shared<const Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
                                        ModelRegistry{});
 }
@@ -110,6 +113,7 @@ torch::Tensor features(const Model& model, const Tensors& parameters, const Batc
 }
 
 constexpr Sense kResNet{"resnet12", ModalityKind::kImage, 4, 4};
+constexpr Sense kResNetGeneric{"resnet12", ModalityKind::kImage, 4, 4, "batch", false};
 constexpr Sense kResNetPerStep{"resnet12", ModalityKind::kImage, 2, 4, "batch_per_step"};
 constexpr Sense kResNetBare{"resnet12", ModalityKind::kImage, 2, 4, "none"};
 constexpr Sense kText{"transformer", ModalityKind::kText, 64, 2};
@@ -347,11 +351,36 @@ TEST_P(LargeEncoder, EveryParameterGetsAGradient) {
 
 TEST_P(LargeEncoder, DescribesItsBlocks) {
   EXPECT_EQ(model->first_order_only(), "");
-  EXPECT_THAT(model->fused_blocks(), HasSubstr("x 0 of "));
+  const Sense& sense = GetParam();
+  const bool fused = sense.type == std::string("resnet12") && sense.fused &&
+                     sense.norm != std::string("none");
+  EXPECT_THAT(model->fused_blocks(), HasSubstr(fused ? "x 4 of 5" : "x 0 of "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
-                         testing::Values(kResNet, kResNetPerStep, kResNetBare, kText, kSeries));
+                         testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare, kText,
+                                         kSeries));
+
+TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
+  torch::set_num_threads(1);
+  AdaptOptions options;
+  options.inner_steps = 3;
+  options.inner_lr = 0.02;
+  for (const char* algorithm : {"maml", "fomaml", "reptile", "protonet"}) {
+    options.algorithm = algorithm;
+    std::vector<torch::Tensor> gradients;
+    for (const Sense& sense : {kResNet, kResNetGeneric}) {
+      const auto model = model_of(sense);
+      const auto start = ParameterList::initial(model->layout(), 3, torch::kFloat64);
+      const auto learner = make_learner(builtin_learners(), model, options);
+      gradients.push_back(
+          learner->meta_gradient(start, draw_task(*model, torch::kFloat64)).gradient);
+    }
+    EXPECT_LT((gradients[0] - gradients[1]).norm().item<double>(),
+              1e-9 * gradients[1].norm().item<double>())
+        << algorithm;
+  }
+}
 
 struct Refused {
   Sense sense;

@@ -10,9 +10,10 @@ namespace {
 template <class T>
 void check(const ConvBlockShape& s, const BlockInputs<T>& inputs, bool needs_input_gradient) {
   const bool sound = s.images >= 1 && s.height >= 1 && s.width >= 1 && s.in >= 1 && s.out >= 1 &&
-                     (s.kernel_height == 1 || s.kernel_height == 3) && s.pool_height >= 1 &&
-                     s.pool_height <= 2 && s.pool_width >= 1 && s.pool_width <= 2 &&
-                     s.pooled_height() >= 1 && s.pooled_width() >= 1;
+                     (s.kernel_height == 1 || s.kernel_height == 3) &&
+                     (s.kernel_width == 3 || (s.kernel_width == 1 && s.kernel_height == 1)) &&
+                     s.pool_height >= 1 && s.pool_height <= 2 && s.pool_width >= 1 &&
+                     s.pool_width <= 2 && s.pooled_height() >= 1 && s.pooled_width() >= 1;
   if (!sound) throw std::invalid_argument("convolution block: impossible shape");
   // Pixels are numbered in 32 bits within an image.
   if (s.height * s.width > (std::int64_t{1} << 30))

@@ -8,8 +8,8 @@
 /// pointers, no LibTorch.
 ///
 /// Activations are [images, height, width, channels], dense, channels innermost. The kernel is 3 x
-/// 3 (or 1 x 3) with padding 1 and without bias: batch norm cancels a bias, whose gradient is
-/// exactly 0. T is float or double.
+/// 3 (or 1 x 3) with padding 1, or 1 x 1, and without bias: batch norm cancels a bias, whose
+/// gradient is exactly 0. T is float or double.
 ///
 /// Threads: as many as OpenMP would use. Results depend on the shape, the thread count and the
 /// instruction set, not on addresses, on what ran before or on which thread calls. Scratch memory
@@ -26,11 +26,13 @@ struct ConvBlockShape {
   /// Whether any derivative with respect to x will be asked for, or given. When not, and with few
   /// input channels, nothing of the size of the convolution's output is stored: see by_patches.
   bool input_gradient = true;
+  bool relu = true;               ///< false: nothing is cut
+  std::int64_t kernel_width = 3;  ///< 3, or 1 with kernel_height 1
 
   std::int64_t pooled_height() const { return pooled(height, pool_height); }
   std::int64_t pooled_width() const { return pooled(width, pool_width); }
   std::int64_t pixels() const { return images * height * width; }
-  std::int64_t taps() const { return 3 * kernel_height; }
+  std::int64_t taps() const { return kernel_height * kernel_width; }
   std::int64_t patch() const { return taps() * in; }
   std::int64_t conv_elements() const { return by_patches() ? 0 : pixels() * out; }
   std::int64_t weight_elements() const { return out * patch(); }
@@ -42,7 +44,7 @@ struct ConvBlockShape {
   /// covariance of the patches give its statistics, and every sum over all pixels in the
   /// derivatives becomes a product of small matrices. The convolution is recomputed where it is
   /// needed rather than stored.
-  bool by_patches() const { return !input_gradient && patch() <= 32; }
+  bool by_patches() const { return !input_gradient && kernel_width == 3 && patch() <= 32; }
 
  private:
   std::int64_t pooled(std::int64_t size, std::int64_t window) const {

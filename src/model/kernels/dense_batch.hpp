@@ -155,9 +155,7 @@ class GroupCorrelation {
   }
 
  private:
-  std::int64_t reach() const {
-    return batch_.shape.kernel_height == 3 ? batch_.shape.width + 1 : std::int64_t{1};
-  }
+  std::int64_t reach() const { return std::max<std::int64_t>(0, -tap_shift(batch_.shape, 0)); }
   const Batch<T>& batch_;
   std::int64_t block_ = 0;
   std::int32_t* lists_ = nullptr;

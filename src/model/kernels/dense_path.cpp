@@ -43,7 +43,7 @@ void DensePath<T>::forward(T* pooled) const {
       batch.loops.pool({grid_of(shape), saved.y + i * batch.image_pixels * out,
                         batch.real_from(i * batch.image_pixels), saved.mean, scale, inputs.beta,
                         pooled + i * batch.image_windows * out,
-                        saved.choice + i * batch.image_windows * out});
+                        saved.choice + i * batch.image_windows * out, shape.relu});
     }
   });
 }

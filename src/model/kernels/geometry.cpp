@@ -32,7 +32,9 @@ int cut(std::int64_t size, bool padded, Range (&ranges)[3]) {
 
 Groups::Groups(const ConvBlockShape& shape, std::int64_t value_bytes) : images(shape.images) {
   const std::int64_t bytes = shape.height * shape.width * (shape.in + shape.out) * value_bytes;
-  size = std::clamp<std::int64_t>(kGroupBytes / std::max<std::int64_t>(bytes, 1), 1, images);
+  // Every group reads the weights anew: it should not be smaller than they.
+  const std::int64_t most = std::max(kGroupBytes, shape.weight_elements() * value_bytes);
+  size = std::clamp<std::int64_t>(most / std::max<std::int64_t>(bytes, 1), 1, images);
   // Groups of nearly equal size: a small last one would be cut into low tiles.
   count = (images + size - 1) / size;
   size = (images + count - 1) / count;
@@ -49,7 +51,7 @@ void PixelPlan::make(std::int64_t images, const T* real) {
   const std::int64_t pixels = shape_.height * shape_.width;
   Range rows[3], columns[3];
   const int row_ranges = cut(shape_.height, shape_.kernel_height == 3, rows);
-  const int column_ranges = cut(shape_.width, true, columns);
+  const int column_ranges = cut(shape_.width, shape_.kernel_width == 3, columns);
   class_count_ = 0;
   std::int32_t count = 0;
   for (int i = 0; i < row_ranges; ++i) {
@@ -59,7 +61,8 @@ void PixelPlan::make(std::int64_t images, const T* real) {
       made = {count, count, 0, {}, {}};
       for (std::int64_t a = r.first_tap; a <= r.last_tap; ++a) {
         for (std::int64_t b = c.first_tap; b <= c.last_tap; ++b) {
-          const std::int64_t tap = shape_.kernel_height == 3 ? 3 * a + b : b;
+          const std::int64_t tap = (shape_.kernel_height == 3 ? a : 0) * shape_.kernel_width +
+                                   (shape_.kernel_width == 3 ? b : 0);
           made.tap[made.taps] = static_cast<std::int32_t>(tap);
           made.shift[made.taps++] = tap_shift(shape_, tap);
         }
@@ -84,7 +87,7 @@ void list_tap_pixels(const ConvBlockShape& shape, std::int64_t first, std::int64
                      const T* real, std::int32_t* into, Correlation<T>& job) {
   job.taps = static_cast<int>(shape.taps());
   for (int t = 0; t < job.taps; ++t) {
-    const std::int64_t row = shape.kernel_height == 3 ? t / 3 - 1 : 0, column = t % 3 - 1;
+    const auto [row, column] = TapPlace(shape, t);
     std::int32_t* list = into + t * (last - first);
     std::int64_t count = 0;
     // Row by row: a row is outside as a whole, or loses a column at one end.

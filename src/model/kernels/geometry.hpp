@@ -51,10 +51,17 @@ class PixelPlan {
   std::int64_t class_count_ = 0, images_ = -1;
 };
 
-/// Displacement of tap t from the pixel under the kernel's centre.
+/// Rows and columns of tap t from the pixel under the kernel's centre.
+struct TapPlace {
+  std::int64_t row, column;
+  TapPlace(const ConvBlockShape& shape, std::int64_t tap)
+      : row(tap / shape.kernel_width - shape.kernel_height / 2),
+        column(tap % shape.kernel_width - shape.kernel_width / 2) {}
+};
+/// The same in pixels.
 inline std::int32_t tap_shift(const ConvBlockShape& shape, std::int64_t tap) {
-  const std::int64_t row = shape.kernel_height == 3 ? tap / 3 - 1 : 0;
-  return static_cast<std::int32_t>(row * shape.width + tap % 3 - 1);
+  const TapPlace place(shape, tap);
+  return static_cast<std::int32_t>(place.row * shape.width + place.column);
 }
 
 /// Lists for each tap the pixels of [first, last) whose source pixel under that tap is inside the

@@ -109,6 +109,7 @@ struct Pool {
   const T *mean, *scale, *shift;  ///< z = (y - mean) * scale + shift
   T* pooled;
   std::uint8_t* choice;
+  bool relu;  ///< false: only norm and max-pool
 };
 
 /// At each window's choice: scale * (y - mean) + tangent_scale * (tangent - tangent_mean) + shift;

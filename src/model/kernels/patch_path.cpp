@@ -68,7 +68,7 @@ void PatchPath<T>::forward(T* pooled) const {
       shape, inputs, inputs.weight, [&](const WindowRows<T>& rows, std::int64_t i, std::int64_t r) {
         const std::int64_t window = rows.window(i, r);
         isa<T>().pool({rows.grid(r), rows.buffer, rows.real(inputs, i, r), saved.mean, scale,
-                       inputs.beta, pooled + window, saved.choice + window});
+                       inputs.beta, pooled + window, saved.choice + window, shape.relu});
       });
 }
 

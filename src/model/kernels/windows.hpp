@@ -45,7 +45,7 @@ CUTTLE_INLINE WindowPixels pixels_of(const Grid& g, std::int64_t row, std::int64
   return result;
 }
 
-template <class T, int kCount, bool kMasked>
+template <class T, int kCount, bool kMasked, bool kRelu>
 CUTTLE_INLINE void pool_window(const Pool<T>& job, const WindowPixels& w, std::int64_t window) {
   const std::int64_t channels = job.grid.channels;
   over_channels<T>(channels, [&](std::int64_t c, auto width) {
@@ -70,25 +70,29 @@ CUTTLE_INLINE void pool_window(const Pool<T>& job, const WindowPixels& w, std::i
       }
     }
     // A NaN is neither dead nor cut to 0: it must reach the loss, where it is looked for.
-    const auto dead = most <= Vec{};
-    store(job.pooled + window * channels + c, dead ? Vec{} : most);
-    store_choice<T, N>(job.choice + window * channels + c,
-                       dead ? Choice{} + static_cast<Mask<T>>(kDead) : choice);
+    if (kRelu) {
+      const auto dead = most <= Vec{};
+      most = dead ? Vec{} : most;
+      choice = dead ? Choice{} + static_cast<Mask<T>>(kDead) : choice;
+    }
+    store(job.pooled + window * channels + c, most);
+    store_choice<T, N>(job.choice + window * channels + c, choice);
   });
 }
 
-template <class T, bool kMasked>
+template <class T, bool kMasked, bool kRelu>
 void pool_all(const Pool<T>& job) {
   over_windows(job.grid, [&](auto window, auto row, auto column, auto high, auto wide) {
     const WindowPixels w = pixels_of(job.grid, row, column, high, wide);
-    if (w.count == 4) return pool_window<T, 4, kMasked>(job, w, window);
-    if (w.count == 2) return pool_window<T, 2, kMasked>(job, w, window);
-    return pool_window<T, 1, kMasked>(job, w, window);
+    if (w.count == 4) return pool_window<T, 4, kMasked, kRelu>(job, w, window);
+    if (w.count == 2) return pool_window<T, 2, kMasked, kRelu>(job, w, window);
+    return pool_window<T, 1, kMasked, kRelu>(job, w, window);
   });
 }
 template <class T>
 void pool(const Pool<T>& job) {
-  job.real ? pool_all<T, true>(job) : pool_all<T, false>(job);
+  if (job.relu) return job.real ? pool_all<T, true, true>(job) : pool_all<T, false, true>(job);
+  job.real ? pool_all<T, true, false>(job) : pool_all<T, false, false>(job);
 }
 
 /// The value at the choice, 0 where dead.

@@ -11,6 +11,9 @@ namespace {
 
 /// Of the transformed tiles that are worked on at a time: they stay in the second-level cache.
 constexpr std::int64_t kBlockBytes = 384 << 10;
+/// With many channels the weights do not stay there, and every block reads them anew: then a block
+/// has as many values as they, up to so many at each position.
+constexpr std::int64_t kPositionBytes = 1 << 20;
 
 std::int64_t tiles_of(const ConvBlockShape& shape, std::int64_t images) {
   return images * ((shape.height + 1) / 2) * ((shape.width + 1) / 2);
@@ -38,9 +41,10 @@ struct Blocks {
   Blocks(const ConvBlockShape& shape, std::int64_t images, std::int64_t values_of_a_tile,
          std::size_t value_bytes)
       : tiles(tiles_of(shape, images)) {
-    const std::int64_t bytes =
-        kWinogradPositions * values_of_a_tile * static_cast<std::int64_t>(value_bytes);
-    const std::int64_t most = std::max<std::int64_t>(kBlockBytes / bytes, 16);
+    const std::int64_t bytes = values_of_a_tile * static_cast<std::int64_t>(value_bytes);
+    const std::int64_t most = std::max<std::int64_t>(
+        {kBlockBytes / (kWinogradPositions * bytes),
+         std::min(shape.in * shape.out / (shape.in + shape.out), kPositionBytes / bytes), 16});
     count = (tiles + most - 1) / most;
   }
   std::int64_t first(std::int64_t block) const { return block * tiles / count; }
