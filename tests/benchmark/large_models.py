@@ -124,7 +124,8 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep.resolve() if arguments.keep else Path(scratch)
-        print(f"{'':42s} {'s per task':>10s} {'peak MB':>8s} {'idle MB':>8s}{'  PyTorch: s, MB' * arguments.plain}")
+        titles = f"{'s per task':>10s} {'peak MB':>8s} {'idle MB':>8s}"
+        print(f"{'':42s} {titles}{'  PyTorch: s, MB' * arguments.plain}")
         for number, (name, case) in enumerate(CASES.items()):
             if all(word in name for word in arguments.case):
                 told = measure(folder / str(number), *case)
