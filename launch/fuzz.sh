@@ -2,7 +2,7 @@
 # usage: launch/fuzz.sh [--built FOLDER] SECONDS [TARGET...]
 #
 # Feeds hostile bytes to the readers of files, under the address and undefined-behaviour sanitizers:
-# safetensors, manifest, config, shard (all without TARGET), each for SECONDS. Builds them first
+# safetensors, manifest, yaml, config, shard (all without TARGET), each for SECONDS. Builds them first
 # (preset fuzz; needs clang). Starts from tests/fuzz/corpus; what it learns stays in FOLDER/corpus, an
 # input that breaks something in FOLDER/crash-TARGET-*. Prints the number of inputs tried.
 #
@@ -23,13 +23,14 @@ while (($# > 0)); do
 done
 [[ ${1:-} =~ ^[1-9][0-9]{0,6}$ ]] || fail "the seconds for each target are missing; see launch/fuzz.sh --help" 2
 seconds=$1 targets=("${@:2}")
-((${#targets[@]} > 0)) || targets=(safetensors manifest config shard)
+((${#targets[@]} > 0)) || targets=(safetensors manifest yaml config shard)
 [[ -n $built ]] || stage "Building the fuzz targets" build fuzz
 
 # run TARGET: its messages go to a file, the last figures and what broke are shown.
 run() {
   local name=$1 known=$cuttle_root/tests/fuzz/corpus/$1 log=$folder/fuzz-$1.log status=0
-  [[ -x $folder/fuzz_$name ]] || fail "there is no target $name; use safetensors, manifest, config or shard" 2
+  [[ $name != yaml ]] || known=$cuttle_root/tests/fuzz/corpus/config
+  [[ -x $folder/fuzz_$name ]] || fail "there is no target $name; use safetensors, manifest, yaml, config or shard" 2
   mkdir -p "$folder/corpus/$name"
   # 2 GiB for the sanitizers' own; one input may ask for no more than 256 MiB at once.
   "$folder/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \

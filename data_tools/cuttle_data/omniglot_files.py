@@ -16,6 +16,7 @@ from .errors import BadInput, UserError
 IMAGE_SETS = ("images_background", "images_evaluation")
 STROKE_SETS = ("strokes_background", "strokes_evaluation")
 RECOVERED = "strokes_recovered.ndjson"
+LARGEST = 1 << 24  # bytes of a file in a zip, unpacked; a drawing has some hundred
 STEM = re.compile(r"\d{4}_\d\d")
 
 
@@ -82,6 +83,8 @@ def _zip_files(path):
 
 def _zip_reader(archive, info):
     def read():
+        if info.file_size > LARGEST:  # before anything is unpacked
+            raise BadInput(f"claims {info.file_size} bytes in the zip, at most {LARGEST} make sense")
         try:
             return archive.read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:

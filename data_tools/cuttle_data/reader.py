@@ -122,11 +122,25 @@ class Shard:
             raise self.problem(f"{path} is not contiguous numbers")
         if dataset.nbytes > self.file_.id.get_filesize():
             raise self.problem(f"{path} is larger than the file")
+        if dataset.nbytes and dataset.id.get_offset() is None:  # external, virtual, never written
+            raise self.problem(f"{path} does not lie in this file in one piece")
+
+    def _find(self, path):
+        """The dataset. Links to elsewhere would let a shard name other files of the reader's machine."""
+        links, steps = self.file_.id.links, path.strip("/").split("/")
+        for count in range(1, len(steps) + 1):
+            step = "/".join(steps[:count]).encode()
+            if not links.exists(step):
+                raise self.problem(f"lacks {path}")
+            if links.get_info(step).type != h5py.h5l.TYPE_HARD:
+                raise self.problem(f"/{step.decode()} is a link to somewhere else")
+        dataset = self.file_[path]
+        if not isinstance(dataset, h5py.Dataset):
+            raise self.problem(f"{path} holds no data")
+        return dataset
 
     def _get(self, path, dtype, length=None):
-        if path not in self.file_:
-            raise self.problem(f"lacks {path}")
-        dataset = self.file_[path]
+        dataset = self._find(path)
         fits = dataset.ndim == 1 and length in (None, len(dataset))
         if dataset.dtype != np.dtype(dtype) or not fits:
             raise self.problem(f"{path} has type {dataset.dtype} and shape {dataset.shape}")
@@ -163,14 +177,12 @@ class Shard:
 
     def _read_targets(self):
         shape = (len(self.sample_class), len(self.target_names))
-        self.targets = np.zeros(shape, schema.TARGET_DTYPE)
-        stored = names.SAMPLE_TARGETS in self.file_
-        if stored != bool(self.target_names):
-            which = "lacks" if self.target_names else "has undeclared"
-            raise self.problem(f"{which} {names.SAMPLE_TARGETS}")
-        if not stored:
+        if not self.target_names:
+            if self.file_.id.links.exists(names.SAMPLE_TARGETS.encode()):
+                raise self.problem(f"has undeclared {names.SAMPLE_TARGETS}")
+            self.targets = np.zeros(shape, schema.TARGET_DTYPE)
             return
-        dataset = self.file_[names.SAMPLE_TARGETS]
+        dataset = self._find(names.SAMPLE_TARGETS)
         if dataset.dtype != np.dtype(schema.TARGET_DTYPE) or dataset.shape != shape:
             raise self.problem(f"{names.SAMPLE_TARGETS} has type {dataset.dtype} and shape "
                                f"{dataset.shape}, not {schema.TARGET_DTYPE} and {shape}")
@@ -196,9 +208,7 @@ class Shard:
             count = int(present.sum())
             self.rows[modality.name] = np.where(present, np.cumsum(present, dtype=np.int64) - 1, -1)
             self.crc32_[modality.name] = self._get(folder + names.MODALITY_CRC32, "<u4", count)
-            if folder + names.MODALITY_DATA not in self.file_:
-                raise self.problem(f"lacks {folder}{names.MODALITY_DATA}")
-            data = self.data_[modality.name] = self.file_[folder + names.MODALITY_DATA]
+            data = self.data_[modality.name] = self._find(folder + names.MODALITY_DATA)
             length = count
             if modality.kind in schema.VARIABLE_KINDS:
                 path = folder + names.MODALITY_OFFSETS

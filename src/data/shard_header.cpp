@@ -1,5 +1,6 @@
 #include "shard_header.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -83,12 +84,16 @@ std::vector<std::int64_t> shape_from(const Json& values, const ModalitySpec& spe
   check.require(values.is_array() && values.size() == rank,
                 "needs a shape of {} numbers for modality '{}' of kind {}", rank, spec.name,
                 to_string(spec.kind));
+  // Lists in it are not shown: dump() recurses as deep as a hostile file nests them.
+  const bool nested = std::any_of(values.begin(), values.end(),
+                                  [](const Json& value) { return value.is_structured(); });
+  const std::string shown = nested ? "[...]" : values.dump();
   std::vector<std::int64_t> shape;
   std::int64_t elements = 1;
   for (const Json& value : values) {
     const bool ok = value.is_number_integer() && value.get<std::int64_t>() >= 1 &&
                     value.get<std::int64_t>() <= kMaxElements / elements;
-    check.require(ok, "gives modality '{}' the impossible shape {}", spec.name, values.dump());
+    check.require(ok, "gives modality '{}' the impossible shape {}", spec.name, shown);
     shape.push_back(value.get<std::int64_t>());
     elements *= shape.back();
   }

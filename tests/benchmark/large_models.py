@@ -131,7 +131,8 @@ def main():
                 told = measure(folder / str(number), *case)
                 print(f"{name:42s} {told['ms_per_task'] / 1e3:10.2f} {told['peak_rss_mb']:8.0f} "
                       f"{told['idle_rss_mb']:8.0f}", end="", flush=True)
-                print(" {:8.2f} {:7.0f}".format(*in_a_process_of_its_own(plain, *case)) if arguments.plain else "", flush=True)
+                beside = in_a_process_of_its_own(plain, *case) if arguments.plain else ()
+                print(*(f"{value:8.1f}" for value in beside), flush=True)
 
 
 if __name__ == "__main__":

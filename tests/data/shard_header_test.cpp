@@ -45,6 +45,7 @@ TEST(shard_header, complains_by_name) {
       {R"("kind": "audio")", R"("kind": "smell")", "unknown kind 'smell'"},
       {R"([4, 5, 3])", R"([4, 5])", "shape of 3 numbers for modality 'eye'"},
       {R"([4, 5, 3])", R"([4, 0, 3])", "impossible shape [4,0,3]"},
+      {R"([4, 5, 3])", R"([4, [5], 3])", "impossible shape [...]"},
       {R"([4, 5, 3])", R"([1000000000, 1000000000, 1000000000])", "impossible shape"},
       {R"([0.1, 0.2, 0.3])", R"([0.1, 0.2])", "has 2 means but 3"},
       {R"([0.1, 0.2, 0.3], "stddev": [1, 2, 3])", R"([1], "stddev": [1])",
@@ -65,6 +66,16 @@ TEST(shard_header, complains_by_name) {
     } catch (const UserError& problem) {
       EXPECT_THAT(problem.what(), AllOf(HasSubstr("'a.h5'"), HasSubstr(expected)));
     }
+  }
+}
+
+TEST(shard_header, is_refused_without_recursion_where_lists_nest_deep) {
+  const std::size_t depth = 1u << 20;  // on a stack of 8 MB every call would have 8 bytes
+  const std::string image = R"([4, 5, 3])", deep = std::string(depth, '[') + std::string(depth, ']');
+  for (const std::string& shape : {deep, "[4, 5, " + deep + "]"}) {
+    std::string text = kHeader;
+    text.replace(text.find(image), image.size(), shape);
+    EXPECT_THROW(parse_shard_header(text, "a.h5"), UserError);
   }
 }
 

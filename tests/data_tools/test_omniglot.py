@@ -220,6 +220,10 @@ def test_bad_files_are_named(run, root, tmp_path):
     ):
         assert part in text, part
     zips = zip_up(root, tmp_path / "zips")
+    with zipfile.ZipFile(zips / "images_background.zip", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images_background/Abc/character01/0009_01.png", bytes(1 << 25))  # 32 KB packed
+    code, text, _ = run("omniglot", zips, "--out", tmp_path / "bomb")
+    assert code == 0 and "claims 33554432 bytes in the zip" in text
     (zips / "images_evaluation.zip").write_bytes(b"PK torn")
     code, _, error = run("omniglot", zips, "--out", tmp_path / "other")
     assert code == 2 and "images_evaluation.zip" in error

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -136,6 +137,45 @@ def test_wrong_fields_are_named_even_with_a_right_hash(shards, change, message):
     expect_named(shards[0], change, message)
 
 
+def elsewhere(make):
+    """Moves the images into another file and calls make(file, path of it, data)."""
+    path = "modalities/image/data"
+
+    def change(file):
+        other, data = Path(file.filename).with_name("other.h5"), file[path][()]
+        with h5py.File(other, "w") as moved:
+            moved["data"] = data
+        del file[path]
+        make(file, path, other, data)
+
+    return change
+
+
+def link_group(file, path, other, _):
+    file.move("modalities/image", "hidden")
+    file["modalities/image"] = h5py.ExternalLink(other, "/")
+
+
+def store_outside(file, path, other, data):
+    file.create_dataset(path, data.shape, data.dtype, external=[(other, 0, data.nbytes)])
+
+
+def map_outside(file, path, other, data):
+    layout = h5py.VirtualLayout(data.shape, data.dtype)
+    layout[:] = h5py.VirtualSource(other, "data", data.shape)
+    file.create_virtual_dataset(path, layout)
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda f, p, other, _: f.__setitem__(p, h5py.ExternalLink(other, "/data")), "/modalities/image/data is a link"),
+    (lambda f, p, other, _: f.__setitem__(p, h5py.SoftLink("/samples/split")), "/modalities/image/data is a link"),
+    (link_group, "/modalities/image is a link"), (store_outside, "does not lie in this file"),
+    (map_outside, "does not lie in this file"),
+    (lambda f, p, *_: f.create_group(p), "/modalities/image/data holds no data")])
+def test_no_shard_reads_other_files(shards, make, message):
+    expect_named(shards[0], elsewhere(make), message)
+
+
 @pytest.mark.parametrize("old, new, message",
                          [('"shard": 0', '"shard": 2', "shard number is out of range"),
                           ('"seed": 3', '"seed": "3"', "seed is missing or not"),
@@ -144,6 +184,7 @@ def test_wrong_fields_are_named_even_with_a_right_hash(shards, change, message):
                           ('"shape": [3]', '"shape": [0]', "does not fit"),
                           ('"dataset": "toy", ', "", "dataset is missing"),
                           ('"mean": []', '"mean": [1.0]', "statistics of text"),
+                          ('"mean": []', '"mean": ' + "[" * 10000 + "]" * 10000, "recursion"),
                           ("{", "[", "Expecting")])
 def test_wrong_headers_are_named(shards, old, new, message):
     with h5py.File(shards[0], "r+") as file:

@@ -75,6 +75,14 @@ void change(ShardContent& content, Choices& choices) {
       array.type = static_cast<ElementType>(choices.byte() % 6);
       fit_bytes(array);
       break;
+    case 8: {  // deep nesting, long names: more than fits into an input
+      const std::string repeated = choices.text(4);
+      const std::size_t at = choices.below(content.header.size() + 1);
+      std::string inserted;
+      for (std::size_t n = choices.number(3) % 300000; n > 0; --n) inserted += repeated;
+      content.header.insert(at, inserted);
+      break;
+    }
     default:  // the usual attack: numbers that others rely on
       if (!array.bytes.empty())
         for (std::size_t n = 1 + choices.byte() % 8; n > 0; --n)
