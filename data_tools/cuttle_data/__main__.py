@@ -1,3 +1,4 @@
+import os
 import sys
 
 try:
@@ -9,4 +10,5 @@ except ModuleNotFoundError as error:
         f"cuttle-data: {sys.executable} lacks {error.name} (data_tools needs h5py, numpy, Pillow "
         "and tqdm); run launch/quickstart.sh")
 
+os.umask(os.umask(0) | 0o002)  # nobody but the user and the group may change what is written
 sys.exit(main())

@@ -1,5 +1,7 @@
 #include "cuttle/app/app.hpp"
 
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
@@ -221,6 +223,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   } catch (const CLI::ParseError& problem) {
     return app.exit(problem) == 0 ? 0 : static_cast<int>(ExitCode::kUserError);
   }
+  ::umask(::umask(0) | S_IWOTH);  // a checkpoint that anybody may change is nobody's
   const ExitCode code = report_errors([&] {
     if (request.without_mpi) return request.without_mpi();
     MpiSession session(&argc, &argv);

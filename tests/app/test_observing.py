@@ -102,11 +102,16 @@ def test_a_failed_run_says_why(config, tmp_path):
     assert told["state"] == "failed" and "not finite" in told["failure"] and told["last_checkpoint"] is None
 
 
-def test_files_obey_the_users_umask(config, tmp_path):
+@pytest.mark.parametrize("umask, forbidden", [(0o077, 0o077), (0, 0o002)])
+def test_files_obey_the_users_umask_and_are_never_world_writable(umask, forbidden, config, tmp_path):
     words = driver.command("train", config, "--run-dir", tmp_path / "run", "train.steps=1", "train.validate_every=0")
-    subprocess.run(words, env=driver.ENVIRONMENT, check=True, capture_output=True, umask=0o077)
-    open_to_others = [path for path in (tmp_path / "run").rglob("*") if path.stat().st_mode & 0o077]
+    pack = [driver.ROOT / "data_tools/cuttle-data", "make_synthetic", "--out", tmp_path / "shards"]
+    for command in (words, pack):
+        subprocess.run(command, env=driver.ENVIRONMENT, check=True, capture_output=True, umask=umask)
+    written = [path for folder in ("run", "shards") for path in (tmp_path / folder, *(tmp_path / folder).rglob("*"))]
+    open_to_others = [path for path in written if path.stat().st_mode & forbidden]
     assert (tmp_path / "run/checkpoints/step-00000001/manifest.json").exists() and not open_to_others
+    assert sum(path.suffix == ".h5" for path in written) >= 1
 
 
 def test_what_the_bits_depend_on(trained):
