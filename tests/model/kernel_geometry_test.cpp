@@ -99,6 +99,19 @@ TEST(KernelGeometry, GroupsDependOnTheShapeAlone) {
   });
 }
 
+TEST(KernelGeometry, GroupsOfWideLayersAreAsLargeAsTheirWeightsOrAThreadsShare) {
+  const ConvBlockShape few{5, 10, 10, 640, 640}, many{75, 10, 10, 640, 640};  // 0.5 and 14.7 MB
+  const auto counts = [&] {
+    return std::vector<std::int64_t>{Groups(few, 4).count, Groups(many, 4).count};
+  };
+  {
+    const parts::Threads one(1);
+    EXPECT_THAT(counts(), testing::ElementsAre(1, 3));
+  }
+  const parts::Threads four(4);
+  EXPECT_THAT(counts(), testing::ElementsAre(3, 4));  // by 2 and by 19
+}
+
 TEST(KernelGeometry, ATapShiftsByItsPlaceInTheKernel) {
   const auto shifts = [](const ConvBlockShape& shape) {
     std::vector<std::int32_t> result;
@@ -107,6 +120,7 @@ TEST(KernelGeometry, ATapShiftsByItsPlaceInTheKernel) {
   };
   EXPECT_THAT(shifts({1, 4, 10, 1, 1}), testing::ElementsAre(-11, -10, -9, -1, 0, 1, 9, 10, 11));
   EXPECT_THAT(shifts({1, 1, 10, 1, 1, 1}), testing::ElementsAre(-1, 0, 1));
+  EXPECT_THAT(shifts({1, 4, 10, 1, 1, 1, 1, 1, false, true, true, 1}), testing::ElementsAre(0));
 }
 
 template <class T>

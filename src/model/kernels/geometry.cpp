@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/kernels/parallel.hpp"
+
 namespace cuttle::kernels {
 namespace {
 
@@ -31,10 +33,14 @@ int cut(std::int64_t size, bool padded, Range (&ranges)[3]) {
 }  // namespace
 
 Groups::Groups(const ConvBlockShape& shape, std::int64_t value_bytes) : images(shape.images) {
-  const std::int64_t bytes = shape.height * shape.width * (shape.in + shape.out) * value_bytes;
-  // Every group reads the weights anew: it should not be smaller than they.
-  const std::int64_t most = std::max(kGroupBytes, shape.weight_elements() * value_bytes);
-  size = std::clamp<std::int64_t>(most / std::max<std::int64_t>(bytes, 1), 1, images);
+  const std::int64_t bytes =
+      std::max<std::int64_t>(shape.height * shape.width * (shape.in + shape.out) * value_bytes, 1);
+  // Every group reads the weights anew: where they are many it is as large as they, but no larger
+  // than a thread's share of the images.
+  const std::int64_t parts = parts_of(images);
+  const std::int64_t wide =
+      std::min(shape.weight_elements() * value_bytes / bytes, (images + parts - 1) / parts);
+  size = std::clamp<std::int64_t>(std::max(kGroupBytes / bytes, wide), 1, images);
   // Groups of nearly equal size: a small last one would be cut into low tiles.
   count = (images + size - 1) / size;
   size = (images + count - 1) / count;

@@ -18,8 +18,9 @@ std::int64_t odd_lines(std::int64_t elements) {
   return ((elements + line - 1) / line | 1) * line;
 }
 
-/// The work is cut into groups of whole images that fit the second-level cache. Depends on the
-/// shape alone.
+/// The work is cut into groups of whole images that fit the second-level cache, or are as large as
+/// the weights where those are larger. Depends on the shape, and in the latter case on the number
+/// of threads.
 struct Groups {
   Groups(const ConvBlockShape& shape, std::int64_t value_bytes);
   std::int64_t size;  ///< images of all groups but the last
