@@ -4,7 +4,8 @@
 # Feeds hostile bytes to the readers of files, under the address and undefined-behaviour sanitizers:
 # safetensors, manifest, yaml, config, shard (all without TARGET), each for SECONDS. Builds them first
 # (preset fuzz; needs clang). Starts from tests/fuzz/corpus; what it learns stays in FOLDER/corpus, an
-# input that breaks something in FOLDER/crash-TARGET-*. Prints the number of inputs tried.
+# input that breaks something in FOLDER/crash-TARGET-*. Prints the number of inputs tried. Uses one core;
+# the first build takes two minutes.
 #
 #   --built FOLDER   use the programs of this build, build nothing
 #   -h, --help       this text

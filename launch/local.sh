@@ -4,7 +4,8 @@
 # Runs a cuttle command on several ranks of this machine, as in
 #   launch/local.sh -n 2 train configs/quickstart.yaml --run-dir runs/first
 # with threads and cores fixed before the ranks start. Ctrl-C asks the ranks to stop with a
-# checkpoint (exit code 3); a second one ends them at once.
+# checkpoint (exit code 3); a second one ends them at once. Scale: one machine, up to a rank per core.
+# Time: that of the command; training begins within seconds.
 #
 #   -n RANKS       processes (default: one per core, as many as THREADS leaves room for)
 #   -t THREADS     threads per rank, as the config's key `threads` (default 1)

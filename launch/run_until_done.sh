@@ -6,6 +6,7 @@
 # The command must end in --resume, so that each attempt goes on from the last checkpoint. It runs
 # again when it stopped early with a checkpoint (exit code 3) or was killed (128 and above), but not
 # after an error, which would come again. Ctrl-C and SIGTERM stop the command, and this script with it.
+# Scale: that of the command. Time: any.
 #
 #   -a ATTEMPTS    at most so many (default 100)
 #   -p SECONDS     pause between two (default 10)

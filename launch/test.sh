@@ -3,7 +3,8 @@
 #
 # Installs what is missing, builds, and runs the tests. First the stages without tensors under the
 # address + undefined-behaviour and the thread sanitizer, and fuzz targets of what reads files (15 s
-# each), then all tests of the release build; ctest's summary comes last.
+# each), then all tests of the release build; ctest's summary comes last. About 40 minutes on 2 cores
+# the first time.
 #
 #   --long         also the slow tests (ctest label long)
 #   --no-install   install nothing; say what is missing
