@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -81,6 +82,7 @@ class DelayedLink:
         name, device = self.names[number], f"cut{os.getpid() % 10**8}{'abc'[number]}"
         ip("netns", "add", name)
         undo.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
+        undo.callback(self.kill, number)
         end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         undo.callback(os.close, end)
         fcntl.ioctl(end, SET_INTERFACE, struct.pack("16sH22x", device.encode(), TUN_WITHOUT_HEADER))
@@ -99,6 +101,12 @@ class DelayedLink:
     def processes(self, number):
         """Ids of all processes of an end."""
         return [int(word) for word in ip("netns", "pids", self.names[number]).split()]
+
+    def kill(self, number):
+        """Ends all processes of an end at once: the host dies."""
+        for pid in self.processes(number):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def mpirun(self, words, ranks=1):
         """The command that runs `words` on so many ranks at each end."""

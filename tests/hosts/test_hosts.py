@@ -1,7 +1,5 @@
 """Several hosts for real: network namespaces with addresses and names of their own, mpirun between them over TCP."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -137,8 +135,8 @@ def test_a_host_that_is_cut_off_is_named_and_all_ranks_leave_by_themselves(link,
     who = tuple(f"[rank {rank} on {link.names[rank]}, step " for rank in (0, 1))
     assert lines, said
     assert all(any(word in line for word in who) and f"rank 2: on {link.names[2]}, " in line for line in lines), said
-    for pid in everywhere(link):
-        os.kill(pid, signal.SIGKILL)
+    for end in range(len(link.names)):
+        link.kill(end)
     training.end()
     link.cut.clear()
     recovers(link, config, gold, tmp_path)
@@ -147,8 +145,7 @@ def test_a_host_that_is_cut_off_is_named_and_all_ranks_leave_by_themselves(link,
 def test_a_host_that_dies(link, config, gold, tmp_path):
     training = Training(link, config, tmp_path / "run", tmp_path / "log")
     training.wait_for_steps(8)
-    for pid in link.processes(1):
-        os.kill(pid, signal.SIGKILL)
+    link.kill(1)
     code, seconds = training.end()
     assert code != driver.DONE and seconds < 30, training.text()
     recovers(link, config, gold, tmp_path)
