@@ -2,9 +2,21 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace cuttle {
+namespace {
+
+/// Of parameters, however long the loop: for small images twenty sets are a fifth of all memory.
+constexpr std::int64_t kMostSets = 10;
+
+std::int64_t stride_of(const std::string& keep, std::int64_t steps) {
+  if (keep == "sqrt") return std::llround(std::ceil(std::sqrt(static_cast<double>(steps))));
+  return std::max<std::int64_t>(1, (steps + kMostSets - 1) / kMostSets);
+}
+
+}  // namespace
 
 Trajectory::Trajectory(const Model& model, const InnerUpdate& update, const Batch& support,
                        const std::string& keep, std::int64_t steps, bool way_back)
@@ -12,7 +24,7 @@ Trajectory::Trajectory(const Model& model, const InnerUpdate& update, const Batc
       update_(update),
       support_(support),
       steps_(steps),
-      stride_(keep == "sqrt" ? std::llround(std::ceil(std::sqrt(static_cast<double>(steps)))) : 1),
+      stride_(stride_of(keep, steps)),
       way_back_(way_back),
       all_(keep == "all") {}
 

@@ -9,8 +9,8 @@ namespace cuttle {
 
 /// The inner loop of one task, there and back. On the way back every step's support gradient is
 /// wanted again, with its graph, last step first; `keep` (AdaptOptions::keep) says which parameters
-/// and graphs are remembered from the way there. What is not is computed again by the same
-/// operations, so the bits do not depend on it.
+/// and graphs are remembered from the way there (parameters: of ten steps at most). What is not is
+/// computed again by the same operations, so the bits do not depend on it.
 class Trajectory {
  public:
   /// References must outlive it. `way_back`: back() will be called.

@@ -265,7 +265,7 @@ TEST_P(Keep, ChangesNoBit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Steps, Keep, testing::Values(0, 1, 2, 5, 9, 10));
+INSTANTIATE_TEST_SUITE_P(Steps, Keep, testing::Values(0, 1, 2, 5, 9, 10, 23));
 
 /// Reptile against LibTorch's own optimizers on the same loss.
 class Reptile : public testing::TestWithParam<const char*> {};
