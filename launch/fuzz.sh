@@ -23,15 +23,16 @@ while (($# > 0)); do
   esac
 done
 [[ ${1:-} =~ ^[1-9][0-9]{0,6}$ ]] || fail "the seconds for each target are missing; see launch/fuzz.sh --help" 2
+known_targets=(safetensors manifest yaml config shard)
 seconds=$1 targets=("${@:2}")
-((${#targets[@]} > 0)) || targets=(safetensors manifest yaml config shard)
+((${#targets[@]} > 0)) || targets=("${known_targets[@]}")
 [[ -n $built ]] || stage "Building the fuzz targets" build fuzz
 
 # run TARGET: its messages go to a file, the last figures and what broke are shown.
 run() {
   local name=$1 known=$cuttle_root/tests/fuzz/corpus/$1 log=$folder/fuzz-$1.log status=0
   [[ $name != yaml ]] || known=$cuttle_root/tests/fuzz/corpus/config
-  [[ -x $folder/fuzz_$name ]] || fail "there is no target $name; use safetensors, manifest, yaml, config or shard" 2
+  [[ -x $folder/fuzz_$name ]] || fail "there is no target $name; use ${known_targets[*]}" 2
   mkdir -p "$folder/corpus/$name"
   # 2 GiB for the sanitizers' own; one input may ask for no more than 256 MiB at once.
   "$folder/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \

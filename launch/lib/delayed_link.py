@@ -23,7 +23,6 @@ from pathlib import Path
 
 SET_INTERFACE, TUN_WITHOUT_HEADER = 0x400454CA, 0x1001  # ioctl TUNSETIFF; IFF_TUN | IFF_NO_PI
 ADDRESSES = ("10.77.0.1", "10.77.0.2", "10.77.0.3")  # nobody else is in these namespaces
-END_OF = {socket.inet_aton(address): end for end, address in enumerate(ADDRESSES)}
 LONGEST_QUEUE_S = 0.5  # what would have to wait longer for a slow link is dropped, as in any network
 BURST = 64  # packets taken from one side before the other has its turn
 
@@ -54,6 +53,8 @@ class DelayedLink:
         self.cut = set()
         self.free_at = [0.0] * ends  # when the way to each end has carried what was sent before
         self.names = [f"cuttle{os.getpid()}{'abc'[end]}" for end in range(ends)]
+        self.addresses = ADDRESSES[:ends]
+        self.end_of = {socket.inet_aton(address): end for end, address in enumerate(self.addresses)}
         self.cleanup = contextlib.ExitStack()
         self.ended = threading.Event()
 
@@ -64,7 +65,7 @@ class DelayedLink:
             self.agent = folder / "agent"
             # mpirun calls it with a host and a command for a shell of that host.
             cases = [f"{address}) shift; exec {' '.join(self.enter(number))} \"$*\" ;;"
-                     for address, number in zip(ADDRESSES, range(len(ends)))]
+                     for number, address in enumerate(self.addresses)]
             lines = ["#!/bin/sh", "case $1 in", *cases, "esac", "exit 1", ""]
             self.agent.write_text("\n".join(lines), encoding="utf-8")
             self.agent.chmod(0o755)
@@ -79,7 +80,7 @@ class DelayedLink:
         self.cleanup.close()
 
     def make_end(self, undo, number):
-        name, device = self.names[number], f"cut{os.getpid() % 10**8}{'abc'[number]}"
+        name, device = self.names[number], f"cut{os.getpid() % 10**8}{number}"
         ip("netns", "add", name)
         undo.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
         undo.callback(self.kill, number)
@@ -87,7 +88,7 @@ class DelayedLink:
         undo.callback(os.close, end)
         fcntl.ioctl(end, SET_INTERFACE, struct.pack("16sH22x", device.encode(), TUN_WITHOUT_HEADER))
         ip("link", "set", device, "netns", name)
-        ip("-n", name, "addr", "add", f"{ADDRESSES[number]}/24", "dev", device)
+        ip("-n", name, "addr", "add", f"{self.addresses[number]}/24", "dev", device)
         ip("-n", name, "link", "set", device, "mtu", "9000", "up")
         ip("-n", name, "link", "set", "lo", "up")
         return end
@@ -111,7 +112,7 @@ class DelayedLink:
     def mpirun(self, words, ranks=1):
         """The command that runs `words` on so many ranks at each end."""
         network = "10.77.0.0/24"
-        hosts = [f"{address}:{ranks}" for address, _ in zip(ADDRESSES, self.names)]
+        hosts = [f"{address}:{ranks}" for address in self.addresses]
         run = ["mpirun", "--allow-run-as-root", "--bind-to", "none", "-n", str(len(hosts) * ranks),
                "--host", ",".join(hosts), "--mca", "plm_rsh_agent", str(self.agent),
                "--mca", "pml", "ob1", "--mca", "btl", "tcp,self",
@@ -126,8 +127,9 @@ class DelayedLink:
         while not self.ended.is_set():
             due = min((queue[0][0] for queue in waiting if queue), default=time.monotonic() + 0.05)
             readable, _, _ = select.select(ends, [], [], max(0.0, due - time.monotonic()))
-            for end in readable:
-                self.take(end, ends.index(end), waiting)
+            for number, end in enumerate(ends):
+                if end in readable:
+                    self.take(end, number, waiting)
             for end, queue in zip(ends, waiting):
                 while queue and queue[0][0] <= time.monotonic():
                     with contextlib.suppress(BlockingIOError):
@@ -137,7 +139,7 @@ class DelayedLink:
         with contextlib.suppress(BlockingIOError):
             for _ in range(BURST):
                 packet = os.read(end, 65536)
-                to = END_OF.get(packet[16:20], number)  # as in IPv4's header
+                to = self.end_of.get(packet[16:20], number)  # as in IPv4's header
                 if to == number or self.cut & {number, to}:
                     continue
                 sent = max(time.monotonic(), self.free_at[to]) + self.s_per_byte * len(packet)

@@ -1,18 +1,16 @@
-#include <unistd.h>
-
 #include <map>
 #include <vector>
 
 #include "comm/nccl_check.hpp"
 #include "comm/nccl_communicator.hpp"
+#include "cuttle/core/log.hpp"
 
 namespace cuttle {
 namespace {
 
 /// What a rank tells the others about its device: "host\nbus id", or "host\n\nwhy there is none".
 std::string describe_device(int local_rank) {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
+  const std::string& host = whereabouts().host;
   int count = 0;
   cudaError_t status = cudaGetDeviceCount(&count);
   char bus_id[32] = "";

@@ -47,7 +47,7 @@ void replace_in(std::string& text, Choices& choices) {
 void change(ShardContent& content, Choices& choices) {
   if (content.arrays.empty()) return;
   ShardArray& array = any_array(content, choices);
-  switch (choices.byte() % 9) {
+  switch (choices.byte() % 10) {
     case 0:
       replace_in(content.header, choices);
       break;

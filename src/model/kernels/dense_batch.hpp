@@ -155,7 +155,7 @@ class GroupCorrelation {
   }
 
  private:
-  std::int64_t reach() const { return std::max<std::int64_t>(0, -tap_shift(batch_.shape, 0)); }
+  std::int64_t reach() const { return -tap_shift(batch_.shape, 0); }
   const Batch<T>& batch_;
   std::int64_t block_ = 0;
   std::int32_t* lists_ = nullptr;
