@@ -25,6 +25,22 @@ TEST(Batch, RowsNameThePresentSamples) {
   EXPECT_EQ(batch.modalities[0].values.size(0), 4);
 }
 
+TEST(ImageInput, StandardisesEachByteOfEachChannel) {
+  ModalitySpec spec{"image", ModalityKind::kImage, {16, 8, 2}, 0.0, {}, {}};
+  RawModality raw;
+  for (int i = 0; i < 3 * 16 * 8 * 2; ++i) raw.bytes.push_back(static_cast<std::uint8_t>(i * 7));
+  const auto pixels = raw_tensor(raw, torch::kUInt8).view({3, 16, 8, 2}).to(torch::kFloat32) / 255.0;
+  const auto plain = image_input(raw, spec).values;
+  EXPECT_TRUE(torch::equal(plain, pixels.permute({0, 3, 1, 2})));
+  EXPECT_TRUE(plain.is_contiguous(torch::MemoryFormat::ChannelsLast));
+
+  spec.mean = {0.25f, 0.7f};
+  spec.stddev = {0.3f, 0.0f};  // a channel that never changes
+  const auto centred = pixels - torch::tensor(spec.mean);
+  const auto expected = centred / torch::tensor({0.3f, 1e-6f});
+  EXPECT_TRUE(torch::equal(image_input(raw, spec).values, expected.permute({0, 3, 1, 2})));
+}
+
 TEST(Concatenate, KeepsOrderAndPadsSequences) {
   const Task task = some_task();
   const Batch both = concatenate(task.support, task.query);
