@@ -29,7 +29,8 @@ TEST(ImageInput, StandardisesEachByteOfEachChannel) {
   ModalitySpec spec{"image", ModalityKind::kImage, {16, 8, 2}, 0.0, {}, {}};
   RawModality raw;
   for (int i = 0; i < 3 * 16 * 8 * 2; ++i) raw.bytes.push_back(static_cast<std::uint8_t>(i * 7));
-  const auto pixels = raw_tensor(raw, torch::kUInt8).view({3, 16, 8, 2}).to(torch::kFloat32) / 255.0;
+  const auto pixels =
+      raw_tensor(raw, torch::kUInt8).view({3, 16, 8, 2}).to(torch::kFloat32) / 255.0;
   const auto plain = image_input(raw, spec).values;
   EXPECT_TRUE(torch::equal(plain, pixels.permute({0, 3, 1, 2})));
   EXPECT_TRUE(plain.is_contiguous(torch::MemoryFormat::ChannelsLast));

@@ -64,8 +64,8 @@ class Prefetcher {
   /// The background thread: fills the queue until the sequence ends, making fails, or stop is asked
   /// for.
   void run() {
-    // Where all cores compute, it waits for its turn instead of taking the core from whoever has just
-    // called next(). A kernel that refuses leaves it an ordinary thread.
+    // Where all cores compute, it waits for its turn instead of taking the core from whoever has
+    // just called next(). A kernel that refuses leaves it an ordinary thread.
     const sched_param no_priority{};
     ::sched_setscheduler(0, SCHED_BATCH, &no_priority);
     for (std::int64_t i = 0; wait_for_room(); ++i) {
