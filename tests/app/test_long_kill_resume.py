@@ -5,7 +5,7 @@ import interruption
 
 
 def test_twenty_kills(config, tmp_path):
-    overrides = interruption.busy(steps=240)
+    overrides = interruption.busy(steps=360)
     gold = interruption.gold(config, tmp_path / "gold", overrides)
     run = tmp_path / "run"
     hits = interruption.kill_and_resume(config, run, overrides, kills=20, seed=2)
