@@ -98,14 +98,16 @@ ModalityInput pad_rows(const std::vector<torch::Tensor>& rows) {
 }
 
 ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec) {
-  const std::int64_t height = spec.shape[0], width = spec.shape[1], channels = spec.shape[2];
+  const auto& shape = spec.shape;
+  const auto bytes = static_cast<std::int64_t>(raw.bytes.size());
+  // Before anything is written: the view refuses bytes that are no whole images.
+  auto x = torch::empty({bytes}).view({-1, shape[0], shape[1], shape[2]});
+  const std::int64_t channels = shape[2];
   // A byte has 256 values: standardised once per channel and looked up, in one pass over the pixels
   // instead of four.
   const auto levels = torch::arange(256, torch::kFloat32).unsqueeze(1).expand({256, channels});
   const auto table = standardise(levels / 255.0, spec).contiguous();
   const float* value = table.const_data_ptr<float>();
-  const auto bytes = static_cast<std::int64_t>(raw.bytes.size());
-  auto x = torch::empty({bytes / (height * width * channels), height, width, channels});
   float* to = x.data_ptr<float>();
   for (std::int64_t i = 0; i < bytes; i += channels)
     for (std::int64_t c = 0; c < channels; ++c) to[i + c] = value[raw.bytes[i + c] * channels + c];

@@ -40,6 +40,9 @@ TEST(ImageInput, StandardisesEachByteOfEachChannel) {
   const auto centred = pixels - torch::tensor(spec.mean);
   const auto expected = centred / torch::tensor({0.3f, 1e-6f});
   EXPECT_TRUE(torch::equal(image_input(raw, spec).values, expected.permute({0, 3, 1, 2})));
+
+  raw.bytes.pop_back();  // no whole images
+  EXPECT_THROW(image_input(raw, spec), c10::Error);
 }
 
 TEST(Concatenate, KeepsOrderAndPadsSequences) {
