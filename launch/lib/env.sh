@@ -32,16 +32,55 @@ since() {
   printf '%d.%d s' $((tenths / 10)) $((tenths % 10))
 }
 
-# stage NAME COMMAND...: runs a quiet command and prints "NAME ... 12.3 s". Its output goes to a
-# file in build/logs; on failure the end of that file is shown and the command's status returned.
+progress_every=10  # seconds between the lines of `show_progress` where the output is no terminal
+
+# progress_of LOG START: "132 of 210, 95 s" where the log counts as ninja or ctest do, else "95 s".
+progress_of() {
+  local counted
+  counted=$(tail -c 4096 "$1" | sed -nE 's,^(\[| *)([0-9]+)/([0-9]+)(\]| Test) .*,\2 of \3\, ,p' | tail -n 1)
+  printf '%s%d s' "$counted" $((($(now) - $2) / 1000000000))
+}
+
+# show_progress NAME LOG START: how far the stage is, until SIGTERM: a line that changes each second on
+# a terminal, else now and then a line of its own, and then the status is 1.
+show_progress() {
+  local ticks=0 every=$progress_every lines=0
+  trap 'exit $((lines > 0))' TERM
+  trap '' INT
+  while kill -0 $$ 2>/dev/null; do
+    sleep 1 >/dev/null 2>&1 &
+    wait $!
+    if [[ -t 1 ]]; then
+      printf '\r%s ... %s\033[K' "$1" "$(progress_of "$2" "$3")"
+    elif ((++ticks % every == 0)); then
+      ((lines++)) || echo
+      printf '    %s\n' "$(progress_of "$2" "$3")"
+      if ((lines == 12)); then every=$((3 * progress_every)); fi
+    fi
+  done
+}
+
+# stage NAME COMMAND...: runs a quiet command and prints "NAME ... 12.3 s", and how far it is while it
+# lasts. Its output goes to a file in build/logs; on failure the end of that file is shown and the
+# command's status returned.
 stage() {
-  local name=$1 log start status=0
+  local name=$1 log start progress showed=0 status=0
   shift
   log=$log_dir/$(tr -cs '[:alnum:]' '-' <<<"${name%% (*}" | sed 's/-*$//').log
   mkdir -p "$log_dir" || fail "cannot write to $log_dir (logs and builds go there); make it writable"
   start=$(now)
   printf '%s ... ' "$name"
+  : >"$log"
+  show_progress "$name" "$log" "$start" &
+  progress=$!
   "$@" >"$log" 2>&1 </dev/null || status=$?
+  kill "$progress" 2>/dev/null || true
+  wait "$progress" 2>/dev/null || showed=$?
+  if ((showed == 1)); then
+    printf '%s ... ' "$name"
+  elif [[ -t 1 ]]; then
+    printf '\r%s ... \033[K' "$name"
+  fi
   if ((status == 0)); then
     since "$start"
     echo

@@ -1,54 +1,73 @@
 #include "cuttle/adapt/learner.hpp"
 
-#include <fmt/ranges.h>
+#include <torch/types.h>
 
-#include "adapt/learners.hpp"
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
 namespace {
 
-LearnerFactory maml(bool second_order) {
-  return [=](std::shared_ptr<const Model> model, const AdaptOptions& options) {
-    return make_maml(std::move(model), options, second_order);
-  };
+/// The first part that has no second derivative; empty: all have.
+std::string first_order_part(const Model& model, const Objectives& objectives) {
+  for (const auto& objective : objectives)
+    if (!objective.objective->second_order()) return "objective " + objective.name;
+  return model.first_order_only();
 }
 
 }  // namespace
 
-double Learner::cost(std::int64_t support, std::int64_t query) const {
-  constexpr double kGradient = 3;  // a forward pass and twice as much back
-  return kGradient * static_cast<double>(query + options_.inner_steps * support);
+std::vector<std::string> Learner::reports() const {
+  std::vector<std::string> names{"loss"};
+  for (const auto& metric : kind_->metrics()) names.push_back(metric);
+  for (const auto& objective : *objectives_)
+    if (objective.outer) names.push_back("objective." + objective.name);
+  return names;
 }
 
-LearnerRegistry builtin_learners() {
-  return {{"maml", {maml(true), true, true}},
-          {"fomaml", {maml(false), true, false}},
-          {"anil", {make_anil, true, false}},
-          {"reptile", {make_reptile, true, false}},
-          {"protonet", {make_protonet, false, false}}};
+Learner::Judged Learner::judge(const Tensors& parameters, const torch::Tensor& outputs,
+                               const Batch& query, const Pass& pass, const Batch& seen,
+                               const Context& context) const {
+  Judged judged;
+  judged.loss = kind_->loss(outputs, query);
+  judged.values.push_back(judged.loss.item<double>());
+  for (const double value : kind_->measure(outputs, query)) judged.values.push_back(value);
+  for (const auto& [name, weight, inner, outer, objective] : *objectives_) {
+    if (!outer) continue;
+    const auto loss = objective->loss(parameters, pass, seen, context);
+    judged.values.push_back(loss.item<double>());
+    judged.loss = judged.loss + weight * loss;
+  }
+  return judged;
 }
 
-const LearnerType& find_learner(const LearnerRegistry& learners, const std::string& algorithm) {
-  const auto found = learners.find(algorithm);
-  if (found != learners.end()) return found->second;
-  std::vector<std::string> names;
-  for (const auto& entry : learners) names.push_back(entry.first);
-  throw UserError(fmt::format("adapt.algorithm: '{}' is unknown; there are {}", algorithm,
-                              fmt::join(names, ", ")));
+TaskResult Learner::result_of(const Tensors& gradients, const Judged& judged,
+                              const Statistics& seen) const {
+  TaskResult result{model_->layout()->flatten(gradients), judged.values};
+  const auto places = model_->layout()->views(result.gradient);
+  for (const auto& [parameter, value] : seen.observed()) {
+    places[static_cast<std::size_t>(parameter)].copy_(value);
+    result.gradient[model_->layout()->observed_at(parameter)] = 1;
+  }
+  return result;
 }
 
-std::unique_ptr<const Learner> make_learner(const LearnerRegistry& learners,
-                                            std::shared_ptr<const Model> model,
-                                            const AdaptOptions& options) {
-  const LearnerType& type = find_learner(learners, options.algorithm);
-  const std::string block = type.second_order ? model->first_order_only() : "";
-  CUTTLE_VALIDATE(block.empty(),
+std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerType>& learners,
+                                            const LearnerRequest& request) {
+  const std::string& name = request.section.type;
+  const LearnerType& type = find_type(learners, "adapt.algorithm", name);
+  const Demands demands = type.demands(request.section);
+  CUTTLE_VALIDATE(!demands.classes || request.kind->classes(),
+                  "adapt.algorithm: {} compares samples with classes (this episode.target has "
+                  "none); choose one with a head, such as maml",
+                  name);
+  const std::string part =
+      demands.second_order ? first_order_part(*request.model, *request.objectives) : "";
+  CUTTLE_VALIDATE(part.empty(),
                   "adapt.algorithm: {} needs second derivatives, but {} has none (its gradient "
                   "would be silently "
                   "wrong); choose fomaml, reptile or protonet, or another encoder",
-                  options.algorithm, block);
-  return type.make(std::move(model), options);
+                  name, part);
+  return type.make(request);
 }
 
 }  // namespace cuttle

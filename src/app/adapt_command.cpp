@@ -1,5 +1,5 @@
 #include <fmt/ranges.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 #include <iostream>
@@ -12,13 +12,11 @@
 #include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
-#include "cuttle/episode/episode.hpp"
+#include "cuttle/task/episode.hpp"
 #include "cuttle/train/environment.hpp"
 
 namespace cuttle {
 namespace {
-
-using nlohmann::json;
 
 constexpr const char* kFormat = "cuttle-adapted-1";
 
@@ -81,15 +79,14 @@ std::vector<float> read_targets(const Dataset& data, std::int64_t width, const s
 }
 
 /// Refuses a support set that the run's model cannot learn classes from.
-void check_classes(const LoadedRun& run, const WholeShard& support, const std::string& path,
-                   bool head) {
+void check_classes(const LoadedRun& run, const WholeShard& support, const std::string& path) {
   const auto way = static_cast<std::int64_t>(support.classes.size());
   CUTTLE_VALIDATE(
       way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)", path,
       way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
-  const std::int64_t most = std::max(run.config.episode.way, run.config.evaluation.way);
+  const std::int64_t most = run.parts.model->head_rows();
   CUTTLE_VALIDATE(
-      !head || way <= most,
+      most == 0 || way <= most,
       "{}: it has {} classes, but the model's head was trained for {} at most; give "
       "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
       path, way, most);
@@ -101,7 +98,7 @@ void print_prediction(const std::string& sample, const torch::Tensor& output,
   if (classes.empty()) {
     const std::vector<float> values(output.data_ptr<float>(),
                                     output.data_ptr<float>() + output.numel());
-    std::cout << (as_json ? json{{"sample", sample}, {"values", values}}.dump()
+    std::cout << (as_json ? nlohmann::json{{"sample", sample}, {"values", values}}.dump()
                           : fmt::format("{}\t{:.6g}", sample, fmt::join(values, "\t")))
               << "\n";
     return;
@@ -111,7 +108,8 @@ void print_prediction(const std::string& sample, const torch::Tensor& output,
   const double sure = probability[best].item<double>();
   const std::string& name = classes[static_cast<std::size_t>(best)];
   if (as_json)
-    std::cout << json{{"sample", sample}, {"class", name}, {"probability", sure}}.dump() << "\n";
+    std::cout << nlohmann::json{{"sample", sample}, {"class", name}, {"probability", sure}}.dump()
+              << "\n";
   else
     std::cout << fmt::format("{}\t{}\t{:.4f}\n", sample, name, sure);
 }
@@ -137,27 +135,29 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   auto overrides = arguments.overrides;
   overrides.push_back("device=cpu");
   const LoadedRun run = load_run(arguments.run, true, overrides, extensions, 0);
-  const auto data = open_for(run.modalities, one_shard(arguments.support));
+  const auto data = open_for(run.inputs.modalities, one_shard(arguments.support));
   WholeShard support = read_all(*data);
-  const bool values = run.config.episode.values();
+  const bool values = !run.parts.kind->classes();
   if (values) {
-    support.raw.targets = read_targets(*data, run.target_width, arguments.support);
+    support.raw.targets = read_targets(*data, run.inputs.target_width, arguments.support);
     support.classes.clear();
   } else {
-    check_classes(run, support, arguments.support,
-                  find_learner(extensions.learners, run.config.adapt.algorithm).head);
+    check_classes(run, support, arguments.support);
   }
   const auto way = static_cast<std::int64_t>(support.classes.size());
-  const auto adapted =
-      run.bench.learner->adapt(run.parameters, run.bench.model->prepare(support.raw, way));
+  const auto& [kind, model, learner] = run.parts;
+  const auto adapted = learner->adapt(run.parameters, model->prepare(support.raw, way),
+                                      {run.config.seed, Stream::kModel, 0, 0});
   std::vector<NamedArray> arrays;
   for (const auto& [name, tensor] : adapted->state()) arrays.push_back(to_array(name, tensor));
   write_file_atomically(
-      arguments.out, encode_safetensors(arrays, {{"format", kFormat},
-                                                 {"config", dump_config(run.config)},
-                                                 {"modalities", modalities_to_json(run.modalities)},
-                                                 {"target_width", std::to_string(run.target_width)},
-                                                 {"classes", json(support.classes).dump()}}));
+      arguments.out,
+      encode_safetensors(arrays, {{"format", kFormat},
+                                  {"config", dump_config(run.config, catalog_of(extensions))},
+                                  {"modalities", modalities_to_json(run.inputs.modalities)},
+                                  {"target_width", std::to_string(run.inputs.target_width)},
+                                  {"training_classes", std::to_string(run.inputs.classes)},
+                                  {"classes", nlohmann::json(support.classes).dump()}}));
   log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),
            support.raw.size, arguments.out);
   return ExitCode::kDone;
@@ -172,28 +172,28 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   CUTTLE_VALIDATE(metadata_entry(file, arguments.file, "format") == kFormat,
                   "{}: written by another version of cuttle; make it again with cuttle adapt",
                   arguments.file);
-  const RunConfig config =
-      parse_config(metadata_entry(file, arguments.file, "config"), arguments.file, {});
-  const auto modalities = modalities_from_json(metadata_entry(file, arguments.file, "modalities"));
-  const json names = json::parse(metadata_entry(file, arguments.file, "classes"), nullptr, false);
-  const bool values = config.episode.values();
-  CUTTLE_VALIDATE(names.is_array() && (values ? names.empty() : names.size() >= 2),
+  const RunConfig config = parse_saved(metadata_entry(file, arguments.file, "config"),
+                                       arguments.file, {}, catalog_of(extensions));
+  const TaskInputs inputs = inputs_from(file.metadata, arguments.file);
+  prepare_process(config, 0);
+  const auto [kind, model, learner] = assemble(config, inputs, extensions);
+  const nlohmann::json names =
+      nlohmann::json::parse(metadata_entry(file, arguments.file, "classes"), nullptr, false);
+  CUTTLE_VALIDATE(names.is_array() && (kind->classes() ? names.size() >= 2 : names.empty()),
                   "{}: its list of classes cannot be read", arguments.file);
-  const std::int64_t target_width = target_width_of(file.metadata, arguments.file);
-  CUTTLE_VALIDATE(!values || target_width > 0,
+  CUTTLE_VALIDATE(!kind->values() || inputs.target_width > 0,
                   "{}: it does not say how many values it predicts (damaged?)", arguments.file);
   const auto classes = names.get<std::vector<std::string>>();
-  const auto way = values ? target_width : static_cast<std::int64_t>(classes.size());
-  prepare_process(config, 0);
-  const Workbench bench = make_workbench(config, modalities, target_width, extensions);
+  const std::int64_t way =
+      kind->outputs(static_cast<std::int64_t>(classes.size()), inputs.target_width);
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays) state[array.name] = to_tensor(array);
-  const auto adapted = bench.learner->restore(state, way);
+  const auto adapted = learner->restore(state, way);
 
-  const auto data = open_for(modalities, one_shard(arguments.shard));
+  const auto data = open_for(inputs.modalities, one_shard(arguments.shard));
   RawBatch raw = read_all(*data).raw;
   raw.labels.clear();
-  const auto outputs = adapted->predict(bench.model->prepare(raw, way)).contiguous();
+  const auto outputs = adapted->predict(model->prepare(raw, way)).contiguous();
   for (std::int64_t i = 0; i < raw.size; ++i)
     print_prediction(data->sample_name(i), outputs[i], classes, arguments.json);
   return ExitCode::kDone;

@@ -102,14 +102,23 @@ void add_predict(CLI::App& app, PredictArguments& a, Request& request,
   command->callback([&] { request.without_mpi = [&] { return predict_command(a, extensions); }; });
 }
 
-void add_inspect(CLI::App& app, InspectArguments& a, Request& request) {
+void add_inspect(CLI::App& app, InspectArguments& a, Request& request,
+                 const Extensions& extensions) {
   auto* command = app.add_subcommand("inspect", "what a run folder or a shard holds");
   command->add_option("path", a.path, "run folder or .h5 file")->required();
   command->add_flag(
       "--deterministic", a.deterministic,
       "what the bits of a run depend on: then, here, and whether a resume keeps them");
   command->add_flag("--json", a.json, "one JSON object on standard output");
-  command->callback([&] { request.without_mpi = [&] { return inspect_command(a); }; });
+  command->callback([&] { request.without_mpi = [&] { return inspect_command(a, extensions); }; });
+}
+
+void add_list(CLI::App& app, ListArguments& a, Request& request, const Extensions& extensions) {
+  auto* command = app.add_subcommand("list", "what a config can name: learners, encoders, ...");
+  command->add_option("kind", a.kind, "learner, encoder, fusion, norm, ... (default: all)");
+  command->add_flag("--keys", a.keys, "with each type's own keys, their defaults and meaning");
+  command->add_flag("--json", a.json, "one JSON object on standard output");
+  command->callback([&] { request.without_mpi = [&] { return list_command(a, extensions); }; });
 }
 
 void add_bench(CLI::App& app, BenchArguments& a, Request& request, const Extensions& extensions) {
@@ -146,23 +155,26 @@ struct ConfigArguments {
   std::vector<std::string> overrides;
 };
 
-void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request) {
+void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request,
+                         const Extensions& extensions) {
   auto* validate =
       app.add_subcommand("validate", "check a config and say everything that is wrong with it");
   validate->add_option("config", a.config, "YAML file")->required();
   add_overrides(*validate, a.overrides);
   validate->callback([&] {
     request.without_mpi = [&] {
-      load_config(a.config, a.overrides);
+      load_config(a.config, a.overrides, catalog_of(extensions));
       std::cout << a.config << " is fine\n";
       return ExitCode::kDone;
     };
   });
   auto* dump = app.add_subcommand("dump-default",
                                   "print a config with every key, its default and its meaning");
+  add_overrides(*dump, a.overrides);
   dump->callback([&] {
-    request.without_mpi = [] {
-      std::cout << dump_config(RunConfig{}, true);
+    request.without_mpi = [&] {
+      const Catalog catalog = catalog_of(extensions);
+      std::cout << dump_config(parse_config("{}", "defaults", a.overrides, catalog), catalog, true);
       return ExitCode::kDone;
     };
   });
@@ -203,6 +215,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   AdaptArguments adapt;
   PredictArguments predict;
   InspectArguments inspect;
+  ListArguments list;
   BenchArguments bench;
   ConfigArguments config;
   add_train(app, train, request, extensions);
@@ -210,9 +223,10 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_compare(app, compare, request, extensions);
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);
-  add_inspect(app, inspect, request);
+  add_inspect(app, inspect, request, extensions);
+  add_list(app, list, request, extensions);
   add_bench(app, bench, request, extensions);
-  add_config_commands(app, config, request);
+  add_config_commands(app, config, request, extensions);
   if (const std::string problem = unknown_subcommand(app, argc > 1 ? argv[1] : "");
       !problem.empty()) {
     log_local(LogLevel::kError, "{}", problem);

@@ -51,31 +51,36 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                        const Extensions& extensions) {
   CUTTLE_VALIDATE(!arguments.config.empty(),
                   "bench needs a config, or --tasks with --parameters and --gradient");
-  const RunConfig config = load_config(arguments.config, arguments.overrides);
+  const RunConfig config =
+      load_config(arguments.config, arguments.overrides, catalog_of(extensions));
   return with_communicator(session, config.comm, [&](Communicator& comm) {
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     std::unique_ptr<Dataset> data;
     std::unique_ptr<EpisodePlanner> planner;
-    Workbench bench;
+    Assembly parts;
     together(comm, "opening the data", [&] {
-      data = Dataset::open(config.data);
-      bench = make_workbench(config, data->modalities(), data->target_width(), extensions);
-      planner = std::make_unique<EpisodePlanner>(*data, Split::kTrain, config.episode);
+      data = open_data(config, extensions);
+      parts = assemble(config, inputs_of(config, extensions, data.get()), extensions);
+      if (data) planner = std::make_unique<EpisodePlanner>(*data, Split::kTrain, config.episode);
     });
-    TrainState state(ParameterList::initial(bench.model->layout(), config.seed));
+    const auto& [kind, model, learner] = parts;
+    TrainState state(ParameterList::initial(model->layout(), config.seed));
     const OuterOptimizer optimizer(config.step, config.train.steps);
-    MetaReducer reducer(comm, static_cast<std::size_t>(bench.model->layout()->learned_size()),
+    MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                         config.reduce);
-    SampleCache kept(*bench.model, state.parameters, config.data.in_memory);
-    TaskStream tasks(*data, *planner, *bench.learner, config.episode, config.model.modality_dropout,
-                     config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()}, &kept);
+    SampleCache kept(*model, state.parameters, config.data.in_memory);
+    const auto source = make_source(config, extensions, parts, Split::kTrain, config.episode,
+                                    data.get(), config.model.modality_dropout, &kept);
+    TaskStream tasks(
+        *source, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
+        config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()}, model->device());
     const double idle = memory_mb("VmRSS:");
     std::vector<double> totals, reduce_s;
     StepTime sum;
     double first_step_s = 0;
     const std::int64_t warmup = arguments.warmup.value_or(2), steps = arguments.steps.value_or(10);
     for (std::int64_t i = 0; i < warmup + steps; ++i) {
-      const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer, 0);
+      const auto report = meta_step(state, *learner, tasks, reducer, optimizer, 0);
       if (i == 0) first_step_s = seconds_since_start();
       if (i < warmup) continue;
       totals.push_back(report.time.total_s);
@@ -92,9 +97,9 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     const double step_s = median(totals);
     const double per_step = 1e3 / static_cast<double>(steps);
     const auto batch = static_cast<double>(config.episode.meta_batch_size);
-    const ordered_json json{{"algorithm", config.adapt.algorithm},
+    const ordered_json json{{"algorithm", config.adapt.type},
                             {"ranks", comm.size()},
-                            {"parameters", bench.model->layout()->parameters()},
+                            {"parameters", model->layout()->parameters()},
                             {"tasks_per_second", batch / step_s},
                             {"ms_per_task", 1e3 * step_s * comm.size() / batch},
                             {"ms_per_step", 1e3 * step_s},
@@ -104,7 +109,7 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                             {"idle_rss_mb", idle},
                             {"tensor_mb", static_cast<double>(tensor_memory_bytes()) / (1 << 20)},
                             {"ms",
-                             {{"plan_per_task", plan_ms(*planner, config.seed)},
+                             {{"plan_per_task", planner ? plan_ms(*planner, config.seed) : 0.0},
                               {"read", per_step * sum.read_s},
                               {"adapt", per_step * sum.adapt_s},
                               {"reduce", per_step * sum.reduce_s},

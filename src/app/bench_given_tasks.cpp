@@ -1,5 +1,5 @@
 #include <malloc.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -146,7 +146,7 @@ MeanGradient mean_gradient(const Learner& learner, const ParameterList& paramete
   for (const Task& task : tasks) {
     const TaskResult result = learner.meta_gradient(parameters, task);
     sum += result.gradient.to(torch::kCPU, torch::kFloat64);
-    mean.query_loss += result.query_loss / count;
+    mean.query_loss += result.values[0] / count;
   }
   mean.values = (sum / count).to(torch::kFloat32);
   return mean;
@@ -155,16 +155,19 @@ MeanGradient mean_gradient(const Learner& learner, const ParameterList& paramete
 }  // namespace
 
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions) {
-  RunConfig config = arguments.config.empty() ? parse_config("{}", "defaults", arguments.overrides)
-                                              : load_config(arguments.config, arguments.overrides);
+  RunConfig config =
+      arguments.config.empty()
+          ? parse_config("{}", "defaults", arguments.overrides, catalog_of(extensions))
+          : load_config(arguments.config, arguments.overrides, catalog_of(extensions));
   prepare_process(config, 0);
   GivenTasks given = read_tasks(arguments.tasks);
   config.episode.way = given.tasks.at(0).support.way;
   config.evaluation.way = 0;
   config.episode.target = given.target_width > 0 ? "value" : "class";
-  const Workbench bench = make_workbench(config, given.modalities, given.target_width, extensions);
-  const auto layout = bench.model->layout();
-  const torch::Device device = bench.model->device();
+  const auto [kind, model, learner] =
+      assemble(config, {given.modalities, given.target_width, 0}, extensions);
+  const auto layout = model->layout();
+  const torch::Device device = model->device();
   const auto parameters =
       ParameterList(layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
                                              arguments.parameters))
@@ -178,7 +181,7 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   MeanGradient mean;
   for (std::int64_t i = 0; i < warmup + steps; ++i) {
     const Timer timer;
-    mean = mean_gradient(*bench.learner, parameters, given.tasks);
+    mean = mean_gradient(*learner, parameters, given.tasks);
     if (i >= warmup) seconds.push_back(timer.seconds());
   }
   const double peak = memory_mb("VmHWM:");

@@ -6,7 +6,7 @@
 
 #include "cuttle/comm/mpi_session.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/train/workbench.hpp"
+#include "cuttle/train/assembly.hpp"
 
 namespace cuttle {
 
@@ -54,7 +54,14 @@ struct InspectArguments {
   std::string path;
   bool deterministic = false, json = false;
 };
-ExitCode inspect_command(const InspectArguments& arguments);
+ExitCode inspect_command(const InspectArguments& arguments, const Extensions& extensions);
+
+struct ListArguments {
+  std::string kind;  ///< empty: all
+  bool json = false, keys = false;
+};
+/// What a config can name: one line a type, with its source; its keys if asked for.
+ExitCode list_command(const ListArguments& arguments, const Extensions& extensions);
 
 struct BenchArguments {
   std::string config, tasks, parameters, gradient;

@@ -18,7 +18,7 @@ struct Field {
   std::vector<Contender> contenders() const {
     std::vector<Contender> all;
     for (std::size_t i = 0; i < runs.size(); ++i)
-      all.push_back({*data[i], *runs[i].bench.learner, runs[i].parameters});
+      all.push_back({*data[i], *runs[i].parts.learner, runs[i].parameters});
     return all;
   }
 };
@@ -77,14 +77,15 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
         field.runs.push_back(
             load_run(run, true, arguments.overrides, extensions, session.local_rank()));
         const auto& loaded = field.runs.back();
-        field.data.push_back(open_for(loaded.modalities, loaded.config.data));
+        field.data.push_back(open_for(loaded.inputs.modalities, loaded.config.data));
       }
       const RunConfig& config = field.runs.front().config;
       for (const LoadedRun& run : field.runs)
-        CUTTLE_VALIDATE(!run.config.episode.values(),
-                        "{}: it predicts values (compare counts right classes); use cuttle eval "
-                        "with --per-episode on each",
-                        run.folder);
+        CUTTLE_VALIDATE(
+            run.parts.kind->classes() && run.parts.kind->score_name() == "accuracy",
+            "{}: it is not scored by accuracy (compare counts right classes); use cuttle eval "
+            "with --per-episode on each",
+            run.folder);
       plan = evaluation_plan(config, split_from(arguments.split), arguments.episodes);
       plan.episode.complete = plan.episode.complete || arguments.complete;
     });

@@ -15,24 +15,23 @@
 namespace cuttle {
 namespace {
 
-using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::uint64_t kRecordsLimit = std::uint64_t{4} << 30;
 constexpr std::size_t kTimedSteps = 100;  // that the speed is taken from
 
 /// Nothing instead of an error: these files help, a run can do without them.
-json read_json(const std::string& path) {
+nlohmann::json read_json(const std::string& path) {
   try {
-    return json::parse(read_file(path, 1u << 20), nullptr, /*allow_exceptions=*/false);
+    return nlohmann::json::parse(read_file(path, 1u << 20), nullptr, /*allow_exceptions=*/false);
   } catch (const Error&) {
     return {};
   }
 }
 
 /// The last `count` records of a file of JSON lines, as many as can be read.
-std::vector<json> last_records(const std::string& path, std::size_t count) {
-  std::vector<json> records;
+std::vector<nlohmann::json> last_records(const std::string& path, std::size_t count) {
+  std::vector<nlohmann::json> records;
   std::string text;
   try {
     text = read_file(path, kRecordsLimit);
@@ -43,7 +42,7 @@ std::vector<json> last_records(const std::string& path, std::size_t count) {
   while (end != std::string::npos && records.size() < count) {
     const std::size_t before = end == 0 ? std::string::npos : text.rfind('\n', end - 1);
     const std::size_t begin = before == std::string::npos ? 0 : before + 1;
-    auto record = json::parse(text.substr(begin, end - begin), nullptr, false);
+    auto record = nlohmann::json::parse(text.substr(begin, end - begin), nullptr, false);
     if (record.is_object()) records.push_back(std::move(record));
     end = before;
   }
@@ -52,7 +51,7 @@ std::vector<json> last_records(const std::string& path, std::size_t count) {
 
 /// "running", "done", ...: what the last heartbeat says, unless its writer is gone.
 void describe_life(const std::string& folder, ordered_json& told) {
-  const json beat = read_json(folder + "/heartbeat.json");
+  const nlohmann::json beat = read_json(folder + "/heartbeat.json");
   const auto holder = find_holder(folder);
   if (!beat.is_object()) return;
   const std::string state = beat.value("state", "unknown");
@@ -72,11 +71,11 @@ void describe_life(const std::string& folder, ordered_json& told) {
 void describe_ranks(const std::string& folder, ordered_json& told) {
   const auto records = last_records(folder + "/ranks.jsonl", 1);
   if (records.empty()) return;
-  const json& record = records[0];
+  const nlohmann::json& record = records[0];
   const auto rank = record.value("slowest_rank", std::size_t{0});
-  const json hosts = record.value("hosts", json::array());
+  const nlohmann::json hosts = record.value("hosts", nlohmann::json::array());
   told["slowest_rank"] = {{"rank", rank},
-                          {"host", rank < hosts.size() ? hosts[rank] : json("")},
+                          {"host", rank < hosts.size() ? hosts[rank] : nlohmann::json("")},
                           {"max_over_mean", record.value("max_over_mean", 1.0)},
                           {"over_steps", record.value("steps", 0)}};
 }
@@ -108,7 +107,7 @@ std::vector<std::string> obstacles(const std::string& folder, const RunConfig& c
   if (const auto holder = find_holder(folder); holder && !holder->dead)
     found.push_back(fmt::format("{} is at work on it", holder->description));
   const std::uint64_t needed = 2 * folder_bytes(latest.folder);
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (::statvfs(folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < needed)
     found.push_back(fmt::format("only {} MB are free there; two checkpoints take {} MB",
                                 disk.f_bavail * disk.f_frsize >> 20, needed >> 20));
@@ -129,28 +128,29 @@ std::int64_t count_parameters(const CheckpointContent& content) {
 }
 
 void describe_best(const std::string& folder, const RunConfig& config, const RunProgress& progress,
-                   ordered_json& told) {
+                   const Extensions& extensions, ordered_json& told) {
   if (progress.best_step < 0) return;
   told["best_step"] = progress.best_step;
-  if (config.episode.values())
-    told["best_mean_squared_error"] = -progress.best_score;
-  else
-    told["best_accuracy"] = progress.best_score;
+  const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
+                        .make({config.episode.target});
+  told["best_" + kind->score_name()] =
+      kind->larger_is_better() ? progress.best_score : -progress.best_score;
   told["best_checkpoint"] = find_checkpoint(folder, true).folder;
 }
 
 void describe_checkpoint(const std::string& folder, const LatestCheckpoint& latest,
-                         ordered_json& told) {
+                         const Extensions& extensions, ordered_json& told) {
   const CheckpointContent& content = *latest.content;
-  const RunConfig config = parse_config(content.config_yaml, latest.folder + "/config.yaml", {});
+  const RunConfig config =
+      parse_saved(content.config_yaml, latest.folder + "/config.yaml", {}, catalog_of(extensions));
   const RunProgress progress = progress_from_json(content.state_json);
-  const auto state = json::parse(content.state_json);
+  const auto state = nlohmann::json::parse(content.state_json);
   const bool complete = content.step >= config.train.steps || progress.stopped_early;
   told["step"] = content.step;
   told["steps"] = config.train.steps;
   told["complete"] = complete;
   told["stopped_early"] = progress.stopped_early;
-  told["algorithm"] = config.adapt.algorithm;
+  told["algorithm"] = config.adapt.type;
   told["parameters"] = count_parameters(content);
   told["parameters_sha256"] = state.value("parameters_sha256", "");
   told["world_sizes"] = progress.world_sizes;
@@ -160,7 +160,7 @@ void describe_checkpoint(const std::string& folder, const LatestCheckpoint& late
   told["skipped_steps"] = content.step - state.value("updates", content.step);
   told["last_checkpoint"] = latest.folder;
   told["refused_checkpoints"] = latest.refused;
-  describe_best(folder, config, progress, told);
+  describe_best(folder, config, progress, extensions, told);
   describe_ranks(folder, told);
   if (!complete) {
     const double each_s = seconds_per_step(folder);
@@ -178,21 +178,21 @@ void describe_checkpoint(const std::string& folder, const LatestCheckpoint& late
 
 }  // namespace
 
-ordered_json describe_run(const std::string& folder) {
+ordered_json describe_run(const std::string& folder, const Extensions& extensions) {
   ordered_json told{{"run", folder}};
   describe_life(folder, told);
   if (told.contains("state") && list_checkpoints(folder).empty()) {
     told["last_checkpoint"] = nullptr;  // too young to have one
     return told;
   }
-  describe_checkpoint(folder, find_checkpoint(folder, false), told);
+  describe_checkpoint(folder, find_checkpoint(folder, false), extensions, told);
   return told;
 }
 
-ordered_json describe_determinism(const std::string& folder) {
+ordered_json describe_determinism(const std::string& folder, const Extensions& extensions) {
   const LatestCheckpoint latest = find_checkpoint(folder, false);
-  const RunConfig config =
-      parse_config(latest.content->config_yaml, latest.folder + "/config.yaml", {});
+  const RunConfig config = parse_saved(latest.content->config_yaml, latest.folder + "/config.yaml",
+                                       {}, catalog_of(extensions));
   const auto& then = latest.content->facts;
   const auto now = environment_facts(config);
   ordered_json told{{"checkpoint", latest.folder}};

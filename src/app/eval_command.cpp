@@ -20,7 +20,7 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   plan.trace = arguments.diagnostics;
   if (arguments.modalities.empty()) return plan;
   std::vector<std::string> names;
-  for (const auto& spec : run.modalities) names.push_back(spec.name);
+  for (const auto& spec : run.inputs.modalities) names.push_back(spec.name);
   for (const auto& wanted : arguments.modalities)
     CUTTLE_VALIDATE(std::find(names.begin(), names.end(), wanted) != names.end(),
                     "--modalities: the model has no modality '{}'; it has {}", wanted,
@@ -31,73 +31,89 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   return plan;
 }
 
+/// What the model's norms go by, as far as it makes answers depend on each other.
+const char* norms_of(const LoadedRun& run) {
+  return run.parts.model->samples_apart() ? "inductive" : "transductive";
+}
+
 ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
                      const EvaluationPlan& plan, const EvaluationReport& report) {
-  const auto scores = report.confusion.scores();
   ordered_json json{{"run", arguments.run},
                     {"checkpoint", run.folder},
                     {"step", run.step},
-                    {"algorithm", run.config.adapt.algorithm},
+                    {"algorithm", run.config.adapt.type},
                     {"split", to_string(plan.split)},
                     {"episodes", plan.episodes},
                     {"way", plan.episode.way},
                     {"shot", plan.episode.shot},
                     {"query", plan.episode.query},
-                    {"inner_steps", run.bench.learner->eval_steps()},
-                    {"batch_norm", "transductive"},
+                    {"inner_steps", run.parts.learner->eval_steps()},
+                    {"batch_norm", norms_of(run)},
                     {"missing_rate", plan.missing_rate},
                     {"modalities", arguments.modalities},
                     {"loss", report.loss.mean}};
-  if (report.values) {
-    json["mean_squared_error"] = report.loss.mean;
-    json["ci95"] = report.loss.half_width;
-  } else {
-    json["accuracy"] = report.accuracy.mean;
-    json["ci95"] = report.accuracy.half_width;
+  const TaskKind& kind = *run.parts.kind;
+  json[kind.score_name()] = report.score.mean;
+  json["ci95"] = report.score.half_width;
+  const auto names = kind.metrics();
+  for (std::size_t m = 0; m < names.size(); ++m)
+    if (m + 1 != kind.score_column()) json[names[m]] = report.metrics[m].mean;
+  if (report.confusion) {
+    const auto scores = report.confusion->scores();
     json["macro_precision"] = scores.macro_precision;
     json["macro_recall"] = scores.macro_recall;
     json["macro_f1"] = scores.macro_f1;
   }
-  for (const auto& line : report.trace)
-    json["trace"].push_back({{"step", line.step},
-                             {"support_loss", line.support_loss},
-                             {"support_accuracy", line.support_accuracy},
-                             {"query_loss", line.query_loss},
-                             {"query_accuracy", line.query_accuracy}});
+  for (const auto& line : report.trace) {
+    ordered_json entry{{"step", line.step}, {"support_loss", line.support_loss}};
+    for (std::size_t m = 0; m < names.size(); ++m)
+      entry["support_" + names[m]] = line.support_metrics[m];
+    entry["query_loss"] = line.query_loss;
+    for (std::size_t m = 0; m < names.size(); ++m)
+      entry["query_" + names[m]] = line.query_metrics[m];
+    json["trace"].push_back(std::move(entry));
+  }
   return json;
 }
 
 void print_text(const LoadedRun& run, const EvaluationPlan& plan, const EvaluationReport& report) {
-  const auto scores = report.confusion.scores();
+  const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
       "{} on {} {} episodes (mean, 95 % interval: 1.96 standard errors)\n"
-      "{}, {}, {} inner steps, batch norm by the statistics of the batch (transductive)\n",
-      describe_score(report), plan.episodes, to_string(plan.split), run.config.adapt.algorithm,
-      describe_episodes(plan.episode), run.bench.learner->eval_steps());
-  if (!report.values)
+      "{}, {}, {} inner steps, norms {}\n",
+      kind.say_score(report.score.mean, report.score.half_width), plan.episodes,
+      to_string(plan.split), run.config.adapt.type, describe_episodes(plan.episode),
+      run.parts.learner->eval_steps(), norms_of(run));
+  if (report.confusion) {
+    const auto scores = report.confusion->scores();
     std::cout << fmt::format("macro precision {:.2f}, recall {:.2f}, F1 {:.2f} %, loss {:.4f}\n",
                              100 * scores.macro_precision, 100 * scores.macro_recall,
                              100 * scores.macro_f1, report.loss.mean);
+  }
   std::cout << run.folder << "\n";
-  for (const auto& line : report.trace)
-    std::cout << fmt::format(
-        "after {} steps: support loss {:.4f}, query loss {:.4f}{}\n", line.step, line.support_loss,
-        line.query_loss,
-        report.values ? ""
-                      : fmt::format("; accuracy {:.2f} and {:.2f} %", 100 * line.support_accuracy,
-                                    100 * line.query_accuracy));
+  const auto names = kind.metrics();
+  for (const auto& line : report.trace) {
+    std::cout << fmt::format("after {} steps: support loss {:.4f}, query loss {:.4f}", line.step,
+                             line.support_loss, line.query_loss);
+    for (std::size_t m = 0; m < names.size(); ++m)
+      std::cout << fmt::format("; {} {:.4f} and {:.4f}", names[m], line.support_metrics[m],
+                               line.query_metrics[m]);
+    std::cout << "\n";
+  }
 }
 
-void write_tables(const EvalArguments& arguments, const Dataset& data, const EvaluationPlan& plan,
-                  const EvaluationReport& report) {
+void write_tables(const EvalArguments& arguments, const Dataset* data, const TaskKind& kind,
+                  const EvaluationPlan& plan, const EvaluationReport& report) {
   if (!arguments.confusion.empty()) {
     std::vector<std::string> names;
-    for (const auto id : data.classes_of(plan.split))
-      names.push_back(data.class_names()[static_cast<std::size_t>(id)]);
-    write_file_atomically(arguments.confusion, report.confusion.to_csv(names));
+    CUTTLE_VALIDATE(data != nullptr && report.confusion,
+                    "--confusion: these tasks have no classes; leave it out");
+    for (const auto id : data->classes_of(plan.split))
+      names.push_back(data->class_names()[static_cast<std::size_t>(id)]);
+    write_file_atomically(arguments.confusion, report.confusion->to_csv(names));
   }
   if (arguments.per_episode.empty()) return;
-  std::string csv = report.values ? "episode,mean_squared_error\n" : "episode,accuracy\n";
+  std::string csv = "episode," + kind.score_name() + "\n";
   for (std::size_t e = 0; e < report.episode_scores.size(); ++e)
     csv += fmt::format("{},{}\n", e, report.episode_scores[e]);
   write_file_atomically(arguments.per_episode, csv);
@@ -114,15 +130,23 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     together(comm, "loading the model", [&] {
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
-      data = open_for(run->modalities, run->config.data);
+      if (reads_shards(run->config, extensions))
+        data = open_for(run->inputs.modalities, run->config.data);
       plan = plan_of(arguments, *run);
     });
-    SampleCache kept(*run->bench.model, run->parameters, run->config.data.in_memory);
-    const auto report =
-        evaluate(comm, *data, *run->bench.learner, run->parameters, plan, {}, &kept);
+    const auto& [kind, model, learner] = run->parts;
+    SampleCache kept(*model, run->parameters, run->config.data.in_memory);
+    std::unique_ptr<const TaskSource> source;
+    std::vector<std::int32_t> classes;
+    together(comm, "planning episodes", [&] {
+      source = make_source(run->config, extensions, run->parts, plan.split, plan.episode,
+                           data.get(), 0.0, &kept);
+      if (data && kind->classes()) classes = data->classes_of(plan.split);
+    });
+    const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
-      write_tables(arguments, *data, plan, report);
+      write_tables(arguments, data.get(), *run->parts.kind, plan, report);
       if (arguments.json)
         std::cout << to_json(arguments, *run, plan, report).dump(2) << std::endl;
       else

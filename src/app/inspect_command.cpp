@@ -52,14 +52,14 @@ void print_text(const ordered_json& json, const std::string& indent) {
 
 }  // namespace
 
-ExitCode inspect_command(const InspectArguments& arguments) {
+ExitCode inspect_command(const InspectArguments& arguments, const Extensions& extensions) {
   const std::string& path = arguments.path;
   const bool shard = path.size() > 3 && path.compare(path.size() - 3, 3, ".h5") == 0;
   CUTTLE_VALIDATE(!shard || !arguments.deterministic,
                   "--deterministic is about runs, {} is a shard; give a run folder", path);
   const ordered_json json = shard                     ? describe_shard(path)
-                            : arguments.deterministic ? describe_determinism(path)
-                                                      : describe_run(path);
+                            : arguments.deterministic ? describe_determinism(path, extensions)
+                                                      : describe_run(path, extensions);
   if (arguments.json)
     std::cout << json.dump(2) << "\n";
   else

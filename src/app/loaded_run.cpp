@@ -1,7 +1,7 @@
 #include "app/loaded_run.hpp"
 
 #include <fmt/ranges.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <charconv>
@@ -32,35 +32,37 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   auto source = find_checkpoint(folder, best);
   for (const auto& reason : source.refused) log_warning("a checkpoint is not used: {}", reason);
   const CheckpointContent& content = *source.content;
-  RunConfig config = parse_config(content.config_yaml, source.folder + "/config.yaml", overrides);
-  const auto specs = content.facts.find("modalities");
-  CUTTLE_VALIDATE(specs != content.facts.end(),
-                  "{}: facts.json does not say which modalities the model takes", source.folder);
-  auto modalities = modalities_from_json(specs->second);
-  check_modalities(config.data.modalities, modalities);
-  const std::int64_t target_width = target_width_of(content.facts, source.folder);
-  auto bench = make_workbench(config, modalities, target_width, extensions);
-  const auto layout = bench.model->layout();
+  RunConfig config = parse_saved(content.config_yaml, source.folder + "/config.yaml", overrides,
+                                 catalog_of(extensions));
+  TaskInputs inputs = inputs_from(content.facts, source.folder + "/facts.json");
+  check_modalities(config.data.modalities, inputs.modalities);
+  auto parts = assemble(config, inputs, extensions);
+  const auto layout = parts.model->layout();
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
                   source.folder);
   ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
   prepare_process(config, local_rank);
-  return {source.folder,    std::move(config),     std::move(modalities), target_width,
-          std::move(bench), std::move(parameters), content.step};
+  return {source.folder,    std::move(config),     std::move(inputs),
+          std::move(parts), std::move(parameters), content.step};
 }
 
-std::int64_t target_width_of(const std::map<std::string, std::string>& entries,
-                             const std::string& file) {
-  const auto found = entries.find("target_width");
-  if (found == entries.end()) return 0;
-  const std::string& text = found->second;
-  std::int64_t width = -1;
-  const auto end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, width);
-  CUTTLE_VALIDATE(result.ec == std::errc() && result.ptr == end && width >= 0,
-                  "{}: its target_width '{}' is no width (damaged?)", file, text);
-  return width;
+TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file) {
+  const auto specs = entries.find("modalities");
+  CUTTLE_VALIDATE(specs != entries.end(), "{}: does not say which modalities the model takes",
+                  file);
+  const auto count = [&](const std::string& name) {
+    const auto found = entries.find(name);
+    if (found == entries.end()) return std::int64_t{0};
+    const std::string& text = found->second;
+    std::int64_t value = -1;
+    const auto end = text.data() + text.size();
+    const auto result = std::from_chars(text.data(), end, value);
+    CUTTLE_VALIDATE(result.ec == std::errc() && result.ptr == end && value >= 0,
+                    "{}: its {} '{}' is no count (damaged?)", file, name, text);
+    return value;
+  };
+  return {modalities_from_json(specs->second), count("target_width"), count("training_classes")};
 }
 
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "cuttle/train/assembly.hpp"
 #include "cuttle/train/run_state.hpp"
-#include "cuttle/train/workbench.hpp"
 
 namespace cuttle {
 
@@ -13,9 +13,8 @@ namespace cuttle {
 struct LoadedRun {
   std::string folder;  ///< of the checkpoint
   RunConfig config;
-  std::vector<ModalitySpec> modalities;
-  std::int64_t target_width = 0;  ///< of its training data; 0: classes only
-  Workbench bench;
+  TaskInputs inputs;  ///< of its training tasks
+  Assembly parts;
   ParameterList parameters;
   std::int64_t step = 0;
 };
@@ -25,10 +24,9 @@ struct LoadedRun {
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
                    const Extensions& extensions, int local_rank);
 
-/// The width of targets among what a checkpoint or an adapted file says of its model; 0 where it
-/// says none. UserError naming the file if that is no width.
-std::int64_t target_width_of(const std::map<std::string, std::string>& entries,
-                             const std::string& file);
+/// The inputs among what a checkpoint or an adapted file says of its model (name, text). UserError
+/// naming the file if they cannot be read.
+TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file);
 
 /// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes,
 /// with the model's normalisation. UserError naming the modality that does not fit.

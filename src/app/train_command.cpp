@@ -30,22 +30,21 @@ bool on_terminal() {
 }
 
 void announce(const RunConfig& config, const Communicator& comm, const std::string& folder,
-              bool inner_loop) {
+              const Demands& demands) {
   log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(),
            comm.size() == 1 ? "" : "s", comm.backend(), config.threads,
            config.threads == 1 ? "" : "s", folder);
-  log_info("{}, {}, {} tasks a step", config.adapt.algorithm, describe_episodes(config.episode),
+  log_info("{}, {}, {} tasks a step", config.adapt.type, describe_episodes(config.episode),
            config.episode.meta_batch_size);
-  if (inner_loop && !config.episode.values())
+  if (demands.inner_lr > 0 && config.episode.target.type == "class")
     log_info(
         "inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",
-        config.adapt.inner_lr, config.adapt.inner_lr / static_cast<double>(config.episode.way));
+        demands.inner_lr, demands.inner_lr / static_cast<double>(config.episode.way));
 }
 
-std::string best_score(const RunConfig& config, const RunProgress& progress) {
-  return config.episode.values()
-             ? fmt::format("mean squared error {:.4f}", -progress.best_score)
-             : fmt::format("accuracy {:.2f} %", 100 * progress.best_score);
+std::string best_score(const TaskKind& kind, const RunProgress& progress) {
+  const double score = progress.best_score;
+  return kind.say_score(kind.larger_is_better() ? score : -score, std::nullopt);
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
   RunConfig config;
   std::string problem;
   try {
-    config = load_config(arguments.config, arguments.overrides);
+    config = load_config(arguments.config, arguments.overrides, catalog_of(extensions));
     comm_options = config.comm;
   } catch (const UserError& found) {
     problem = found.what();
@@ -75,7 +74,9 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
-    announce(config, comm, folder, find_learner(extensions.learners, config.adapt.algorithm).head);
+    announce(
+        config, comm, folder,
+        find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
     Trainer trainer(config, comm, extensions, {folder, arguments.resume, arguments.take_over},
                     {&std::cerr, on_terminal()});
     const TrainOutcome outcome = trainer.run(signals);
@@ -83,8 +84,12 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
              outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
              outcome.parameters_sha256);
     if (outcome.progress.best_step >= 0)
-      log_info("best validation {} at step {}; run folder {}", best_score(config, outcome.progress),
-               outcome.progress.best_step, folder);
+      log_info(
+          "best validation {} at step {}; run folder {}",
+          best_score(*find_type(extensions.targets, "episode.target", config.episode.target.type)
+                          .make({config.episode.target}),
+                     outcome.progress),
+          outcome.progress.best_step, folder);
     comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others
                                      // while they still write
     return outcome.complete ? ExitCode::kDone : ExitCode::kStoppedEarly;

@@ -1,6 +1,6 @@
 # cuttle_kernels: the inner loops of the model stage, without LibTorch. The same source is compiled once per instruction
 # set; the program picks one when it starts.
-file(GLOB sources CONFIGURE_DEPENDS model/kernels/*.cpp)
+file(GLOB sources CONFIGURE_DEPENDS kernels/*.cpp)
 if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(FILTER sources EXCLUDE REGEX "/isa_avx[^/]*\\.cpp$")
 endif()
@@ -21,8 +21,8 @@ if(OpenMP_CXX_FOUND)
 endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   target_compile_definitions(cuttle_kernels PRIVATE CUTTLE_KERNELS_X86)
-  set_source_files_properties(model/kernels/isa_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
-  set_source_files_properties(model/kernels/isa_avx512.cpp PROPERTIES COMPILE_OPTIONS
+  set_source_files_properties(kernels/isa_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+  set_source_files_properties(kernels/isa_avx512.cpp PROPERTIES COMPILE_OPTIONS
                               "-mavx2;-mfma;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mprefer-vector-width=512")
 endif()
 set_property(GLOBAL APPEND PROPERTY CUTTLE_STAGES cuttle_kernels)

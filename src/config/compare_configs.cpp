@@ -1,6 +1,10 @@
 #include <cstdlib>
+#include <iterator>
+#include <list>
+#include <map>
 
 #include "config/config_schema.hpp"
+#include "config/yaml/config_value.hpp"
 
 namespace cuttle {
 namespace {
@@ -8,6 +12,24 @@ namespace {
 std::string value_of(const ConfigSchema& schema, const std::string& key) {
   const ConfigItem* item = schema.find(key);
   return item == nullptr ? "(absent)" : write_value(item->target);
+}
+
+/// Every key once, in file order: one that only the new schema has stands where it has it.
+std::list<const ConfigItem*> items_of_both(const ConfigSchema& old_schema,
+                                           const ConfigSchema& new_schema) {
+  std::list<const ConfigItem*> items;
+  std::map<std::string, std::list<const ConfigItem*>::iterator> places;
+  for (const ConfigItem& item : old_schema.items())
+    places[item.key] = items.insert(items.end(), &item);
+  auto at = items.begin();
+  for (const ConfigItem& item : new_schema.items()) {
+    const auto known = places.find(item.key);
+    if (known == places.end())
+      items.insert(at, &item);
+    else
+      at = std::next(known->second);
+  }
+  return items;
 }
 
 /// Decides whether a resumed run may go on with the change, and says why if not.
@@ -32,19 +54,19 @@ void judge(ConfigChange& change, Resume resume, const RunConfig& was, const RunC
 
 }  // namespace
 
-std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig& is) {
-  RunConfig before = was, after = is, either = was;
-  either.model.encoders.insert(is.model.encoders.begin(), is.model.encoders.end());
-  const ConfigSchema old_schema(before), new_schema(after), keys(either);
+std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig& is,
+                                          const Catalog& catalog) {
+  RunConfig before = was, after = is;
+  const ConfigSchema old_schema(before, catalog), new_schema(after, catalog);
   std::vector<ConfigChange> changes;
-  for (const ConfigItem& item : keys.items()) {
-    if (item.kind != ConfigItem::Kind::kField) continue;
+  for (const ConfigItem* item : items_of_both(old_schema, new_schema)) {
+    if (item->kind != ConfigItem::Kind::kField && item->kind != ConfigItem::Kind::kChoice) continue;
     ConfigChange change;
-    change.key = item.key;
-    change.was = value_of(old_schema, item.key);
-    change.is = value_of(new_schema, item.key);
+    change.key = item->key;
+    change.was = value_of(old_schema, item->key);
+    change.is = value_of(new_schema, item->key);
     if (change.was == change.is) continue;
-    judge(change, item.resume, was, is);
+    judge(change, item->resume, was, is);
     changes.push_back(change);
   }
   return changes;

@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "config/suggest_key.hpp"
+#include "config/yaml/config_value.hpp"
 
 namespace cuttle {
 namespace {
+
+/// Among more keys than this, as of thousands of encoders, looking for a near one takes long.
+constexpr std::size_t kMostSearched = 5000;
 
 /// Keys come from anybody: what is shown of them is short and printable.
 std::string show_key(const std::string& key) {
@@ -40,12 +45,43 @@ ConfigNode nest(const std::vector<std::string>& parts, ConfigNode value) {
   return value;
 }
 
+ConfigNode* child_of(ConfigNode* map, const char* key) {
+  if (map == nullptr) return nullptr;
+  for (ConfigNode& child : map->children)
+    if (child.key == key) return &child;
+  return nullptr;
+}
+
+/// What older versions wrote, as this one does: an encoder had a key `extra`, which no type has any
+/// more, and an empty type stood for the usual one.
+void modernise(ConfigNode& root) {
+  ConfigNode* encoders = child_of(child_of(&root, "model"), "encoders");
+  if (encoders == nullptr) return;
+  for (ConfigNode& encoder : encoders->children) {
+    auto& keys = encoder.children;
+    keys.erase(std::remove_if(keys.begin(), keys.end(),
+                              [](const ConfigNode& key) { return key.key == "extra"; }),
+               keys.end());
+    ConfigNode* type = child_of(&encoder, "type");
+    if (type != nullptr && type->kind == ConfigNode::Kind::kScalar && type->text.empty())
+      type->text = "auto";
+  }
+}
+
+/// "a", "a or b", "a, b or c".
+std::string any_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
 }  // namespace
 
-void ConfigReader::read_file_text(const std::string& yaml) {
+void ConfigReader::take_file_text(const std::string& yaml) {
   readable_ = false;
   try {
-    const ConfigNode root = parse_yaml(yaml);
+    ConfigNode root = parse_yaml(yaml);
     if (root.kind == ConfigNode::Kind::kNull) {
       problems_.add({}, "", "holds no keys; `cuttle dump-default` prints a complete configuration");
     } else if (root.kind != ConfigNode::Kind::kMap) {
@@ -53,14 +89,15 @@ void ConfigReader::read_file_text(const std::string& yaml) {
                     fmt::format("must be keys and values, found {}", name_found(root)));
     } else {
       readable_ = true;
-      read_keys(root, "", 0);
+      if (saved_) modernise(root);
+      sources_.push_back({0, std::move(root)});
     }
   } catch (const ConfigSyntaxError& error) {
     problems_.add({0, error.line}, "", error.what());
   }
 }
 
-void ConfigReader::read_override(const std::string& assignment, int n) {
+void ConfigReader::take_override(const std::string& assignment, int n) {
   const std::size_t equals = assignment.find('=');
   const std::string key = assignment.substr(0, equals);
   const std::vector<std::string> parts = split_path(key);
@@ -79,9 +116,58 @@ void ConfigReader::read_override(const std::string& assignment, int n) {
       node.kind = ConfigNode::Kind::kScalar;
       node.quoted = true;
     }
-    read_keys(nest(parts, std::move(node)), "", n);
+    sources_.push_back({n, nest(parts, std::move(node))});
   } catch (const ConfigSyntaxError& error) {
     problems_.add({n, 0}, show_key(key), error.what());
+  }
+}
+
+void ConfigReader::read() {
+  const auto overrides = std::find_if(sources_.begin(), sources_.end(),
+                                      [](const Source& source) { return source.number > 0; });
+  settle_choices({sources_.begin(), overrides});
+  for (const ConfigItem& item : schema_.items())
+    if (!item.owner.empty()) of_file_.insert(item.key);
+  settle_choices(sources_);
+  for (const Source& source : sources_) read_keys(source.root, "", source.number);
+}
+
+/// A chosen type may have choices of its own, so this goes on until nothing new is chosen.
+void ConfigReader::settle_choices(const std::vector<Source>& sources) {
+  for (bool settled = false; !settled;) {
+    settled = true;
+    std::map<std::string, std::string> chosen;
+    for (const Source& source : sources) find_choices(source.root, "", chosen);
+    for (const auto& [key, type] : chosen) {
+      // The key may have gone with an outer type, or be another type's plain key by now.
+      const ConfigItem* item = schema_.find(key);
+      if (item == nullptr || item->kind != ConfigItem::Kind::kChoice) continue;
+      if (item->section->type == type) continue;
+      schema_.select(key, type);
+      settled = false;
+    }
+  }
+}
+
+/// What is given twice counts as it is read: the first time. What is no name chooses a type that is
+/// unknown, so that only the choice itself is reported.
+void ConfigReader::find_choices(const ConfigNode& map, const std::string& prefix,
+                                std::map<std::string, std::string>& chosen) {
+  std::set<std::string> seen;
+  for (const ConfigNode& child : map.children) {
+    const std::string key = prefix + child.key;
+    if (!seen.insert(child.key).second) continue;
+    const ConfigItem* item = child.key.find('.') == child.key.npos ? schema_.find(key) : nullptr;
+    if (item == nullptr) continue;
+    if (item->kind == ConfigItem::Kind::kChoice) chosen[key] = child.text;
+    if (item->kind == ConfigItem::Kind::kSection) find_choices(child, key + ".", chosen);
+    if (item->kind != ConfigItem::Kind::kEntries) continue;
+    std::set<std::string> entries;
+    for (const ConfigNode& entry : child.children) {
+      if (!is_plain_word(entry.key, "_-") || !entries.insert(entry.key).second) continue;
+      if (schema_.find(key + "." + entry.key) == nullptr) item->add_entry(entry.key);
+      find_choices(entry, key + "." + entry.key + ".", chosen);
+    }
   }
 }
 
@@ -96,6 +182,8 @@ void ConfigReader::read_keys(const ConfigNode& map, const std::string& prefix, i
       report_unknown(key, prefix, place);
     } else if (item->kind == ConfigItem::Kind::kField) {
       read_field(child, *item, place);
+    } else if (item->kind == ConfigItem::Kind::kChoice) {
+      read_choice(child, *item, place);
     } else if (item->kind == ConfigItem::Kind::kSection) {
       read_section(child, key, source);
     } else {
@@ -120,20 +208,31 @@ void ConfigReader::read_entries(const ConfigNode& node, const ConfigItem& item, 
           fmt::format("{} is no name; use letters, digits, _ and -", quote_short(child.key)));
       continue;
     }
-    if (schema_.find(key) == nullptr) item.add_entry(child.key);
     read_section(child, key, source);
   }
 }
 
 void ConfigReader::read_field(const ConfigNode& node, const ConfigItem& item, ConfigPlace place) {
-  std::map<std::string, int> seen;
-  if (node.kind == ConfigNode::Kind::kMap) {
-    for (const ConfigNode& child : node.children) {
-      report_duplicate(child, item.key + "." + child.key, seen, place.source);
-    }
-  }
   const std::string problem = read_value(node, item.rule, item.target);
   if (!problem.empty()) problems_.add(place, item.key, problem);
+  if (problem.empty()) ConfigSchema::keep(item);
+  given_[item.key] = {place, problem.empty()};
+}
+
+void ConfigReader::read_choice(const ConfigNode& node, const ConfigItem& item, ConfigPlace place) {
+  std::vector<std::string> names;
+  for (const auto& type : schema_.types_of(item)) names.push_back(type.first);
+  std::string problem;
+  if (node.kind != ConfigNode::Kind::kScalar) {
+    problem = fmt::format("must be {}, found {}", any_of(names), name_found(node));
+  } else if (std::find(names.begin(), names.end(), node.text) == names.end()) {
+    const std::string near = suggest_key(node.text, names);
+    problem =
+        fmt::format("{} is unknown{}; there are {}", quote_short(node.text),
+                    near.empty() ? "" : " (did you mean " + near + "?)", fmt::join(names, ", "));
+  }
+  if (!problem.empty()) problems_.add(place, item.key, problem);
+  if (problem.empty()) ConfigSchema::keep(item);
   given_[item.key] = {place, problem.empty()};
 }
 
@@ -156,16 +255,45 @@ bool ConfigReader::report_duplicate(const ConfigNode& child, const std::string& 
   return true;
 }
 
+/// For a key that another type of a choice made here would have, by a choice of its own perhaps.
+std::string ConfigReader::advice_on(const std::string& key, const std::string& prefix) const {
+  const std::string name = key.substr(prefix.size());
+  for (const ConfigItem* choice : schema_.choices_in(prefix)) {
+    const auto& types = schema_.types_of(*choice);
+    std::vector<std::string> owners;
+    for (const auto& [type, info] : types)
+      if (has_key(info, name, schema_.catalog())) owners.push_back(type);
+    // With the chosen type among them, it is a choice inside that stands in the way.
+    const auto& chosen = choice->section->type;
+    if (std::find(owners.begin(), owners.end(), chosen) != owners.end()) continue;
+    if (!owners.empty())
+      return fmt::format("it belongs to {}: {}, not to {}; remove it", choice->key, any_of(owners),
+                         chosen);
+  }
+  return {};
+}
+
 void ConfigReader::report_unknown(const std::string& key, const std::string& prefix,
                                   ConfigPlace place) {
+  // A type that is not known may have any key.
+  for (const ConfigItem* choice : schema_.choices_in(prefix))
+    if (schema_.types_of(*choice).count(choice->section->type) == 0) return;
+  const bool dotted = key.find('.', prefix.size()) != key.npos;
+  if (place.source == 0 && !dotted && of_file_.count(key) > 0) return;  // it went with its type
+  const bool passed = saved_ && place.source == 0;
+  if (problems_.plenty() && !passed) return problems_.add(place, key, "unknown key");
+  std::string advice = advice_on(key, prefix);
+  if (passed && !advice.empty()) return;
   if (problems_.plenty()) return problems_.add(place, key, "unknown key");
-  const std::string last = key.substr(prefix.size());
-  std::string advice;
-  if (last.find('.') != last.npos && schema_.find(key) != nullptr) {
+  const bool searched = schema_.items().size() <= kMostSearched;
+  if (!advice.empty()) {
+    // It names its owners.
+  } else if (dotted && schema_.find(key) != nullptr) {
     advice =
         "dotted keys are for the command line; in a file write the section, and its key indented "
         "below";
-  } else if (const std::string near = suggest_key(key, schema_.keys()); !near.empty()) {
+  } else if (const std::string near = searched ? suggest_key(key, schema_.keys()) : "";
+             !near.empty()) {
     advice = "did you mean " + near + "?";
   } else {
     std::vector<std::string> names;

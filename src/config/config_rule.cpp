@@ -1,4 +1,4 @@
-#include "config/config_rule.hpp"
+#include "cuttle/config/rule.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "config/config_node.hpp"
+#include "config/yaml/config_node.hpp"
 
 namespace cuttle {
 namespace {

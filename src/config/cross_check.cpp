@@ -7,16 +7,18 @@
 #include <string>
 
 #include "config/config_schema.hpp"
+#include "config/yaml/config_value.hpp"
 
 namespace cuttle {
 namespace {
 
 class CrossCheck {
  public:
-  CrossCheck(const RunConfig& config, const ConfigReader& reader, ConfigProblems& problems)
+  CrossCheck(const RunConfig& config, const Catalog& catalog, const ConfigReader& reader,
+             ConfigProblems& problems)
       : config_(config),
-        schema_(config_),
-        default_schema_(defaults_),
+        schema_(config_, catalog),
+        default_schema_(defaults_, catalog),
         reader_(reader),
         problems_(problems) {}
 
@@ -59,14 +61,14 @@ class CrossCheck {
 void check_target(CrossCheck& check) {
   const EpisodeOptions& e = check.config().episode;
   const std::int64_t evaluation_way = check.config().evaluation.way;
-  const bool values = e.values();
-  check.refuse_if(!values && e.way == 1, {"episode.way", "episode.target"},
+  const bool values = e.target.type == "value", classes = e.target.type == "class";
+  check.refuse_if(classes && e.way == 1, {"episode.way", "episode.target"},
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or "
                   "episode.target: value for regression");
-  check.refuse_if(!values && e.way_min == 1, {"episode.way_min", "episode.target"},
+  check.refuse_if(classes && e.way_min == 1, {"episode.way_min", "episode.target"},
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for a fixed "
                   "way");
-  check.refuse_if(!values && evaluation_way == 1, {"evaluation.way", "episode.target"},
+  check.refuse_if(classes && evaluation_way == 1, {"evaluation.way", "episode.target"},
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for "
                   "episode.way");
   check.refuse_if(values && e.way > 1, {"episode.way", "episode.target"},
@@ -91,32 +93,6 @@ void check_episode(CrossCheck& check) {
       e.micro_batch > e.meta_batch_size, {"episode.micro_batch", "episode.meta_batch_size"},
       fmt::format("is {}, above episode.meta_batch_size, {}; a step has only that many tasks",
                   e.micro_batch, e.meta_batch_size));
-}
-
-void check_adapt(CrossCheck& check) {
-  const AdaptOptions& a = check.config().adapt;
-  check.refuse_if(
-      a.inner_optimizer == "adam" && a.algorithm != "reptile",
-      {"adapt.inner_optimizer", "adapt.algorithm"},
-      fmt::format("adam works with adapt.algorithm: reptile only, not {}; use sgd", a.algorithm));
-  check.refuse_if(
-      a.part_loss > 0 && (check.config().model.fusion != "late" || a.algorithm != "protonet"),
-      {"adapt.part_loss", "adapt.algorithm", "model.fusion"},
-      fmt::format("needs adapt.algorithm: protonet and model.fusion: late (the others have no loss "
-                  "of a sense alone), not {} and {}; use 0",
-                  a.algorithm, check.config().model.fusion));
-  check.refuse_if(a.keep != "parameters" && a.algorithm != "maml",
-                  {"adapt.keep", "adapt.algorithm"},
-                  fmt::format("is {}, but adapt.algorithm: {} has no way back through its inner "
-                              "steps; use parameters",
-                              a.keep, a.algorithm));
-  check.refuse_if(a.refine > 0 && a.algorithm != "protonet", {"adapt.refine", "adapt.algorithm"},
-                  fmt::format("refines prototypes, which adapt.algorithm: {} does not have; use 0",
-                              a.algorithm));
-  check.refuse_if(a.algorithm == "reptile" && a.inner_steps == 0,
-                  {"adapt.inner_steps", "adapt.algorithm"},
-                  "is 0 (reptile learns from where the inner steps lead, so it would never move); "
-                  "use 1 or more");
 }
 
 void check_step(CrossCheck& check) {
@@ -147,11 +123,11 @@ void check_rest(CrossCheck& check) {
 
 }  // namespace
 
-void cross_check(const RunConfig& config, const ConfigReader& reader, ConfigProblems& problems) {
-  CrossCheck check(config, reader, problems);
+void cross_check(const RunConfig& config, const Catalog& catalog, const ConfigReader& reader,
+                 ConfigProblems& problems) {
+  CrossCheck check(config, catalog, reader, problems);
   check_target(check);
   check_episode(check);
-  check_adapt(check);
   check_step(check);
   check_rest(check);
 }

@@ -15,6 +15,8 @@ void describe(ConfigSchema& keys, RunConfig& c) {
   keys.add_section("data", c.data, "what is read");
   keys.add_section("episode", c.episode, "which tasks are drawn");
   keys.add_section("model", c.model, "what is trained");
+  keys.add_entries("objectives", c.objectives, "align",
+                   "losses beside the task's own, by a name of your choice");
   keys.add_section("adapt", c.adapt, "how it adapts to a task");
   keys.add_section("step", c.step, "how the meta-gradient changes the parameters");
   keys.add_section("reduce", c.reduce, "how the tasks' gradients are summed");
@@ -34,9 +36,8 @@ void describe(ConfigSchema& keys, DataOptions& o) {
 }
 
 void describe(ConfigSchema& keys, EpisodeOptions& o) {
-  keys.add("target", o.target, one_of({"class", "value"}),
-           "what is learned; value: regression, an episode is samples of one class with their "
-           "targets");
+  keys.choose("source", o.source, "source", "where tasks come from");
+  keys.choose("target", o.target, "target", "what is learned");
   keys.add("way", o.way, at_least(1), "classes in an episode; 1 with target: value");
   keys.add("shot", o.shot, at_least(1), "support samples per class");
   keys.add("query", o.query, at_least(1), "query samples per class");
@@ -55,58 +56,30 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {
-  keys.add("type", o.type, registered_name_or_empty(),
-           "images: conv4 | resnet12, text: char_conv | transformer, series: series_conv | "
-           "transformer, audio: mel_conv, vectors: mlp, or a registered one; \"\": the first for "
-           "the kind");
-  keys.add("width", o.width, between(1, 65536),
-           "filters or hidden units per block (resnet12: of the first stage)");
-  keys.add("depth", o.depth, between(1, 64), "blocks (resnet12: 4 stages)");
-  keys.add(
-      "norm", o.norm, one_of({"batch", "batch_per_step", "none"}),
-      "batch: statistics of the batch at hand; batch_per_step: own scale and shift per inner step");
-  keys.add("fused", o.fused, anything(),
-           "own kernels for convolution blocks with a norm, on CPUs; false: LibTorch's operations");
-  keys.add("max_length", o.max_length, at_least(0),
-           "text: characters, audio: milliseconds, series: time steps kept; 0: all");
+  keys.choose("type", o.network, "encoder", "auto: the usual one for the kind of the modality");
   keys.add(
       "frozen_from", o.frozen_from, anything(),
       "run folder or checkpoint whose encoder of this modality is used as it is, never trained");
-  keys.add("extra", o.extra, anything(), "for encoders registered by other programs, {key: text}");
 }
 
 void describe(ConfigSchema& keys, ModelOptions& o) {
-  keys.add("fusion", o.fusion, registered_name(), "concat | gated | late | a registered one");
-  keys.add("embedding", o.embedding, between(1, 65536),
-           "width that gated fusion projects every modality to");
-  keys.add("missing", o.missing, one_of({"embedding", "zeros"}),
-           "what stands in for an absent modality in concat; embedding: a learned one");
+  keys.choose("fusion", o.fusion, "fusion", "how the senses meet");
+  keys.choose("head", o.head, "head",
+              "from the embedding to the answers, for learners with a head");
   keys.add("modality_dropout", o.modality_dropout, from_below(0, 1),
            "chance that a present modality of a training sample is hidden");
   keys.add_entries("encoders", o.encoders, "image",
                    "by modality name; absent: the defaults for its kind");
 }
 
-void describe(ConfigSchema& keys, AdaptOptions& o) {
-  keys.add("algorithm", o.algorithm, registered_name(),
-           "maml | fomaml | anil | reptile | protonet | a registered one");
-  keys.add("inner_steps", o.inner_steps, at_least(0), "adaptation steps in training");
-  keys.add("eval_inner_steps", o.eval_inner_steps, at_least(0),
-           "adaptation steps in evaluation and use; 0: as in training");
-  keys.add(
-      "inner_lr", o.inner_lr, above(0),
-      "on the mean cross-entropy (the MAML paper's 0.4 on its summed loss is 2.0 here for 5-way)");
-  keys.add("inner_optimizer", o.inner_optimizer, one_of({"sgd", "adam"}),
-           "adam: reptile only, fresh for every task");
-  keys.add("keep", o.keep, one_of({"parameters", "all", "sqrt"}),
-           "maml: what inner steps keep for the way back; all: least time, sqrt: least memory");
-  keys.add("part_loss", o.part_loss, at_least(0),
-           "protonet with late fusion: weight of the loss that each sense has alone");
-  keys.add(
-      "refine", o.refine, between(0, 100),
-      "protonet, in evaluation and use: how often the unlabelled query refines the prototypes");
-  keys.add("diagnostics", o.diagnostics, anything(),
-           "record loss and accuracy before and after every inner step");
+void describe(ConfigSchema& keys, ObjectiveOptions& o) {
+  keys.choose("type", o.objective, "objective", "what is wanted");
+  keys.add("weight", o.weight, at_least(0), "of its value in the sum of losses");
+  keys.add("where", o.where, one_of({"outer", "inner", "both"}), "the loops whose loss it joins");
+}
+
+void describe(ConfigSchema& keys, Section& adapt) {
+  keys.choose("algorithm", adapt, "learner", "the meta-learning algorithm");
 }
 
 void describe(ConfigSchema& keys, StepOptions& o) {

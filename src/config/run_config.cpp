@@ -8,22 +8,38 @@
 
 namespace cuttle {
 
-RunConfig parse_config(const std::string& yaml, const std::string& origin,
-                       const std::vector<std::string>& overrides) {
+namespace {
+
+RunConfig parse(const std::string& yaml, const std::string& origin,
+                const std::vector<std::string>& overrides, const Catalog& catalog, bool saved) {
   RunConfig config;
-  ConfigSchema schema(config);
+  ConfigSchema schema(config, catalog);
   ConfigProblems problems(origin);
-  ConfigReader reader(schema, problems);
-  reader.read_file_text(yaml);
+  ConfigReader reader(schema, problems, saved);
+  reader.take_file_text(yaml);
   int n = 0;
-  for (const std::string& assignment : overrides) reader.read_override(assignment, ++n);
-  if (reader.readable()) cross_check(config, reader, problems);
+  for (const std::string& assignment : overrides) reader.take_override(assignment, ++n);
+  reader.read();
+  if (reader.readable()) cross_check(config, catalog, reader, problems);
   problems.throw_if_any();
   return config;
 }
 
-RunConfig load_config(const std::string& path, const std::vector<std::string>& overrides) {
-  return parse_config(read_file(path, kLargestConfig), path, overrides);
+}  // namespace
+
+RunConfig parse_config(const std::string& yaml, const std::string& origin,
+                       const std::vector<std::string>& overrides, const Catalog& catalog) {
+  return parse(yaml, origin, overrides, catalog, /*saved=*/false);
+}
+
+RunConfig parse_saved(const std::string& yaml, const std::string& origin,
+                      const std::vector<std::string>& overrides, const Catalog& catalog) {
+  return parse(yaml, origin, overrides, catalog, /*saved=*/true);
+}
+
+RunConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
+                      const Catalog& catalog) {
+  return parse_config(read_file(path, kLargestConfig), path, overrides, catalog);
 }
 
 }  // namespace cuttle

@@ -19,9 +19,6 @@
 namespace cuttle {
 namespace {
 
-struct ContextDeleter {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
 struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -29,6 +26,9 @@ struct FileCloser {
 }  // namespace
 
 struct Sha256::State {
+  struct ContextDeleter {
+    void operator()(EVP_MD_CTX* made) const { EVP_MD_CTX_free(made); }
+  };
   std::unique_ptr<EVP_MD_CTX, ContextDeleter> context;
 };
 

@@ -1,42 +1,17 @@
 #include "cuttle/model/model.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 
 #include <fmt/ranges.h>
 
 #include "cuttle/core/error.hpp"
-#include "model/kernels/conv_block.hpp"
+#include "cuttle/kernels/conv_block.hpp"
+#include "cuttle/model/sample_cache.hpp"
 
 namespace cuttle {
 namespace {
-
-template <class Factory>
-std::vector<std::string> names_of(const std::map<std::string, Factory>& factories) {
-  std::vector<std::string> names;
-  for (const auto& entry : factories) names.push_back(entry.first);
-  return names;
-}
-
-/// The factory under `name`, or a UserError that lists what there is.
-template <class Factory>
-const Factory& find_factory(const std::map<std::string, Factory>& factories, const std::string& key,
-                            const std::string& name) {
-  const auto found = factories.find(name);
-  CUTTLE_VALIDATE(found != factories.end(), "{}: '{}' is unknown; there are {}", key, name,
-                  fmt::join(names_of(factories), ", "));
-  return found->second;
-}
-
-std::unique_ptr<const Encoder> make_encoder(const ModalitySpec& spec, EncoderOptions options,
-                                            ParameterLayout& layout, std::int64_t inner_steps,
-                                            const ModelRegistry& registry) {
-  if (options.type.empty()) options.type = default_encoder(spec.kind);
-  const auto& make =
-      find_factory(registry.encoders, "model.encoders." + spec.name + ".type", options.type);
-  return make({spec, options, layout, "encoder." + spec.name, inner_steps});
-}
 
 const char* to_string(kernels::InstructionSet set) {
   switch (set) {
@@ -50,59 +25,110 @@ const char* to_string(kernels::InstructionSet set) {
   return "generic";
 }
 
+/// Rows of the present samples, spread over all n; absent samples get zeros.
+torch::Tensor over_all(const torch::Tensor& values, const torch::Tensor& rows, std::int64_t n,
+                       std::vector<std::int64_t> shape, const torch::TensorOptions& options) {
+  shape.insert(shape.begin(), n);
+  if (!values.defined()) return torch::zeros(shape, options);
+  if (values.size(0) == n) return values;
+  return torch::zeros(shape, options).index_copy(0, rows, values);
+}
+
 }  // namespace
+
+Senses Model::spread(const Tensors& parameters, const std::vector<Feature>& features,
+                     const Batch& batch) const {
+  const auto options = parameters[0].options().requires_grad(false);
+  Senses senses;
+  senses.present =
+      torch::zeros({batch.size, static_cast<std::int64_t>(batch.modalities.size())}, options);
+  for (std::size_t m = 0; m < features.size(); ++m) {
+    const auto& rows = batch.modalities[m].rows;
+    const auto& [pooled, tokens, mask] = features[m];
+    if (rows.numel() > 0)
+      senses.present.select(1, static_cast<std::int64_t>(m)).index_fill_(0, rows, 1.0);
+    senses.pooled.push_back(over_all(pooled, rows, batch.size, {encoders_[m]->width()}, options));
+    if (!fusion_->wants_tokens()) continue;
+    const std::int64_t steps = tokens.defined() ? tokens.size(1) : 1;
+    senses.tokens.push_back(
+        over_all(tokens, rows, batch.size, {steps, encoders_[m]->token_width()}, options));
+    const auto real =
+        tokens.defined() && !mask.defined() ? torch::ones({tokens.size(0), steps}, options) : mask;
+    senses.token_mask.push_back(over_all(real, rows, batch.size, {steps}, options));
+  }
+  return senses;
+}
 
 Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,
              std::int64_t inner_steps, const ModelRegistry& registry, torch::Device device)
-    : device_(device), modalities_(std::move(modalities)) {
-  auto layout = std::make_shared<ParameterLayout>();
-  const auto options_of = [&](const ModalitySpec& spec) {
-    const auto found = options.encoders.find(spec.name);
-    return found == options.encoders.end() ? EncoderOptions{} : found->second;
-  };
+    : device_(device),
+      layout_(std::make_shared<ParameterLayout>()),
+      modalities_(std::move(modalities)) {
   std::vector<std::string> names;
-  for (const auto& spec : modalities_) {
-    names.push_back(spec.name);
-    frozen_.push_back(!options_of(spec).frozen_from.empty());
-  }
+  for (const auto& spec : modalities_) names.push_back(spec.name);
   for (const auto& entry : options.encoders)
     CUTTLE_VALIDATE(
         std::find(names.begin(), names.end(), entry.first) != names.end(),
         "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
         "add the modality to data.modalities",
         entry.first, fmt::join(names, ", "));
-  encoders_.resize(modalities_.size());
-  for (const bool frozen : {true, false}) {
-    if (!frozen) layout->begin_learned();
-    for (std::size_t m = 0; m < modalities_.size(); ++m)
-      if (frozen_[m] == frozen)
-        encoders_[m] = make_encoder(modalities_[m], options_of(modalities_[m]), *layout,
-                                    inner_steps, registry);
-  }
-  std::vector<std::int64_t> widths;
-  for (const auto& encoder : encoders_) widths.push_back(encoder->width());
-  const auto& make = find_factory(registry.fusions, "model.fusion", options.fusion);
-  fusion_ = make({options, names, widths, *layout});
-  const auto parts = fusion_->part_widths();
-  for (std::size_t part = 0; way > 0 && part < parts.size(); ++part) {
-    const std::string name = parts.size() == 1 ? "head" : "head." + std::to_string(part);
-    head_weights_.push_back(
-        layout->add({name + ".weight", {way, parts[part]}, Init::kFanIn, ParameterRole::kHead}));
-    head_biases_.push_back(
-        layout->add({name + ".bias", {way}, Init::kZeros, ParameterRole::kHead}));
-  }
-  layout_ = std::move(layout);
-  if (encoders_.size() == 1 && options_of(modalities_[0]).fused) find_perceptron(way);
+  make_encoders(options, inner_steps, registry);
+  make_fusion_and_heads(options, way, registry);
+  find_perceptron();
 }
 
-void Model::find_perceptron(std::int64_t way) {
-  if (way == 0 || frozen_[0] || !fusion_->passes_through()) return;
+void Model::make_encoders(const ModelOptions& options, std::int64_t inner_steps,
+                          const ModelRegistry& registry) {
+  std::vector<EncoderOptions> chosen;
+  for (const auto& spec : modalities_) {
+    const auto found = options.encoders.find(spec.name);
+    chosen.push_back(found == options.encoders.end() ? EncoderOptions{} : found->second);
+    frozen_.push_back(!chosen.back().frozen_from.empty());
+  }
+  encoders_.resize(modalities_.size());
+  for (const bool frozen : {true, false}) {
+    layout_->set_frozen(frozen);
+    for (std::size_t m = 0; m < modalities_.size(); ++m) {
+      if (frozen_[m] != frozen) continue;
+      const auto& name = modalities_[m].name;
+      const auto& type =
+          find_type(registry.encoders, "model.encoders." + name + ".type", chosen[m].network.type);
+      encoders_[m] = type.make(
+          {modalities_[m], chosen[m].network, *layout_, "encoder." + name, inner_steps, registry});
+    }
+  }
+  for (const auto& encoder : encoders_)
+    for (const auto& block : encoder->blocks()) uses_support_ |= block->uses_support();
+}
+
+void Model::make_fusion_and_heads(const ModelOptions& options, std::int64_t way,
+                                  const ModelRegistry& registry) {
+  FusionRequest request{options.fusion, {}, {}, {}, *layout_};
+  for (std::size_t m = 0; m < modalities_.size(); ++m) {
+    request.modalities.push_back(modalities_[m].name);
+    request.widths.push_back(encoders_[m]->width());
+    request.token_widths.push_back(encoders_[m]->token_width());
+  }
+  fusion_ = find_type(registry.fusions, "model.fusion", options.fusion.type).make(request);
+  head_rows_ = way;
+  const auto parts = fusion_->part_widths();
+  const auto& type = find_type(registry.heads, "model.head", options.head.type);
+  for (std::size_t part = 0; way > 0 && part < parts.size(); ++part) {
+    const std::string name = parts.size() == 1 ? "head" : "head." + std::to_string(part);
+    heads_.push_back(type.make({options.head, *layout_, name, parts[part], way}));
+  }
+}
+
+void Model::find_perceptron() {
+  const bool alone = encoders_.size() == 1 && heads_.size() == 1 && !frozen_[0];
+  if (!alone || !fusion_->passes_through() || !encoders_[0]->whole_tasks()) return;
   std::vector<LinearLayer> layers;
   for (const auto& block : encoders_[0]->blocks()) {
     if (block->linear() == nullptr) return;
     layers.push_back(*block->linear());
   }
-  layers.push_back({head_weights_[0], head_biases_[0], encoders_[0]->width(), way, false});
+  if (heads_[0]->linear() == nullptr) return;
+  layers.push_back(*heads_[0]->linear());
   perceptron_ = std::move(layers);
 }
 
@@ -110,7 +136,7 @@ std::string Model::first_order_only() const {
   for (std::size_t m = 0; m < encoders_.size(); ++m)
     for (const auto& block : encoders_[m]->blocks())
       if (!frozen_[m] && !block->second_order()) return modalities_[m].name + ": " + block->kind();
-  return {};
+  return fusion_->second_order() ? "" : "the fusion";
 }
 
 std::string Model::fused_blocks() const {
@@ -161,34 +187,48 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) c
   return batch;
 }
 
-Embedding Model::embed(const Tensors& parameters, const Batch& batch,
-                       const Context& context) const {
-  Tensors features(encoders_.size());
+bool Model::samples_apart() const {
+  return uses_support_ || std::all_of(encoders_.begin(), encoders_.end(),
+                                      [](const auto& encoder) { return encoder->samples_apart(); });
+}
+
+Pass Model::look(const Tensors& parameters, const Batch& batch, const Context& context) const {
+  Pass pass;
+  pass.features.resize(encoders_.size());
+  const bool tokens = fusion_->wants_tokens();
   for (std::size_t m = 0; m < encoders_.size(); ++m) {
     const ModalityInput& input = batch.modalities[m];
     if (!input.values.defined()) continue;
     const torch::AutoGradMode graph(torch::GradMode::is_enabled() && !frozen_[m]);
-    features[m] = input.encoded ? input.values : encoders_[m]->forward(parameters, input, context);
+    Context own = context;
+    if (frozen_[m]) own.mode = Mode::kUse;
+    if (input.encoded)
+      pass.features[m].pooled = input.values;
+    else
+      pass.features[m] = encoders_[m]->forward(parameters, input, own, tokens);
   }
-  return fusion_->forward(parameters, features, batch);
+  pass.senses = spread(parameters, pass.features, batch);
+  pass.embedding = fusion_->forward(parameters, pass.senses, context);
+  return pass;
+}
+
+Statistics Model::look_at(const Tensors& parameters, const Batch& support, Context context) const {
+  Statistics seen;
+  if (!uses_support_) return seen;
+  context.given = nullptr;
+  context.record = &seen;
+  look(parameters, support, context);
+  return seen;
 }
 
 torch::Tensor Model::classify(const Tensors& parameters, const Embedding& embedding,
                               std::int64_t way) const {
-  CUTTLE_EXPECT(!head_weights_.empty());
-  torch::Tensor sum, total;
-  for (std::size_t part = 0; part < head_weights_.size(); ++part) {
-    const auto& weight = parameters[static_cast<std::size_t>(head_weights_[part])];
-    const auto& bias = parameters[static_cast<std::size_t>(head_biases_[part])];
-    const auto logits =
-        torch::linear(embedding.parts[part], weight.narrow(0, 0, way), bias.narrow(0, 0, way));
-    if (head_weights_.size() == 1) return logits;
-    const auto p = static_cast<std::int64_t>(part);
-    const auto share = embedding.mask.narrow(1, p, 1) * embedding.weights.narrow(0, p, 1);
-    sum = part == 0 ? share * logits : sum + share * logits;
-    total = part == 0 ? share : total + share;
-  }
-  return sum / total.clamp_min(1e-12);
+  CUTTLE_EXPECT(!heads_.empty());
+  std::vector<PartLogits> parts;
+  for (std::size_t part = 0; part < heads_.size(); ++part)
+    parts.push_back({heads_[part]->forward(parameters, embedding.parts[part], way),
+                     embedding.mask.narrow(1, static_cast<std::int64_t>(part), 1)});
+  return parts.size() == 1 ? parts[0].logits : fusion_->combine(parts, embedding.weights).logits;
 }
 
 }  // namespace cuttle

@@ -1,6 +1,7 @@
 #include "cuttle/model/parameter_list.hpp"
 
 #include <cmath>
+#include <tuple>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/hash.hpp"
@@ -24,6 +25,8 @@ double draw(const ParameterSpec& spec, Random& random) {
       return 0.0;
     case Init::kOnes:
       return 1.0;
+    case Init::kConstant:
+      return spec.start;
     case Init::kNormal:
       return random.normal();
     case Init::kFanIn:
@@ -35,15 +38,36 @@ double draw(const ParameterSpec& spec, Random& random) {
 
 }  // namespace
 
+bool OuterRule::operator==(const OuterRule& other) const {
+  return std::tie(rate, decay, low, high, momentum) ==
+         std::tie(other.rate, other.decay, other.low, other.high, other.momentum);
+}
+
 std::int64_t ParameterLayout::add(ParameterSpec spec) {
   for (const auto& other : specs_)
     CUTTLE_REQUIRE(other.name != spec.name, "parameter {} is declared twice", spec.name);
-  const std::int64_t n = product(spec.shape);
-  offsets_.push_back(flat_size_);
-  flat_size_ += (n + kAlignment - 1) / kAlignment * kAlignment;
-  parameters_ += n;
+  if (frozen_) spec.section = ParameterSection::kFrozen;
+  parameters_ += product(spec.shape);
   specs_.push_back(std::move(spec));
+  place();
   return count() - 1;
+}
+
+void ParameterLayout::place() {
+  offsets_.resize(specs_.size());
+  flat_size_ = 0;
+  for (const auto section :
+       {ParameterSection::kFrozen, ParameterSection::kStatistics, ParameterSection::kLearned}) {
+    if (section == ParameterSection::kStatistics) reduced_offset_ = flat_size_;
+    if (section == ParameterSection::kLearned) learned_offset_ = flat_size_;
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      if (specs_[i].section != section) continue;
+      offsets_[i] = flat_size_;
+      const bool counted = section == ParameterSection::kStatistics;  // observed_at()
+      const std::int64_t size = product(specs_[i].shape) + (counted ? 1 : 0);
+      flat_size_ += (size + kAlignment - 1) / kAlignment * kAlignment;
+    }
+  }
 }
 
 std::int64_t ParameterLayout::elements(std::int64_t i) const {
@@ -59,6 +83,10 @@ std::vector<std::int64_t> ParameterLayout::with_role(ParameterRole role) const {
 
 torch::Tensor ParameterLayout::learned(const torch::Tensor& flat) const {
   return flat.narrow(0, learned_offset_, learned_size());
+}
+
+torch::Tensor ParameterLayout::reduced(const torch::Tensor& flat) const {
+  return flat.narrow(0, reduced_offset_, reduced_size());
 }
 
 Tensors ParameterLayout::views(const torch::Tensor& flat) const {

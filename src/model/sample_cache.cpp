@@ -1,8 +1,9 @@
-#include <torch/torch.h>
+#include "cuttle/model/sample_cache.hpp"
+
+#include <torch/types.h>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/model.hpp"
-#include "model/raw.hpp"
+#include "cuttle/sense/raw.hpp"
 
 namespace cuttle {
 
@@ -15,7 +16,9 @@ torch::Tensor SampleCache::make(std::size_t modality, const RawModality& raw,
   const RawModality alone{{bytes, bytes + size}, {0, size}, {1}};
   const torch::NoGradGuard no_grad;
   const auto input = encoder.prepare(alone).on(model_.device());
-  return encoder.forward(parameters_, input, {}).to(torch::kCPU);
+  Context context;
+  context.mode = Mode::kUse;
+  return encoder.forward(parameters_, input, context).pooled.to(torch::kCPU);
 }
 
 ModalityInput SampleCache::input(std::size_t modality, const RawBatch& batch,

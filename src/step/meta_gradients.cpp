@@ -1,6 +1,6 @@
 #include "step/meta_gradients.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <c10/core/AutogradState.h>
 #include <c10/core/StreamGuard.h>

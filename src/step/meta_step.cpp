@@ -6,17 +6,10 @@
 namespace cuttle {
 namespace {
 
-/// The part of a task's gradient that is not always zero.
-Span<const float> learned_part(const ParameterList& parameters, const torch::Tensor& gradient) {
-  const auto learned = parameters.layout().learned(gradient);
-  return {learned.data_ptr<float>(), static_cast<std::size_t>(learned.numel())};
-}
-
-/// Loss and accuracy; of values: loss alone.
-std::vector<float> scalars_of(const TaskResult& result, const Task& task) {
-  std::vector<float> scalars{static_cast<float>(result.query_loss)};
-  if (!task.query.targets.defined()) scalars.push_back(static_cast<float>(result.query_accuracy));
-  return scalars;
+/// The part of a task's gradient that says something.
+Span<const float> reduced_part(const ParameterList& parameters, const torch::Tensor& gradient) {
+  const auto part = parameters.layout().reduced(gradient);
+  return {part.data_ptr<float>(), static_cast<std::size_t>(part.numel())};
 }
 
 std::string name_of(const Task& task) {
@@ -34,11 +27,11 @@ StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& task
     for (std::int64_t i = tasks.micro_batches_in(state.step); i > 0; --i) {
       const auto micro_batch = tasks.next();
       report.time.read_s += timer.lap();
-      for_each_meta_gradient(learner, parameters, micro_batch,
-                             [&](const Task& task, const TaskResult& result) {
-                               reducer.add(learned_part(parameters, result.gradient),
-                                           scalars_of(result, task), name_of(task));
-                             });
+      for_each_meta_gradient(
+          learner, parameters, micro_batch, [&](const Task& task, const TaskResult& result) {
+            const std::vector<float> values(result.values.begin(), result.values.end());
+            reducer.add(reduced_part(parameters, result.gradient), values, name_of(task));
+          });
       report.time.adapt_s += timer.lap();
     }
   } catch (const std::exception& cause) {
@@ -51,8 +44,9 @@ StepReport meta_step(TrainState& state, const Learner& learner, TaskStream& task
   report.outer_lr = optimizer.learning_rate(state.step);
   if (mean.apply) {
     report.gradient_norm = optimizer.apply(state, Span<const float>(mean.gradient));
-    report.values = {{"loss", mean.scalars[0]}};
-    if (mean.scalars.size() > 1) report.values.push_back({"accuracy", mean.scalars[1]});
+    const auto names = learner.reports();
+    for (std::size_t i = 0; i < mean.scalars.size(); ++i)
+      report.values.push_back({names[i], mean.scalars[i]});
   }
   state.tasks += mean.tasks;
   state.skipped_tasks += mean.skipped;

@@ -1,12 +1,11 @@
 #include "cuttle/train/evaluator.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <deque>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/episode/schedule.hpp"
-#include "cuttle/step/task_stream.hpp"
+#include "cuttle/task/schedule.hpp"
 #include "train/query_outputs.hpp"
 
 namespace cuttle {
@@ -24,6 +23,9 @@ std::vector<std::string> names_of(const Dataset& data, const EpisodePlan& episod
 /// others' mean logits; then how far the first is ahead of each of these.
 std::vector<float> row_of(const std::vector<Contender>& contenders,
                           const std::vector<EpisodePlan>& episodes, std::deque<SampleCache>& kept) {
+  const auto score = [](const TaskKind& kind, const torch::Tensor& outputs, const Batch& batch) {
+    return static_cast<float>(kind.measure(outputs, batch).at(kind.score_column() - 1));
+  };
   std::vector<float> row;
   torch::Tensor others;
   Batch query;
@@ -32,11 +34,11 @@ std::vector<float> row_of(const std::vector<Contender>& contenders,
     const Task task = make_task(learner.model(), materialise(data, episodes[i]), &kept[i]);
     const auto logits = query_outputs(learner, parameters, task);
     query = task.query;
-    row.push_back(static_cast<float>(accuracy_of(logits, query)));
+    row.push_back(score(learner.kind(), logits, query));
     if (i > 0) others = i == 1 ? logits : others + logits;
   }
   // A sum orders classes as the mean does.
-  row.push_back(static_cast<float>(accuracy_of(others, query)));
+  row.push_back(score(contenders[0].learner.kind(), others, query));
   for (std::size_t i = 1; i <= contenders.size(); ++i) row.push_back(row[0] - row[i]);
   return row;
 }

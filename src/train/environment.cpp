@@ -2,7 +2,8 @@
 
 #include <gnu/libc-version.h>
 #include <malloc.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <ATen/Version.h>
 #include <torch/version.h>

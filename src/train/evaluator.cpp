@@ -1,83 +1,98 @@
 #include "cuttle/train/evaluator.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/episode/schedule.hpp"
-#include "cuttle/step/task_stream.hpp"
-#include "cuttle/train/workbench.hpp"
+#include "cuttle/task/schedule.hpp"
+#include "cuttle/train/assembly.hpp"
 #include "train/query_outputs.hpp"
 
 namespace cuttle {
 namespace {
 
-/// What one rank found in its episodes.
+/// What one rank found in its tasks.
 struct Findings {
-  std::vector<std::vector<float>> rows;  ///< accuracy, loss, then four values per trace line
-  ConfusionMatrix confusion;
-  std::vector<std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
-  std::int64_t skipped = 0;          ///< episodes left out
+  std::vector<std::vector<float>> rows;  ///< loss, metrics, then as many columns per trace line
+  std::optional<ConfusionMatrix> confusion;
+  std::map<std::int32_t, std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
+  std::int64_t skipped = 0;                     ///< tasks left out
 };
 
-Findings no_findings(const Dataset& data, Split split) {
-  const auto& classes = data.classes_of(split);
-  CUTTLE_VALIDATE(!classes.empty(),
-                  "the data has no classes in split {} (there is nothing to evaluate on)",
-                  to_string(split));
-  Findings found{{}, ConfusionMatrix(static_cast<std::int64_t>(classes.size())), {}, 0};
-  found.row_of.resize(data.class_names().size(), -1);
-  for (std::size_t row = 0; row < classes.size(); ++row)
-    found.row_of[static_cast<std::size_t>(classes[row])] = static_cast<std::int64_t>(row);
+Findings no_findings(const std::vector<std::int32_t>& classes) {
+  Findings found;
+  if (classes.empty()) return found;
+  found.confusion.emplace(static_cast<std::int64_t>(classes.size()));
+  for (const std::int32_t id : classes)
+    found.row_of.emplace(id, static_cast<std::int64_t>(found.row_of.size()));
   return found;
 }
 
-Task task_of(const Dataset& data, const EpisodePlan& episode, const Model& model,
-             const EvaluationPlan& plan, SampleCache* kept) {
-  Task task = make_task(model, materialise(data, episode), kept);
+/// What the plan hides of a task.
+void hide(const EvaluationPlan& plan, Task& task) {
   if (!plan.modalities.empty()) {
     task.support = keep_modalities(task.support, plan.modalities);
     task.query = keep_modalities(task.query, plan.modalities);
   }
   task.support = drop_modalities(task.support, plan.missing_rate, task.key.with(Stream::kModel, 3));
   task.query = drop_modalities(task.query, plan.missing_rate, task.key.with(Stream::kModel, 4));
-  return task;
 }
 
-void count_classes(const EpisodePlan& episode, const torch::Tensor& predicted,
-                   const torch::Tensor& labels, Findings& found) {
+void count_classes(const Task& task, const torch::Tensor& predicted, Findings& found) {
   const auto row_of = [&](const torch::Tensor& label) {
-    const auto id = episode.classes[static_cast<std::size_t>(label.item<std::int64_t>())];
-    return found.row_of[static_cast<std::size_t>(id)];
+    return found.row_of.at(task.classes[static_cast<std::size_t>(label.item<std::int64_t>())]);
   };
-  for (std::int64_t i = 0; i < labels.numel(); ++i)
-    found.confusion.add(row_of(labels[i]), row_of(predicted[i]));
+  for (std::int64_t i = 0; i < predicted.numel(); ++i)
+    found.confusion->add(row_of(task.query.labels[i]), row_of(predicted[i]));
 }
 
 bool is_finite(const std::vector<float>& row) {
   return std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); });
 }
 
-void evaluate_episode(const EpisodePlan& episode, const Task& task, const Learner& learner,
-                      const ParameterList& parameters, const EvaluationPlan& plan,
-                      Findings& found) {
+void evaluate_task(const Task& task, const Learner& learner, const ParameterList& parameters,
+                   const EvaluationPlan& plan, Findings& found) {
   const auto outputs = query_outputs(learner, parameters, task);
-  std::vector<float> row{static_cast<float>(accuracy_of(outputs, task.query)),
-                         task_loss(outputs, task.query).item<float>()};
+  std::vector<float> row{learner.kind().loss(outputs, task.query).item<float>()};
+  const auto append = [&](const std::vector<double>& values) {
+    for (const double value : values) row.push_back(static_cast<float>(value));
+  };
+  append(learner.kind().measure(outputs, task.query));
   if (plan.trace)
-    for (const auto& line : learner.trace(parameters, task.on(learner.model().device())))
-      for (const double value :
-           {line.support_loss, line.support_accuracy, line.query_loss, line.query_accuracy})
-        row.push_back(static_cast<float>(value));
+    for (const auto& line : learner.trace(parameters, task.on(learner.model().device()))) {
+      append({line.support_loss});
+      append(line.support_metrics);
+      append({line.query_loss});
+      append(line.query_metrics);
+    }
   if (plan.skip_nonfinite && !is_finite(row)) {
     ++found.skipped;
     return;
   }
-  if (!episode.values) count_classes(episode, outputs.argmax(1), task.query.labels, found);
+  if (found.confusion) count_classes(task, outputs.argmax(1), found);
   found.rows.push_back(std::move(row));
+}
+
+/// The means of trace columns, `metrics` of them beside each loss.
+std::vector<StepDiagnostics> trace_of(const std::vector<Interval>& means, std::size_t metrics) {
+  std::vector<StepDiagnostics> trace;
+  for (std::size_t c = 1 + metrics; c < means.size(); c += 2 + 2 * metrics) {
+    StepDiagnostics line;
+    line.step = static_cast<std::int64_t>(trace.size());
+    line.support_loss = means[c].mean;
+    line.query_loss = means[c + 1 + metrics].mean;
+    for (std::size_t m = 1; m <= metrics; ++m) {
+      line.support_metrics.push_back(means[c + m].mean);
+      line.query_metrics.push_back(means[c + 1 + metrics + m].mean);
+    }
+    trace.push_back(std::move(line));
+  }
+  return trace;
 }
 
 /// Column `column` of all ranks' rows, episode after episode.
@@ -95,14 +110,6 @@ std::vector<float> gather_column(Communicator& comm, const Findings& mine, std::
 }
 
 }  // namespace
-
-std::string describe_score(const EvaluationReport& report) {
-  if (report.values)
-    return fmt::format("mean squared error {:.4f} +- {:.4f}", report.loss.mean,
-                       report.loss.half_width);
-  return fmt::format("accuracy {:.2f} +- {:.2f} %", 100 * report.accuracy.mean,
-                     100 * report.accuracy.half_width);
-}
 
 std::string describe_episodes(const EpisodeOptions& episode) {
   if (episode.values())
@@ -127,37 +134,39 @@ RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number) {
   return {plan.seed, stream, 0, static_cast<std::uint32_t>(number)};
 }
 
-EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
+EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
+                          const std::vector<std::int32_t>& classes, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
-                          const std::function<void(std::int64_t)>& progress, SampleCache* kept) {
-  Findings mine = no_findings(data, plan.split);
-  SampleCache own(learner.model(), parameters, false);
+                          const std::function<void(std::int64_t)>& progress) {
+  Findings mine = no_findings(classes);
   together(comm, "evaluation", [&] {
-    const EpisodePlanner planner(data, plan.split, plan.episode);
     const ParameterList there = parameters.on(learner.model().device());
     std::int64_t done = 0;
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
-      const auto episode = planner.plan(evaluation_key(plan, slot.first_slot));
-      const Task task = task_of(data, episode, learner.model(), plan, kept ? kept : &own);
-      evaluate_episode(episode, task, learner, there, plan, mine);
+      Task task = source.make(evaluation_key(plan, slot.first_slot));
+      hide(plan, task);
+      evaluate_task(task, learner, there, plan, mine);
       if (progress) progress(++done);
     }
   });
+  const std::size_t metrics = learner.kind().metrics().size();
   const auto steps = plan.trace ? static_cast<std::size_t>(learner.eval_steps() + 1) : 0;
-  const bool traced = steps > 0 && !mine.rows.empty() && mine.rows[0].size() > 2;
-  // A rank without episodes must reduce as many columns as the others.
+  const bool traced = steps > 0 && !mine.rows.empty() && mine.rows[0].size() > 1 + metrics;
+  // A rank without tasks must reduce as many columns as the others.
   const auto widest =
       comm.all_reduce("evaluation columns", {traced ? 1 : 0}, ReduceOp::kMax).wait();
-  const std::size_t columns = 2 + (widest[0] ? 4 * steps : 0);
+  const std::size_t columns = 1 + metrics + (widest[0] ? (2 + 2 * metrics) * steps : 0);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
-  mine.confusion.sum_over(comm);
-  EvaluationReport report{means[0], means[1], std::move(mine.confusion), {}, {}, false, 0};
-  for (std::size_t c = 2; c < columns; c += 4)
-    report.trace.push_back({static_cast<std::int64_t>(c / 4), means[c].mean, means[c + 1].mean,
-                            means[c + 2].mean, means[c + 3].mean});
-  report.values = plan.episode.values();
+  if (mine.confusion) mine.confusion->sum_over(comm);
+  EvaluationReport report;
+  report.loss = means[0];
+  report.metrics.assign(means.begin() + 1,
+                        means.begin() + 1 + static_cast<std::ptrdiff_t>(metrics));
+  report.score = means[learner.kind().score_column()];
+  report.confusion = std::move(mine.confusion);
+  report.trace = trace_of(means, metrics);
   report.skipped = comm.all_reduce("episodes left out", {mine.skipped}, ReduceOp::kSum).wait()[0];
-  report.episode_scores = gather_column(comm, mine, report.values ? 1 : 0);
+  report.episode_scores = gather_column(comm, mine, learner.kind().score_column());
   return report;
 }
 

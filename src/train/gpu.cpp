@@ -1,7 +1,8 @@
 #include "train/gpu.hpp"
 
 #include <dlfcn.h>
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
 
 #include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>

@@ -11,7 +11,7 @@ namespace cuttle {
 inline torch::Tensor query_outputs(const Learner& learner, const ParameterList& parameters,
                                    const Task& task) {
   const Task there = task.on(learner.model().device());
-  return learner.adapt(parameters, there.support)->predict(there.query).to(torch::kCPU);
+  return learner.adapt(parameters, there.support, there.key)->predict(there.query).to(torch::kCPU);
 }
 
 }  // namespace cuttle

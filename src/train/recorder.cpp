@@ -8,9 +8,10 @@
 
 namespace cuttle {
 
-Recorder::Recorder(const RunConfig& config, bool writes, const RunFolder& folder,
-                   const Console& console)
-    : writes_(writes),
+Recorder::Recorder(const RunConfig& config, const Catalog& catalog, bool writes,
+                   const RunFolder& folder, const Console& console)
+    : catalog_(catalog),
+      writes_(writes),
       folder_(folder.path),
       keep_(static_cast<int>(config.train.keep_checkpoints)) {
   if (!writes_) return;
@@ -32,7 +33,7 @@ Recorder::~Recorder() = default;
 void Recorder::begin(const RunConfig& config, std::int64_t step, int ranks) {
   if (!writes_) return;
   remove_unfinished(folder_ + "/config.yaml");
-  write_file_atomically(folder_ + "/config.yaml", dump_config(config));
+  write_file_atomically(folder_ + "/config.yaml", dump_config(config, catalog_));
   metrics_ = std::make_unique<MetricsFile>(folder_);
   metrics_->truncate_after(step);
   heartbeat_ = std::make_unique<Heartbeat>(folder_, step, config.train.steps, ranks);

@@ -24,7 +24,9 @@ class Recorder {
  public:
   /// Makes and locks the folder (rank 0), and writes nothing else: the run may still be refused.
   /// UserError if it holds a run that is not to be resumed.
-  Recorder(const RunConfig& config, bool writes, const RunFolder& folder, const Console& console);
+  /// `catalog` must outlive it.
+  Recorder(const RunConfig& config, const Catalog& catalog, bool writes, const RunFolder& folder,
+           const Console& console);
   ~Recorder();
 
   /// The run goes on from `step`: its config is written, records of later steps are forgotten.
@@ -39,6 +41,7 @@ class Recorder {
   void say(std::string_view state, std::string_view message = {});
 
  private:
+  const Catalog& catalog_;
   bool writes_;
   std::string folder_;
   int keep_;

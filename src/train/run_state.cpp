@@ -1,6 +1,6 @@
 #include "cuttle/train/run_state.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -1,23 +1,23 @@
 #include "train/start_state.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/train/assembly.hpp"
 #include "cuttle/train/environment.hpp"
-#include "cuttle/train/workbench.hpp"
 
 namespace cuttle {
 namespace {
 
-void check_resume(const RunConfig& config, const CheckpointContent& content,
+void check_resume(const RunConfig& config, const Catalog& catalog, const CheckpointContent& content,
                   const std::string& folder, const std::map<std::string, std::string>& facts) {
   std::string refused;
-  for (const auto& change :
-       compare_configs(parse_config(content.config_yaml, folder + "/config.yaml", {}), config))
+  for (const auto& change : compare_configs(
+           parse_saved(content.config_yaml, folder + "/config.yaml", {}, catalog), config, catalog))
     if (!change.allowed)
       refused += fmt::format("\n  {}: was {}, is {} ({})", change.key, change.was, change.is,
                              change.reason);
@@ -49,9 +49,9 @@ std::string encoder_prefix(const std::string& modality) {
 
 /// Whether a modality is the same in two lists of specs (modalities_to_json).
 bool same_input(const std::string& modality, const std::string& one, const std::string& other) {
-  const auto spec_in = [&](const std::string& json) {
+  const auto spec_in = [&](const std::string& text) {
     std::vector<ModalitySpec> found;
-    for (auto& spec : modalities_from_json(json))
+    for (auto& spec : modalities_from_json(text))
       if (spec.name == modality) found.push_back(std::move(spec));
     return modalities_to_json(found);
   };
@@ -111,7 +111,8 @@ std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::s
 }
 
 /// Rank 0's part: the bytes that all ranks start from; empty: the initial state.
-std::string read_start(const RunConfig& config, const std::string& run_folder, bool resume,
+std::string read_start(const RunConfig& config, const Catalog& catalog,
+                       const std::string& run_folder, bool resume,
                        const std::map<std::string, std::string>& facts) {
   if (resume) {
     const auto latest = load_latest(run_folder);
@@ -119,7 +120,7 @@ std::string read_start(const RunConfig& config, const std::string& run_folder, b
     CUTTLE_VALIDATE(latest.content || latest.refused.empty(),
                     "{}: none of its checkpoints can be used; see the warnings above", run_folder);
     if (latest.content) {
-      check_resume(config, *latest.content, latest.folder, facts);
+      check_resume(config, catalog, *latest.content, latest.folder, facts);
       log_info("resuming from {} (step {})", latest.folder, latest.content->step);
       return pack(*latest.content, true);
     }
@@ -138,14 +139,14 @@ std::string read_start(const RunConfig& config, const std::string& run_folder, b
 }
 
 /// Every rank reads its own config file; a rank that got another one would compute another run.
-void agree_on_config(Communicator& comm, const RunConfig& config) {
-  const auto texts = comm.all_gather("config", dump_config(config)).wait();
+void agree_on_config(Communicator& comm, const RunConfig& config, const Catalog& catalog) {
+  const auto texts = comm.all_gather("config", dump_config(config, catalog)).wait();
   for (std::size_t rank = 1; rank < texts.size(); ++rank) {
     if (texts[rank] == texts[0]) continue;
     std::string keys;
     for (const auto& change :
-         compare_configs(parse_config(texts[0], "config of rank 0", {}),
-                         parse_config(texts[rank], "config of another rank", {})))
+         compare_configs(parse_config(texts[0], "config of rank 0", {}, catalog),
+                         parse_config(texts[rank], "config of another rank", {}, catalog), catalog))
       keys += fmt::format("\n  {}: {} on rank 0, {} on rank {}", change.key, change.was, change.is,
                           rank);
     throw UserError(fmt::format(
@@ -192,12 +193,13 @@ void announce_idle(const Communicator& comm, std::int64_t tasks) {
 
 }  // namespace
 
-void start_state(Communicator& comm, const RunConfig& config, const std::string& run_folder,
-                 bool resume, const std::map<std::string, std::string>& facts, TrainState& state,
+void start_state(Communicator& comm, const RunConfig& config, const Catalog& catalog,
+                 const std::string& run_folder, bool resume,
+                 const std::map<std::string, std::string>& facts, TrainState& state,
                  RunProgress& progress) {
   std::string bytes;
   together(comm, "reading the checkpoint", [&] {
-    if (comm.rank() == 0) bytes = read_start(config, run_folder, resume, facts);
+    if (comm.rank() == 0) bytes = read_start(config, catalog, run_folder, resume, facts);
   });
   bytes = comm.broadcast("starting state", std::move(bytes), 0).wait();
   if (bytes.empty()) return;
@@ -220,8 +222,9 @@ void start_state(Communicator& comm, const RunConfig& config, const std::string&
   });
 }
 
-std::map<std::string, std::string> agreed_environment(Communicator& comm, const RunConfig& config) {
-  agree_on_config(comm, config);
+std::map<std::string, std::string> agreed_environment(Communicator& comm, const RunConfig& config,
+                                                      const Catalog& catalog) {
+  agree_on_config(comm, config, catalog);
   const auto facts = environment_facts(config);
   std::vector<Fact> all;
   for (const auto& name : {"binary_sha256", "libtorch", "libc", "instruction_set", "threads"})

@@ -1,6 +1,6 @@
 #include "cuttle/train/trainer.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <exception>
@@ -17,11 +17,12 @@
 namespace cuttle {
 
 struct Trainer::Impl {
-  Impl(const RunConfig& run_config, Communicator& communicator, const Extensions& extensions,
+  Impl(const RunConfig& run_config, Communicator& communicator, const Extensions& types,
        const RunFolder& folder, const Console& console);
 
   TrainOutcome run(SignalWatch& signals);
   void validate(SampleCache& kept);
+  std::unique_ptr<const TaskSource> source(Split split, SampleCache* kept) const;
   void checkpoint();
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
   bool due(std::int64_t every) const {
@@ -30,10 +31,12 @@ struct Trainer::Impl {
 
   RunConfig config;
   Communicator& comm;
+  const Extensions extensions;
+  Catalog catalog;
   std::map<std::string, std::string> facts;  ///< what checkpoints say about the run's surroundings
-  std::unique_ptr<Dataset> data;
-  Workbench bench;
-  std::unique_ptr<EpisodePlanner> planner;
+  std::unique_ptr<Dataset> data;             ///< null: the source needs none
+  TaskInputs inputs;
+  Assembly run_parts;
   std::unique_ptr<Recorder> recorder;
   TrainState state;
   RunProgress progress;
@@ -55,14 +58,6 @@ auto on_all_ranks(Communicator& comm, std::string_view what, const Make& make) {
   return made;
 }
 
-/// The training episodes. A validation split that cannot give its own is refused now rather than
-/// hours later.
-std::unique_ptr<EpisodePlanner> plan_episodes(const RunConfig& config, const Dataset& data) {
-  if (config.train.validate_every > 0)
-    EpisodePlanner(data, Split::kValidation, evaluation_episodes(config));
-  return std::make_unique<EpisodePlanner>(data, Split::kTrain, config.episode);
-}
-
 /// Every rank's host and time. Collective.
 std::vector<RankTime> all_times(Communicator& comm, double busy_s) {
   std::vector<RankTime> ranks;
@@ -77,67 +72,85 @@ std::vector<RankTime> all_times(Communicator& comm, double busy_s) {
 }  // namespace
 
 Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
-                    const Extensions& extensions, const RunFolder& folder, const Console& console)
+                    const Extensions& types, const RunFolder& folder, const Console& console)
     : config(run_config),
       comm(communicator),
-      facts(agreed_environment(comm, config)),
-      data(on_all_ranks(comm, "opening the data", [&] { return Dataset::open(config.data); })),
-      bench(on_all_ranks(comm, "building the model",
-                         [&] {
-                           return make_workbench(config, data->modalities(), data->target_width(),
-                                                 extensions);
-                         })),
-      planner(
-          on_all_ranks(comm, "planning episodes", [&] { return plan_episodes(config, *data); })),
-      recorder(on_all_ranks(
-          comm, "opening the run folder",
-          [&] { return std::make_unique<Recorder>(config, comm.rank() == 0, folder, console); })),
-      state(ParameterList::initial(bench.model->layout(), config.seed)) {
-  facts["data_fingerprint"] = data->fingerprint();
-  facts["modalities"] = modalities_to_json(data->modalities());
-  facts["target_width"] = std::to_string(data->target_width());
-  facts["fused_blocks"] = bench.model->fused_blocks();
-  facts["frozen_encoders"] = bench.model->frozen_encoders();
-  start_state(comm, config, folder.path, folder.resume, facts, state, progress);
+      extensions(types),
+      catalog(catalog_of(extensions)),
+      facts(agreed_environment(comm, config, catalog)),
+      data(on_all_ranks(comm, "opening the data", [&] { return open_data(config, extensions); })),
+      inputs(inputs_of(config, extensions, data.get())),
+      run_parts(on_all_ranks(comm, "building the model",
+                             [&] { return assemble(config, inputs, extensions); })),
+      state(ParameterList::initial(run_parts.model->layout(), config.seed)) {
+  // A split that cannot give its tasks is refused now rather than hours later.
+  together(comm, "planning episodes", [&] {
+    if (config.train.validate_every > 0) source(Split::kValidation, nullptr);
+    source(Split::kTrain, nullptr);
+  });
+  recorder = on_all_ranks(comm, "opening the run folder", [&] {
+    return std::make_unique<Recorder>(config, catalog, comm.rank() == 0, folder, console);
+  });
+  facts["data_fingerprint"] = data ? data->fingerprint() : "none";
+  facts["modalities"] = modalities_to_json(inputs.modalities);
+  facts["target_width"] = std::to_string(inputs.target_width);
+  facts["training_classes"] = std::to_string(inputs.classes);
+  facts["fused_blocks"] = run_parts.model->fused_blocks();
+  facts["frozen_encoders"] = run_parts.model->frozen_encoders();
+  start_state(comm, config, catalog, folder.path, folder.resume, facts, state, progress);
   agree_on_start(comm, facts, state);
   together(comm, "opening the records", [&] { recorder->begin(config, state.step, comm.size()); });
   saved_step = progress.world_sizes.empty() ? -1 : state.step;
   progress.world_sizes.push_back(comm.size());
 }
 
+std::unique_ptr<const TaskSource> Trainer::Impl::source(Split split, SampleCache* kept) const {
+  const bool training = split == Split::kTrain;
+  return make_source(config, extensions, run_parts, split,
+                     training ? config.episode : evaluation_episodes(config), data.get(),
+                     training ? config.model.modality_dropout : 0.0, kept);
+}
+
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
 void Trainer::Impl::validate(SampleCache& kept) {
   recorder->say("validating");
   auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
-  plan.trace = config.adapt.diagnostics;
+  const Learner& learner = *run_parts.learner;
+  const TaskKind& kind = *run_parts.kind;
+  plan.trace = learner.diagnostics();
   plan.skip_nonfinite = config.reduce.on_nonfinite != "fail";
-  const auto report = evaluate(comm, *data, *bench.learner, state.parameters, plan, {}, &kept);
+  const auto tasks = source(Split::kValidation, &kept);
+  const auto report = evaluate(comm, *tasks, {}, learner, state.parameters, plan);
+  const auto names = kind.metrics();
   std::vector<NamedValue> values{{"loss", report.loss.mean}, {"loss_ci95", report.loss.half_width}};
-  if (!report.values) {
-    values.push_back({"accuracy", report.accuracy.mean});
-    values.push_back({"accuracy_ci95", report.accuracy.half_width});
+  for (std::size_t m = 0; m < names.size(); ++m) {
+    values.push_back({names[m], report.metrics[m].mean});
+    values.push_back({names[m] + "_ci95", report.metrics[m].half_width});
   }
   if (plan.skip_nonfinite) values.push_back({"skipped", static_cast<double>(report.skipped)});
   for (const auto& line : report.trace) {
-    values.push_back({"support_loss_after_" + std::to_string(line.step), line.support_loss});
-    values.push_back({"query_loss_after_" + std::to_string(line.step), line.query_loss});
-    if (!report.values)
-      values.push_back({"query_accuracy_after_" + std::to_string(line.step), line.query_accuracy});
+    const std::string after = "_after_" + std::to_string(line.step);
+    values.push_back({"support_loss" + after, line.support_loss});
+    values.push_back({"query_loss" + after, line.query_loss});
+    for (std::size_t m = 0; m < names.size(); ++m)
+      values.push_back({"query_" + names[m] + after, line.query_metrics[m]});
   }
   if (report.skipped > 0)
     log_warning("step {}: {} of {} validation episodes were not finite and are left out",
                 state.step, report.skipped, plan.episodes);
-  const bool better = std::isfinite(report.score()) &&
-                      (progress.best_step < 0 || report.score() > progress.best_score);
+  const double score = kind.larger_is_better() ? report.score.mean : -report.score.mean;
+  const bool better =
+      std::isfinite(score) && (progress.best_step < 0 || score > progress.best_score);
   if (better) {
-    progress.best_score = report.score();
+    progress.best_score = score;
     progress.best_step = state.step;
   }
   progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
   progress.stopped_early =
       config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
   together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });
-  log_info("step {}: validation {}{}", state.step, describe_score(report),
+  log_info("step {}: validation {}{}", state.step,
+           kind.say_score(report.score.mean, report.score.half_width),
            better ? ", the best so far" : "");
   recorder->say("running");
 }
@@ -150,7 +163,7 @@ void Trainer::Impl::checkpoint() {
     if (write_failure) std::rethrow_exception(write_failure);
     if (comm.rank() != 0) return;
     auto content = to_checkpoint(state, progress);
-    content.config_yaml = dump_config(config);
+    content.config_yaml = dump_config(config, catalog);
     content.facts = facts;
     recorder->checkpoint(content,
                          progress.best_step >= 0 ? std::optional(progress.best_step) : std::nullopt,
@@ -161,16 +174,19 @@ void Trainer::Impl::checkpoint() {
 
 TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   const OuterOptimizer optimizer(config.step, config.train.steps);
-  MetaReducer reducer(comm, static_cast<std::size_t>(bench.model->layout()->learned_size()),
+  const auto& [kind, model, learner] = run_parts;
+  MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                       config.reduce);
-  SampleCache kept(*bench.model, state.parameters, config.data.in_memory);
-  TaskStream tasks(*data, *planner, *bench.learner, config.episode, config.model.modality_dropout,
-                   config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()},
-                   &kept);
+  SampleCache kept(*model, state.parameters, config.data.in_memory);
+  const auto training = source(Split::kTrain, &kept);
+  TaskStream tasks(
+      *training, [&](const EpisodeSize& size) { return run_parts.learner->cost(size); },
+      config.episode, config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()},
+      model->device());
   bool stop = false;
   while (!finished() && !stop) {
     set_log_step(state.step + 1);
-    const auto report = meta_step(state, *bench.learner, tasks, reducer, optimizer,
+    const auto report = meta_step(state, *learner, tasks, reducer, optimizer,
                                   static_cast<std::int64_t>(signals.take()));
     busy_s += report.time.read_s + report.time.adapt_s;
     ++timed_steps;

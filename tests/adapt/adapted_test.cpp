@@ -1,7 +1,7 @@
 // What adaptation produces: predictions, saved state, traces; and what is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "cuttle/core/error.hpp"
 #include "support/tiny_task.hpp"
@@ -24,7 +24,7 @@ TEST_P(EveryAlgorithm, RestoredStatePredictsTheSameBits) {
   const auto learner = learner_of(GetParam());
   const auto parameters = ParameterList::initial(learner->model().layout(), 3);
   const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
-  const auto adapted = learner->adapt(parameters, task.support);
+  const auto adapted = learner->adapt(parameters, task.support, task.key);
   const auto restored = learner->restore(adapted->state(), task.support.way);
   EXPECT_TRUE(torch::equal(adapted->predict(task.query), restored->predict(task.query)));
   EXPECT_EQ(adapted->predict(task.query).sizes(), torch::IntArrayRef({9, 3}));
@@ -35,7 +35,7 @@ TEST_P(EveryAlgorithm, AdaptingLeavesTheMetaParametersAlone) {
   const auto parameters = ParameterList::initial(learner->model().layout(), 3);
   const std::string before = parameters.sha256();
   const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
-  learner->adapt(parameters, task.support)->predict(task.query);
+  learner->adapt(parameters, task.support, task.key)->predict(task.query);
   learner->meta_gradient(parameters, task);
   EXPECT_EQ(parameters.sha256(), before);
 }
@@ -50,19 +50,19 @@ TEST_P(EveryAlgorithm, SameTaskSameBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Adapted, EveryAlgorithm,
-                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet"));
+                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet",
+                                         "meta_sgd", "lstm", "snail", "r2d2"));
 
 TEST(Trace, GoesFromTheStartToTheAdaptedModel) {
-  for (const char* algorithm : {"maml", "anil", "reptile"}) {
+  for (const char* algorithm : {"maml", "anil", "reptile", "meta_sgd"}) {
     const auto learner = learner_of(algorithm);
     const auto parameters = ParameterList::initial(learner->model().layout(), 3);
     const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
     const auto lines = learner->trace(parameters, task);
     ASSERT_EQ(lines.size(), 4u);
     EXPECT_LT(lines.back().support_loss, lines.front().support_loss) << algorithm;
-    const auto logits = learner->adapt(parameters, task.support)->predict(task.query);
-    const double loss =
-        torch::nn::functional::cross_entropy(logits, task.query.labels).item<double>();
+    const auto logits = learner->adapt(parameters, task.support, task.key)->predict(task.query);
+    const double loss = torch::cross_entropy_loss(logits, task.query.labels).item<double>();
     EXPECT_NEAR(lines.back().query_loss, loss, 1e-6) << algorithm;
   }
 }
@@ -71,7 +71,7 @@ TEST(Anil, MovesTheHeadAlone) {
   const auto learner = learner_of("anil");
   const auto parameters = ParameterList::initial(learner->model().layout(), 3);
   const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
-  const auto moved = learner->adapt(parameters, task.support)->state().at("fast_weights");
+  const auto moved = learner->adapt(parameters, task.support, task.key)->state().at("fast_weights");
   const auto& layout = parameters.layout();
   for (std::int64_t i = 0; i < layout.count(); ++i) {
     const bool same = torch::equal(layout.views(moved)[static_cast<std::size_t>(i)],
@@ -94,8 +94,8 @@ TEST(ProtoNet, RefinementMovesPrototypesTowardsTheQuery) {
   const auto refined = tiny_learner(settings);
   const auto parameters = ParameterList::initial(plain->model().layout(), 3);
   const Task task = tiny_task(plain->model(), 4, torch::kFloat32);
-  const auto before = plain->adapt(parameters, task.support)->predict(task.query);
-  const auto after = refined->adapt(parameters, task.support)->predict(task.query);
+  const auto before = plain->adapt(parameters, task.support, task.key)->predict(task.query);
+  const auto after = refined->adapt(parameters, task.support, task.key)->predict(task.query);
   // On the whole, samples come nearer to the class that they are taken for.
   const auto taken_for = before.argmax(1, true);
   const auto gain = (after - before).gather(1, taken_for).mean().item<float>();
@@ -119,7 +119,7 @@ TEST(ProtoNet, AClassThatSharesNoModalityWithAQueryIsNeitherNearNorFar) {
   Task task = tiny_task(learner->model(), 4, torch::kFloat32);
   task.support.modalities[1] = from_sample(task.support.modalities[1], 2);  // class 0: no text
   task.query.modalities[0] = from_sample(task.query.modalities[0], 1);      // query 0: no image
-  const auto logits = learner->adapt(parameters, task.support)->predict(task.query)[0];
+  const auto logits = learner->adapt(parameters, task.support, task.key)->predict(task.query)[0];
   EXPECT_LT(logits[1].item<float>(), 0.0f);
   EXPECT_LT(logits[2].item<float>(), 0.0f);
   EXPECT_FLOAT_EQ(logits[0].item<float>(), (logits[1] + logits[2]).item<float>() / 2);
@@ -141,13 +141,14 @@ TEST(Restore, RefusesAnotherModelsState) {
 }
 
 TEST(Registry, UnknownAlgorithmListsWhatThereIs) {
-  AdaptOptions options;
-  options.algorithm = "mamal";
+  const Section section("mamal");
+  ParameterLayout layout;
   try {
-    make_learner(builtin_learners(), nullptr, options);
+    make_learner(builtin_learners(), {section, nullptr, nullptr, nullptr, layout});
     FAIL();
   } catch (const UserError& problem) {
-    EXPECT_THAT(problem.what(), HasSubstr("maml, protonet, reptile"));
+    EXPECT_THAT(problem.what(), HasSubstr("adapt.algorithm: 'mamal' is unknown; there are anil, "));
+    EXPECT_THAT(problem.what(), HasSubstr("protonet, r2d2, reptile, snail"));
   }
 }
 

@@ -2,10 +2,11 @@
 // with values to predict, in both precisions; and what every learner does with values.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/train/workbench.hpp"
+#include "cuttle/train/assembly.hpp"
 
 namespace cuttle {
 namespace {
@@ -13,25 +14,59 @@ namespace {
 struct Settings {
   std::string algorithm = "maml", target = "class";
   std::int64_t inner_steps = 3, width = 40, depth = 2, inputs = 1, outputs = 1;
+  bool fused = true, objective = false;
+};
+
+/// Small embeddings.
+class Small final : public Objective {
+ public:
+  using Options = NoOptions;
+  Small(const ObjectiveRequest&, const Options&) {}
+  torch::Tensor loss(const Tensors&, const Pass& pass, const Batch&,
+                     const Context&) const override {
+    return pass.embedding.parts[0].square().mean();
+  }
+};
+
+/// No layer before the head: the values as they are.
+class Bare final : public Encoder {
+ public:
+  using Options = NoOptions;
+  Bare(const EncoderRequest& request, const Options&) { width_ = request.spec.shape[0]; }
+  ModalityInput prepare(const RawModality&) const override { throw Error("not asked for"); }
+  bool whole_tasks() const override { return fused; }
   bool fused = true;
 };
 
-Workbench bench_of(const Settings& settings) {
+/// The same on LibTorch's operations.
+std::unique_ptr<const Encoder> make_unfused(const EncoderRequest& request) {
+  auto bare = std::make_unique<Bare>(request, NoOptions{});
+  bare->fused = false;
+  return bare;
+}
+
+Assembly parts_of(const Settings& settings) {
+  Extensions extensions;
+  extensions.model.encoders["bare"] = type_of<Bare, EncoderType>("", "");
+  extensions.model.encoders["bare_unfused"].make = make_unfused;
+  extensions.objectives["small"] = type_of<Small, ObjectiveType>("", "");
   RunConfig config;
-  config.adapt.algorithm = settings.algorithm;
-  config.adapt.inner_steps = settings.inner_steps;
-  config.adapt.inner_lr = 0.05;
-  config.episode.target = settings.target;
+  if (settings.objective) config.objectives["own"].objective = "small";
+  config.adapt = Section(settings.algorithm, {{"inner_steps", std::to_string(settings.inner_steps)},
+                                              {"inner_lr", "0.05"}});
+  config.episode.target = Section(settings.target);
   config.episode.way = settings.target == "class" ? settings.outputs : 1;
-  EncoderOptions encoder;
-  encoder.width = settings.width;
-  encoder.depth = settings.depth;
-  encoder.fused = settings.fused;
-  config.model.encoders["x"] = encoder;
+  config.episode.shot = 10;
+  if (settings.depth > 0)
+    config.model.encoders["x"] = Section("mlp", {{"width", std::to_string(settings.width)},
+                                                 {"depth", std::to_string(settings.depth)},
+                                                 {"fused", settings.fused ? "true" : "false"}});
+  else
+    config.model.encoders["x"] = Section(settings.fused ? "bare" : "bare_unfused");
   ModalitySpec spec;
   spec.name = "x";
   spec.shape = {settings.inputs};
-  return make_workbench(config, {spec}, settings.outputs, {});
+  return assemble(config, {{spec}, settings.outputs}, extensions);
 }
 
 Batch random_batch(const Settings& settings, std::int64_t size, torch::Dtype dtype) {
@@ -56,8 +91,8 @@ Task random_task(const Settings& settings, torch::Dtype dtype, std::uint64_t see
   return task;
 }
 
-ParameterList start(const Workbench& bench, torch::Dtype dtype) {
-  return ParameterList::initial(bench.model->layout(), 5, dtype);
+ParameterList start(const Assembly& parts, torch::Dtype dtype) {
+  return ParameterList::initial(parts.model->layout(), 5, dtype);
 }
 
 double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
@@ -71,9 +106,9 @@ class PerceptronTask : public testing::TestWithParam<Settings> {
 
 TEST_P(PerceptronTask, IsTheGraphsGradient) {
   auto settings = GetParam();
-  const auto own = bench_of(settings);
+  const auto own = parts_of(settings);
   settings.fused = false;
-  const auto graph = bench_of(settings);
+  const auto graph = parts_of(settings);
   EXPECT_FALSE(own.model->perceptron().empty());
   EXPECT_TRUE(graph.model->perceptron().empty());
   for (const auto& [dtype, tolerance] :
@@ -82,21 +117,25 @@ TEST_P(PerceptronTask, IsTheGraphsGradient) {
     const auto ours = own.learner->meta_gradient(start(own, dtype), task);
     const auto theirs = graph.learner->meta_gradient(start(graph, dtype), task);
     EXPECT_LT(relative_error(ours.gradient, theirs.gradient), tolerance);
-    EXPECT_NEAR(ours.query_loss, theirs.query_loss, tolerance * (1 + theirs.query_loss));
-    EXPECT_EQ(ours.query_accuracy, theirs.query_accuracy);
-    EXPECT_LT(relative_error(
-                  own.learner->adapt(start(own, dtype), task.support)->predict(task.query),
-                  graph.learner->adapt(start(graph, dtype), task.support)->predict(task.query)),
-              tolerance);
+    ASSERT_EQ(ours.values.size(), settings.target == "class" ? 2u : 1u);
+    ASSERT_EQ(theirs.values.size(), ours.values.size());
+    EXPECT_NEAR(ours.values[0], theirs.values[0], tolerance * (1 + theirs.values[0]));
+    if (settings.target == "class") {
+      EXPECT_EQ(ours.values[1], theirs.values[1]);  // accuracy
+    }
+    const auto says = [&, type = dtype](const Assembly& parts) {
+      return parts.learner->adapt(start(parts, type), task.support, task.key)->predict(task.query);
+    };
+    EXPECT_LT(relative_error(says(own), says(graph)), tolerance);
   }
 }
 
 TEST_P(PerceptronTask, IsTheSameWhateverTasksCameBefore) {
   const auto settings = GetParam();
-  const auto bench = bench_of(settings);
-  const auto parameters = start(bench, torch::kFloat32);
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, torch::kFloat32);
   const auto gradient = [&](std::uint64_t seed) {
-    return bench.learner->meta_gradient(parameters, random_task(settings, torch::kFloat32, seed))
+    return parts.learner->meta_gradient(parameters, random_task(settings, torch::kFloat32, seed))
         .gradient;
   };
   const auto alone = gradient(3);
@@ -107,14 +146,14 @@ TEST_P(PerceptronTask, IsTheSameWhateverTasksCameBefore) {
 TEST_P(PerceptronTask, IsTheAdaptedLossesSlope) {
   const auto settings = GetParam();
   if (settings.algorithm != "maml") GTEST_SKIP() << "first order is no slope";
-  const auto bench = bench_of(settings);
-  const auto parameters = start(bench, torch::kFloat64);
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, torch::kFloat64);
   const Task task = random_task(settings, torch::kFloat64);
-  const auto result = bench.learner->meta_gradient(parameters, task);
+  const auto result = parts.learner->meta_gradient(parameters, task);
   const auto loss_at = [&](const torch::Tensor& flat) {
     const ParameterList moved(parameters.shared_layout(), flat);
-    return task_loss(bench.learner->adapt(moved, task.support)->predict(task.query), task.query)
-        .item<double>();
+    const auto outputs = parts.learner->adapt(moved, task.support, task.key)->predict(task.query);
+    return parts.kind->loss(outputs, task.query).item<double>();
   };
   const auto direction = result.gradient / result.gradient.norm();
   constexpr double step = 1e-6;
@@ -123,7 +162,7 @@ TEST_P(PerceptronTask, IsTheAdaptedLossesSlope) {
                        (2 * step);
   const double norm = result.gradient.norm().item<double>();
   EXPECT_NEAR(slope, norm, 1e-6 * norm);
-  EXPECT_NEAR(result.query_loss, loss_at(parameters.flat()), 1e-12);
+  EXPECT_NEAR(result.values[0], loss_at(parameters.flat()), 1e-12);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -137,13 +176,13 @@ INSTANTIATE_TEST_SUITE_P(
 /// More classes in the head than in the task.
 TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {
   Settings settings{"maml", "class", 2, 8, 1, 4, 5};
-  const auto bench = bench_of(settings);
-  const auto parameters = start(bench, torch::kFloat32);
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, torch::kFloat32);
   settings.outputs = 3;
   const auto gradient =
-      bench.learner->meta_gradient(parameters, random_task(settings, torch::kFloat32)).gradient;
-  const auto views = bench.model->layout()->views(gradient);
-  for (const auto i : bench.model->layout()->with_role(ParameterRole::kHead)) {
+      parts.learner->meta_gradient(parameters, random_task(settings, torch::kFloat32)).gradient;
+  const auto views = parts.model->layout()->views(gradient);
+  for (const auto i : parts.model->layout()->with_role(ParameterRole::kHead)) {
     const auto& rows = views[static_cast<std::size_t>(i)];
     EXPECT_EQ(rows.slice(0, 3).abs().sum().item<float>(), 0.0F);
     EXPECT_GT(rows.slice(0, 0, 3).abs().sum().item<float>(), 0.0F);
@@ -152,61 +191,85 @@ TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {
 
 TEST(Perceptron, TasksThatLackSamplesTakeTheGraph) {
   const Settings settings{"maml", "class", 2, 8, 1, 4, 3};
-  const auto bench = bench_of(settings);
-  const auto parameters = start(bench, torch::kFloat32);
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, torch::kFloat32);
   Task task = random_task(settings, torch::kFloat32);
   task.support.modalities[0].values = task.support.modalities[0].values.slice(0, 1);
   task.support.modalities[0].rows = task.support.modalities[0].rows.slice(0, 1);
-  const auto result = bench.learner->meta_gradient(parameters, task);
+  const auto result = parts.learner->meta_gradient(parameters, task);
   EXPECT_TRUE(torch::isfinite(result.gradient).all().item<bool>());
 }
 
+TEST(Perceptron, ObjectivesOfTheOuterLoopTakeTheGraph) {
+  Settings settings{"maml", "class", 2, 8, 1, 4, 3};
+  settings.objective = true;
+  const auto own = parts_of(settings);
+  settings.fused = false;
+  const auto graph = parts_of(settings);
+  settings.objective = false;
+  const auto without = parts_of(settings);
+  const Task task = random_task(settings, torch::kFloat64);
+  const auto gradient_of = [&](const Assembly& parts) {
+    return parts.learner->meta_gradient(start(parts, torch::kFloat64), task);
+  };
+  const auto ours = gradient_of(own), theirs = gradient_of(graph);
+  EXPECT_THAT(own.learner->reports(), testing::ElementsAre("loss", "accuracy", "objective.own"));
+  ASSERT_THAT(ours.values, testing::SizeIs(3));
+  EXPECT_EQ(ours.values, theirs.values);
+  EXPECT_TRUE(torch::equal(ours.gradient, theirs.gradient));
+  EXPECT_GT(relative_error(gradient_of(without).gradient, ours.gradient), 1e-3);
+}
+
 TEST(Perceptron, IsReportedAndOnlyWhereTheModelIsOne) {
-  EXPECT_THAT(bench_of({}).model->fused_blocks(), testing::HasSubstr("x 2 of 2"));
+  EXPECT_THAT(parts_of({}).model->fused_blocks(), testing::HasSubstr("x 2 of 2"));
   Settings settings;
   settings.fused = false;
-  EXPECT_THAT(bench_of(settings).model->fused_blocks(), testing::HasSubstr("x 0 of 2"));
+  EXPECT_THAT(parts_of(settings).model->fused_blocks(), testing::HasSubstr("x 0 of 2"));
   RunConfig config;
   ModalitySpec a, b;
   a.name = "a";
   b.name = "b";
   a.shape = b.shape = {3};
-  EXPECT_TRUE(make_workbench(config, {a, b}, 0, {}).model->perceptron().empty());
+  EXPECT_TRUE(assemble(config, {{a, b}}, {}).model->perceptron().empty());
   config.model.fusion = "gated";
-  EXPECT_TRUE(make_workbench(config, {a}, 0, {}).model->perceptron().empty());
-  config.adapt.algorithm = "protonet";
-  EXPECT_TRUE(make_workbench(config, {a}, 0, {}).model->perceptron().empty());
+  EXPECT_TRUE(assemble(config, {{a}}, {}).model->perceptron().empty());
+  config.adapt = "protonet";
+  EXPECT_TRUE(assemble(config, {{a}}, {}).model->perceptron().empty());
 }
 
-/// Every learner with a head learns values: its gradient against the slope of its own loss.
+/// Every learner that does not compare with classes learns values: its gradient against the slope
+/// of its own loss.
 class Values : public testing::TestWithParam<const char*> {};
 
 TEST_P(Values, LossIsTheMeanSquaredError) {
   Settings settings{GetParam(), "value", 3, 8, 1, 2, 2, false};
-  const auto bench = bench_of(settings);
-  const auto parameters = start(bench, torch::kFloat64);
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, torch::kFloat64);
   const Task task = random_task(settings, torch::kFloat64);
-  const auto result = bench.learner->meta_gradient(parameters, task);
-  EXPECT_EQ(result.query_accuracy, 0.0);
+  const auto result = parts.learner->meta_gradient(parameters, task);
+  EXPECT_THAT(result.values, testing::SizeIs(1));  // no accuracy
   if (settings.algorithm == "reptile") {
     const auto both = concatenate(task.support, task.query);
     EXPECT_EQ(both.targets.size(0), 23);
-    EXPECT_GT(result.query_loss, 0.0);
+    EXPECT_GT(result.values[0], 0.0);
     return;
   }
-  const auto outputs = bench.learner->adapt(parameters, task.support)->predict(task.query);
-  EXPECT_NEAR(result.query_loss, (outputs - task.query.targets).square().mean().item<double>(),
+  const auto outputs =
+      parts.learner->adapt(parameters, task.support, task.key)->predict(task.query);
+  EXPECT_NEAR(result.values[0], (outputs - task.query.targets).square().mean().item<double>(),
               1e-12);
 }
 
-INSTANTIATE_TEST_SUITE_P(Learners, Values, testing::Values("maml", "fomaml", "anil", "reptile"));
+INSTANTIATE_TEST_SUITE_P(Learners, Values,
+                         testing::Values("maml", "fomaml", "anil", "reptile", "meta_sgd", "lstm",
+                                         "r2d2", "snail"));
 
 TEST(ValuesOf, MetricLearnersAreRefused) {
   Settings settings;
   settings.algorithm = "protonet";
   settings.target = "value";
   try {
-    bench_of(settings);
+    parts_of(settings);
     FAIL();
   } catch (const UserError& refusal) {
     EXPECT_THAT(refusal.what(), testing::HasSubstr("adapt.algorithm: protonet"));

@@ -45,7 +45,7 @@ def command(*words, ranks=None):
     return words if ranks is None else mpirun(ranks, words)
 
 
-def run(words, code=DONE, timeout=120):
+def run(words, code=DONE, timeout=300):
     """Runs the command; its exit code must be `code`, whatever it prints comes back."""
     result = subprocess.run(bounded(words, timeout), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     shown = f"{' '.join(words)}\nexit code {result.returncode}\n{result.stdout}\n{result.stderr}"
@@ -54,15 +54,15 @@ def run(words, code=DONE, timeout=120):
     return result
 
 
-def cuttle(*words, ranks=None, code=DONE, timeout=120):
+def cuttle(*words, ranks=None, code=DONE, timeout=300):
     return run(command(*words, ranks=ranks), code, timeout)
 
 
-def cuttle_json(*words, ranks=None, timeout=120):
+def cuttle_json(*words, ranks=None, timeout=300):
     return json.loads(cuttle(*words, "--json", ranks=ranks, timeout=timeout).stdout)
 
 
-def train(config, folder, *words, ranks=None, code=DONE, timeout=120):
+def train(config, folder, *words, ranks=None, code=DONE, timeout=300):
     return cuttle("train", config, "--run-dir", folder, *words, ranks=ranks, code=code, timeout=timeout)
 
 

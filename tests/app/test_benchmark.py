@@ -17,7 +17,7 @@ def small_benchmark(request, tmp_path_factory):
     out = tmp_path_factory.mktemp("benchmark")
     words = [sys.executable, RUN, "--workload", request.param, *SMALL, "--peers", "plain,jax", "--cuttle",
              driver.PROGRAM, "--out", out]
-    return driver.run([str(word) for word in words], timeout=90).stdout, out
+    return driver.run([str(word) for word in words], timeout=300).stdout, out
 
 
 def test_the_table_has_a_line_for_each(benchmark):

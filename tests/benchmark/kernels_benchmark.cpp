@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "model/kernels/conv_block.hpp"
-#include "model/kernels/dense_batch.hpp"
+#include "cuttle/kernels/conv_block.hpp"
+#include "kernels/dense_batch.hpp"
 
 namespace {
 
@@ -131,17 +131,11 @@ struct Convolutions {
     const std::int64_t in = block.shape.in;
     convolve(
         ahead, pack_forward,
-        [&](auto first) {
-          return Source<float>{block.x.data() + first * in, in};
-        },
-        block.y.data());
+        [&](auto first) { return Source<float>{block.x.data() + first * in, in}; }, block.y.data());
   }
   void input_gradient() {
     convolve(
-        back, pack_transposed,
-        [&](auto) {
-          return Source<float>{dy, batch.gradient_stride};
-        },
+        back, pack_transposed, [&](auto) { return Source<float>{dy, batch.gradient_stride}; },
         block.gx.data());
   }
   void weight_gradient() {

@@ -10,7 +10,7 @@
 #include "cuttle/core/random.hpp"
 #include "cuttle/core/timer.hpp"
 #include "cuttle/data/dataset.hpp"
-#include "cuttle/episode/episode.hpp"
+#include "cuttle/task/episode.hpp"
 #include "support/shard_writer.hpp"
 #include "support/temp_folder.hpp"
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "config/config_schema.hpp"
@@ -10,25 +11,46 @@
 namespace cuttle {
 namespace {
 
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-/// A different value of the same type.
+/// A different value of the same type, which the rule allows where it lists values.
 struct Change {
+  const ConfigRule& rule;
   void operator()(bool* value) const { *value = !*value; }
   void operator()(int* value) const { *value += 1; }
   void operator()(std::int64_t* value) const { *value += 1; }
   void operator()(std::uint64_t* value) const { *value += 1; }
   void operator()(double* value) const { *value += 0.25; }
-  void operator()(std::string* value) const { *value += "x"; }
+  void operator()(std::string* value) const {
+    *value = rule.allowed.empty() ? *value + "x" : rule.allowed[*value == rule.allowed[0] ? 1 : 0];
+  }
   void operator()(std::vector<std::string>* value) const { value->push_back("x"); }
-  void operator()(std::map<std::string, std::string>* value) const { (*value)["x"] = "y"; }
 };
 
+/// 'key: was -> is' of every change.
+std::vector<std::string> shown(const std::vector<ConfigChange>& changes) {
+  std::vector<std::string> lines;
+  for (const ConfigChange& change : changes)
+    lines.push_back(change.key + ": " + change.was + " -> " + change.is);
+  return lines;
+}
+
 TEST(CompareConfigs, EqualOnes) {
-  EXPECT_THAT(compare_configs(RunConfig(), RunConfig()), IsEmpty());
-  const RunConfig config = read("model: {encoders: {a: {extra: {k: v}}}}");
-  EXPECT_THAT(compare_configs(config, config), IsEmpty());
+  EXPECT_THAT(compare(RunConfig(), RunConfig()), IsEmpty());
+  const RunConfig config = read(
+      "{adapt: {algorithm: reptile, inner_optimizer: adam}, objectives: {o: {weight: 2}},\n"
+      "model: {encoders: {a: {type: conv4, norm: running, norm_momentum: 0.3}}}}");
+  EXPECT_THAT(compare(config, config), IsEmpty());
+}
+
+TEST(CompareConfigs, ValuesAreComparedNotHowTheyWereGiven) {
+  EXPECT_THAT(compare(read("adapt: {inner_steps: 1, inner_lr: 4e-1}"), RunConfig()), IsEmpty());
+  RunConfig given;
+  given.adapt = Section("maml", {{"inner_lr", "0.40"}, {"refine", "3"}});  // maml has no refine
+  EXPECT_THAT(compare(given, RunConfig()), IsEmpty());
 }
 
 TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
@@ -43,16 +65,20 @@ TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
                                          "comm.deadline_s"};
   RunConfig base;
   base.model.encoders["image"];
+  base.objectives["align"];
   RunConfig shape = base;
-  const ConfigSchema schema(shape);
-  std::size_t fields = 0;
+  const ConfigSchema schema(shape, small_catalog());
+  std::size_t fields = 0, of_types = 0;
   for (const std::string& key : schema.keys()) {
     if (schema.find(key)->kind != ConfigItem::Kind::kField) continue;
     ++fields;
     RunConfig changed = base;
-    const ConfigSchema into(changed);
-    std::visit(Change(), into.find(key)->target);
-    const std::vector<ConfigChange> changes = compare_configs(base, changed);
+    const ConfigSchema into(changed, small_catalog());
+    const ConfigItem& item = *into.find(key);
+    std::visit(Change{item.rule}, item.target);
+    ConfigSchema::keep(item);  // what belongs to a type lives in the config as text
+    if (!item.owner.empty()) ++of_types;
+    const std::vector<ConfigChange> changes = compare(base, changed);
     ASSERT_EQ(changes.size(), 1u) << key;
     EXPECT_EQ(changes[0].key, key);
     EXPECT_NE(changes[0].was, changes[0].is);
@@ -60,12 +86,35 @@ TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
     EXPECT_EQ(changes[0].reason.empty(), changes[0].allowed) << key;
   }
   EXPECT_GT(fields, allowed.size());
+  EXPECT_GT(of_types, 8u);
+}
+
+TEST(CompareConfigs, EveryChoiceIsSeenAndNoneMayChange) {
+  RunConfig base;
+  base.model.encoders["image"];
+  RunConfig shape = base;
+  const ConfigSchema schema(shape, small_catalog());
+  int others = 0;
+  for (const ConfigItem& choice : schema.items()) {
+    if (choice.kind != ConfigItem::Kind::kChoice) continue;
+    for (const auto& type : schema.types_of(choice)) {
+      if (type.first == choice.section->type) continue;
+      ++others;
+      RunConfig changed = base;
+      ConfigSchema(changed, small_catalog()).select(choice.key, type.first);
+      const std::vector<ConfigChange> changes = compare(base, changed);
+      ASSERT_FALSE(changes.empty()) << choice.key;
+      EXPECT_EQ(changes[0].key, choice.key);
+      EXPECT_EQ(changes[0].is, type.first);
+      for (const ConfigChange& change : changes) EXPECT_FALSE(change.allowed) << change.key;
+    }
+  }
+  EXPECT_EQ(others, 4 + 3 + 2 + 2 + 1 + 1);  // learner, encoder, norm, fusion, head, target
 }
 
 TEST(CompareConfigs, ValuesAndOrderAreThoseOfTheFile) {
-  const auto changes =
-      compare_configs(read("seed: 1\nadapt: {inner_lr: 0.1}\n"),
-                      read("seed: 2\nadapt: {inner_lr: 0.2}\ncomm: {deadline_s: 5}\n"));
+  const auto changes = compare(read("seed: 1\nadapt: {inner_lr: 0.1}\n"),
+                               read("seed: 2\nadapt: {inner_lr: 0.2}\ncomm: {deadline_s: 5}\n"));
   ASSERT_EQ(changes.size(), 3u);
   EXPECT_EQ(changes[0].key, "seed");
   EXPECT_EQ(changes[1].key, "adapt.inner_lr");
@@ -78,10 +127,10 @@ TEST(CompareConfigs, ValuesAndOrderAreThoseOfTheFile) {
 
 TEST(CompareConfigs, StepsMayOnlyGrow) {
   const RunConfig was = read("train: {steps: 1000}");
-  auto changes = compare_configs(was, read("train: {steps: 2000}"));
+  auto changes = compare(was, read("train: {steps: 2000}"));
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_TRUE(changes[0].allowed);
-  changes = compare_configs(was, read("train: {steps: 999}"));
+  changes = compare(was, read("train: {steps: 999}"));
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_FALSE(changes[0].allowed);
   EXPECT_THAT(changes[0].reason, HasSubstr("only become larger"));
@@ -89,7 +138,7 @@ TEST(CompareConfigs, StepsMayOnlyGrow) {
 
 TEST(CompareConfigs, MoreStepsWouldStretchACosine) {
   const char* schedule = "step: {schedule: cosine}\ntrain: {steps: 1000}\n";
-  const auto changes = compare_configs(read(schedule), read(schedule, {"train.steps=2000"}));
+  const auto changes = compare(read(schedule), read(schedule, {"train.steps=2000"}));
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_FALSE(changes[0].allowed);
   EXPECT_THAT(changes[0].reason, HasSubstr("cosine"));
@@ -97,10 +146,10 @@ TEST(CompareConfigs, MoreStepsWouldStretchACosine) {
 
 TEST(CompareConfigs, EncodersThatComeOrGo) {
   const RunConfig with = read("model: {encoders: {text: {width: 8}}}");
-  const auto added = compare_configs(RunConfig(), with);
-  const auto removed = compare_configs(with, RunConfig());
-  ASSERT_EQ(added.size(), 8u);
-  ASSERT_EQ(removed.size(), 8u);
+  const auto added = compare(RunConfig(), with);
+  const auto removed = compare(with, RunConfig());
+  ASSERT_EQ(added.size(), 7u);
+  ASSERT_EQ(removed.size(), 7u);
   EXPECT_EQ(added[1].key, "model.encoders.text.width");
   EXPECT_EQ(added[1].was, "(absent)");
   EXPECT_EQ(added[1].is, "8");
@@ -108,10 +157,41 @@ TEST(CompareConfigs, EncodersThatComeOrGo) {
   EXPECT_FALSE(added[1].allowed);
 }
 
+TEST(CompareConfigs, KeysOfTypesThatComeOrGoStandWhereTheFileHasThem) {
+  EXPECT_THAT(
+      shown(compare(read("{adapt: {algorithm: fomaml}, seed: 3}"),
+                    read("adapt: {algorithm: protonet, refine: 2}\nstep: {warmup: 3}"))),
+      ElementsAre("seed: 3 -> 1", "adapt.algorithm: fomaml -> protonet",
+                  "adapt.part_loss: (absent) -> 0.0", "adapt.refine: (absent) -> 2",
+                  "adapt.inner_steps: 1 -> (absent)", "adapt.eval_inner_steps: 0 -> (absent)",
+                  "adapt.diagnostics: false -> (absent)", "adapt.inner_lr: 0.4 -> (absent)",
+                  "step.warmup: 0 -> 3"));
+  // What both types have is compared as ever.
+  EXPECT_THAT(shown(compare(read("adapt: {algorithm: maml, inner_steps: 3}"),
+                            read("adapt: {algorithm: anil, inner_steps: 5}"))),
+              ElementsAre("adapt.algorithm: maml -> anil", "adapt.inner_steps: 3 -> 5",
+                          "adapt.keep: parameters -> (absent)"));
+}
+
+TEST(CompareConfigs, KeysOfInnerChoicesComeAndGoToo) {
+  const RunConfig batch = read("model: {encoders: {a: {norm: batch}}}");
+  EXPECT_THAT(shown(compare(batch, read("model: {encoders: {a: {norm: running}}}"))),
+              ElementsAre("model.encoders.a.norm: batch -> running",
+                          "model.encoders.a.norm_momentum: (absent) -> 0.1"));
+  EXPECT_THAT(
+      shown(compare(read("model: {encoders: {a: {type: resnet12}}}"),
+                    read("model: {encoders: {a: {type: mlp}}}"))),
+      ElementsAre("model.encoders.a.type: resnet12 -> mlp", "model.encoders.a.width: 32 -> 64",
+                  "model.encoders.a.norm: running -> (absent)",
+                  "model.encoders.a.norm_momentum: 0.1 -> (absent)"));
+}
+
 TEST(CompareConfigs, TheLastBitOfANumberCounts) {
   RunConfig was, is;
-  is.adapt.inner_lr = std::nextafter(was.adapt.inner_lr, 1.0);
-  EXPECT_EQ(compare_configs(was, is).size(), 1u);
+  is.step.outer_lr = std::nextafter(was.step.outer_lr, 1.0);
+  EXPECT_EQ(compare(was, is).size(), 1u);
+  EXPECT_THAT(shown(compare(RunConfig(), read("adapt: {inner_lr: 0.40000000000000008}"))),
+              Contains("adapt.inner_lr: 0.4 -> 0.4000000000000001"));
 }
 
 }  // namespace

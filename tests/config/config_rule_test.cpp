@@ -1,4 +1,4 @@
-#include "config/config_rule.hpp"
+#include "cuttle/config/rule.hpp"
 
 #include <gtest/gtest.h>
 

@@ -54,32 +54,12 @@ INSTANTIATE_TEST_SUITE_P(
               "episode.way_min: is 2, above episode.way, 1; lower it, or 0 for a fixed way",
               "episode: {target: value, way: 1, way_min: 0}"},
         Clash{"episode: {target: values, way: 1}",
-              "episode.target: is \"values\"; must be class or value",
+              "episode.target: \"values\" is unknown (did you mean value?); there are class, value",
               "episode: {target: class, way: 2}"},
         Clash{"episode: {meta_batch_size: 4, micro_batch: 5}",
               "episode.micro_batch: is 5, above episode.meta_batch_size, 4; a step has only that "
               "many tasks",
               "episode: {meta_batch_size: 4, micro_batch: 4}"},
-        Clash{"adapt: {inner_optimizer: adam}",
-              "adapt.inner_optimizer: adam works with adapt.algorithm: reptile only, not maml; use "
-              "sgd",
-              "adapt: {algorithm: reptile, inner_optimizer: adam}"},
-        Clash{
-            "adapt: {algorithm: reptile, inner_steps: 0}",
-            "adapt.inner_steps: is 0 (reptile learns from where the inner steps lead, so it would "
-            "never move); use 1 or more",
-            "adapt: {algorithm: maml, inner_steps: 0}"},
-        Clash{"adapt: {keep: all, algorithm: fomaml}",
-              "adapt.keep: is all, but adapt.algorithm: fomaml has no way back through its inner "
-              "steps; use parameters",
-              "adapt: {keep: all}"},
-        Clash{"adapt: {refine: 1}",
-              "adapt.refine: refines prototypes, which adapt.algorithm: maml does not have; use 0",
-              "adapt: {refine: 1, algorithm: protonet}"},
-        Clash{"adapt: {algorithm: protonet, part_loss: 1}",
-              "adapt.part_loss: needs adapt.algorithm: protonet and model.fusion: late (the others "
-              "have no loss of a sense alone), not protonet and concat; use 0",
-              "{adapt: {algorithm: protonet, part_loss: 1}, model: {fusion: late}}"},
         Clash{"step: {momentum: 0.9}",
               "step.momentum: has no effect with step.optimizer: adam; remove it (its default is "
               "0.0) or set step.optimizer: sgd",
@@ -131,17 +111,30 @@ TEST(CrossCheck, OneMistakeOneMessage) {
             "x.yaml:1: episode.way: is -20; must be 1 or more");
   EXPECT_EQ(report_of("step: {schedule: stepp, decay: 0.1}"),
             "x.yaml:1: step.schedule: is \"stepp\"; must be constant, cosine or step");
+  // Which ways a target has is unknown when it is.
+  EXPECT_EQ(report_of("episode: {target: clas, way: 1}"),
+            "x.yaml:1: episode.target: \"clas\" is unknown (did you mean class?); there are class, "
+            "value");
 }
 
 TEST(CrossCheck, TheTargetDecidesWhichWaysThereAre) {
-  EXPECT_EQ(read("seed: 1").episode.target, "class");
-  EXPECT_EQ(read("episode: {target: value, way: 1}").episode.target, "value");
+  EXPECT_EQ(read("seed: 1").episode.target.type, "class");
+  EXPECT_EQ(read("episode: {target: value, way: 1}").episode.target.type, "value");
   EXPECT_EQ(read("episode: {way: 1}", {"episode.target=value"}).episode.way, 1);
   EXPECT_THAT(report_of("episode: {target: value, way: 1}", {"episode.way=5"}),
               StartsWith("command line: episode.way: is 5 with episode.target: value"));
   EXPECT_THAT(report_of("episode:\n  way: 1\n  target: class\n"),
               StartsWith("x.yaml:2: episode.way: is 1"));
-  EXPECT_THAT(dump_config(RunConfig(), true), HasSubstr("  target: class"));
+  EXPECT_THAT(dump(RunConfig(), true), HasSubstr("  target: class"));
+}
+
+TEST(CrossCheck, TargetsOfOtherProgramsHaveTheWaysTheyWant) {
+  Catalog catalog = small_catalog();
+  catalog["target"]["lab.rank"] = {"a stand-in", ""};
+  for (const char* way : {"1", "5"}) {
+    const std::string text = std::string("episode: {target: lab.rank, way: ") + way + "}";
+    EXPECT_EQ(report_of(text, {}, catalog), "");
+  }
 }
 
 TEST(CrossCheck, AnOverrideCanMendTheFile) {

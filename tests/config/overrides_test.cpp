@@ -11,8 +11,8 @@ using testing::ElementsAre;
 TEST(Overrides, WinOverTheFileAndTheLaterOverTheEarlier) {
   const RunConfig config = read("adapt: {inner_steps: 1, inner_lr: 0.1}\n",
                                 {"adapt.inner_steps=5", "adapt.inner_steps=7"});
-  EXPECT_EQ(config.adapt.inner_steps, 7);
-  EXPECT_EQ(config.adapt.inner_lr, 0.1);
+  EXPECT_EQ(learner_of<stand_in::Maml>(config).inner_steps, 7);
+  EXPECT_EQ(learner_of<stand_in::Maml>(config).inner_lr, 0.1);
 }
 
 TEST(Overrides, ReplaceLists) {
@@ -21,17 +21,18 @@ TEST(Overrides, ReplaceLists) {
   EXPECT_TRUE(read("data: {shards: [a]}\n", {"data.shards=[]"}).data.shards.empty());
 }
 
-TEST(Overrides, ReachIntoEncodersAndExtra) {
+TEST(Overrides, ReachIntoEncodersAndTheirChoices) {
   const RunConfig config =
-      read("model: {encoders: {image: {width: 32, extra: {a: 1, b: 2}}}}\n",
-           {"model.encoders.image.depth=3", "model.encoders.image.extra.b=x",
+      read("model: {encoders: {image: {width: 32, norm: running, norm_momentum: 0.5}}}\n",
+           {"model.encoders.image.depth=3", "model.encoders.image.norm_momentum=0.25",
             "model.encoders.audio.width=16", "model.encoders.text={width: 8}"});
-  EXPECT_EQ(config.model.encoders.at("image").width, 32);
-  EXPECT_EQ(config.model.encoders.at("image").depth, 3);
-  EXPECT_EQ(config.model.encoders.at("image").extra.at("a"), "1");
-  EXPECT_EQ(config.model.encoders.at("image").extra.at("b"), "x");
-  EXPECT_EQ(config.model.encoders.at("audio").width, 16);
-  EXPECT_EQ(config.model.encoders.at("text").width, 8);
+  const auto image = encoder_of<stand_in::Auto>(config, "image");
+  EXPECT_EQ(image.width, 32);
+  EXPECT_EQ(image.depth, 3);
+  EXPECT_EQ(image.norm.type, "running");
+  EXPECT_EQ(options_of<stand_in::RunningNorm>(image.norm).momentum, 0.25);
+  EXPECT_EQ(encoder_of<stand_in::Auto>(config, "audio").width, 16);
+  EXPECT_EQ(encoder_of<stand_in::Auto>(config, "text").width, 8);
 }
 
 TEST(Overrides, NothingAfterTheSignIsEmptyText) {
@@ -65,6 +66,18 @@ INSTANTIATE_TEST_SUITE_P(
                     "\"adapt..x=3\" is no override; write key=value, e.g. adapt.inner_steps=5"},
         BadOverride{"adapt.inner_step=5",
                     "adapt.inner_step: unknown key; did you mean adapt.inner_steps?"},
+        BadOverride{"adapt.algorithm=mamml",
+                    "adapt.algorithm: \"mamml\" is unknown (did you mean maml?); there are anil, "
+                    "fomaml, maml, protonet, reptile"},
+        BadOverride{"adapt.algorithm=",
+                    "adapt.algorithm: \"\" is unknown; there are anil, fomaml, maml, protonet, "
+                    "reptile"},
+        BadOverride{"adapt.algorithm.x=5",
+                    "adapt.algorithm: must be anil, fomaml, maml, protonet or reptile, found keys "
+                    "below it"},
+        BadOverride{"adapt.refine=1",
+                    "adapt.refine: unknown key; it belongs to adapt.algorithm: protonet, not to "
+                    "maml; remove it"},
         BadOverride{"adapt.inner_steps.x=5",
                     "adapt.inner_steps: must be a whole number, found keys below it"},
         BadOverride{"adapt=5", "adapt: must be a section of keys, found 5"},

@@ -26,7 +26,7 @@ TEST(ReadValues, EveryTypeOfMember) {
       "adapt: {inner_steps: +3, inner_lr: 1e-2}\n"
       "model:\n"
       "  encoders:\n"
-      "    image: {width: 32, norm: none, extra: {mode: fast, level: 3}}\n"
+      "    image: {width: 32, norm: none, fused: false}\n"
       "    text:\n");
   EXPECT_EQ(config.name, "trial-1.b");
   EXPECT_EQ(config.seed, std::numeric_limits<std::uint64_t>::max());
@@ -34,20 +34,21 @@ TEST(ReadValues, EveryTypeOfMember) {
   EXPECT_THAT(config.data.shards, ElementsAre(".data/a/*.h5", "with space.h5"));
   EXPECT_THAT(config.data.modalities, ElementsAre("image", "text"));
   EXPECT_TRUE(config.data.in_memory);
-  EXPECT_EQ(config.adapt.inner_steps, 3);
-  EXPECT_EQ(config.adapt.inner_lr, 0.01);
+  EXPECT_EQ(learner_of<stand_in::Maml>(config).inner_steps, 3);
+  EXPECT_EQ(learner_of<stand_in::Maml>(config).inner_lr, 0.01);
   ASSERT_EQ(config.model.encoders.size(), 2u);
-  const EncoderOptions& image = config.model.encoders.at("image");
+  const auto image = encoder_of<stand_in::Auto>(config, "image");
   EXPECT_EQ(image.width, 32);
-  EXPECT_EQ(image.norm, "none");
-  EXPECT_EQ(image.extra.at("mode"), "fast");
-  EXPECT_EQ(image.extra.at("level"), "3");
-  EXPECT_EQ(config.model.encoders.at("text").width, EncoderOptions().width);
+  EXPECT_EQ(image.norm.type, "none");
+  EXPECT_FALSE(image.fused);
+  EXPECT_EQ(encoder_of<stand_in::Auto>(config, "text").width, stand_in::Auto().width);
 }
 
 TEST(ReadValues, WhatIsNotGivenKeepsItsDefault) {
   const RunConfig config = read("name: x\nadapt:\ndata: {}\n");
-  EXPECT_EQ(config.adapt.inner_steps, AdaptOptions().inner_steps);
+  EXPECT_EQ(config.adapt.type, "maml");
+  EXPECT_THAT(config.adapt.values, IsEmpty());
+  EXPECT_EQ(learner_of<stand_in::Maml>(config).inner_steps, stand_in::Maml().inner_steps);
   EXPECT_EQ(config.episode.query, EpisodeOptions().query);
   EXPECT_THAT(config.data.shards, IsEmpty());
 }
@@ -63,13 +64,21 @@ TEST(ReadValues, TruthValues) {
 }
 
 TEST(ReadValues, NamesRegisteredByOthersPass) {
+  Catalog catalog = small_catalog();
+  catalog["fusion"]["my_fusion-2"] = stand_in::type<stand_in::Gated>();
+  catalog["encoder"]["lab.resnet"] = stand_in::type<stand_in::ResNet12>();
+  catalog["learner"]["lab:leo"] = {"has no keys", "Rusu et al. 2019"};
   const RunConfig config = read(
-      "model: {fusion: my_fusion-2, encoders: {image: {type: lab.resnet}}}\n"
-      "adapt: {algorithm: lab:leo}\n");
-  EXPECT_EQ(config.model.fusion, "my_fusion-2");
-  EXPECT_EQ(config.adapt.algorithm, "lab:leo");
-  EXPECT_THAT(report_of("adapt: {algorithm: \"\"}"), HasSubstr("adapt.algorithm: is \"\""));
-  EXPECT_THAT(report_of("model: {fusion: a/b}"), HasSubstr("model.fusion: is \"a/b\""));
+      "model: {fusion: my_fusion-2, embedding: 8, encoders: {image: {type: lab.resnet}}}\n"
+      "adapt: {algorithm: lab:leo}\n",
+      {}, catalog);
+  EXPECT_EQ(config.model.fusion.type, "my_fusion-2");
+  EXPECT_EQ(options_of<stand_in::Gated>(config.model.fusion).embedding, 8);
+  EXPECT_EQ(config.model.encoders.at("image").network.type, "lab.resnet");
+  EXPECT_EQ(config.adapt.type, "lab:leo");
+  EXPECT_THAT(report_of("adapt: {algorithm: \"\"}"), HasSubstr("adapt.algorithm: \"\" is unknown"));
+  EXPECT_THAT(report_of("model: {fusion: \"a\\nb\"}"),
+              HasSubstr("model.fusion: \"a\\x0ab\" is unknown"));
 }
 
 TEST(ReadValues, CommentsBlocksByteOrderMarkAndLineEndsOfOtherSystems) {
@@ -154,13 +163,19 @@ INSTANTIATE_TEST_SUITE_P(
                    "model.encoders.image: must be a section of keys, found text \"conv4\""},
         WrongValue{"model: {encoders: {a.b: {}}}",
                    "model.encoders: \"a.b\" is no name; use letters, digits, _ and -"},
-        WrongValue{"model: {encoders: {a: {extra: [x]}}}",
-                   "model.encoders.a.extra: must be keys with values, found a list"},
-        WrongValue{"model: {encoders: {a: {extra: {x: [1]}}}}",
-                   "model.encoders.a.extra: x: must be text, found a list"},
-        WrongValue{
-            "model: {encoders: {a: {extra: {b c: 1}}}}",
-            "model.encoders.a.extra: key \"b c\" is no name; use letters, digits, _ and -"}));
+        WrongValue{"model: {encoders: {a: {norm_momentum: 1}}}",
+                   "model.encoders.a.norm_momentum: unknown key; it belongs to "
+                   "model.encoders.a.norm: running, not to batch; remove it"},
+        WrongValue{"model: {encoders: {a: {norm: running, norm_momentum: 0}}}",
+                   "model.encoders.a.norm_momentum: is 0; must be above 0, up to 1"},
+        WrongValue{"adapt: {algorithm: reptile, inner_steps: 0}",
+                   "adapt.inner_steps: is 0; must be 1 or more"},
+        WrongValue{"objectives: {align: {temperature: -1}}",
+                   "objectives.align.temperature: is -1; must be above 0"},
+        WrongValue{"objectives: {align: {where: outside}}",
+                   "objectives.align.where: is \"outside\"; must be outer, inner or both"},
+        WrongValue{"objectives: {a b: {}}",
+                   "objectives: \"a b\" is no name; use letters, digits, _ and -"}));
 
 TEST(ReadValues, LongTextIsShortenedAtACharacter) {
   std::string word;
@@ -184,8 +199,9 @@ TEST(ReadValues, AllProblemsInOneReportByLine) {
       "x.yaml:2: episode.way_min: is 9, above episode.way, 5; lower it, or 0 for a fixed way\n"
       "x.yaml:3: episode.shots: unknown key; did you mean episode.shot?\n"
       "x.yaml:5: step.clip: is \"x\"; must be none, norm or value\n"
-      "x.yaml:6: nonsense: unknown key; valid here: name, seed, threads, device, data, episode, model, "
-      "adapt, step, reduce, train, evaluation, comm\n"
+      "x.yaml:6: nonsense: unknown key; valid here: name, seed, threads, device, data, episode, "
+      "model, "
+      "objectives, adapt, step, reduce, train, evaluation, comm\n"
       "x.yaml:7: episode: given twice (first in line 1); keep one\n"
       "command line: adapt.inner_steps: must be a whole number, found text \"x\"\n"
       "command line: seed: must be a whole number from 0, found text \"y\"");
@@ -196,8 +212,8 @@ TEST(ReadValues, DuplicatesAtEveryDepth) {
             "x.yaml:4: step.clip: given twice (first in line 2); keep one");
   EXPECT_EQ(report_of("model:\n encoders:\n  a: {width: 1}\n  a: {width: 2}\n"),
             "x.yaml:4: model.encoders.a: given twice (first in line 3); keep one");
-  EXPECT_EQ(report_of("model: {encoders: {a: {extra: {k: 1,\n k: 2}}}}\n"),
-            "x.yaml:2: model.encoders.a.extra.k: given twice (first in line 1); keep one");
+  EXPECT_EQ(report_of("model: {encoders: {a: {norm: none,\n norm: none}}}\n"),
+            "x.yaml:2: model.encoders.a.norm: given twice (first in line 1); keep one");
 }
 
 TEST(ReadValues, UnknownKeysGetAdvice) {

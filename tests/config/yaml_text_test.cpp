@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "config/config_node.hpp"
 #include "config/config_support.hpp"
+#include "config/yaml/config_node.hpp"
 #include "cuttle/core/timer.hpp"
 
 namespace cuttle {

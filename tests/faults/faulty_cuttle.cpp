@@ -3,7 +3,7 @@
 // (--wrap, see CMakeLists.txt) puts these functions in the way of the real ones, so the program
 // under test is the one that people run.
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -12,8 +12,8 @@
 #include "cuttle/app/app.hpp"
 #include "cuttle/checkpoint/checkpoint.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/episode/episode.hpp"
 #include "cuttle/reduce/meta_reducer.hpp"
+#include "cuttle/task/episode.hpp"
 #include "step/meta_gradients.hpp"
 
 namespace cuttle {
@@ -86,7 +86,7 @@ void wrap_adapt(const Learner& learner, const ParameterList& parameters,
                 const std::vector<Task>& tasks, const Use& use) {
   real_adapt(learner, parameters, tasks, [&](const Task& task, const TaskResult& result) {
     TaskResult changed = result;
-    if (fault().nan && fault().hits("adapt")) changed.query_loss = std::nan("");
+    if (fault().nan && fault().hits("adapt")) changed.values[0] = std::nan("");
     if (!fault().nan) fault().maybe_throw("adapt");
     use(task, changed);
   });

@@ -1,4 +1,4 @@
-#include "config/config_node.hpp"
+#include "config/yaml/config_node.hpp"
 #include "fuzz/fuzz.hpp"
 
 // What stands before the config's own checks, alone: it is ten times as fast as the config target.

@@ -29,10 +29,29 @@ run(${CMAKE_COMMAND} -S ${EXTERNAL} -B "${work}/build" -G Ninja -DCMAKE_BUILD_TY
     "-DCMAKE_PREFIX_PATH=${tree}" "-DLibTorch_ROOT=${LibTorch_ROOT}")
 run(${CMAKE_COMMAND} --build "${work}/build")
 
-# The outside program trains with its own encoder and learner, on two ranks, from the installed data tools.
+# The outside program knows the keys of its own types: what is wrong with one is said as for cuttle's own.
+set(program "${work}/build/uses_cuttle")
+run("${program}" validate ${EXTERNAL}/config.yaml)
+function(refuses override expected)
+  execute_process(COMMAND "${program}" validate ${EXTERNAL}/config.yaml ${override} RESULT_VARIABLE code
+                  OUTPUT_VARIABLE said ERROR_VARIABLE complaint)
+  string(FIND "${said}${complaint}" "${expected}" place)
+  if(NOT code EQUAL 2 OR place EQUAL -1)
+    message(FATAL_ERROR "${override}: exit code ${code}, without '${expected}': ${said}${complaint}")
+  endif()
+endfunction()
+refuses(model.encoders.vector.scal=2 "did you mean model.encoders.vector.scale?")
+refuses(model.encoders.vector.scale=0 "must be above 0")
+refuses(model.colums=4 "did you mean model.columns?")
+refuses(adapt.sharpnes=3 "did you mean adapt.sharpness?")
+refuses(adapt.algorithm=frozn "did you mean frozen?")
+refuses(objectives.calm.stat=1 "did you mean objectives.calm.start?")
+refuses(episode.smothing=0.2 "did you mean episode.smoothing?")
+refuses(episode.target=class "it belongs to episode.target: smoothed, not to class; remove it")
+
+# It trains with them, on two ranks, from the installed data tools.
 set(ENV{PATH} "${PYTHONS}:$ENV{PATH}")  # installed data tools take the first python3
 run("${tree}/share/cuttle/data_tools/cuttle-data" make_synthetic --out "${work}/data" --size 8)
-set(program "${work}/build/uses_cuttle")
 execute_process(COMMAND ${MPIEXEC} --allow-run-as-root --oversubscribe --bind-to none -n 2 "${program}" train
                         ${EXTERNAL}/config.yaml --run-dir run
                 WORKING_DIRECTORY "${work}" COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
@@ -41,4 +60,20 @@ execute_process(COMMAND "${program}" inspect run --json WORKING_DIRECTORY "${wor
 if(NOT state MATCHES "\"step\": 4" OR NOT state MATCHES "\"algorithm\": \"frozen\"")
   message(FATAL_ERROR "the outside program did not train four steps with its learner: ${state}")
 endif()
+# Its numbers are recorded under their own names, and its parameters are part of the run.
+file(READ "${work}/run/metrics.jsonl" records)
+foreach(name sureness accuracy objective.calm)
+  string(FIND "${records}" "\"${name}\":" place)
+  if(place EQUAL -1)
+    message(FATAL_ERROR "metrics.jsonl has no ${name}: ${records}")
+  endif()
+endforeach()
+file(GLOB checkpoints "${work}/run/checkpoints/*/parameters.safetensors")
+list(GET checkpoints 0 checkpoint)
+foreach(name fusion.vector.weight learner.sharpness objective.calm.level)
+  file(STRINGS "${checkpoint}" found REGEX "${name}")
+  if(NOT found)
+    message(FATAL_ERROR "${checkpoint} has no parameter ${name}")
+  endif()
+endforeach()
 file(REMOVE_RECURSE "${work}")

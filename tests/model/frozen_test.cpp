@@ -2,9 +2,10 @@
 // a sample's features are its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/model/sample_cache.hpp"
 #include "support/tiny_task.hpp"
 
 namespace cuttle {
@@ -49,13 +50,12 @@ ModalitySpec vector_spec(const std::string& name) {
 struct Counted {
   explicit Counted(bool apart, const std::string& from = "another run") {
     ModelRegistry registry;
-    registry.encoders["counting"] = [this, apart](const EncoderRequest& request) {
+    registry.encoders["counting"].make = [this, apart](const EncoderRequest& request) {
       return std::make_unique<const CountingEncoder>(request, apart, passes);
     };
     ModelOptions options;
-    options.encoders["frozen"].type = "counting";
-    options.encoders["frozen"].frozen_from = from;
-    options.encoders["learned"].type = "counting";
+    options.encoders["frozen"] = {"counting", from};
+    options.encoders["learned"] = {"counting"};
     model = std::make_unique<Model>(
         options, std::vector<ModalitySpec>{vector_spec("learned"), vector_spec("frozen")}, 2, 1,
         registry);
@@ -160,7 +160,7 @@ TEST(SampleCache, NeedsToKnowTheSamples) {
 
 TEST(SampleCache, KeepsDearRowsIfAsked) {
   ModelOptions options;
-  options.encoders["sound"].depth = 2;
+  options.encoders["sound"] = Section("auto", {{"depth", "2"}});
   const Model model(options, {{"sound", ModalityKind::kAudio, {}, 8000.0, {}, {}}}, 2, 1,
                     ModelRegistry{});
   const auto parameters = ParameterList::initial(model.layout(), 1);
@@ -193,11 +193,13 @@ TEST(SamplesApart, IsWhatEncodersWithoutBatchNormPromise) {
   const auto apart = [&](const std::vector<ModalitySpec>& spec, const std::string& type,
                          const std::string& norm) {
     ModelOptions options;
-    options.encoders[spec[0].name] = {type, 8, 4, norm, true, 0, {}, {}};
+    options.encoders[spec[0].name] = Section(type, {{"width", "8"}, {"norm", norm}});
     return Model(options, spec, 2, 1, ModelRegistry{}).encoder(0).samples_apart();
   };
   for (const auto& type : {"conv4", "resnet12"}) {
     EXPECT_TRUE(apart(image, type, "none")) << type;
+    EXPECT_TRUE(apart(image, type, "running")) << type;  // in use, by averages over training
+    EXPECT_FALSE(apart(image, type, "support")) << type;
     EXPECT_FALSE(apart(image, type, "batch")) << type;
   }
   EXPECT_TRUE(apart(text, "char_conv", "none"));

@@ -36,17 +36,30 @@ ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide, std::int64_t 
   return {"x", kind, {}, 0.0, {}, {}};
 }
 
-std::shared_ptr<const Model> model_of(const Sense& sense, const ModalitySpec& spec,
-                                      std::int64_t max_length = 0) {
+/// Keys that the type does not have say nothing.
+std::shared_ptr<Model> model_of(const Sense& sense, const ModalitySpec& spec,
+                                std::int64_t max_length = 0) {
   ModelOptions options;
-  options.encoders["x"] = {sense.type,  sense.width, sense.depth, sense.norm,
-                           sense.fused, max_length,  {},          {}};
-  return std::make_shared<const Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
-                                       ModelRegistry{});
+  options.encoders["x"] = Section(sense.type, {{"width", std::to_string(sense.width)},
+                                               {"depth", std::to_string(sense.depth)},
+                                               {"norm", sense.norm},
+                                               {"fused", sense.fused ? "true" : "false"},
+                                               {"max_length", std::to_string(max_length)}});
+  return std::make_shared<Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
+                                 ModelRegistry{});
 }
 
-std::shared_ptr<const Model> model_of(const Sense& sense) {
+std::shared_ptr<Model> model_of(const Sense& sense) {
   return model_of(sense, spec_of(sense.kind));
+}
+
+std::unique_ptr<const Learner> learner_of(const std::string& algorithm, const char* inner_steps,
+                                          const std::shared_ptr<Model>& model) {
+  const Section section(algorithm, {{"inner_steps", inner_steps}, {"inner_lr", "0.02"}});
+  const Section target("class");
+  return make_learner(builtin_learners(),
+                      {section, model, builtin_task_kinds().at("class").make({target}),
+                       std::make_shared<const Objectives>(), model->declare()});
 }
 
 /// `length` letters, or steps of float32 values, that have something to do with the label.
@@ -109,7 +122,7 @@ Task draw_task(const Model& model, torch::Dtype dtype) {
 }
 
 torch::Tensor features(const Model& model, const Tensors& parameters, const Batch& batch) {
-  return model.encoder(0).forward(parameters, batch.modalities[0], {});
+  return model.encoder(0).forward(parameters, batch.modalities[0], {}).pooled;
 }
 
 constexpr Sense kResNet{"resnet12", ModalityKind::kImage, 4, 4};
@@ -286,11 +299,7 @@ class LargeEncoder : public testing::TestWithParam<Sense> {
  protected:
   LargeEncoder() : model(model_of(GetParam())) {
     torch::set_num_threads(1);
-    AdaptOptions options;
-    options.algorithm = "maml";
-    options.inner_steps = 2;
-    options.inner_lr = 0.02;
-    learner = make_learner(builtin_learners(), model, options);
+    learner = learner_of("maml", "2", model);
   }
   ParameterList start(torch::Dtype dtype) const {
     auto list = ParameterList::initial(model->layout(), 3, torch::kFloat64);
@@ -301,10 +310,10 @@ class LargeEncoder : public testing::TestWithParam<Sense> {
   }
   double adapted_loss(const torch::Tensor& flat, const Task& task) const {
     const ParameterList at(model->layout(), flat);
-    return task_loss(learner->adapt(at, task.support)->predict(task.query), task.query)
-        .item<double>();
+    const auto outputs = learner->adapt(at, task.support, task.key)->predict(task.query);
+    return learner->kind().loss(outputs, task.query).item<double>();
   }
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<Model> model;
   std::unique_ptr<const Learner> learner;
 };
 
@@ -314,7 +323,7 @@ TEST_P(LargeEncoder, SecondOrderMetaGradientEqualsFiniteDifferences) {
   const auto result = learner->meta_gradient(parameters, task);
   const double norm = result.gradient.norm().item<double>();
   ASSERT_GT(norm, 1e-3);
-  EXPECT_NEAR(result.query_loss, adapted_loss(parameters.flat(), task), 1e-11);
+  EXPECT_NEAR(result.values[0], adapted_loss(parameters.flat(), task), 1e-11);
   torch::manual_seed(5);
   for (auto direction :
        {result.gradient, torch::randn_like(result.gradient), torch::randn_like(result.gradient)}) {
@@ -352,27 +361,23 @@ TEST_P(LargeEncoder, EveryParameterGetsAGradient) {
 TEST_P(LargeEncoder, DescribesItsBlocks) {
   EXPECT_EQ(model->first_order_only(), "");
   const Sense& sense = GetParam();
-  const bool fused = sense.type == std::string("resnet12") && sense.fused &&
-                     sense.norm != std::string("none");
+  const bool fused =
+      sense.type == std::string("resnet12") && sense.fused && sense.norm != std::string("none");
   EXPECT_THAT(model->fused_blocks(), HasSubstr(fused ? "x 4 of 5" : "x 0 of "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
-                         testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare, kText,
-                                         kSeries));
+                         testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare,
+                                         kText, kSeries));
 
 TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
   torch::set_num_threads(1);
-  AdaptOptions options;
-  options.inner_steps = 3;
-  options.inner_lr = 0.02;
   for (const char* algorithm : {"maml", "fomaml", "reptile", "protonet"}) {
-    options.algorithm = algorithm;
     std::vector<torch::Tensor> gradients;
     for (const Sense& sense : {kResNet, kResNetGeneric}) {
       const auto model = model_of(sense);
       const auto start = ParameterList::initial(model->layout(), 3, torch::kFloat64);
-      const auto learner = make_learner(builtin_learners(), model, options);
+      const auto learner = learner_of(algorithm, "3", model);
       gradients.push_back(
           learner->meta_gradient(start, draw_task(*model, torch::kFloat64)).gradient);
     }
@@ -395,15 +400,24 @@ TEST(LargeEncoders, RefuseByKeyWhatTheyCannotDo) {
        spec_of(text),
        "model.encoders.x.type: resnet12 needs a modality"},
       {{"transformer", image, 64, 4}, spec_of(image), "of kind text or series, but x is image"},
-      {{"resnet12", image, 64, 3}, spec_of(image), "model.encoders.x.depth: resnet12 has 4 stages"},
       {{"resnet12", image, 7, 4}, spec_of(image), "model.encoders.x.width"},
       {{"resnet12", image, 8, 4}, spec_of(image, 15), "it needs 16x16 or more"},
       {{"transformer", text, 48, 2}, spec_of(text), "use a multiple of 32"},
-      {{"transformer", text, 7, 2}, spec_of(text), "model.encoders.x.width"},
-      {{"transformer", text, 32, 2, "batch_per_step"}, spec_of(text), "model.encoders.x.norm"}};
+      {{"transformer", text, 7, 2}, spec_of(text), "model.encoders.x.width"}};
   for (const auto& refused : cases)
     EXPECT_THAT([&] { model_of(refused.sense, refused.spec); },
                 testing::ThrowsMessage<UserError>(HasSubstr(refused.message)));
+}
+
+/// resnet12 always has four stages, the transformer its own norms: a config that sets these keys is
+/// refused.
+TEST(LargeEncoders, HaveNoKeysForWhatCannotBeChosen) {
+  const auto types = builtin_encoders();
+  EXPECT_TRUE(has_key(types.at("resnet12"), "norm"));
+  EXPECT_FALSE(has_key(types.at("resnet12"), "depth"));
+  EXPECT_TRUE(has_key(types.at("transformer"), "depth"));
+  for (const char* key : {"norm", "fused"})
+    EXPECT_FALSE(has_key(types.at("transformer"), key)) << key;
 }
 
 }  // namespace

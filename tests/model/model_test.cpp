@@ -2,7 +2,7 @@
 // change.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "cuttle/core/error.hpp"
 #include "support/tiny_task.hpp"
@@ -18,7 +18,7 @@ ModalitySpec image_spec(std::int64_t side, std::int64_t channels) {
 
 Model conv4(std::int64_t side, std::int64_t channels, std::int64_t filters) {
   ModelOptions options;
-  options.encoders["image"] = {"conv4", filters, 4, "batch", true, 0, {}, {}};
+  options.encoders["image"] = Section("conv4", {{"width", std::to_string(filters)}});
   return Model(options, {image_spec(side, channels)}, 5, 1, ModelRegistry{});
 }
 
@@ -38,6 +38,32 @@ TEST(Layout, PartsAreAlignedAndGapsStayZero) {
   for (std::int64_t i = 0; i < layout->count(); ++i) EXPECT_EQ(layout->offset(i) % 16, 0);
   EXPECT_EQ(flat.sum().item<double>(), static_cast<double>(layout->parameters()));
   EXPECT_TRUE(torch::equal(layout->flatten(layout->views(flat)), flat));
+}
+
+TEST(Layout, FrozenThenStatisticsThenLearnedWhateverTheOrderOfDeclaration) {
+  ParameterLayout layout;
+  const auto add = [&](const char* name, std::int64_t size, ParameterSection section) {
+    ParameterSpec spec{name, {size}};
+    spec.section = section;
+    return layout.add(spec);
+  };
+  const auto learned = add("learned", 3, ParameterSection::kLearned);
+  const auto full = add("full", 16, ParameterSection::kStatistics);  // no gap of its own
+  const auto frozen = add("frozen", 5, ParameterSection::kFrozen);
+  const auto mean = add("mean", 2, ParameterSection::kStatistics);
+  EXPECT_EQ(layout.offset(frozen), 0);
+  EXPECT_EQ(layout.offset(full), 16);
+  EXPECT_LT(layout.offset(full), layout.observed_at(full));
+  EXPECT_LT(layout.observed_at(full), layout.offset(mean));
+  EXPECT_LT(layout.observed_at(mean), layout.offset(learned));
+  EXPECT_EQ(layout.learned_size(), layout.flat_size() - layout.offset(learned));
+  EXPECT_EQ(layout.reduced_size(), layout.flat_size() - 16);
+  EXPECT_EQ(layout.statistics_size(), layout.offset(learned) - 16);
+  EXPECT_EQ(layout.parameters(), 3 + 16 + 5 + 2);
+  const auto flat = torch::arange(layout.flat_size());
+  EXPECT_EQ(layout.reduced(flat)[0].item<std::int64_t>(), 16);
+  EXPECT_EQ(layout.learned(flat)[0].item<std::int64_t>(), layout.offset(learned));
+  EXPECT_THROW(add("mean", 2, ParameterSection::kLearned), Error);
 }
 
 TEST(Layout, NamesAreThoseAPythonUserExpects) {
@@ -89,8 +115,7 @@ TEST_P(EveryFusion, EveryDeclaredParameterGetsAGradient) {
   for (const auto& value : parameters.tensors())
     leaves.push_back(value.detach().clone().requires_grad_());
   const Task task = tiny_task(model(), 3, torch::kFloat32);
-  auto loss = torch::nn::functional::cross_entropy(model().forward(leaves, task.query, {}),
-                                                   task.query.labels);
+  auto loss = torch::cross_entropy_loss(model().forward(leaves, task.query, {}), task.query.labels);
   const auto gradient = torch::autograd::grad({loss}, leaves, {}, false, false, true);
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     const auto& name = model().layout()->spec(static_cast<std::int64_t>(i)).name;
@@ -117,34 +142,37 @@ TEST_P(EveryFusion, AnAbsentModalityChangesNothingOfTheOthersFeatures) {
   const Task task = tiny_task(model(), 3, torch::kFloat32);
   const auto hidden = keep_modalities(task.query, {true, false});
   const auto& image = model().encoder(0);
-  EXPECT_TRUE(torch::equal(image.forward(parameters, task.query.modalities[0], {}),
-                           image.forward(parameters, hidden.modalities[0], {})));
+  EXPECT_TRUE(torch::equal(image.forward(parameters, task.query.modalities[0], {}).pooled,
+                           image.forward(parameters, hidden.modalities[0], {}).pooled));
 }
 
-INSTANTIATE_TEST_SUITE_P(Fusions, EveryFusion, testing::Values("concat", "gated", "late"));
+INSTANTIATE_TEST_SUITE_P(Fusions, EveryFusion,
+                         testing::Values("concat", "cross_attention", "gated", "late"));
 
 TEST(Model, RefusesUnknownWordsByKey) {
   ModelOptions options;
-  options.encoders["image"].type = "conv5";
+  options.encoders["image"].network = "conv5";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
               testing::ThrowsMessage<UserError>(
                   HasSubstr("model.encoders.image.type: 'conv5' is unknown")));
   options = {};
   options.fusion = "bilinear";
-  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
-              testing::ThrowsMessage<UserError>(HasSubstr("concat, gated, late")));
+  EXPECT_THAT(
+      [&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+      testing::ThrowsMessage<UserError>(HasSubstr(
+          "model.fusion: 'bilinear' is unknown; there are concat, cross_attention, gated, late")));
   options = {};
-  options.encoders["sound"].type = "mel_conv";
+  options.encoders["sound"].network = "mel_conv";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
               testing::ThrowsMessage<UserError>(HasSubstr("no such modality")));
 }
 
 TEST(Model, RefusesAnEncoderOfAnotherKindAndTooManyBlocks) {
   ModelOptions options;
-  options.encoders["image"].type = "char_conv";
+  options.encoders["image"].network = "char_conv";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
               testing::ThrowsMessage<UserError>(HasSubstr("kind text")));
-  options.encoders["image"] = {"conv4", 8, 6, "batch", true, 0, {}, {}};
+  options.encoders["image"] = Section("conv4", {{"width", "8"}, {"depth", "6"}});
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
               testing::ThrowsMessage<UserError>(HasSubstr("use at most 4")));
 }

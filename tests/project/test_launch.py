@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -163,6 +164,15 @@ def test_a_stage_is_quiet_and_timed(repository):
     assert result.returncode == 0
     assert result.stdout.startswith("Saying (loudly) ... 0.") and result.stdout.endswith(" s\n")
     assert (repository / "build/logs/Saying.log").read_text(encoding="utf-8") == "hello\n"
+
+
+def test_a_long_stage_shows_how_far_it_is(repository):
+    count = 'progress_every=1; build() { for i in 1 2 3 4 5; do echo "[$i/5] Compiling"; sleep 0.7; done; }\n'
+    lines = shell(repository, count + 'stage "Building (long)" build').stdout.splitlines()
+    assert lines[0] == "Building (long) ... " and re.fullmatch(r"Building \(long\) \.\.\. \d+\.\d s", lines[-1])
+    assert 2 <= len(lines[1:-1]) <= 5 and all(re.fullmatch(r"    [1-5] of 5, \d+ s", line) for line in lines[1:-1])
+    tests = shell(repository, "progress_every=1; run() { echo ' 7/49 Test  #3: name'; sleep 1.7; }\nstage Testing run")
+    assert "    7 of 49, 1 s\n" in tests.stdout
 
 
 def test_a_failing_stage_shows_its_end_and_stops_the_script(repository):

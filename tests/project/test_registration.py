@@ -26,10 +26,30 @@ def target_of(entry):
     return re.search(r"CMakeFiles/([^/]+)\.dir/", output).group(1)
 
 
+def compiled(entry, folder):
+    """The files of an entry: its own and, if that is one that the build wrote, those of the tree that it includes."""
+    file = Path(entry["directory"], entry["file"]).resolve()
+    if folder.resolve() not in file.parents:
+        return {file}
+    included = re.findall(r'^#include "([^"]+)"', file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {(tree.ROOT / top / name).resolve() for name in included for top in ("src", "tests")}
+
+
+def test_files_that_others_include_are_seen(tmp_path):
+    united = tmp_path / "build/unity/some_test.cpp"
+    united.parent.mkdir(parents=True)
+    united.write_text('// #include "core/no_test.cpp"\n#include "core/log_test.cpp"\n', encoding="utf-8")
+    entry = {"directory": str(tmp_path / "build"), "file": "unity/some_test.cpp"}
+    tests = tree.ROOT.resolve() / "tests/core"
+    assert tests / "log_test.cpp" in compiled(entry, tmp_path / "build")
+    assert tests / "no_test.cpp" not in compiled(entry, tmp_path / "build")
+    assert compiled(entry, tmp_path / "elsewhere") == {united.resolve()}
+
+
 def test_every_cpp_test_is_compiled_into_a_program_that_ctest_runs(commands):
     entries = json.loads((BUILD / "compile_commands.json").read_text(encoding="utf-8"))
     programs = {Path(word).name for word in commands}
-    run = {Path(entry["file"]).resolve() for entry in entries if target_of(entry) in programs}
+    run = {file for entry in entries if target_of(entry) in programs for file in compiled(entry, BUILD)}
     tests = tree.files("*_test.cpp", under=("tests",))
     missing = [tree.name(path) for path in tests if path.resolve() not in run]
     assert tests and not missing, "\n".join(missing)

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("core", "comm", "config", "data", "episode", "model", "adapt", "reduce", "step", "checkpoint", "metrics",
-          "train", "app")
+STAGES = ("core", "comm", "config", "data", "sense", "kernels", "model", "task", "adapt", "reduce", "step",
+          "checkpoint", "metrics", "train", "app")
 
 
 def files(*patterns, under=("src", "include", "tests", "data_tools", "launch")):

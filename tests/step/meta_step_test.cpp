@@ -2,7 +2,7 @@
 // optimizer; and what a task that is not finite or cannot be learned does to it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <limits>
 #include <optional>
@@ -31,14 +31,12 @@ std::unique_ptr<const Learner> learner_of(const std::string& algorithm) {
 /// The learner, except that `change` may spoil what it finds.
 std::unique_ptr<const Learner> spoilt(std::shared_ptr<const Learner> sound,
                                       std::function<void(const Task&, TaskResult&)> change) {
-  const auto model = std::shared_ptr<const Model>(sound, &sound->model());
   const auto spoil = [=](const ParameterList& parameters, const Task& task) {
     TaskResult result = sound->meta_gradient(parameters, task);
     change(task, result);
     return result;
   };
-  return std::make_unique<ScriptedLearner>(model, sound->options(),
-                                           ScriptedLearner::Script{spoil, nullptr, nullptr});
+  return ScriptedLearner::instead_of(sound, {spoil, nullptr, nullptr});
 }
 
 /// Slot 3 of step 1 has a gradient that is not finite.
@@ -109,10 +107,12 @@ class MetaStep : public testing::Test {
       End& end = ends[static_cast<std::size_t>(comm.rank())];
       const auto learner = make(comm.rank());
       end.state = start(*learner);
-      MetaReducer reducer(comm, static_cast<std::size_t>(end.state->parameters.flat().numel()),
-                          {policy});
-      TaskStream tasks(*tiny_->data, *tiny_->planner, *learner, tiny_->episode, kDropout, 2,
-                       {TinySteps::kSeed, 0, comm.rank(), comm.size()});
+      MetaReducer reducer(
+          comm, static_cast<std::size_t>(end.state->parameters.layout().reduced_size()), {policy});
+      const auto source = tiny_->source(learner->model(), kDropout);
+      TaskStream tasks(
+          *source, [&](const EpisodeSize& size) { return learner->cost(size); }, tiny_->episode, 2,
+          {TinySteps::kSeed, 0, comm.rank(), comm.size()}, torch::kCPU);
       try {
         for (int i = 0; i < 3; ++i)
           end.reports.push_back(
@@ -128,7 +128,8 @@ class MetaStep : public testing::Test {
   /// One step on these slots with nothing shared out: the report's numbers and the new state.
   static StepReport plain_step(TrainState& state, const Learner& learner,
                                const std::vector<std::uint32_t>& slots) {
-    std::vector<long double> sum(static_cast<std::size_t>(state.parameters.flat().numel()), 0.0L);
+    const auto& layout = state.parameters.layout();
+    std::vector<long double> sum(static_cast<std::size_t>(layout.reduced_size()), 0.0L);
     StepReport report;
     report.values = {{"loss", 0.0}, {"accuracy", 0.0}};
     const auto count = static_cast<double>(slots.size());
@@ -136,10 +137,11 @@ class MetaStep : public testing::Test {
       const auto step = static_cast<std::uint64_t>(state.step);
       const auto result = learner.meta_gradient(state.parameters,
                                                 tiny_->task(learner.model(), step, slot, kDropout));
+      const auto says = layout.reduced(result.gradient);
       for (std::size_t i = 0; i < sum.size(); ++i)
-        sum[i] += result.gradient[static_cast<std::int64_t>(i)].item<float>();
-      report.values[0].value += static_cast<float>(result.query_loss);
-      report.values[1].value += static_cast<float>(result.query_accuracy);
+        sum[i] += says[static_cast<std::int64_t>(i)].item<float>();
+      for (std::size_t i = 0; i < report.values.size(); ++i)
+        report.values[i].value += static_cast<float>(result.values.at(i));
     }
     for (auto& value : report.values) value.value /= count;
     std::vector<float> mean;
@@ -219,7 +221,7 @@ TEST_F(MetaStep, SkipStepLeavesAllButTheCountersAndGoesOnWithTheNextStep) {
 TEST_F(MetaStep, WithoutAFiniteTaskNothingIsApplied) {
   const auto none = [](int) {
     return spoilt(learner_of("protonet"), [](const Task&, TaskResult& result) {
-      result.query_loss = std::numeric_limits<double>::infinity();
+      result.values[0] = std::numeric_limits<double>::infinity();
     });
   };
   TrainState state = start(*learner_of("protonet"));

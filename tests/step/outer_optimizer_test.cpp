@@ -1,6 +1,6 @@
 // The outer update against the papers' formulas, element by element in double.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 
@@ -99,6 +99,79 @@ TEST(OuterOptimizer, ClipsByNormAndByValueAndReportsTheNormBefore) {
   EXPECT_DOUBLE_EQ(OuterOptimizer(options, 1).apply(state, Span<const float>(gradient)), 5.0);
   EXPECT_FLOAT_EQ(value(state, 0), -3.0);
   EXPECT_FLOAT_EQ(value(state, 1), 3.5);
+}
+
+TEST(OuterOptimizer, EachParameterGoesByItsOwnRule) {
+  auto layout = std::make_shared<ParameterLayout>();
+  const auto add = [&](const char* name, const OuterRule& rule) {
+    ParameterSpec spec{name, {1}};
+    spec.outer = rule;
+    layout->add(spec);
+  };
+  OuterRule slow, kept, bounded;
+  slow.rate = 0.5;
+  kept.decay = false;
+  bounded.low = -0.1;
+  bounded.high = 0.1;
+  add("plain", {});
+  add("slow", slow);
+  add("kept", kept);
+  add("low", bounded);
+  add("high", bounded);
+  add("last", {});
+  TrainState state(ParameterList(layout, torch::zeros({layout->flat_size()})));
+  std::vector<float> mean(static_cast<std::size_t>(layout->flat_size()), 0.0f);
+  const float slopes[] = {0.25f, 0.25f, 0.25f, 2.0f, -2.0f, -0.5f};
+  for (std::int64_t i = 0; i < layout->count(); ++i) {
+    state.parameters.tensors()[static_cast<std::size_t>(i)].fill_(1.0);
+    mean[static_cast<std::size_t>(layout->offset(i))] = slopes[i];
+  }
+  StepOptions options;
+  options.optimizer = "sgd";
+  options.outer_lr = 1.0;
+  options.weight_decay = 0.1;
+  OuterOptimizer(options, 1).apply(state, Span<const float>(mean));
+  const double expected[] = {0.9 - 0.25, 0.95 - 0.125, 1 - 0.25, -0.1, 0.1, 0.9 + 0.5};
+  for (std::int64_t i = 0; i < layout->count(); ++i)
+    EXPECT_NEAR(value(state, static_cast<std::size_t>(layout->offset(i))), expected[i], 1e-6)
+        << layout->spec(i).name;
+}
+
+TEST(OuterOptimizer, StatisticsMoveTowardsTheMeanOfWhatTasksObserved) {
+  auto layout = std::make_shared<ParameterLayout>();
+  for (const char* name : {"seen", "unseen"}) {
+    ParameterSpec spec{name, {2}, Init::kOnes};
+    spec.section = ParameterSection::kStatistics;
+    spec.outer.momentum = 0.25;
+    layout->add(spec);
+  }
+  layout->add({"weight", {2}, Init::kOnes});
+  TrainState state(ParameterList::initial(layout, 1));
+  const std::int64_t first = layout->flat_size() - layout->reduced_size();
+  std::vector<float> mean(static_cast<std::size_t>(layout->reduced_size()), 0.0f);
+  const auto put = [&](std::int64_t place, float number) {
+    mean[static_cast<std::size_t>(place - first)] = number;
+  };
+  // Half of the tasks observed (3, 5), the others nothing.
+  put(layout->offset(0), 1.5f);
+  put(layout->offset(0) + 1, 2.5f);
+  put(layout->observed_at(0), 0.5f);
+  put(layout->offset(2), 3.0f);
+  put(layout->offset(2) + 1, -4.0f);
+  StepOptions options;
+  options.optimizer = "sgd";
+  options.outer_lr = 1.0;
+  // The norm is that of the gradient alone.
+  EXPECT_DOUBLE_EQ(OuterOptimizer(options, 1).apply(state, Span<const float>(mean)), 5.0);
+  const auto at = [&](std::int64_t i, std::int64_t k) {
+    return state.parameters.tensors()[static_cast<std::size_t>(i)][k].item<double>();
+  };
+  EXPECT_FLOAT_EQ(at(0, 0), 0.75 * 1 + 0.25 * 3);
+  EXPECT_FLOAT_EQ(at(0, 1), 0.75 * 1 + 0.25 * 5);
+  EXPECT_EQ(at(1, 0), 1.0);
+  EXPECT_FLOAT_EQ(at(2, 0), -2.0);
+  EXPECT_FLOAT_EQ(at(2, 1), 5.0);
+  EXPECT_EQ(state.first_moment.narrow(0, 0, layout->offset(2)).abs().max().item<float>(), 0.0f);
 }
 
 TEST(OuterOptimizer, Schedules) {

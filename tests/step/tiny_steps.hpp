@@ -1,11 +1,11 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <memory>
 #include <vector>
 
-#include "cuttle/step/task_stream.hpp"
+#include "cuttle/task/task_stream.hpp"
 #include "support/shard_writer.hpp"
 #include "support/temp_folder.hpp"
 #include "support/tiny_task.hpp"
@@ -29,13 +29,25 @@ struct TinySteps {
     planner = std::make_unique<EpisodePlanner>(*data, Split::kTrain, episode);
   }
 
+  /// Training tasks of `planned` episodes; of `episode`, unless others are given.
+  std::unique_ptr<const TaskSource> source(const Model& model, double dropout,
+                                           const EpisodeOptions& planned) const {
+    const Section section("episodes");
+    return builtin_sources()
+        .at("episodes")
+        .make({section, planned, Split::kTrain, data.get(), model, nullptr, dropout});
+  }
+  std::unique_ptr<const TaskSource> source(const Model& model, double dropout) const {
+    return source(model, dropout, episode);
+  }
+
   /// One task by its name alone, as a stream with this dropout must make it.
   Task task(const Model& model, std::uint64_t step, std::uint32_t slot, double dropout) const {
     const RandomKey key{kSeed, Stream::kTrain, step, slot};
     const Episode read = materialise(*data, planner->plan(key));
     return {drop_modalities(model.prepare(read.support, 3), dropout, key.with(Stream::kModel, 1)),
             drop_modalities(model.prepare(read.query, 3), dropout, key.with(Stream::kModel, 2)),
-            key};
+            key, read.classes};
   }
 
   static constexpr std::uint64_t kSeed = 11;

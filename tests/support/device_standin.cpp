@@ -1,7 +1,7 @@
 #include "support/device_standin.hpp"
 
 #include <torch/library.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
@@ -61,7 +61,13 @@ Tensor copy_from(const Tensor& from, const Tensor& to, bool) {
 }
 
 Tensor copy_from_and_resize(const Tensor& from, const Tensor& to) {
-  TORCH_CHECK(from.sizes() == to.sizes(), "the stand-in resizes nothing");
+  if (from.sizes() != to.sizes()) {  // a result that was made empty gets its memory now
+    TORCH_CHECK(to.numel() == 0, "the stand-in resizes nothing but empty results");
+    const Tensor fresh = at::detail::empty_generic(from.sizes(), &memory, kKeys, to.scalar_type(),
+                                                   std::nullopt);
+    to.unsafeGetTensorImpl()->set_storage_keep_dtype(fresh.storage());
+    to.unsafeGetTensorImpl()->set_sizes_contiguous(from.sizes());
+  }
   return copy_from(from, to, false);
 }
 

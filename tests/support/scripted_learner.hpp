@@ -20,19 +20,34 @@ class ScriptedLearner final : public Learner {
     std::function<std::vector<StepDiagnostics>(const Task&)> trace;
   };
 
-  ScriptedLearner(std::shared_ptr<const Model> model, const AdaptOptions& options, Script script)
-      : Learner(std::move(model), options), script_(std::move(script)) {}
+  /// `steps`: inner steps that it says it takes in use.
+  ScriptedLearner(const LearnerRequest& request, std::int64_t steps, Script script)
+      : Learner(request), steps_(steps), script_(std::move(script)) {}
+
+  /// In the place of another: the same model and kind of task.
+  static std::unique_ptr<const Learner> instead_of(const std::shared_ptr<const Learner>& other,
+                                                   Script script) {
+    const Section section;
+    ParameterLayout layout;
+    return std::make_unique<const ScriptedLearner>(
+        LearnerRequest{section, std::shared_ptr<const Model>(other, &other->model()),
+                       std::shared_ptr<const TaskKind>(other, &other->kind()),
+                       std::make_shared<const Objectives>(), layout},
+        other->eval_steps(), std::move(script));
+  }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     return script_.meta_gradient(parameters, task);
   }
-  std::unique_ptr<Adapted> adapt(const ParameterList&, const Batch& support) const override {
+  std::unique_ptr<Adapted> adapt(const ParameterList&, const Batch& support,
+                                 const RandomKey&) const override {
     return std::make_unique<Answers>(script_, support);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>&,
                                    std::int64_t) const override {
     throw Error("a scripted learner keeps no state");
   }
+  std::int64_t eval_steps() const override { return steps_; }
   std::vector<StepDiagnostics> trace(const ParameterList&, const Task& task) const override {
     return script_.trace(task);
   }
@@ -51,6 +66,7 @@ class ScriptedLearner final : public Learner {
     Batch support_;
   };
 
+  std::int64_t steps_;
   Script script_;
 };
 

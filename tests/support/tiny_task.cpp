@@ -1,11 +1,12 @@
 #include "support/tiny_task.hpp"
 
-#include <torch/torch.h>
+#include <fmt/format.h>
+#include <torch/types.h>
 
 namespace cuttle {
 namespace {
 
-constexpr std::int64_t kWay = 3, kSide = 12;
+constexpr std::int64_t kWay = 3, kShot = 2, kSide = 12;
 
 void add_image(RawModality& modality, bool present, std::int64_t label, Random& random) {
   for (std::int64_t i = 0; present && i < kSide * kSide; ++i) {
@@ -48,32 +49,47 @@ std::vector<ModalitySpec> tiny_modalities() {
 }
 
 std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
+  return tiny_learner(settings, {});
+}
+
+std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings,
+                                            const std::map<std::string, std::string>& values) {
   ModelOptions options;
-  options.fusion = settings.fusion;
-  options.embedding = 6;
-  options.encoders["image"] = {"conv4", 4, 2, settings.norm, settings.fused, 0, {}, {}};
-  options.encoders["text"] = {"char_conv", 4, 2, settings.norm, settings.fused, 0, {}, {}};
+  options.fusion = Section(settings.fusion, {{"embedding", "6"}});
+  const std::map<std::string, std::string> small{{"width", "4"},
+                                                 {"depth", "2"},
+                                                 {"norm", settings.norm},
+                                                 {"fused", settings.fused ? "true" : "false"}};
+  options.encoders["image"] = Section("conv4", small);
+  options.encoders["text"] = Section("char_conv", small);
   if (settings.frozen_text) options.encoders["text"].frozen_from = "another run";
-  AdaptOptions adapt;
-  adapt.algorithm = settings.algorithm;
-  adapt.inner_steps = settings.inner_steps;
-  adapt.inner_lr = settings.inner_lr;
-  adapt.inner_optimizer = settings.inner_optimizer;
-  adapt.refine = settings.refine;
-  adapt.keep = settings.keep;
-  adapt.part_loss = settings.part_loss;
+  Section adapt(settings.algorithm, {{"inner_steps", std::to_string(settings.inner_steps)},
+                                     {"inner_lr", fmt::format("{}", settings.inner_lr)},
+                                     {"inner_optimizer", settings.inner_optimizer},
+                                     {"refine", std::to_string(settings.refine)},
+                                     {"keep", settings.keep},
+                                     {"part_loss", fmt::format("{}", settings.part_loss)}});
+  for (const auto& [key, value] : values) adapt.values[key] = value;
   const auto learners = builtin_learners();
-  const std::int64_t way = find_learner(learners, settings.algorithm).head ? kWay : 0;
-  auto model = std::make_shared<const Model>(options, tiny_modalities(), way, settings.inner_steps,
-                                             ModelRegistry{}, torch::Device(settings.device));
-  return make_learner(learners, std::move(model), adapt);
+  const Demands demands = find_type(learners, "adapt.algorithm", settings.algorithm).demands(adapt);
+  const auto model =
+      std::make_shared<Model>(options, tiny_modalities(), demands.head ? kWay : 0,
+                              demands.inner_steps, ModelRegistry{}, torch::Device(settings.device));
+  const Section target("class");
+  std::shared_ptr<const TaskKind> kind = builtin_task_kinds().at("class").make({target});
+  const auto objectives = std::make_shared<const Objectives>(
+      make_objectives(settings.objectives, builtin_objectives(), *model, model->declare()));
+  TaskInputs inputs{tiny_modalities(), 0, 6};
+  inputs.outputs = kWay;
+  inputs.support = kWay * kShot;
+  return make_learner(learners, {adapt, model, kind, objectives, model->declare(), inputs});
 }
 
 Task tiny_task(const Model& model, std::uint32_t slot, torch::Dtype dtype) {
   Random random({7, Stream::kTesting, 0, slot});
   Task task;
   task.key = {7, Stream::kTesting, 0, slot};
-  task.support = model.prepare(tiny_batch(2, random), kWay).to(dtype);
+  task.support = model.prepare(tiny_batch(kShot, random), kWay).to(dtype);
   task.query = model.prepare(tiny_batch(3, random), kWay).to(dtype);
   return task;
 }

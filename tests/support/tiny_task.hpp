@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,13 +19,18 @@ struct TinySettings {
   std::string keep = "parameters";
   double part_loss = 0.0;
   bool frozen_text = false;
+  std::map<std::string, ObjectiveOptions> objectives;
   std::string device = "cpu";
 };
 
 std::vector<ModalitySpec> tiny_modalities();
+/// Settings that the chosen types have no keys for do nothing.
 std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings);
-/// On the CPU: 3-way 2-shot, 3 queries per class; some samples lack the image, some the text, in support and
-/// query.
+/// The same learner with other keys than the settings name: `values` by key, as YAML.
+std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings,
+                                            const std::map<std::string, std::string>& values);
+/// On the CPU: 3-way 2-shot, 3 queries per class; some samples lack the image, some the text, in
+/// support and query.
 Task tiny_task(const Model& model, std::uint32_t slot, torch::Dtype dtype);
 
 }  // namespace cuttle

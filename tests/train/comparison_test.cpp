@@ -1,7 +1,7 @@
 // Contenders on the same episodes: accuracies, paired leads, averaged logits, and what is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "cuttle/core/error.hpp"
 #include "train/tiny_evaluation.hpp"
@@ -79,9 +79,9 @@ TEST_F(Comparison, LeadsArePairedDifferencesOfWhatEachScoresAlone) {
   ASSERT_THAT(report.accuracy, SizeIs(3));
   ASSERT_THAT(report.lead, SizeIs(2));
   for (std::size_t i = 0; i < 3; ++i)
-    EXPECT_EQ(exact(report.accuracy[i]), exact(alone[i].accuracy)) << i;
-  EXPECT_NE(exact(alone[0].accuracy), exact(alone[1].accuracy));  // else the order would not show
-  EXPECT_NE(exact(alone[1].accuracy), exact(alone[2].accuracy));
+    EXPECT_EQ(exact(report.accuracy[i]), exact(alone[i].score)) << i;
+  EXPECT_NE(exact(alone[0].score), exact(alone[1].score));  // else the order would not show
+  EXPECT_NE(exact(alone[1].score), exact(alone[2].score));
   for (std::size_t i = 1; i < 3; ++i)
     expect_lead(report.lead[i - 1], alone[0].episode_scores, alone[i].episode_scores);
 }
@@ -134,9 +134,8 @@ TEST_F(Comparison, OtherSamplesAreRefusedNamingModelAndEpisode) {
   const auto plan = fair_plan();
   const auto work = [&](Communicator& comm) {
     const TinyModel mine = model_of(), same = model_of(), other(folder.path(), "protonet");
-    return refusal_of([&] {
-      compare(comm, {mine.contender(), same.contender(), other.contender()}, plan);
-    });
+    return refusal_of(
+        [&] { compare(comm, {mine.contender(), same.contender(), other.contender()}, plan); });
   };
   const auto expected = HasSubstr("model 3 draws other samples than model 1 for episode 0 ");
   EXPECT_THAT(work(*solo_), expected);
@@ -145,9 +144,8 @@ TEST_F(Comparison, OtherSamplesAreRefusedNamingModelAndEpisode) {
 
 TEST_F(Comparison, SensesThatMissDifferentSamplesNeedCompleteOnes) {
   const TinyModel image = model_of({"image"}), text = model_of({"text"});
-  const std::string refusal = refusal_of([&] {
-    compare(*solo_, {image.contender(), text.contender()}, tiny_plan());
-  });
+  const std::string refusal =
+      refusal_of([&] { compare(*solo_, {image.contender(), text.contender()}, tiny_plan()); });
   EXPECT_THAT(refusal, HasSubstr("model 2 draws other samples"));
   EXPECT_THAT(refusal, HasSubstr("complete samples"));
 }

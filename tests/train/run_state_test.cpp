@@ -1,7 +1,7 @@
 // What a run carries, as arrays and checkpoints and back; which checkpoint a folder stands for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 #include <limits>

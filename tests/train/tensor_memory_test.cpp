@@ -1,7 +1,7 @@
 #include "train/tensor_memory.hpp"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <thread>
 
@@ -42,7 +42,9 @@ TEST_F(TensorMemory, the_same_work_again_takes_no_more_memory) {
 }
 
 TEST_F(TensorMemory, a_large_idle_block_is_not_spent_on_a_small_tensor) {
-  { const auto large = filled(8 << 20, 1.0f); }
+  {
+    const auto large = filled(8 << 20, 1.0f);
+  }
   const std::size_t before = tensor_memory_bytes();
   const auto small = filled(1 << 20, 1.0f);
   const auto again = filled(8 << 20, 1.0f);

@@ -1,15 +1,15 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cuttle/train/assembly.hpp"
 #include "cuttle/train/evaluator.hpp"
-#include "cuttle/train/workbench.hpp"
 #include "support/scripted_learner.hpp"
 #include "support/temp_folder.hpp"
 #include "train/tiny_run.hpp"
@@ -23,41 +23,53 @@ struct TinyModel {
             const std::vector<std::string>& senses = {}, std::uint64_t seed = 1)
       : config(tiny_config(folder, algorithm)) {
     config.data.modalities = senses;
-    config.adapt.eval_inner_steps = 3;
-    config.adapt.inner_lr = 1e-3;  // these tasks are easy: with more, all would be right
+    config.adapt.values["eval_inner_steps"] = "3";
+    config.adapt.values["inner_lr"] =
+        "0.001";  // these tasks are easy: with more, all would be right
     data = Dataset::open(config.data);
     const auto defaults = std::exchange(config.model.encoders, {});
     for (const auto& spec : data->modalities())
       config.model.encoders[spec.name] = defaults.at(spec.name);
-    bench = make_workbench(config, data->modalities(), data->target_width(), {});
+    parts = assemble(config, inputs_of(config, extensions, data.get()), extensions);
     parameters =
-        std::make_unique<ParameterList>(ParameterList::initial(bench.model->layout(), seed));
+        std::make_unique<ParameterList>(ParameterList::initial(parts.model->layout(), seed));
   }
   /// The same model and data; `script` says what it answers.
   void follow(ScriptedLearner::Script script) {
-    bench.learner = std::make_unique<ScriptedLearner>(bench.model, config.adapt, std::move(script));
+    ParameterLayout none;
+    parts.learner = std::make_shared<ScriptedLearner>(
+        LearnerRequest{config.adapt, parts.model, parts.kind, std::make_shared<const Objectives>(),
+                       none},
+        parts.learner->eval_steps(), std::move(script));
   }
 
-  EvaluationReport evaluate(Communicator& comm, const EvaluationPlan& plan) const {
-    return cuttle::evaluate(comm, *data, *bench.learner, *parameters, plan);
+  /// `progress`: as the evaluator calls it.
+  EvaluationReport evaluate(Communicator& comm, const EvaluationPlan& plan,
+                            const std::function<void(std::int64_t)>& progress = {}) const {
+    SampleCache kept(*parts.model, *parameters, false);
+    const auto source =
+        make_source(config, extensions, parts, plan.split, plan.episode, data.get(), 0.0, &kept);
+    const auto classes =
+        parts.kind->classes() ? data->classes_of(plan.split) : std::vector<std::int32_t>();
+    return cuttle::evaluate(comm, *source, classes, *parts.learner, *parameters, plan, progress);
   }
-  Contender contender() const { return {*data, *bench.learner, *parameters}; }
+  Contender contender() const { return {*data, *parts.learner, *parameters}; }
   EpisodePlan episode(const EvaluationPlan& plan, std::int64_t number) const {
     return EpisodePlanner(*data, plan.split, plan.episode).plan(evaluation_key(plan, number));
   }
   /// The episode as it is, nothing hidden.
   Task task(const EvaluationPlan& plan, std::int64_t number) const {
     const Episode read = materialise(*data, episode(plan, number));
-    return {bench.model->prepare(read.support, read.way),
-            bench.model->prepare(read.query, read.way), read.key};
+    return make_task(*parts.model, read);
   }
   torch::Tensor logits(const Task& task) const {
-    return bench.learner->adapt(*parameters, task.support)->predict(task.query);
+    return parts.learner->adapt(*parameters, task.support, task.key)->predict(task.query);
   }
 
+  Extensions extensions;
   RunConfig config;
   std::unique_ptr<Dataset> data;
-  Workbench bench;
+  Assembly parts;
   std::unique_ptr<ParameterList> parameters;
 };
 
@@ -83,13 +95,16 @@ inline std::string exact(const Interval& interval) {
 
 /// All bits of a report, readable.
 inline std::string exact(const EvaluationReport& report) {
-  std::string text = exact(report.accuracy) + exact(report.loss);
-  for (std::int64_t i = 0; i < report.confusion.classes(); ++i)
-    for (std::int64_t j = 0; j < report.confusion.classes(); ++j)
-      text += fmt::format("{} ", report.confusion.count(i, j));
-  for (const auto& line : report.trace)
-    text += fmt::format("\n{}: {:a} {:a} {:a} {:a}", line.step, line.support_loss,
-                        line.support_accuracy, line.query_loss, line.query_accuracy);
+  std::string text = exact(report.loss);
+  for (const auto& metric : report.metrics) text += exact(metric);
+  for (std::int64_t i = 0; report.confusion && i < report.confusion->classes(); ++i)
+    for (std::int64_t j = 0; j < report.confusion->classes(); ++j)
+      text += fmt::format("{} ", report.confusion->count(i, j));
+  for (const auto& line : report.trace) {
+    text += fmt::format("\n{}: {:a} {:a}", line.step, line.support_loss, line.query_loss);
+    for (std::size_t m = 0; m < line.query_metrics.size(); ++m)
+      text += fmt::format(" {:a} {:a}", line.support_metrics[m], line.query_metrics[m]);
+  }
   for (const float accuracy : report.episode_scores) text += fmt::format("\n{:a}", accuracy);
   return text;
 }

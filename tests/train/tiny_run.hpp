@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "cuttle/core/files.hpp"
@@ -27,6 +28,12 @@ inline void write_tiny_shards(const std::string& folder) {
   write_synthetic_shards(folder, data);
 }
 
+/// Eight filters, two blocks; `more`: keys beside.
+inline Section tiny_encoder(std::map<std::string, std::string> more = {}) {
+  more.insert({{"width", "8"}, {"depth", "2"}});
+  return Section("auto", std::move(more));
+}
+
 /// 20 steps on the tiny shards in the folder, with modality dropout; 5 tasks a step, which no world
 /// size but 1 divides.
 inline RunConfig tiny_config(const std::string& folder, const std::string& algorithm) {
@@ -37,14 +44,8 @@ inline RunConfig tiny_config(const std::string& folder, const std::string& algor
   config.episode.query = 2;
   config.episode.meta_batch_size = 5;
   config.model.modality_dropout = 0.3;
-  config.model.embedding = 8;
-  for (const auto& name : {"image", "text"}) {
-    config.model.encoders[name].width = 8;
-    config.model.encoders[name].depth = 2;
-  }
-  config.adapt.algorithm = algorithm;
-  config.adapt.inner_steps = 2;
-  config.adapt.inner_lr = 0.1;
+  for (const auto& name : {"image", "text"}) config.model.encoders[name] = tiny_encoder();
+  config.adapt = Section(algorithm, {{"inner_steps", "2"}, {"inner_lr", "0.1"}});
   config.train.steps = 20;
   config.train.validate_every = 10;
   config.train.validation_episodes = 7;

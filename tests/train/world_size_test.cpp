@@ -34,7 +34,7 @@ class WorldSizeTest : public testing::Test {
     for (const int ranks : {2, 3, 4, 6})
       EXPECT_TRUE(train_on_threads(config, ranks, runs.path() + "/" + std::to_string(ranks)) ==
                   alone)
-          << config.adapt.algorithm << " on " << ranks << " ranks";
+          << config.adapt.type << " on " << ranks << " ranks";
   }
 
   static std::unique_ptr<TempFolder> shards_;
@@ -58,6 +58,27 @@ TEST_F(WorldSizeTest, Protonet) {
   expect_equal_everywhere(tiny("protonet"));
 }
 
+TEST_F(WorldSizeTest, MetaSgd) {
+  expect_equal_everywhere(tiny("meta_sgd"));
+}
+TEST_F(WorldSizeTest, Lstm) {
+  expect_equal_everywhere(tiny("lstm"));
+}
+TEST_F(WorldSizeTest, Snail) {
+  expect_equal_everywhere(tiny("snail"));
+}
+TEST_F(WorldSizeTest, R2d2) {
+  expect_equal_everywhere(tiny("r2d2"));
+}
+
+/// Statistics that training averages are parts of the state too.
+TEST_F(WorldSizeTest, RunningNorms) {
+  RunConfig config = tiny("maml");
+  for (const auto& name : {"image", "text"})
+    config.model.encoders[name] = tiny_encoder({{"norm", "running"}});
+  expect_equal_everywhere(config);
+}
+
 TEST_F(WorldSizeTest, MicroBatchesOfTwoWithGatedFusion) {
   RunConfig config = tiny("maml");
   config.episode.micro_batch = 2;
@@ -68,7 +89,7 @@ TEST_F(WorldSizeTest, MicroBatchesOfTwoWithGatedFusion) {
 TEST_F(WorldSizeTest, LateFusionWithPerStepNormsSgdAndClipping) {
   RunConfig config = tiny("maml");
   config.model.fusion = "late";
-  config.model.encoders["image"].norm = "batch_per_step";
+  config.model.encoders["image"] = tiny_encoder({{"norm", "batch_per_step"}});
   config.step.optimizer = "sgd";
   config.step.momentum = 0.9;
   config.step.clip = "norm";
@@ -102,9 +123,7 @@ TEST_F(WorldSizeTest, Regression) {
     config.episode.query = 2;
     config.model.modality_dropout = 0.0;
     config.model.encoders.clear();
-    config.model.encoders["vector"].width = 8;
-    config.model.encoders["vector"].depth = 2;
-    config.model.encoders["vector"].fused = fused;
+    config.model.encoders["vector"] = tiny_encoder({{"fused", fused ? "true" : "false"}});
     expect_equal_everywhere(config);
   }
 }

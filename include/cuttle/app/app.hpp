@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuttle/train/workbench.hpp"
+#include "cuttle/train/assembly.hpp"
 
 namespace cuttle {
 

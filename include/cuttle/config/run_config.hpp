@@ -1,22 +1,24 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "cuttle/adapt/options.hpp"
 #include "cuttle/comm/options.hpp"
+#include "cuttle/config/section.hpp"
 #include "cuttle/data/options.hpp"
-#include "cuttle/episode/options.hpp"
 #include "cuttle/model/options.hpp"
 #include "cuttle/reduce/options.hpp"
 #include "cuttle/step/options.hpp"
+#include "cuttle/task/options.hpp"
 #include "cuttle/train/options.hpp"
 
 namespace cuttle {
 
 /// Everything that defines a run: one struct per stage, defaults in the structs, keys named as
-/// the members. A new member needs its line in src/config/describe.cpp.
+/// the members. A new member needs its line in src/config/describe.cpp. What is a choice among
+/// types is a Section: each type describes its own keys.
 struct RunConfig {
   std::string name = "run";  ///< prefix of the run folder
   std::uint64_t seed = 1;
@@ -25,7 +27,8 @@ struct RunConfig {
   DataOptions data;
   EpisodeOptions episode;
   ModelOptions model;
-  AdaptOptions adapt;
+  std::map<std::string, ObjectiveOptions> objectives;  ///< by a name of the user's choice
+  Section adapt{"maml"};                               ///< the learner
   StepOptions step;
   ReduceOptions reduce;
   TrainOptions train;
@@ -33,17 +36,23 @@ struct RunConfig {
   CommOptions comm;
 };
 
-/// Reads YAML text strictly and applies `key.path=value` overrides. All problems are collected into
-/// one UserError: file, line, key, what is wrong, nearest valid key. `origin` is the file name for
-/// messages.
+/// Reads YAML text strictly and applies `key.path=value` overrides; `catalog`: the types that can
+/// be named. What the text gives to a type that an override replaces goes with it. All problems are
+/// collected into one UserError: file, line, key, what is wrong, nearest valid key. `origin` is the
+/// file name for messages.
 RunConfig parse_config(const std::string& yaml, const std::string& origin,
-                       const std::vector<std::string>& overrides);
+                       const std::vector<std::string>& overrides, const Catalog& catalog);
+/// The same for a text that dump_config wrote, of an older version perhaps: keys that belong to
+/// types that were not chosen had no effect and are passed by.
+RunConfig parse_saved(const std::string& yaml, const std::string& origin,
+                      const std::vector<std::string>& overrides, const Catalog& catalog);
 /// parse_config of a file's content (at most 1 MiB).
-RunConfig load_config(const std::string& path, const std::vector<std::string>& overrides);
+RunConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
+                      const Catalog& catalog);
 
 /// The resolved config as YAML that parse_config reads back to the same values; `documented`: with
 /// a comment per key.
-std::string dump_config(const RunConfig& config, bool documented = false);
+std::string dump_config(const RunConfig& config, const Catalog& catalog, bool documented = false);
 
 /// A key whose value differs between a run and its resumption; values as dump_config writes them.
 struct ConfigChange {
@@ -52,6 +61,7 @@ struct ConfigChange {
   std::string reason;    ///< why it is refused and what to do instead; empty when allowed
 };
 /// Keys whose values differ, in file order.
-std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig& is);
+std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig& is,
+                                          const Catalog& catalog);
 
 }  // namespace cuttle

@@ -3,20 +3,16 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "cuttle/core/random.hpp"
+#include "cuttle/model/context.hpp"
+#include "cuttle/model/norm.hpp"
 #include "cuttle/model/parameter_list.hpp"
 
 namespace cuttle {
-
-/// What a forward pass may depend on besides parameters and data.
-struct Context {
-  std::int64_t inner_step =
-      0;  ///< how many inner updates the parameters have seen (per-step norms)
-};
 
 /// Activations on their way through blocks; mask [m, T] for sequences (undefined: everything is
 /// real).
@@ -45,9 +41,11 @@ class Block {
   /// False when an operation inside has no double backward: refused at start by second-order
   /// learners.
   virtual bool second_order() const { return true; }
-  /// True promises that what a sample becomes does not depend on the others of its batch, as it
-  /// does with batch norm.
+  /// True promises that, in use, what a sample becomes does not depend on the others of its batch,
+  /// as it does with batch norm.
   virtual bool samples_apart() const { return false; }
+  /// Whether a norm inside takes its statistics from the support set (Norm::uses_support).
+  virtual bool uses_support() const { return false; }
   /// Whether own kernels compute it on CPUs, rather than LibTorch's operations.
   virtual bool fused() const { return false; }
   /// Set if it is a linear layer and nothing else.
@@ -56,12 +54,15 @@ class Block {
 
 using Blocks = std::vector<std::unique_ptr<const Block>>;
 
-/// How the norm of a block is built (EncoderOptions::norm), and which code computes the block.
+/// How the norm of a block is built, and which code computes the block.
 struct NormOptions {
-  std::string kind = "batch";
-  std::int64_t steps = 0;  ///< inner steps that batch_per_step has its own scale and shift for
+  const Section& section;  ///< its type and keys
+  const std::map<std::string, NormType>& types;
+  std::int64_t steps = 0;  ///< most inner steps that will be taken
   bool fused = true;       ///< with the norm, by own kernels where they apply
 };
+std::unique_ptr<const Norm> make_norm(ParameterLayout& layout, const std::string& name,
+                                      std::int64_t channels, const NormOptions& options);
 
 /// 3x3 convolution (padding 1), batch norm, ReLU, 2x2 max-pool (floor); input [m, C, H, W].
 /// Parameters <name>.conv.{weight,bias}, <name>.norm.{weight,bias}.

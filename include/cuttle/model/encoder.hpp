@@ -1,18 +1,26 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "cuttle/config/type.hpp"
+#include "cuttle/data/raw_batch.hpp"
 #include "cuttle/data/sample.hpp"
-#include "cuttle/episode/episode.hpp"
-#include "cuttle/model/batch.hpp"
 #include "cuttle/model/block.hpp"
-#include "cuttle/model/options.hpp"
+#include "cuttle/sense/batch.hpp"
 
 namespace cuttle {
+
+struct ModelRegistry;
+
+/// What an encoder makes of the m samples that have its sense.
+struct Feature {
+  torch::Tensor pooled;  ///< [m, width]: the sample as one vector
+  torch::Tensor tokens;  ///< [m, T, token width]: words, frames, patches; undefined: not asked for
+  torch::Tensor mask;    ///< [m, T], 1 where a token is real; undefined: all
+};
 
 /// From one modality's raw bytes to features: `prepare` (decode, normalise, pad; no gradient, no
 /// randomness), then a chain of blocks.
@@ -28,32 +36,44 @@ class Encoder {
   /// The chain, in order; its output is [m, width()].
   const Blocks& blocks() const { return blocks_; }
   std::int64_t width() const { return width_; }
-  /// Whether a sample's features are its own, whatever batch it is in.
+  /// Columns of a token; width() where the whole sample is the one token.
+  std::int64_t token_width() const { return token_blocks_ > 0 ? token_width_ : width_; }
+  /// Whether, in use, a sample's features are its own, whatever batch it is in.
   bool samples_apart() const;
-  torch::Tensor forward(const Tensors& parameters, const ModalityInput& input,
-                        const Context& context) const;
+  /// Whether an engine may compute whole tasks where all blocks are linear layers.
+  virtual bool whole_tasks() const { return false; }
+  Feature forward(const Tensors& parameters, const ModalityInput& input, const Context& context,
+                  bool tokens = false) const;
 
  protected:
+  /// What the blocks so far give is tokens of this width.
+  void tokens_end_here(std::int64_t width) {
+    token_blocks_ = blocks_.size();
+    token_width_ = width;
+  }
+  /// Their values as [m, T, token width], from [m, C, T] or [m, C, H, W].
+  virtual torch::Tensor as_tokens(const torch::Tensor& values) const;
+
   Blocks blocks_;
   std::int64_t width_ = 0;
+
+ private:
+  std::size_t token_blocks_ = 0;
+  std::int64_t token_width_ = 0;
 };
 
-/// What a factory gets to build an encoder for one modality.
+/// What an encoder of one modality is built from.
 struct EncoderRequest {
   const ModalitySpec& spec;
-  const EncoderOptions& options;
+  const Section& section;
   ParameterLayout& layout;       ///< declare parameters here, names starting with `prefix`
   std::string prefix;            ///< "encoder.<modality>"
   std::int64_t inner_steps = 0;  ///< most inner steps that will be taken
+  const ModelRegistry& registry;
 };
+using EncoderType = Type<Encoder, EncoderRequest>;
 
-using EncoderFactory = std::function<std::unique_ptr<const Encoder>(const EncoderRequest&)>;
-
-/// conv4, char_conv, mel_conv, series_conv, mlp, resnet12, transformer.
-std::map<std::string, EncoderFactory> builtin_encoders();
-
-/// The type used when the config names none: image conv4, text char_conv, audio mel_conv, series
-/// series_conv, vector mlp.
-std::string default_encoder(ModalityKind kind);
+/// In model/encoders, one file each; and `auto`, the usual one of the modality's kind.
+std::map<std::string, EncoderType> builtin_encoders();
 
 }  // namespace cuttle

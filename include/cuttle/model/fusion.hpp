@@ -1,49 +1,77 @@
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "cuttle/model/batch.hpp"
-#include "cuttle/model/block.hpp"
-#include "cuttle/model/options.hpp"
+#include "cuttle/config/type.hpp"
+#include "cuttle/model/context.hpp"
+#include "cuttle/model/parameter_list.hpp"
 
 namespace cuttle {
 
-/// A batch's place in embedding space. Early and gated fusion give one part; late fusion gives a
-/// part per modality, and whoever compares embeddings (a head, a distance) combines over the parts
-/// a sample has.
+/// The features of n samples, sense by sense, spread over all rows: what a sample lacks is zeros.
+struct Senses {
+  Tensors pooled;         ///< [n, width] each
+  Tensors tokens;         ///< [n, T, token width] each; empty: the fusion does not want them
+  Tensors token_mask;     ///< [n, T] each, 1 where there is a token
+  torch::Tensor present;  ///< [n, senses], 1 where a sample has the sense
+};
+
+/// A batch's place in embedding space. Most fusions give one part; late fusion gives a part per
+/// modality, and whoever compares embeddings (a head, a distance) combines over the parts a sample
+/// has.
 struct Embedding {
   Tensors parts;          ///< [n, width_p] each
   torch::Tensor mask;     ///< [n, parts], 1 where the sample has the part
   torch::Tensor weights;  ///< [parts], positive, relative weight of each part
+};
+/// The embedding of a joint fusion: one part that every sample has.
+Embedding one_part(const torch::Tensor& fused);
+
+/// What one part alone says of each sample and class.
+struct PartLogits {
+  torch::Tensor logits;  ///< [n, way]
+  torch::Tensor known;   ///< [n, way] or [n, 1], 1 where the part can say
+};
+/// Logits of all parts together, and the weight [n, way] or [n, 1] of what was known: 0 where no
+/// part could say.
+struct CombinedLogits {
+  torch::Tensor logits, known;
 };
 
 /// Joins the modalities' features. No state; parameters live in the layout.
 class Fusion {
  public:
   virtual ~Fusion() = default;
-  /// features[m]: [rows of modality m, width_m]; undefined when no sample of the batch has it.
-  virtual Embedding forward(const Tensors& parameters, const Tensors& features,
-                            const Batch& batch) const = 0;
+  virtual Embedding forward(const Tensors& parameters, const Senses& senses,
+                            const Context& context) const = 0;
   virtual std::vector<std::int64_t> part_widths() const = 0;
+  /// Whether forward() looks at tokens.
+  virtual bool wants_tokens() const { return false; }
+  /// What the parts say together; unless a fusion does otherwise, the mean over the parts that can
+  /// say, by weight.
+  virtual CombinedLogits combine(const std::vector<PartLogits>& parts,
+                                 const torch::Tensor& weights) const;
   /// Whether a sample that has every modality keeps its features as they are (one modality alone).
   virtual bool passes_through() const { return false; }
+  /// False when an operation inside has no double backward: refused at start by second-order
+  /// learners.
+  virtual bool second_order() const { return true; }
 };
 
+/// What a fusion is built from.
 struct FusionRequest {
-  const ModelOptions& options;
+  const Section& section;
   std::vector<std::string> modalities;
-  std::vector<std::int64_t> widths;  ///< of the encoders
-  ParameterLayout& layout;           ///< names start with "fusion."
+  std::vector<std::int64_t> widths, token_widths;  ///< of the encoders
+  ParameterLayout& layout;                         ///< names start with "fusion."
 };
+using FusionType = Type<Fusion, FusionRequest>;
 
-using FusionFactory = std::function<std::unique_ptr<const Fusion>(const FusionRequest&)>;
-
-/// concat, gated (Arevalo et al., "Gated multimodal units", 2017, as a softmax over present
-/// modalities), late.
-std::map<std::string, FusionFactory> builtin_fusions();
+/// In model/fusions, one file each.
+std::map<std::string, FusionType> builtin_fusions();
 
 }  // namespace cuttle

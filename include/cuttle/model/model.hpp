@@ -1,26 +1,37 @@
 #pragma once
 
+#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "cuttle/model/encoder.hpp"
 #include "cuttle/model/fusion.hpp"
+#include "cuttle/model/head.hpp"
+#include "cuttle/model/options.hpp"
 
 namespace cuttle {
 
-/// The names a config can use; other programs add theirs before running the app.
+/// The types that a model is made of; other programs add theirs before running the app.
 struct ModelRegistry {
-  std::map<std::string, EncoderFactory> encoders = builtin_encoders();
-  std::map<std::string, FusionFactory> fusions = builtin_fusions();
+  std::map<std::string, EncoderType> encoders = builtin_encoders();
+  std::map<std::string, NormType> norms = builtin_norms();
+  std::map<std::string, FusionType> fusions = builtin_fusions();
+  std::map<std::string, HeadType> heads = builtin_heads();
 };
 
 class SampleCache;
 
+/// What one pass gives; objectives look at all of it.
+struct Pass {
+  std::vector<Feature> features;  ///< by sense, of the rows that have it
+  Senses senses;                  ///< the same, spread over all rows
+  Embedding embedding;
+  torch::Tensor outputs;  ///< [n, way], where somebody asked the head
+};
+
 /// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after
-/// construction.
+/// construction, but for parameters that other parts of the run declare beside its own.
 class Model {
  public:
   /// `way`: rows of the head (the largest way, or the values of a target), 0: no head;
@@ -31,20 +42,28 @@ class Model {
         std::int64_t inner_steps, const ModelRegistry& registry,
         torch::Device device = torch::kCPU);
 
-  const std::shared_ptr<const ParameterLayout>& layout() const { return layout_; }
+  std::shared_ptr<const ParameterLayout> layout() const { return layout_; }
+  /// Where learners and objectives declare their own, before any values exist.
+  ParameterLayout& declare() { return *layout_; }
   const std::vector<ModalitySpec>& modalities() const { return modalities_; }
   /// Where parameters and batches must be (Batch::on) when it is computed.
   torch::Device device() const { return device_; }
   const Encoder& encoder(std::size_t modality) const { return *encoders_[modality]; }
-  /// Empty when every block has a double backward; else the name of the first that has none.
+  const Fusion& fusion() const { return *fusion_; }
+  /// Rows of its head; 0: it has none.
+  std::int64_t head_rows() const { return head_rows_; }
+  /// Empty when every part has a double backward; else the name of the first that has none.
   std::string first_order_only() const;
+  /// Whether a norm takes its statistics from the support set: queries then need look_at().
+  bool uses_support() const { return uses_support_; }
+  /// Whether, in use, an answer does not depend on the other samples of its batch.
+  bool samples_apart() const;
 
   /// The layers, the head last, of a model that is nothing but a multilayer perceptron of one
   /// modality, unless its encoder says `fused: false`; else empty. An engine may then compute whole
   /// tasks.
   const std::vector<LinearLayer>& perceptron() const { return perceptron_; }
-  /// Its parameters are before the learned ones (ParameterLayout::begin_learned) and embed() keeps
-  /// no graph of it.
+  /// Its parameters are before the learned ones and embed() keeps no graph of it.
   bool frozen(std::size_t modality) const { return frozen_[modality]; }
   /// As in "text once a sample, image in every batch"; empty: none is frozen.
   std::string frozen_encoders() const;
@@ -54,7 +73,14 @@ class Model {
   /// Raw samples to tensors on the CPU. `way` as in the task. `kept`: takes from there, and puts
   /// there, what is dear to make.
   Batch prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept = nullptr) const;
-  Embedding embed(const Tensors& parameters, const Batch& batch, const Context& context) const;
+  /// Everything but the head's answers.
+  Pass look(const Tensors& parameters, const Batch& batch, const Context& context) const;
+  Embedding embed(const Tensors& parameters, const Batch& batch, const Context& context) const {
+    return look(parameters, batch, context).embedding;
+  }
+  /// What a support set gives to its queries (Context::given), with the graph; nothing unless
+  /// uses_support().
+  Statistics look_at(const Tensors& parameters, const Batch& support, Context context) const;
   /// [n, way]: the head's logits, over parts by weight. way <= the head's rows.
   torch::Tensor classify(const Tensors& parameters, const Embedding& embedding,
                          std::int64_t way) const;
@@ -65,51 +91,23 @@ class Model {
 
  private:
   torch::Device device_;
-  std::shared_ptr<const ParameterLayout> layout_;
+  std::shared_ptr<ParameterLayout> layout_;
   std::vector<ModalitySpec> modalities_;
   std::vector<std::unique_ptr<const Encoder>> encoders_;
   std::vector<bool> frozen_;
   std::unique_ptr<const Fusion> fusion_;
-  std::vector<std::int64_t> head_weights_, head_biases_;  ///< a pair per part
+  std::vector<std::unique_ptr<const Head>> heads_;  ///< one per part
+  std::int64_t head_rows_ = 0;
+  bool uses_support_ = false;
   std::vector<LinearLayer> perceptron_;
 
-  void find_perceptron(std::int64_t way);
-};
-
-/// What is dear to make of single samples, made when a sample is first met and kept from then on:
-/// features under the frozen encoders that look at each sample alone, and, if wanted, the input
-/// rows that encoders call dear. Each is made of its sample alone, so that it does not depend on
-/// what was met before. Usable from several threads.
-class SampleCache {
- public:
-  /// For samples of one data set. `parameters`: the frozen encoders' values, which nobody changes;
-  /// the model must outlive it. `input_rows`: keep these too (they take less room than the raw
-  /// samples).
-  SampleCache(const Model& model, const ParameterList& parameters, bool input_rows)
-      : model_(model),
-        parameters_(parameters.on(model.device()).tensors()),
-        input_rows_(input_rows),
-        kept_(model.modalities().size()) {}
-
-  bool keeps(std::size_t modality) const {
-    return keeps_features(modality) || (input_rows_ && model_.encoder(modality).dear_rows());
-  }
-  /// On the CPU, for a modality that it keeps: the input of these samples of `batch`, which all
-  /// have it; features where these are kept.
-  ModalityInput input(std::size_t modality, const RawBatch& batch,
-                      const std::vector<std::int64_t>& rows);
-
- private:
-  bool keeps_features(std::size_t modality) const {
-    return model_.frozen(modality) && model_.encoder(modality).samples_apart();
-  }
-  torch::Tensor make(std::size_t modality, const RawModality& raw, std::size_t row) const;
-
-  const Model& model_;
-  Tensors parameters_;
-  bool input_rows_;
-  std::mutex mutex_;                                                   ///< guards what follows
-  std::vector<std::unordered_map<std::int64_t, torch::Tensor>> kept_;  ///< by modality and sample
+  void make_encoders(const ModelOptions& options, std::int64_t inner_steps,
+                     const ModelRegistry& registry);
+  void make_fusion_and_heads(const ModelOptions& options, std::int64_t way,
+                             const ModelRegistry& registry);
+  void find_perceptron();
+  Senses spread(const Tensors& parameters, const std::vector<Feature>& features,
+                const Batch& batch) const;
 };
 
 }  // namespace cuttle

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,27 +12,49 @@ namespace cuttle {
 
 using Tensors = std::vector<torch::Tensor>;
 
-/// Which part of the model a parameter belongs to: ANIL adapts the head alone.
-enum class ParameterRole { kBody, kHead };
+/// Which part of the whole a parameter belongs to; with the name it tells what an inner loop moves:
+/// MAML body and head, ANIL the head, BOIL the body.
+enum class ParameterRole { kBody, kHead, kLearner, kObjective };
+
+/// Where a parameter's values come from. kFrozen: another run, never changed. kStatistics: averages
+/// over training (running means), moved by what tasks observe. kLearned: gradients.
+enum class ParameterSection { kFrozen, kStatistics, kLearned };
+
+/// How the outer update treats a parameter, beside the config's `step` section.
+struct OuterRule {
+  double rate = 1.0;                                      ///< times the learning rate
+  bool decay = true;                                      ///< subject to step.weight_decay
+  double low = -std::numeric_limits<double>::infinity();  ///< clamped after the update
+  double high = std::numeric_limits<double>::infinity();
+  double momentum = 0.1;  ///< of kStatistics: weight of a step's mean observation
+  bool operator==(const OuterRule& other) const;
+};
 
 /// How a parameter starts. kFanIn: uniform in +-1/sqrt(fan-in), fan-in = product of all sizes but
 /// the first.
-enum class Init { kZeros, kOnes, kFanIn, kNormal };
+enum class Init { kZeros, kOnes, kFanIn, kNormal, kConstant };
 
 struct ParameterSpec {
   std::string name;  ///< dotted path, e.g. encoder.image.0.conv.weight
   std::vector<std::int64_t> shape;
   Init init = Init::kFanIn;
   ParameterRole role = ParameterRole::kBody;
+  ParameterSection section = ParameterSection::kLearned;
+  OuterRule outer = {};
+  double start = 0.0;  ///< of Init::kConstant
 };
 
-/// Names, shapes and places of all parameters in one flat buffer. Each starts at a multiple of 16
-/// elements (64 bytes in float32); the gaps hold zeros. Built once while the model declares itself,
-/// then shared and immutable.
+/// Names, shapes and places of all parameters in one flat buffer: frozen ones first, then
+/// statistics, then learned ones, each in the order of their declaration. Each starts at a multiple
+/// of 16 elements (64 bytes in float32); the gaps hold zeros. Every part of a run declares its own
+/// while the run is put together; then shared and immutable.
 class ParameterLayout {
  public:
-  /// Index of the new parameter. A name that exists already is a defect (Error).
+  /// Index of the new parameter. A name that exists already is a defect (Error). Places of others
+  /// may move.
   std::int64_t add(ParameterSpec spec);
+  /// While `frozen`, what is added is of section kFrozen, whatever its spec says.
+  void set_frozen(bool frozen) { frozen_ = frozen; }
 
   std::int64_t count() const { return static_cast<std::int64_t>(specs_.size()); }
   std::int64_t flat_size() const { return flat_size_; }    ///< elements, gaps included
@@ -39,13 +62,17 @@ class ParameterLayout {
   const ParameterSpec& spec(std::int64_t i) const { return specs_[static_cast<std::size_t>(i)]; }
   std::int64_t offset(std::int64_t i) const { return offsets_[static_cast<std::size_t>(i)]; }
   std::int64_t elements(std::int64_t i) const;
-  /// Ends the part that is never trained: what was added before has gradient zero and no place in
-  /// reductions and updates. Once at most, while the model declares itself.
-  void begin_learned() { learned_offset_ = flat_size_; }
-  bool is_learned(std::int64_t i) const { return offset(i) >= learned_offset_; }
+  bool is_learned(std::int64_t i) const { return spec(i).section == ParameterSection::kLearned; }
   /// The part of a flat buffer [flat_size] that is trained, sharing its memory.
   torch::Tensor learned(const torch::Tensor& flat) const;
   std::int64_t learned_size() const { return flat_size_ - learned_offset_; }  ///< gaps included
+  /// The part that tasks say something of: statistics, then what is trained; sharing memory.
+  torch::Tensor reduced(const torch::Tensor& flat) const;
+  std::int64_t reduced_size() const { return flat_size_ - reduced_offset_; }
+  /// Of a parameter of kStatistics: where a task's result says 1 if it observed it (else 0), behind
+  /// the observation.
+  std::int64_t observed_at(std::int64_t i) const { return offset(i) + elements(i); }
+  std::int64_t statistics_size() const { return learned_offset_ - reduced_offset_; }
   /// Indices of the parameters with this role.
   std::vector<std::int64_t> with_role(ParameterRole role) const;
 
@@ -59,7 +86,10 @@ class ParameterLayout {
   std::vector<std::int64_t> offsets_;
   std::int64_t flat_size_ = 0;
   std::int64_t parameters_ = 0;
-  std::int64_t learned_offset_ = 0;
+  std::int64_t reduced_offset_ = 0, learned_offset_ = 0;
+  bool frozen_ = false;
+
+  void place();
 };
 
 /// The values of all parameters. Copying shares memory; clone() does not.

@@ -4,8 +4,8 @@
 #include "cuttle/reduce/meta_reducer.hpp"
 #include "cuttle/step/outer_optimizer.hpp"
 #include "cuttle/step/step_report.hpp"
-#include "cuttle/step/task_stream.hpp"
 #include "cuttle/step/train_state.hpp"
+#include "cuttle/task/task_stream.hpp"
 
 namespace cuttle {
 

@@ -19,11 +19,15 @@ class OuterOptimizer {
 
   /// Learning rate of outer step `step` (0, 1, ...).
   double learning_rate(std::int64_t step) const;
-  /// Applies the mean gradient (flat, as the layout) to state.parameters in place and counts the
-  /// update. Returns the gradient's L2 norm before clipping.
-  double apply(TrainState& state, Span<const float> gradient) const;
+  /// Applies the step's mean (ParameterLayout::reduced) to state.parameters in place and counts the
+  /// update: statistics move towards what tasks observed, learned parameters down the gradient,
+  /// each by its OuterRule. Returns the gradient's L2 norm before clipping.
+  double apply(TrainState& state, Span<const float> mean) const;
 
  private:
+  struct Part;
+  void update(const Part& part, double rate, double updates) const;
+
   StepOptions options_;
   std::int64_t total_steps_;
 };

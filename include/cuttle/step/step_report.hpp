@@ -27,10 +27,10 @@ struct StepReport {
   std::int64_t tasks = 0;          ///< good tasks over all ranks
   std::int64_t skipped = 0;        ///< tasks that were not finite
   std::string skipped_note;        ///< their ranks and names (the first few), for the log
-  std::vector<NamedValue> values;  ///< means over the good tasks; loss first, then (classes) accuracy
+  std::vector<NamedValue> values;  ///< means over the good tasks, as Learner::reports
   double gradient_norm = 0.0;      ///< of the mean gradient, before clipping
   double outer_lr = 0.0;
-  std::int64_t request = 0;        ///< highest signal request of any rank (core/signals.hpp)
+  std::int64_t request = 0;  ///< highest signal request of any rank (core/signals.hpp)
   StepTime time;
 };
 

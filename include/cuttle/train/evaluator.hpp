@@ -2,15 +2,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cuttle/adapt/learner.hpp"
 #include "cuttle/comm/communicator.hpp"
 #include "cuttle/config/run_config.hpp"
-#include "cuttle/episode/episode.hpp"
 #include "cuttle/metrics/confusion_matrix.hpp"
 #include "cuttle/reduce/interval.hpp"
+#include "cuttle/task/task.hpp"
 
 namespace cuttle {
 
@@ -29,19 +30,15 @@ struct EvaluationPlan {
 
 /// The same on all ranks, bit for bit, at every world size.
 struct EvaluationReport {
-  Interval accuracy, loss;    ///< of values: no accuracy, mean squared error
-  ConfusionMatrix confusion;  ///< over the classes of the split, ascending; of values: empty
+  Interval loss;
+  std::vector<Interval> metrics;  ///< as TaskKind::metrics
+  Interval score;                 ///< what the kind ranks by: one of these
+  /// Over the classes asked for, in their order; nothing where tasks have none.
+  std::optional<ConfusionMatrix> confusion;
   std::vector<StepDiagnostics> trace;  ///< means over episodes
-  std::vector<float>
-      episode_scores;        ///< accuracy (of values: loss) by episode, for paired comparisons
-  bool values = false;       ///< the tasks' targets are values
+  std::vector<float> episode_scores;   ///< the score by episode, for paired comparisons
   std::int64_t skipped = 0;  ///< episodes that were not finite; NaN means: all of them were
-  /// What makes one checkpoint better than another: accuracy, or minus the loss.
-  double score() const { return values ? -loss.mean : accuracy.mean; }
 };
-
-/// "accuracy 83.20 +- 0.71 %", or "mean squared error 0.1932 +- 0.0120".
-std::string describe_score(const EvaluationReport& report);
 
 /// "5-way 1-shot, 15 queries per class", or "regression from 10 samples, 10 queries".
 std::string describe_episodes(const EpisodeOptions& episode);
@@ -53,14 +50,14 @@ EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_
 /// Names episode `number` of a plan's fixed list.
 RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number);
 
-/// Adapts to the support of each episode of the fixed list and predicts its query. Episodes are
-/// spread over ranks; all ranks call it and get the same report, or throw together.
-/// `progress(done)` is called on every rank as its own episodes finish. `kept`: of training, or of
-/// other evaluations, on the same data with the same frozen encoders; null: its own.
-EvaluationReport evaluate(Communicator& comm, const Dataset& data, const Learner& learner,
+/// Adapts to the support of each task of the fixed list and predicts its query. Tasks are spread
+/// over ranks; all ranks call it and get the same report, or throw together. `source`: of the
+/// plan's split and episodes. `classes`: global ids that the confusion matrix is of; empty: none is
+/// made. `progress(done)` is called on every rank as its own tasks finish.
+EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
+                          const std::vector<std::int32_t>& classes, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
-                          const std::function<void(std::int64_t)>& progress = {},
-                          SampleCache* kept = nullptr);
+                          const std::function<void(std::int64_t)>& progress = {});
 
 /// A trained model and the data as it sees them: its own modalities of the same shards.
 struct Contender {

@@ -7,8 +7,8 @@
 
 #include "cuttle/comm/communicator.hpp"
 #include "cuttle/core/signals.hpp"
+#include "cuttle/train/assembly.hpp"
 #include "cuttle/train/run_state.hpp"
-#include "cuttle/train/workbench.hpp"
 
 namespace cuttle {
 

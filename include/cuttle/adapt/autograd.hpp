@@ -1,0 +1,19 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include "cuttle/model/parameter_list.hpp"
+
+// What learners need of automatic differentiation.
+namespace cuttle {
+
+/// Copies of `values` that gradients can be taken with respect to, cut from any graph.
+Tensors as_leaves(const Tensors& values);
+
+/// Gradients of a scalar; undefined where it does not depend on the input.
+Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph);
+
+/// sum_i dy_i/dinputs^T cotangent_i over the defined y_i; zeros where nothing depends on an input.
+Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents);
+
+}  // namespace cuttle

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "cuttle/config/type.hpp"
+#include "cuttle/model/context.hpp"
+#include "cuttle/model/parameter_list.hpp"
+
+namespace cuttle {
+
+/// What follows a convolution: activations to mean 0 and variance 1, then a learned scale and
+/// shift. Where the statistics come from is the type's choice. No state: what is averaged over
+/// training lives in the layout's statistics section.
+class Norm {
+ public:
+  virtual ~Norm() = default;
+  /// values [m, C, ...]; mask [m, T] for [m, C, T] or undefined.
+  virtual torch::Tensor forward(const Tensors& parameters, const torch::Tensor& values,
+                                const torch::Tensor& mask, const Context& context) const = 0;
+  /// Scale and shift [C] if this pass is by the statistics of the batch at hand and nobody asks
+  /// for them: own kernels then compute convolution and norm in one.
+  virtual std::optional<std::pair<torch::Tensor, torch::Tensor>> batch_affine(
+      const Tensors&, const Context&) const {
+    return std::nullopt;
+  }
+  /// False: it does nothing, and the convolution before it needs its bias.
+  virtual bool active() const { return true; }
+  /// Whether, in use, what a sample becomes depends on no other sample of its batch.
+  virtual bool samples_apart() const = 0;
+  /// Whether it takes its statistics from the support set, in every pass of a query.
+  virtual bool uses_support() const { return false; }
+};
+
+/// What a norm is built from.
+struct NormRequest {
+  const Section& section;
+  ParameterLayout& layout;  ///< declare parameters here, names starting with `name`
+  std::string name;         ///< as in encoder.image.0.norm
+  std::int64_t channels = 0;
+  std::int64_t inner_steps = 0;  ///< most inner steps that will be taken
+};
+using NormType = Type<Norm, NormRequest>;
+
+/// In model/norms, one file each.
+std::map<std::string, NormType> builtin_norms();
+
+}  // namespace cuttle

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuttle/core/random.hpp"
+
+namespace cuttle {
+
+/// One modality of a batch, ready for its encoder: only the samples that have it.
+struct ModalityInput {
+  torch::Tensor values;  ///< m rows, as the encoder prepared them; undefined when m is 0
+  torch::Tensor mask;    ///< [m, T] 1 where a time step is real, same dtype as float values;
+                         ///< undefined: all real
+  torch::Tensor rows;    ///< int64 [m], ascending: which samples of the batch the rows are
+  bool encoded = false;  ///< values are features already: [m, encoder's width], no mask
+
+  ModalityInput on(torch::Device device) const;
+};
+
+class Environment;
+
+/// A set of samples as tensors. Nothing in it depends on other batches.
+struct Batch {
+  std::int64_t size = 0;                  ///< n samples
+  std::vector<ModalityInput> modalities;  ///< in the model's order
+  torch::Tensor labels;                   ///< int64 [n], 0..way-1; undefined: unlabelled
+  torch::Tensor targets;                  ///< float [n, way]: values to predict; undefined: classes
+  std::int64_t way = 0;                   ///< classes, or values of a target
+  std::shared_ptr<const Environment> environment = nullptr;  ///< acted in, instead of samples;
+                                                             ///< `size` is episodes then
+
+  /// Floating-point parts in another precision (tests work in float64).
+  Batch to(torch::Dtype dtype) const;
+  /// On a device. To a GPU through pinned memory, without waiting: whoever reads it on another
+  /// stream waits for this thread's.
+  Batch on(torch::Device device) const;
+};
+
+/// The samples of `a`, then those of `b` (same model, same way). Shorter sequences are padded and
+/// masked.
+Batch concatenate(const Batch& a, const Batch& b);
+
+/// The samples of these places, in this order.
+Batch select_rows(const Batch& batch, const std::vector<std::int64_t>& rows);
+
+/// Hides all modalities whose flag is false.
+Batch keep_modalities(const Batch& batch, const std::vector<bool>& keep);
+
+/// Hides each present modality of each sample with probability `rate`, never the last one of a
+/// sample; a pure function of the key.
+Batch drop_modalities(const Batch& batch, double rate, const RandomKey& key);
+
+}  // namespace cuttle

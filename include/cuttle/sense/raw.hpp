@@ -1,0 +1,44 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "cuttle/data/raw_batch.hpp"
+#include "cuttle/data/sample.hpp"
+#include "cuttle/sense/batch.hpp"
+
+namespace cuttle {
+
+/// Rows of the character table; code points beyond are hashed into it, 0 is padding.
+constexpr std::int64_t kTextTokens = 1024;
+
+/// A copy of raw little-endian elements.
+torch::Tensor from_bytes(const std::uint8_t* bytes, std::int64_t elements, torch::Dtype dtype);
+/// All bytes of a modality as one flat tensor.
+torch::Tensor raw_tensor(const RawModality& raw, torch::Dtype dtype);
+/// Calls `visit(bytes, size)` for each present sample, in order.
+void for_each_present(const RawModality& raw,
+                      const std::function<void(const std::uint8_t*, std::int64_t)>& visit);
+
+/// UTF-8 to int64 tokens [T], T >= 1, at most max_length (0: all). Malformed bytes count as one
+/// character each.
+torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int64_t max_length);
+
+/// (x - mean) / stddev over the last dimension where the shards declare statistics; x elsewhere.
+torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec);
+
+/// Dense rows [..., T_i], one or more, to one padded tensor [m, ..., T] and its mask [m, T].
+ModalityInput pad_rows(const std::vector<torch::Tensor>& rows);
+
+/// Images [m, C, H, W], channels-last in memory, standardised.
+ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec);
+/// Tokens [m, T] of texts, at most max_length each (0: all).
+ModalityInput text_input(const RawModality& raw, std::int64_t max_length);
+/// Series [m, C, T], standardised, at most max_length steps each (0: all).
+ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
+                           std::int64_t max_length);
+
+}  // namespace cuttle

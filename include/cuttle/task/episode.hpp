@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "cuttle/core/random.hpp"
+#include "cuttle/data/dataset.hpp"
+#include "cuttle/data/raw_batch.hpp"
+#include "cuttle/task/options.hpp"
+
+namespace cuttle {
+
+/// Which samples an episode is made of. Labels are positions in `classes` (0 .. way-1).
+struct EpisodePlan {
+  RandomKey key;  ///< names the episode; the task's own randomness derives from it
+  std::vector<std::int32_t> classes;                       ///< global class ids, in label order
+  std::vector<std::int64_t> support, query;                ///< sample indices, class by class
+  std::vector<std::int64_t> support_labels, query_labels;  ///< same lengths
+  bool values = false;  ///< the samples' target values are what is learned (`target: value`)
+};
+
+/// How large an episode is.
+struct EpisodeSize {
+  std::int64_t way = 0, shot = 0;
+  std::int64_t support = 0, query = 0;  ///< samples
+};
+
+/// Plans episodes of one split: a pure function of (options, data index, key). Classes are drawn
+/// without replacement, all equally likely; so are, with "groups: free", the samples of a class.
+/// Samples that lack every modality in use are never drawn.
+///
+/// "groups: apart": one random order of the groups is drawn for the episode. Each class walks its
+/// groups in that order and gives as many of them to its support as it has shots, each unless its
+/// query would then run short; all others go to its query. So classes that have the same groups
+/// have the same support groups, and support and query share no group in the whole episode. Support
+/// and query take one sample of each of their groups, in the episode's order, before a second one
+/// of any.
+///
+/// Classes with too few samples (or groups) for the protocol are left out at construction.
+/// Immutable, usable from any thread; keeps no reference to the data set.
+class EpisodePlanner {
+ public:
+  /// UserError when the options are impossible, or when fewer than `way` classes of the split can
+  /// be used: says how many there are and why the others were left out.
+  EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options);
+
+  EpisodePlan plan(const RandomKey& key) const;
+  /// What plan(key) will have, without planning it.
+  EpisodeSize size(const RandomKey& key) const;
+  std::int64_t usable_classes() const { return static_cast<std::int64_t>(pools_.size()); }
+
+ private:
+  /// The samples of a class that are in one group.
+  struct GroupPool {
+    std::int32_t group_id = 0;
+    std::vector<std::int64_t> samples;
+  };
+  /// What an episode may draw of a class; with "groups: free" all samples are in one pool.
+  struct ClassPool {
+    std::int32_t class_id = -1;
+    std::vector<GroupPool> groups;
+  };
+  using GroupRanks =
+      std::vector<std::pair<std::int32_t, std::int64_t>>;  // group id, place in the episode's order
+
+  EpisodeSize draw_size(Random& random) const;
+  ClassPool pool_of(const Dataset& data, std::int32_t class_id) const;
+  bool enough(const ClassPool& pool, std::int64_t shot) const;
+  GroupRanks rank_groups(const std::vector<std::int64_t>& chosen, Random& random) const;
+  void draw_free(const ClassPool& pool, std::int64_t shot, Random& random, EpisodePlan& plan) const;
+  void draw_apart(const ClassPool& pool, const GroupRanks& ranks, std::int64_t shot, Random& random,
+                  EpisodePlan& plan) const;
+
+  EpisodeOptions options_;
+  bool apart_ = false;
+  std::vector<ClassPool> pools_;  // of the classes that can be used
+};
+
+/// A task as data, read from shards.
+struct Episode {
+  RandomKey key;
+  std::int64_t way = 0;
+  std::vector<std::int32_t> classes;
+  RawBatch support, query;
+};
+
+/// Reads all samples of a plan.
+Episode materialise(const Dataset& data, const EpisodePlan& plan);
+
+}  // namespace cuttle

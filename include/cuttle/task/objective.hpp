@@ -1,0 +1,53 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuttle/model/model.hpp"
+#include "cuttle/task/options.hpp"
+#include "cuttle/task/task_kind.hpp"
+
+namespace cuttle {
+
+/// A loss beside the task's own: a function of what a pass gives. Its parameters live in the
+/// layout, with role kObjective.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  /// A scalar, differentiable twice unless second_order() says no. `pass` is of `batch`.
+  virtual torch::Tensor loss(const Tensors& parameters, const Pass& pass, const Batch& batch,
+                             const Context& context) const = 0;
+  virtual bool second_order() const { return true; }
+};
+
+/// What an objective is built from.
+struct ObjectiveRequest {
+  const Section& section;
+  const Model& model;
+  ParameterLayout& layout;  ///< names start with `prefix`, role kObjective
+  std::string prefix;       ///< "objective.<name>"
+};
+using ObjectiveType = Type<Objective, ObjectiveRequest>;
+
+/// In task/objectives, one file each.
+std::map<std::string, ObjectiveType> builtin_objectives();
+
+/// An objective of a run.
+struct WeightedObjective {
+  std::string name;  ///< the user's
+  double weight = 1.0;
+  bool inner = false, outer = true;  ///< the loops whose loss it joins
+  std::unique_ptr<const Objective> objective;
+};
+using Objectives = std::vector<WeightedObjective>;
+
+/// Those that a config asks for, in the order of their names.
+Objectives make_objectives(const std::map<std::string, ObjectiveOptions>& wanted,
+                           const std::map<std::string, ObjectiveType>& types, const Model& model,
+                           ParameterLayout& layout);
+
+}  // namespace cuttle

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuttle/config/type.hpp"
+#include "cuttle/core/random.hpp"
+#include "cuttle/data/dataset.hpp"
+#include "cuttle/model/sample_cache.hpp"
+#include "cuttle/sense/batch.hpp"
+#include "cuttle/task/episode.hpp"
+
+namespace cuttle {
+
+/// A task ready to be learned: tensors and the key of its own randomness.
+struct Task {
+  Batch support, query;
+  RandomKey key;
+  std::vector<std::int32_t> classes = {};  ///< global class ids by label; empty: none
+
+  Task on(torch::Device device) const {
+    return {support.on(device), query.on(device), key, classes};
+  }
+};
+
+/// Where tasks come from, of one split: pure functions of a key, the same on every rank and for
+/// training, validation and test. Usable from any thread.
+class TaskSource {
+ public:
+  virtual ~TaskSource() = default;
+  /// How large make(key) will be, without making it: for sharing out work.
+  virtual EpisodeSize size(const RandomKey& key) const = 0;
+  /// The task, on the CPU. Errors as Dataset::read.
+  virtual Task make(const RandomKey& key) const = 0;
+};
+
+/// What a source gives to a model: the senses of its samples and the width of their targets.
+struct TaskInputs {
+  std::vector<ModalitySpec> modalities;
+  std::int64_t target_width = 0;  ///< 0: none
+  std::int64_t classes = 0;       ///< classes of the training split; 0: not from classes
+  std::int64_t outputs = 0;       ///< most columns that outputs have (TaskKind::outputs)
+  std::int64_t support = 0;       ///< most samples of a support set
+};
+
+/// What a source of tasks is built from. References outlive it.
+struct SourceRequest {
+  const Section& section;
+  const EpisodeOptions& episode;  ///< way, shot, query, ...
+  Split split = Split::kTrain;
+  const Dataset* data = nullptr;  ///< null: the source needs none
+  const Model& model;
+  SampleCache* kept = nullptr;  ///< as in Model::prepare
+  double modality_dropout = 0;  ///< in training tasks
+};
+struct SourceType : Type<TaskSource, SourceRequest> {
+  /// What its tasks look like, where they come from no shards; null: they come from shards.
+  std::function<TaskInputs(const Section&)> inputs;
+};
+
+/// In task/sources, one file each.
+std::map<std::string, SourceType> builtin_sources();
+
+/// An episode as tensors on the CPU; `kept` as in Model::prepare.
+Task make_task(const Model& model, const Episode& episode, SampleCache* kept = nullptr);
+
+}  // namespace cuttle

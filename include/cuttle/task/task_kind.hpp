@@ -1,0 +1,59 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuttle/config/type.hpp"
+#include "cuttle/sense/batch.hpp"
+
+namespace cuttle {
+
+/// What is asked of a model: the loss of its outputs, what is measured beside it, and what a head
+/// must give. Stateless.
+class TaskKind {
+ public:
+  virtual ~TaskKind() = default;
+
+  /// Columns of the outputs for an episode of `way` classes whose samples have `target_width`
+  /// values.
+  virtual std::int64_t outputs(std::int64_t way, std::int64_t target_width) const = 0;
+  /// Mean loss over the batch of its outputs [n, outputs], differentiable twice.
+  virtual torch::Tensor loss(const torch::Tensor& outputs, const Batch& batch) const = 0;
+  /// What is measured beside the loss; shares are in [0, 1].
+  virtual std::vector<std::string> metrics() const { return {}; }
+  /// Their values, in that order.
+  virtual std::vector<double> measure(const torch::Tensor&, const Batch&) const { return {}; }
+
+  /// What picks the best checkpoint: the loss (0), or metric i - 1.
+  virtual std::size_t score_column() const { return 0; }
+  /// Whether a larger one is better.
+  virtual bool larger_is_better() const { return false; }
+  /// The score's name as records and JSON have it.
+  virtual std::string score_name() const = 0;
+  /// As in "accuracy 83.20 +- 0.71 %"; without a half width, "accuracy 83.20 %".
+  virtual std::string say_score(double mean, std::optional<double> half_width) const = 0;
+
+  /// Whether samples have labels in 0..way-1: what learners that compare with classes need.
+  virtual bool classes() const { return false; }
+  /// Whether samples have rows of values to predict (Dataset::target).
+  virtual bool values() const { return false; }
+  /// Losses that engines of their own know: mean cross-entropy with labels, mean squared error to
+  /// targets.
+  enum class SimpleLoss { kCrossEntropy, kSquaredError };
+  virtual std::optional<SimpleLoss> simple_loss() const { return std::nullopt; }
+};
+
+struct TaskKindRequest {
+  const Section& section;
+};
+using TaskKindType = Type<TaskKind, TaskKindRequest>;
+
+/// In task/kinds, one file each.
+std::map<std::string, TaskKindType> builtin_task_kinds();
+
+}  // namespace cuttle

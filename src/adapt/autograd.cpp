@@ -1,0 +1,35 @@
+#include "cuttle/adapt/autograd.hpp"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
+
+namespace cuttle {
+
+Tensors as_leaves(const Tensors& values) {
+  Tensors leaves;
+  leaves.reserve(values.size());
+  for (const auto& value : values) leaves.push_back(value.detach().requires_grad_(true));
+  return leaves;
+}
+
+Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph) {
+  return torch::autograd::grad({loss}, inputs, {}, create_graph, create_graph,
+                               /*allow_unused=*/true);
+}
+
+Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents) {
+  Tensors defined, weights;
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i].defined() && outputs[i].requires_grad() && cotangents[i].defined()) {
+      defined.push_back(outputs[i]);
+      weights.push_back(cotangents[i]);
+    }
+  Tensors product(inputs.size());
+  if (!defined.empty())
+    product = torch::autograd::grad(defined, inputs, weights, false, false, /*allow_unused=*/true);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!product[i].defined()) product[i] = torch::zeros_like(inputs[i]);
+  return product;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,125 @@
+#include "adapt/descent.hpp"
+
+#include <torch/types.h>
+
+#include <utility>
+
+#include "adapt/fast_weights.hpp"
+#include "adapt/surface/trajectory.hpp"
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+
+void LoopOptions::keys(Keys& keys) {
+  keys.add("inner_steps", inner_steps, at_least(0), "adaptation steps in training");
+  keys.add("eval_inner_steps", eval_inner_steps, at_least(0),
+           "adaptation steps in evaluation and use; 0: as in training");
+  keys.add("diagnostics", diagnostics, anything(),
+           "record loss and accuracy before and after every inner step");
+}
+
+Demands LoopOptions::demands() const {
+  Demands demands;
+  demands.inner_steps = std::max(inner_steps, eval_inner_steps);
+  return demands;
+}
+
+void RateOptions::keys(Keys& keys) {
+  LoopOptions::keys(keys);
+  keys.add(
+      "inner_lr", inner_lr, above(0),
+      "on the mean cross-entropy (the MAML paper's 0.4 on its summed loss is 2.0 here for 5-way)");
+}
+
+Demands RateOptions::demands() const {
+  Demands demands = LoopOptions::demands();
+  demands.inner_lr = inner_lr;
+  return demands;
+}
+
+DescentLearner::DescentLearner(const LearnerRequest& request, const LoopOptions& options,
+                               Descender descender)
+    : Learner(request),
+      options_(options),
+      descender_(std::move(descender)),
+      surface_(request, descender_.fast),
+      engine_(descender_.engine_rate > 0 ? PerceptronEngine::find(surface_, descender_.engine_rate,
+                                                                  descender_.second_order)
+                                         : nullptr) {}
+
+TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const Task& task) const {
+  const std::int64_t steps = options_.inner_steps;
+  if (engine_ && engine_->takes(parameters, task.support) && engine_->takes(parameters, task.query))
+    return engine_->meta_gradient(parameters, task, steps);
+  const bool second_order = descender_.second_order;
+  const InnerUpdate& update = *descender_.update;
+  Context context;
+  context.key = task.key;
+  Trajectory trajectory(surface_, update, task.support, context, steps,
+                        {second_order || update.learned(), second_order, descender_.keep});
+  const auto leaves = as_leaves(trajectory.descend(parameters.tensors()).theta);
+
+  Statistics seen;
+  context.inner_step = steps;
+  context.record = &seen;
+  const Pass pass = pass_after(*model_, leaves, task.support, task.query, context);
+  const Judged judged = judge(leaves, pass, task.query, context);
+  Tensors lambda = gradient_of(judged.loss, leaves, false), of_state;
+  for (std::size_t i = 0; i < lambda.size(); ++i)
+    if (!lambda[i].defined()) lambda[i] = torch::zeros_like(leaves[i]);
+  for (std::int64_t k = steps - 1; (second_order || update.learned()) && k >= 0; --k) {
+    const auto [at_k, state] = trajectory.back(k);
+    auto adjoint = update.vjp(at_k, state, k, lambda, of_state);
+    of_state = std::move(adjoint.state);
+    if (!second_order) {
+      lambda = std::move(adjoint.theta);
+      continue;
+    }
+    Tensors outputs = at_k.gradient, cotangents = adjoint.gradient;
+    outputs.push_back(at_k.loss);
+    cotangents.push_back(adjoint.loss);
+    lambda = vector_jacobian(outputs, at_k.theta, cotangents);
+    for (std::size_t i = 0; i < lambda.size(); ++i) lambda[i] += adjoint.theta[i];
+  }
+  return result_of(lambda, judged, seen);
+}
+
+double DescentLearner::cost(const EpisodeSize& size) const {
+  constexpr double kGradient = 3, kHessianProduct = 6;  // in forward passes
+  const double step = kGradient + (descender_.second_order ? kHessianProduct : 0.0);
+  return kGradient * static_cast<double>(size.query) +
+         step * static_cast<double>(options_.inner_steps * size.support);
+}
+
+std::unique_ptr<Adapted> DescentLearner::adapt(const ParameterList& parameters,
+                                               const Batch& support, const RandomKey& key) const {
+  const std::int64_t steps = eval_steps();
+  Tensors theta;
+  if (engine_ && engine_->takes(parameters, support)) {
+    theta = engine_->descend(parameters, support, steps);
+  } else {
+    Trajectory trajectory(surface_, *descender_.update, support, in_use(0, key), steps, {});
+    theta = trajectory.descend(parameters.tensors()).theta;
+  }
+  return std::make_unique<FastWeights>(model_, std::move(theta), support, steps);
+}
+
+std::unique_ptr<Adapted> DescentLearner::restore(const std::map<std::string, torch::Tensor>& state,
+                                                 std::int64_t) const {
+  return FastWeights::restore(model_, state, eval_steps());
+}
+
+std::vector<StepDiagnostics> DescentLearner::trace(const ParameterList& parameters,
+                                                   const Task& task) const {
+  InnerUpdate::Moved place{parameters.tensors(), descender_.update->fresh(parameters.tensors())};
+  std::vector<StepDiagnostics> lines{diagnose(surface_, place.theta, task, 0, 0)};
+  for (std::int64_t k = 0; k < eval_steps(); ++k) {
+    const auto at_k = surface_.at(place.theta, task.support, in_use(k, task.key), false);
+    const torch::NoGradGuard no_grad;
+    place = descender_.update->step(at_k, place.state, k);
+    lines.push_back(diagnose(surface_, place.theta, task, k + 1, k + 1));
+  }
+  return lines;
+}
+
+}  // namespace cuttle

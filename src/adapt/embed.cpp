@@ -1,0 +1,102 @@
+#include "adapt/embed.hpp"
+
+#include <torch/types.h>
+
+#include <numeric>
+
+#include "adapt/fast_weights.hpp"
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+
+Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& support,
+                    const Batch& query, Context context) {
+  Embedded both;
+  if (!model.uses_support()) {
+    both.seen = concatenate(support, query);
+    both.pass = model.look(parameters, both.seen, context);
+    both.support = rows_of(both.pass.embedding, 0, support.size);
+    both.query = rows_of(both.pass.embedding, support.size, query.size);
+    return both;
+  }
+  Statistics given;
+  Context of_support = context;
+  of_support.record = &given;
+  both.support = model.embed(parameters, support, of_support);
+  context.given = &given;
+  both.seen = query;
+  both.pass = model.look(parameters, query, context);
+  both.query = both.pass.embedding;
+  return both;
+}
+
+torch::Tensor as_one(const Embedding& embedding) {
+  if (embedding.parts.size() == 1) return embedding.parts[0];
+  Tensors columns = embedding.parts;
+  columns.push_back(embedding.mask);
+  return torch::cat(columns, 1);
+}
+
+std::int64_t width_as_one(const Fusion& fusion) {
+  const auto widths = fusion.part_widths();
+  const auto sum = std::accumulate(widths.begin(), widths.end(), std::int64_t{0});
+  return widths.size() == 1 ? sum : sum + static_cast<std::int64_t>(widths.size());
+}
+
+torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
+                         const torch::TensorOptions& like) {
+  if (batch.labels.defined() && !batch.targets.defined())
+    return torch::one_hot(batch.labels, outputs).to(like.dtype());
+  return batch.targets.to(like.dtype());
+}
+
+Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t count) {
+  Embedding rows;
+  for (const auto& part : embedding.parts) rows.parts.push_back(part.narrow(0, first, count));
+  rows.mask = embedding.mask.narrow(0, first, count);
+  rows.weights = embedding.weights;
+  return rows;
+}
+
+std::map<std::string, torch::Tensor> state_of(const Model& model, const Tensors& parameters,
+                                              const Batch& support) {
+  std::map<std::string, torch::Tensor> state{{"parameters", model.layout()->flatten(parameters)}};
+  if (support.labels.defined()) state["support.labels"] = support.labels;
+  if (support.targets.defined()) state["support.targets"] = support.targets;
+  for (std::size_t m = 0; m < support.modalities.size(); ++m) {
+    const std::string name = "support." + model.modalities()[m].name;
+    const auto& input = support.modalities[m];
+    state[name + ".rows"] = input.rows;
+    if (input.values.defined()) state[name + ".values"] = input.values;
+    if (input.mask.defined()) state[name + ".mask"] = input.mask;
+  }
+  return state;
+}
+
+Tensors parameters_in(const Model& model, const std::map<std::string, torch::Tensor>& state) {
+  return model.layout()->views(state_entry(state, "parameters", model.layout()->flat_size()));
+}
+
+Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>& state,
+                 std::int64_t way) {
+  const auto entry = [&](const std::string& name) {
+    const auto found = state.find(name);
+    return found == state.end() ? torch::Tensor() : found->second;
+  };
+  Batch support;
+  support.labels = entry("support.labels");
+  support.targets = entry("support.targets");
+  CUTTLE_REQUIRE(support.labels.defined() || support.targets.defined(),
+                 "the adapted model has no entry 'support.labels'");
+  support.size = support.labels.defined() ? support.labels.numel() : support.targets.size(0);
+  support.way = way;
+  for (const auto& spec : model.modalities()) {
+    const std::string name = "support." + spec.name;
+    ModalityInput input{entry(name + ".values"), entry(name + ".mask"), entry(name + ".rows")};
+    CUTTLE_REQUIRE(input.rows.defined(), "the adapted model has no entry '{}.rows'", name);
+    support.modalities.push_back(std::move(input));
+  }
+  return support;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,135 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <utility>
+
+#include "adapt/descent.hpp"
+#include "adapt/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct LstmOptions : LoopOptions {
+  std::int64_t hidden = 20;
+  double inner_lr = 0.01;
+  void keys(Keys& keys) {
+    LoopOptions::keys(keys);
+    keys.add("hidden", hidden, between(1, 1024), "units of the LSTM that reads gradients");
+    keys.add("inner_lr", inner_lr, between(1e-6, 0.5), "where the learned rate starts");
+  }
+};
+
+/// log and sign of values of any size, [n] -> [n, 2] (Andrychowicz et al. 2016, appendix A, p =
+/// 10).
+torch::Tensor preprocess(const torch::Tensor& x) {
+  constexpr double kP = 10;
+  const auto large = x.abs().ge(std::exp(-kP));
+  const auto size = torch::where(large, (x.abs() + 1e-30).log() / kP, torch::full_like(x, -1.0));
+  return torch::stack({size, torch::where(large, x.sign(), std::exp(kP) * x)}, 1);
+}
+
+/// The learned update of Ravi and Larochelle 2017, "Optimization as a model for few-shot learning",
+/// section 3.2, the same for every coordinate. An LSTM reads gradient and loss; its output h_t
+/// gives
+///   f_t = sigmoid(W_F [h_t, theta_{t-1}, f_{t-1}] + b_F),
+///   i_t = sigmoid(W_I [h_t, theta_{t-1}, i_{t-1}] + b_I),
+///   theta_t = f_t o theta_{t-1} - i_t o g_t.
+/// State: h and c [n, hidden], f and i [n, 1] over all n moving coordinates.
+class LstmUpdate final : public InnerUpdate {
+ public:
+  LstmUpdate(const LearnerRequest& request, FastSet fast, const LstmOptions& options)
+      : fast_(std::move(fast)), hidden_(options.hidden) {
+    const std::int64_t h = hidden_;
+    in_ = own(request, "lstm.weight_ih", {4 * h, 4}, Init::kFanIn);
+    back_ = own(request, "lstm.weight_hh", {4 * h, h}, Init::kFanIn);
+    bias_ = own(request, "lstm.bias", {4 * h}, Init::kZeros);
+    forget_ = own(request, "forget.weight", {1, h + 2}, Init::kZeros);
+    input_ = own(request, "input.weight", {1, h + 2}, Init::kZeros);
+    // At first nothing is forgotten, and the rate is the given one: plain gradient descent.
+    forget_bias_ = own(request, "forget.bias", {1}, Init::kConstant, 5.0);
+    input_bias_ = own(request, "input.bias", {1}, Init::kConstant,
+                      std::log(options.inner_lr / (1 - options.inner_lr)));
+  }
+
+  Tensors fresh(const Tensors& theta) const override {
+    std::int64_t n = 0;
+    for (const auto i : fast_) n += at(theta, i).numel();
+    const auto options = theta[0].options().requires_grad(false);
+    return {torch::zeros({n, hidden_}, options), torch::zeros({n, hidden_}, options),
+            torch::zeros({n, 1}, options), torch::zeros({n, 1}, options)};
+  }
+
+  Moved step(const Point& point, const Tensors& state, std::int64_t) const override {
+    Tensors values, slopes;
+    for (const auto i : fast_) {
+      values.push_back(at(point.theta, i).flatten());
+      const auto& slope = at(point.gradient, i);
+      slopes.push_back(slope.defined() ? slope.flatten() : torch::zeros_like(values.back()));
+    }
+    const auto theta = torch::cat(values).unsqueeze(1), g = torch::cat(slopes).unsqueeze(1);
+    const auto loss = preprocess(point.loss.reshape({1})).expand({theta.size(0), 2});
+    const auto seen = torch::cat({preprocess(g.squeeze(1)), loss}, 1);
+    const auto gates = torch::linear(seen, at(point.theta, in_), at(point.theta, bias_)) +
+                       state[0].matmul(at(point.theta, back_).t());
+    const auto gate = gates.chunk(4, 1);
+    const auto c = gate[1].sigmoid() * state[1] + gate[0].sigmoid() * gate[2].tanh();
+    const auto h = gate[3].sigmoid() * c.tanh();
+    const auto f = rate(point.theta, forget_, forget_bias_, {h, theta, state[2]});
+    const auto i = rate(point.theta, input_, input_bias_, {h, theta, state[3]});
+    const auto next = f * theta - i * g;
+    Moved moved{point.theta, {h, c, f, i}};
+    std::int64_t place = 0;
+    for (const auto index : fast_) {
+      const auto& old = at(point.theta, index);
+      moved.theta[static_cast<std::size_t>(index)] =
+          next.narrow(0, place, old.numel()).view(old.sizes());
+      place += old.numel();
+    }
+    return moved;
+  }
+  bool learned() const override { return true; }
+
+ private:
+  static const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
+    return tensors[static_cast<std::size_t>(i)];
+  }
+  static torch::Tensor rate(const Tensors& theta, std::int64_t weight, std::int64_t bias,
+                            const Tensors& inputs) {
+    return torch::linear(torch::cat(inputs, 1), at(theta, weight), at(theta, bias)).sigmoid();
+  }
+  static std::int64_t own(const LearnerRequest& request, const char* name,
+                          std::vector<std::int64_t> shape, Init init, double start = 0) {
+    ParameterSpec spec{std::string("learner.") + name, std::move(shape), init,
+                       ParameterRole::kLearner};
+    spec.start = start;
+    return request.layout.add(std::move(spec));
+  }
+
+  FastSet fast_;
+  std::int64_t hidden_;
+  std::int64_t in_, back_, bias_, forget_, input_, forget_bias_, input_bias_;
+};
+
+/// The LSTM meta-learner: initialisation and update rule are learned together. As in the paper,
+/// gradients of the task's model are taken as given (no second derivatives).
+class LstmLearner final : public DescentLearner {
+ public:
+  using Options = LstmOptions;
+  LstmLearner(const LearnerRequest& request, const Options& options)
+      : DescentLearner(request, options, descender(request, options)) {}
+
+ private:
+  static Descender descender(const LearnerRequest& request, const Options& options) {
+    const FastSet fast = whole_model(request.layout);
+    return {std::make_unique<LstmUpdate>(request, fast, options), fast};
+  }
+};
+
+}  // namespace
+
+LearnerType row_of_lstm() {
+  return learner_type<LstmLearner>("a learned optimizer with memory takes the inner steps",
+                                   "Ravi and Larochelle 2017");
+}
+
+}  // namespace cuttle

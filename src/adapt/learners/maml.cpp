@@ -1,0 +1,52 @@
+#include "adapt/descent.hpp"
+#include "adapt/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct MamlOptions : RateOptions {
+  std::string keep = "parameters";
+  void keys(Keys& keys) {
+    RateOptions::keys(keys);
+    keys.add("keep", keep, one_of({"parameters", "all", "sqrt"}),
+             "what inner steps keep for the way back; all: least time, sqrt: least memory");
+  }
+  Demands demands() const {
+    Demands demands = RateOptions::demands();
+    demands.second_order = true;
+    return demands;
+  }
+};
+
+/// MAML (Finn, Abbeel, Levine 2017): gradient descent moves the whole model, and the outer gradient
+/// goes through it.
+class Maml final : public DescentLearner {
+ public:
+  using Options = MamlOptions;
+  Maml(const LearnerRequest& request, const Options& options)
+      : DescentLearner(request, options,
+                       {make_sgd_update(options.inner_lr), whole_model(request.layout), true,
+                        options.keep, options.inner_lr}) {}
+};
+
+/// The same without second derivatives (FOMAML): the query's gradient at the adapted parameters.
+class Fomaml final : public DescentLearner {
+ public:
+  using Options = RateOptions;
+  Fomaml(const LearnerRequest& request, const Options& options)
+      : DescentLearner(request, options,
+                       {make_sgd_update(options.inner_lr), whole_model(request.layout), false,
+                        "parameters", options.inner_lr}) {}
+};
+
+}  // namespace
+
+LearnerType row_of_maml() {
+  return learner_type<Maml>("an initialisation from which a few gradient steps lead far",
+                            "Finn, Abbeel, Levine 2017");
+}
+LearnerType row_of_fomaml() {
+  return learner_type<Fomaml>("maml without second derivatives", "Finn, Abbeel, Levine 2017");
+}
+
+}  // namespace cuttle

@@ -1,0 +1,114 @@
+#include "adapt/learners/policy_gradient.hpp"
+
+#include <torch/types.h>
+
+#include <utility>
+
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+namespace {
+
+Batch batch_of(const torch::Tensor& observations, std::int64_t actions) {
+  Batch batch;
+  batch.size = observations.size(0);
+  batch.way = actions;
+  batch.modalities.push_back({observations, {}, torch::arange(batch.size, torch::kInt64)});
+  return batch;
+}
+
+/// A draw from each row of probabilities.
+std::vector<std::int64_t> draw(const torch::Tensor& logits, Random& random) {
+  const auto chances = torch::softmax(logits.to(torch::kFloat64), 1).contiguous();
+  const double* chance = chances.data_ptr<double>();
+  std::vector<std::int64_t> drawn;
+  for (std::int64_t i = 0; i < chances.size(0); ++i, chance += chances.size(1)) {
+    double left = random.uniform();
+    std::int64_t action = 0;
+    while (action + 1 < chances.size(1) && (left -= chance[action]) >= 0) ++action;
+    drawn.push_back(action);
+  }
+  return drawn;
+}
+
+}  // namespace
+
+Rollout roll_out(const Model& model, const Tensors& theta, const Environment& environment,
+                 std::int64_t episodes, const RandomKey& key, const Context& context) {
+  const torch::NoGradGuard no_grad;
+  const auto course = environment.begin(episodes, key.with(key.stream, 1));
+  Random random(key.with(key.stream, 2));
+  Tensors seen, done, earned;
+  for (std::int64_t t = 0; t < environment.horizon(); ++t) {
+    const auto observations = course->observe().to(theta[0].dtype());
+    const auto actions =
+        draw(model.forward(theta, batch_of(observations, environment.actions()), context), random);
+    seen.push_back(observations);
+    done.push_back(torch::tensor(actions, torch::kInt64));
+    earned.push_back(torch::tensor(course->act(actions), torch::kFloat64).to(theta[0].dtype()));
+  }
+  return {torch::stack(seen, 1).flatten(0, 1), torch::stack(done, 1).flatten(),
+          torch::stack(earned, 1)};
+}
+
+torch::Tensor log_policy(const Model& model, const Tensors& theta, const Rollout& rollout,
+                         const Context& context) {
+  const auto logits =
+      model.forward(theta, batch_of(rollout.observations, model.head_rows()), context);
+  return torch::log_softmax(logits, 1)
+      .gather(1, rollout.actions.unsqueeze(1))
+      .view(rollout.rewards.sizes());
+}
+
+torch::Tensor policy_loss(const torch::Tensor& log_policy, const Rollout& rollout) {
+  const auto to_go = rollout.rewards.flip(1).cumsum(1).flip(1);
+  const std::int64_t n = to_go.size(0);
+  // Of the other episodes only: then it is no function of this one's actions.
+  const auto others =
+      n > 1 ? (to_go.sum(0, true) - to_go) / static_cast<double>(n - 1) : torch::zeros_like(to_go);
+  return -(log_policy * (to_go - others)).sum() / static_cast<double>(n);
+}
+
+std::pair<Tensors, double> policy_gradient(const Model& model, const Tensors& theta,
+                                           const Actor& actor, const PolicyLoop& loop) {
+  struct Step {
+    Tensors theta, gradient;
+    torch::Tensor log_probability;  ///< of all that was done
+  };
+  std::vector<Step> steps;
+  Tensors place = theta;
+  for (std::int64_t k = 0; k < loop.steps; ++k) {
+    const Rollout rollout = actor(place, k);
+    Step step{as_leaves(place), {}, {}};
+    const auto log = log_policy(model, step.theta, rollout, {k});
+    step.gradient = gradient_of(policy_loss(log, rollout), step.theta, true);
+    step.log_probability = log.sum();
+    for (std::size_t i = 0; i < place.size(); ++i)
+      if (step.gradient[i].defined())
+        place[i] = (step.theta[i] - loop.rate * step.gradient[i]).detach();
+    steps.push_back(std::move(step));
+  }
+  const Rollout after = actor(place, loop.steps);
+  const auto leaves = as_leaves(place);
+  auto lambda = gradient_of(policy_loss(log_policy(model, leaves, after, {loop.steps}), after),
+                            leaves, false);
+  for (std::size_t i = 0; i < lambda.size(); ++i)
+    if (!lambda[i].defined()) lambda[i] = torch::zeros_like(leaves[i]);
+  const double earned = after.rewards.sum(1).mean().item<double>();
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    Tensors outputs, cotangents;
+    if (loop.second_order) {
+      outputs = step->gradient;
+      for (const auto& part : lambda) cotangents.push_back(-loop.rate * part);
+    }
+    if (loop.exploration) {
+      outputs.push_back(step->log_probability);
+      cotangents.push_back(torch::full({}, -earned, lambda[0].options()));
+    }
+    const auto through = vector_jacobian(outputs, step->theta, cotangents);
+    for (std::size_t i = 0; i < lambda.size(); ++i) lambda[i] = lambda[i] + through[i];
+  }
+  return {std::move(lambda), earned};
+}
+
+}  // namespace cuttle

@@ -1,0 +1,175 @@
+#include <torch/types.h>
+
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/adapt/autograd.hpp"
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
+/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice. `share` [way, samples]: how much of each
+/// sample belongs to each class.
+std::vector<PartLogits> compare_with_prototypes(const Embedding& samples,
+                                                const torch::Tensor& share,
+                                                const Embedding& query) {
+  std::vector<PartLogits> parts;
+  for (std::size_t p = 0; p < samples.parts.size(); ++p) {
+    const auto part = static_cast<std::int64_t>(p);
+    const auto members = share * samples.mask.select(1, part);
+    const auto count = members.sum(1, true);
+    const auto prototypes = members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0);
+    const auto& q = query.parts[p];
+    const auto distance = q.square().sum(1, true) - 2.0 * q.matmul(prototypes.t()) +
+                          prototypes.square().sum(1).unsqueeze(0);
+    const auto known = query.mask.narrow(1, part, 1) * count.gt(0).to(q.dtype()).t();
+    parts.push_back({-distance, known});
+  }
+  return parts;
+}
+
+/// A class that shares nothing with a sample is neither near nor far: it gets the mean of that
+/// sample's other logits. Logits are 0 where unknown.
+torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {
+  const auto others = known.gt(0).sum(1, true).clamp_min(1);
+  return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
+}
+
+struct TaskLogits {
+  torch::Tensor logits;  ///< [n, way]
+  std::vector<PartLogits> parts;
+  Embedded both;
+};
+
+/// `refinements`: how often the query, weighted by what all parts together say of it, joins the
+/// support in making the prototypes of every part (soft k-means of Ren et al. 2018): what one sense
+/// recognises teaches the others.
+TaskLogits logits_of(const Model& model, const Tensors& parameters, const Batch& support,
+                     const Batch& query, std::int64_t refinements, const Context& context) {
+  TaskLogits result;
+  result.both = embed_both(model, parameters, support, query, context);
+  const Embedding &known = result.both.support, &unknown = result.both.query;
+  Embedding all{{}, torch::cat({known.mask, unknown.mask}), known.weights};
+  for (std::size_t p = 0; p < known.parts.size(); ++p)
+    all.parts.push_back(torch::cat({known.parts[p], unknown.parts[p]}));
+  const auto labels = torch::one_hot(support.labels, support.way).to(all.mask.dtype()).t();
+  auto guess = torch::zeros({support.way, query.size}, labels.options());
+  for (std::int64_t i = 0; i <= refinements; ++i) {
+    result.parts = compare_with_prototypes(all, torch::cat({labels, guess}, 1), unknown);
+    const auto together = model.fusion().combine(result.parts, all.weights);
+    result.logits = neutral_where_unknown(together.logits, together.known);
+    guess = torch::softmax(result.logits, 1).t();
+  }
+  return result;
+}
+
+/// Mean over the parts of the loss that each would have alone, on the samples that it can tell.
+torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::Tensor& labels) {
+  auto loss = torch::zeros({}, parts[0].logits.options());
+  for (const auto& part : parts) {
+    const auto rows = part.known.gather(1, labels.unsqueeze(1)).squeeze(1).nonzero().squeeze(1);
+    if (rows.numel() == 0) continue;
+    const auto logits = neutral_where_unknown(part.known * part.logits, part.known);
+    loss = loss +
+           torch::cross_entropy_loss(logits.index_select(0, rows), labels.index_select(0, rows));
+  }
+  return loss / static_cast<double>(parts.size());
+}
+
+/// The support set itself: prototypes depend on the batch statistics of the samples they are
+/// compared with.
+class SupportSet final : public Adapted {
+ public:
+  SupportSet(std::shared_ptr<const Model> model, Tensors parameters, Batch support,
+             std::int64_t refinements)
+      : model_(std::move(model)),
+        parameters_(std::move(parameters)),
+        support_(std::move(support)),
+        refinements_(refinements) {}
+
+  torch::Tensor predict(const Batch& batch) const override {
+    const torch::NoGradGuard no_grad;
+    return logits_of(*model_, parameters_, support_, batch, refinements_, in_use()).logits;
+  }
+  std::map<std::string, torch::Tensor> state() const override {
+    return state_of(*model_, parameters_, support_);
+  }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  Tensors parameters_;
+  Batch support_;
+  std::int64_t refinements_;
+};
+
+struct ProtoNetOptions {
+  double part_loss = 0.0;
+  std::int64_t refine = 0;
+  void keys(Keys& keys) {
+    keys.add("part_loss", part_loss, at_least(0),
+             "late fusion: weight of the mean loss that each sense has alone, beside the loss of "
+             "all; no sense then rests on the others");
+    keys.add("refine", refine, between(0, 100),
+             "in evaluation and use: how often the unlabelled query refines the prototypes");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    demands.classes = true;
+    return demands;
+  }
+};
+
+class ProtoNet final : public Learner {
+ public:
+  using Options = ProtoNetOptions;
+  ProtoNet(const LearnerRequest& request, const Options& options)
+      : Learner(request), options_(options) {
+    CUTTLE_VALIDATE(options.part_loss == 0 || model_->fusion().part_widths().size() > 1 ||
+                        model_->modalities().size() == 1,
+                    "adapt.part_loss: needs model.fusion: late (the others have no loss of a sense "
+                    "alone); use 0");
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const auto [logits, parts, both] =
+        logits_of(*model_, leaves, task.support, task.query, /*refinements=*/0, context);
+    Judged judged = judge(leaves, logits, task.query, both.pass, both.seen, context);
+    if (options_.part_loss > 0.0)
+      judged.loss = judged.loss + options_.part_loss * loss_of_parts(parts, task.query.labels);
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  double cost(const EpisodeSize& size) const override {
+    return static_cast<double>(size.support + size.query);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey&) const override {
+    return std::make_unique<SupportSet>(model_, parameters.tensors(), support, options_.refine);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<SupportSet>(model_, parameters_in(*model_, state),
+                                        support_in(*model_, state, way), options_.refine);
+  }
+
+ private:
+  Options options_;
+};
+
+}  // namespace
+
+LearnerType row_of_protonet() {
+  return learner_type<ProtoNet>("distances to the mean embedding of each class",
+                                "Snell, Swersky, Zemel 2017");
+}
+
+}  // namespace cuttle

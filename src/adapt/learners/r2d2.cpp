@@ -1,0 +1,139 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+namespace {
+
+struct R2d2Options {
+  double ridge = 1.0, scale = 10.0;
+  void keys(Keys& keys) {
+    keys.add("ridge", ridge, above(0), "where the learned ridge penalty starts");
+    keys.add("scale", scale, above(0), "where the learned scale of the answers starts");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    return demands;
+  }
+};
+
+/// Where its learned numbers are: outputs = exp(scale) X' W + shift, penalty exp(ridge).
+struct R2d2Places {
+  std::int64_t ridge, scale, shift;
+};
+
+const torch::Tensor& value(const Tensors& p, std::int64_t place) {
+  return p[static_cast<std::size_t>(place)];
+}
+
+/// R2D2 (Bertinetto, Henriques, Torr, Vedaldi 2019): ridge regression of the answers on the
+/// embedding, solved in closed form for each task; with fewer samples than columns by Woodbury's
+/// identity (equation 6):
+///   W = X^T (X X^T + lambda I)^-1 Y.
+/// Each part of the embedding has its own W; samples without the part are left out of it.
+torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places& places,
+                         const Embedding& support, const torch::Tensor& answers,
+                         const Embedding& query) {
+  std::vector<PartLogits> parts;
+  for (std::size_t i = 0; i < support.parts.size(); ++i) {
+    const auto part = static_cast<std::int64_t>(i);
+    const auto has = support.mask.narrow(1, part, 1);
+    const auto x = support.parts[i] * has;
+    const auto ridge = value(p, places.ridge).exp();
+    const auto gram = x.matmul(x.t()) + ridge * torch::eye(x.size(0), x.options());
+    // Symmetric and positive definite.
+    const auto dual = torch::cholesky_solve(answers * has, torch::linalg_cholesky(gram));
+    const auto outputs = query.parts[i].matmul(x.t().matmul(dual));
+    parts.push_back({value(p, places.scale).exp() * outputs + value(p, places.shift),
+                     query.mask.narrow(1, part, 1) * has.amax()});
+  }
+  return parts.size() == 1 ? parts[0].logits
+                           : model.fusion().combine(parts, support.weights).logits;
+}
+
+/// The support set and the learned numbers: W depends on the norms' view of both sets.
+class Solved final : public Adapted {
+ public:
+  Solved(std::shared_ptr<const Model> model, R2d2Places places, Tensors parameters, Batch support,
+         std::int64_t outputs)
+      : model_(std::move(model)),
+        places_(places),
+        parameters_(std::move(parameters)),
+        support_(std::move(support)),
+        outputs_(outputs) {}
+
+  torch::Tensor predict(const Batch& batch) const override {
+    const torch::NoGradGuard no_grad;
+    const auto both = embed_both(*model_, parameters_, support_, batch, in_use());
+    const auto answers = answers_of(support_, outputs_, both.support.mask.options());
+    return outputs_of(*model_, parameters_, places_, both.support, answers, both.query);
+  }
+  std::map<std::string, torch::Tensor> state() const override {
+    return state_of(*model_, parameters_, support_);
+  }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  R2d2Places places_;
+  Tensors parameters_;
+  Batch support_;
+  std::int64_t outputs_;
+};
+
+class R2d2 final : public Learner {
+ public:
+  using Options = R2d2Options;
+  R2d2(const LearnerRequest& request, const Options& options)
+      : Learner(request),
+        places_{number(request, "ridge", std::log(options.ridge)),
+                number(request, "scale", std::log(options.scale)), number(request, "shift", 0)} {}
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+    const auto answers = answers_of(task.support, task.support.way, both.support.mask.options());
+    const auto outputs = outputs_of(*model_, leaves, places_, both.support, answers, both.query);
+    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey&) const override {
+    return std::make_unique<Solved>(model_, places_, parameters.tensors(), support, support.way);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<Solved>(model_, places_, parameters_in(*model_, state),
+                                    support_in(*model_, state, way), way);
+  }
+
+ private:
+  static std::int64_t number(const LearnerRequest& request, const char* name, double start) {
+    ParameterSpec spec{
+        std::string("learner.") + name, {1}, Init::kConstant, ParameterRole::kLearner};
+    spec.start = start;
+    spec.outer.decay = false;
+    return request.layout.add(std::move(spec));
+  }
+
+  R2d2Places places_;
+};
+
+}  // namespace
+
+LearnerType row_of_r2d2() {
+  return learner_type<R2d2>("ridge regression on the embedding, in closed form",
+                            "Bertinetto et al. 2019");
+}
+
+}  // namespace cuttle

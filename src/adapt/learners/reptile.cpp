@@ -1,0 +1,115 @@
+#include <torch/types.h>
+
+#include <utility>
+
+#include "adapt/descent.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+struct ReptileOptions : RateOptions {
+  std::string inner_optimizer = "sgd";
+  void keys(Keys& keys) {
+    // Not from 0 steps on: it learns from where they lead, so it would never move.
+    keys.add("inner_steps", inner_steps, at_least(1), "adaptation steps in training");
+    keys.add("eval_inner_steps", eval_inner_steps, at_least(0),
+             "adaptation steps in evaluation and use; 0: as in training");
+    keys.add("inner_lr", inner_lr, above(0), "on the mean loss");
+    keys.add("inner_optimizer", inner_optimizer, one_of({"sgd", "adam"}),
+             "adam: beta1 = 0, fresh for every task");
+    keys.add("diagnostics", diagnostics, anything(),
+             "record loss and accuracy before and after every inner step");
+  }
+};
+
+/// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K. It has no query
+/// set in training: the inner loop sees support and query together, and reports the loss before its
+/// last update.
+class Reptile final : public Learner {
+ public:
+  using Options = ReptileOptions;
+  Reptile(const LearnerRequest& request, const Options& options)
+      : Learner(request),
+        options_(options),
+        update_(options.inner_optimizer == "adam" ? make_adam_update(options.inner_lr)
+                                                  : make_sgd_update(options.inner_lr)),
+        surface_(request, whole_model(request.layout)) {
+    for (const auto& objective : *objectives_)
+      CUTTLE_VALIDATE(!objective.outer, "objectives.{}.where: reptile has no outer loss; use inner",
+                      objective.name);
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const Batch samples = concatenate(task.support, task.query);
+    Context context;
+    context.key = task.key;
+    Statistics seen;
+    context.record = &seen;
+    Point last;
+    const auto theta = descend(parameters.tensors(), samples, options_.inner_steps, context, last);
+    Tensors gradient;
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      gradient.push_back(parameters.tensors()[i] - theta[i]);
+    Judged judged;
+    judged.values.push_back(last.loss.item<double>());
+    for (const double value : kind_->measure(last.outputs, samples)) judged.values.push_back(value);
+    return result_of(gradient, judged, seen);
+  }
+
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey& key) const override {
+    Point last;
+    auto theta = descend(parameters.tensors(), support, eval_steps(), in_use(0, key), last);
+    return std::make_unique<FastWeights>(model_, std::move(theta), support, eval_steps());
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t) const override {
+    return FastWeights::restore(model_, state, eval_steps());
+  }
+
+  std::vector<StepDiagnostics> trace(const ParameterList& parameters,
+                                     const Task& task) const override {
+    std::vector<StepDiagnostics> lines;
+    Point last;
+    for (std::int64_t k = 0; k <= eval_steps(); ++k)
+      lines.push_back(diagnose(
+          surface_, descend(parameters.tensors(), task.support, k, in_use(0, task.key), last), task,
+          k, k));
+    return lines;
+  }
+  bool diagnostics() const override { return options_.diagnostics; }
+  std::int64_t eval_steps() const override { return options_.steps_in_use(); }
+  double cost(const EpisodeSize& size) const override {
+    constexpr double kGradient = 3;
+    return kGradient * static_cast<double>(size.query + options_.inner_steps * size.support);
+  }
+
+ private:
+  Tensors descend(const Tensors& theta, const Batch& batch, std::int64_t steps, Context context,
+                  Point& last) const {
+    InnerUpdate::Moved place{theta, update_->fresh(theta)};
+    for (std::int64_t k = 0; k < steps; ++k) {
+      context.inner_step = k;
+      last = surface_.at(place.theta, batch, context, false);
+      const torch::NoGradGuard no_grad;
+      place = update_->step(last, place.state, k);
+    }
+    return place.theta;
+  }
+
+  Options options_;
+  std::unique_ptr<const InnerUpdate> update_;
+  Surface surface_;
+};
+
+}  // namespace
+
+LearnerType row_of_reptile() {
+  return learner_type<Reptile>("moves towards where a few steps of training on the task lead",
+                               "Nichol, Achiam, Schulman 2018");
+}
+
+}  // namespace cuttle

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "cuttle/adapt/learner.hpp"
+
+// The registry of this stage: one row a type. Its function stands at the end of the type's file.
+#define CUTTLE_LEARNERS(row)                                                                       \
+  row(anil) row(fomaml) row(lstm) row(maml) row(maml_rl) row(meta_sgd) row(pretrain) row(protonet) \
+      row(r2d2) row(reptile) row(snail)
+
+namespace cuttle {
+
+#define CUTTLE_DECLARE(name) LearnerType row_of_##name();
+CUTTLE_LEARNERS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+
+}  // namespace cuttle

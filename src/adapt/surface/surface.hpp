@@ -1,0 +1,65 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "cuttle/adapt/learner.hpp"
+
+namespace cuttle {
+
+/// The parameters that an inner loop moves, by index in the layout, ascending.
+using FastSet = std::vector<std::int64_t>;
+/// Learned parameters of the model itself, or of its body or head alone (what learners and
+/// objectives own stands still).
+FastSet whole_model(const ParameterLayout& layout);
+FastSet head_alone(const ParameterLayout& layout);
+
+/// The inner loss at one point of the trajectory.
+struct Point {
+  Tensors theta;          ///< all parameters, leaves
+  Tensors gradient;       ///< undefined outside the fast set; with graph if asked for
+  torch::Tensor loss;     ///< with graph if asked for
+  torch::Tensor outputs;  ///< without
+};
+
+/// What an inner loop descends: the kind's loss of the model's outputs, with the inner objectives.
+class Surface {
+ public:
+  Surface(const LearnerRequest& request, FastSet fast)
+      : model_(request.model),
+        kind_(request.kind),
+        objectives_(request.objectives),
+        fast_(std::move(fast)) {}
+
+  /// `graph`: gradient and loss can be differentiated once more.
+  Point at(const Tensors& theta, const Batch& batch, const Context& context, bool graph) const;
+  /// The loss of a pass whose outputs are there.
+  torch::Tensor loss(const Tensors& theta, const Pass& pass, const Batch& batch,
+                     const Context& context) const;
+
+  const Model& model() const { return *model_; }
+  const TaskKind& kind() const { return *kind_; }
+  const FastSet& fast() const { return fast_; }
+  /// Whether objectives stand beside the kind's loss, in either loop.
+  bool has_objectives() const;
+
+ private:
+  std::shared_ptr<const Model> model_;
+  std::shared_ptr<const TaskKind> kind_;
+  std::shared_ptr<const Objectives> objectives_;
+  FastSet fast_;
+};
+
+/// The pass of a query under parameters that a support set led to: norms that want the support's
+/// statistics get them, with the graph. `context` is that of the pass; `record` sees the query
+/// alone.
+Pass pass_after(const Model& model, const Tensors& theta, const Batch& support, const Batch& query,
+                Context context);
+
+/// One line of a trace: support and query at these parameters.
+StepDiagnostics diagnose(const Surface& surface, const Tensors& theta, const Task& task,
+                         std::int64_t step, std::int64_t norm_step);
+
+}  // namespace cuttle

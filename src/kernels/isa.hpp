@@ -1,0 +1,241 @@
+#pragma once
+
+#include <cstdint>
+
+/// The inner loops, compiled once per instruction set, and the jobs they are given. A job is large
+/// enough (some hundred pixels) that the call through a pointer costs nothing.
+///
+/// Files that are compiled for one instruction set must not instantiate anything with external
+/// linkage, such as std::vector or std::min: the linker keeps one copy of such code for the whole
+/// program, and it could be the copy that an older processor cannot run. They include only this
+/// header and headers of plain types.
+namespace cuttle::kernels {
+
+constexpr std::uint8_t kDead = 255;  ///< choice of a window whose maximum ReLU has cut
+constexpr int kMaxTaps = 9;
+constexpr int kMaxRows = 8;  ///< of a register tile, over all instruction sets
+
+/// Pixels that see the same taps of the kernel inside the image: interior, edges, corners. Work on
+/// them contains no multiplication with padding.
+struct PixelClass {
+  std::int32_t begin, end;  ///< in Convolution::order
+  int taps;
+  std::int32_t tap[kMaxTaps];
+  std::int32_t shift[kMaxTaps];  ///< from an output pixel to the tap's source pixel, in pixels
+};
+
+/// out[pixel][column] = sum over sources, taps, channels of source[pixel + shift][channel] *
+/// weight.
+template <class T>
+struct Convolution {
+  int sources;  ///< 1, or 2 for the sum of two convolutions
+  const T* source[2];
+  std::int64_t stride[2];  ///< elements from pixel to pixel
+  const T* weights;        ///< panels of [source][tap][channel][panel width], see PanelLayout
+  std::int64_t taps, channels;
+  const PixelClass* classes;
+  std::int64_t class_count;
+  const std::int32_t* order;  ///< pixels, class after class
+  /// Not null: one source, one class; value k of a pixel's taps * channels is offsets[k] elements
+  /// from the pixel. For few channels, where a loop over them would be too short.
+  const std::int32_t* offsets;
+  T* out;
+  std::int64_t out_stride, columns;
+};
+
+/// sum[row][column] += sum over pixels of rows[row][pixel * pitch] * columns[pixel * stride +
+/// column].
+template <class T>
+struct Outer {
+  const T* const* rows;
+  std::int64_t row_count, pitch;
+  const T* columns;
+  std::int64_t stride, column_count;  ///< columns can be read up to a whole panel; sum too
+  const std::int32_t* pixels;
+  std::int64_t pixel_count;
+  T* sum;
+  std::int64_t sum_stride;
+  bool upper;  ///< leave out tiles that lie wholly below the diagonal
+};
+
+/// For each tap: sum[tap][row][column] += sum over the tap's pixels of x[pixel + shift][row] *
+/// dy[pixel][column].
+template <class T>
+struct Correlation {
+  const T* x;
+  std::int64_t x_stride, rows;
+  std::int64_t first, last;  ///< pixels of x that are needed
+  const T* dy;
+  std::int64_t dy_stride, columns;  ///< dy and sum can be read up to a whole panel
+  int taps;
+  std::int32_t shift[kMaxTaps];
+  const std::int32_t* pixels[kMaxTaps];
+  std::int64_t pixel_count[kMaxTaps];
+  T* packed;  ///< scratch, (last - first) * rows
+  T* sum;
+  std::int64_t sum_stride;
+};
+
+constexpr int kWinogradPositions = 16;
+enum class WinogradStep { kInput, kOutput, kGradient, kKernel, kKernelGradient };
+
+/// One of the transforms of winograd.hpp, between patches of images and 16 positions of tiles. A
+/// kernel counts as an image of 3 x 3 pixels with one tile, and only its first tile is asked for.
+template <class T>
+struct WinogradTransform {
+  WinogradStep step;
+  const T* from;
+  T* to;
+  std::int64_t channels;
+  std::int64_t height, width, pixel_stride;   ///< of the images
+  std::int64_t first, tiles;                  ///< of the images' tiles of 2 x 2, row by row
+  std::int64_t position_stride, tile_stride;  ///< tile `first` is the first in memory
+  T* outside;  ///< channels: 0, or where to write, in place of pixels that are not in the image
+};
+
+/// A rectangle of pixels in memory and the pooling windows over it.
+struct Grid {
+  std::int64_t height, width, channels;
+  std::int64_t row_stride, pixel_stride;  ///< of the pixels, in elements
+  std::int64_t window_height, window_width, pooled_height, pooled_width;
+};
+
+/// Batch norm, ReLU, max-pool. `real` (one value a pixel, rows of `width`) may be null: all pixels
+/// are real.
+template <class T>
+struct Pool {
+  Grid grid;
+  const T *y, *real;
+  const T *mean, *scale, *shift;  ///< z = (y - mean) * scale + shift
+  T* pooled;
+  std::uint8_t* choice;
+  bool relu;  ///< false: only norm and max-pool
+};
+
+/// At each window's choice: scale * (y - mean) + tangent_scale * (tangent - tangent_mean) + shift;
+/// 0 where dead.
+template <class T>
+struct Select {
+  Grid grid;
+  const T *y, *tangent;  ///< tangent may be null
+  const T *mean, *scale, *tangent_mean, *tangent_scale, *shift;
+  const std::uint8_t* choice;
+  T* pooled;
+};
+
+/// Sums over windows that are not dead, d the gradient of the pooled value, all added to what is
+/// there: of d, of d * (y - mean), of d * tangent at the choice. The tangent may be null.
+template <class T>
+struct WindowSums {
+  Grid grid;
+  const T *y, *tangent, *mean;
+  const T* gradient;
+  const std::uint8_t* choice;
+  T* scratch;  ///< 3 * channels
+  double *plain, *centered, *with_tangent;
+};
+
+/// d, the gradient of the pooled values, at its choices; 0 at the other pixels of windows. Adds the
+/// sum of d.
+template <class T>
+struct Spread {
+  Grid grid;
+  const T* gradient;
+  const std::uint8_t* choice;
+  T* out;
+  T* scratch;  ///< channels
+  double* plain;
+};
+
+/// Per channel, out[pixel] = a * d + b + c * (y - mean) + e * (tangent - tangent_mean) with d as in
+/// Spread, and 0 at pixels that are not real. With tangent null without the last term.
+template <class T>
+struct Gradient {
+  Grid grid;
+  const T *y, *tangent, *mean, *tangent_mean, *real;
+  const T *a, *b, *c, *e;
+  const T* gradient;
+  const std::uint8_t* choice;
+  T* out;
+  std::int64_t out_row_stride, out_pixel_stride;
+};
+
+/// Mean and sum of squared deviations of each channel over the real pixels; y must be 0 at the
+/// others.
+template <class T>
+struct Moments {
+  const T *y, *real;
+  std::int64_t pixels, channels;
+  double count;
+  T* scratch;  ///< channels
+  double *mean, *deviation;
+};
+
+/// Sums of the tangent and of (y - mean) * tangent over all pixels, added to what is there; the
+/// tangent must be 0 at pixels that are not real.
+template <class T>
+struct Products {
+  const T *y, *tangent, *mean;
+  std::int64_t pixels, channels;
+  double *plain, *centered;
+};
+
+/// Two factors of a product: left[row * row_step + k * depth_step] * right[k * right_stride +
+/// column].
+template <class T>
+struct Factors {
+  const T* left;
+  std::int64_t row_step, depth_step;
+  const T* right;
+  std::int64_t right_stride, depth;
+};
+
+/// to[row][column] = start[column] + sum over sources and k. A row of `to`, and of what belongs to
+/// it, is `stride` values, whole vectors. For matrices that stay in the first caches.
+template <class T>
+struct Product {
+  int sources;  ///< 1, or 2 for the sum of two products
+  Factors<T> source[2];
+  const T* start;  ///< null: zeros
+  T* to;
+  std::int64_t rows, stride;
+  bool relu;
+  const T* gate;  ///< as `to`; the result is 0 where it is not positive. Null: none
+};
+
+/// to[column][row] = from[row][column]; the rest of a row of `to` (whole vectors) is 0.
+template <class T>
+struct Transposition {
+  const T* from;
+  std::int64_t rows, columns, stride;
+  T* to;
+  std::int64_t to_stride;
+};
+
+template <class T>
+struct Isa {
+  int lanes;  ///< values in a vector register; a panel is two of them
+  int rows;   ///< most rows of a register tile
+  void (*convolve)(const Convolution<T>&);
+  void (*correlate)(const Correlation<T>&);
+  void (*outer)(const Outer<T>&);
+  void (*winograd)(const WinogradTransform<T>&);
+  void (*pool)(const Pool<T>&);
+  void (*select)(const Select<T>&);
+  void (*window_sums)(const WindowSums<T>&);
+  void (*spread)(const Spread<T>&);
+  void (*gradient)(const Gradient<T>&);
+  void (*moments)(const Moments<T>&);
+  void (*products)(const Products<T>&);
+  void (*product)(const Product<T>&);
+  void (*transpose)(const Transposition<T>&);
+};
+
+template <class T>
+const Isa<T>& generic_isa();
+template <class T>
+const Isa<T>& avx2_isa();
+template <class T>
+const Isa<T>& avx512_isa();
+
+}  // namespace cuttle::kernels

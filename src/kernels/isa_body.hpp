@@ -1,0 +1,18 @@
+#pragma once
+
+#include "kernels/products.hpp"
+#include "kernels/tiles.hpp"
+#include "kernels/windows.hpp"
+#include "kernels/winograd_steps.hpp"
+
+/// Included once by each isa_*.cpp.
+namespace cuttle::kernels {
+namespace {
+
+template <class T>
+constexpr Isa<T> kIsa = {kLanes<T>,   kRows,      convolve<T>, correlate<T>,   outer<T>,
+                         winograd<T>, pool<T>,    select<T>,   window_sums<T>, spread<T>,
+                         gradient<T>, moments<T>, products<T>, product<T>,     transpose<T>};
+
+}  // namespace
+}  // namespace cuttle::kernels

@@ -1,0 +1,39 @@
+#include "cuttle/model/encoder.hpp"
+
+#include <torch/types.h>
+
+#include <algorithm>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+
+Feature Encoder::forward(const Tensors& parameters, const ModalityInput& input,
+                         const Context& context, bool tokens) const {
+  Feature feature;
+  Signal signal{input.values, input.mask};
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    signal = blocks_[i]->forward(parameters, signal, context);
+    if (!tokens || i + 1 != token_blocks_) continue;
+    feature.tokens = as_tokens(signal.values);
+    feature.mask = signal.mask;
+  }
+  feature.pooled = signal.values;
+  if (tokens && !feature.tokens.defined()) feature.tokens = feature.pooled.unsqueeze(1);
+  return feature;
+}
+
+torch::Tensor Encoder::as_tokens(const torch::Tensor& values) const {
+  return values.flatten(2).transpose(1, 2);
+}
+
+torch::Tensor Encoder::prepare_row(const std::uint8_t*, std::int64_t) const {
+  throw Error("this encoder has no rows that are dear to make");
+}
+
+bool Encoder::samples_apart() const {
+  return std::all_of(blocks_.begin(), blocks_.end(),
+                     [](const auto& block) { return block->samples_apart(); });
+}
+
+}  // namespace cuttle

@@ -1,0 +1,72 @@
+#include "model/encoders/common.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/ranges.h>
+#include <torch/types.h>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/model/model.hpp"
+
+namespace cuttle {
+
+void expect_kind(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds) {
+  std::vector<std::string> names;
+  for (const ModalityKind kind : kinds) names.emplace_back(to_string(kind));
+  CUTTLE_VALIDATE(
+      std::find(kinds.begin(), kinds.end(), request.spec.kind) != kinds.end(),
+      "model.encoders.{}.type: {} needs a modality of kind {}, but {} is {}; choose another type",
+      request.spec.name, request.section.type, fmt::join(names, " or "), request.spec.name,
+      to_string(request.spec.kind));
+}
+
+void tell_norm(Keys& keys, Section& norm, bool& fused) {
+  keys.choose("norm", norm, "norm", "after each convolution");
+  keys.add("fused", fused, anything(),
+           "own kernels for convolution blocks with a norm, on CPUs; false: LibTorch's operations");
+}
+
+void tell_max_length(Keys& keys, std::int64_t& max_length) {
+  keys.add("max_length", max_length, at_least(0),
+           "text: characters, audio: milliseconds, series: time steps kept; 0: all");
+}
+
+NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused) {
+  return {norm, request.registry.norms, request.inner_steps, fused};
+}
+
+void BlockOptions::keys(Keys& keys) {
+  keys.add("width", width, between(1, 65536), "filters or hidden units per block");
+  keys.add("depth", depth, between(1, 64), "blocks");
+}
+
+void NormedOptions::keys(Keys& keys) {
+  BlockOptions::keys(keys);
+  tell_norm(keys, norm, fused);
+}
+
+void SequenceOptions::keys(Keys& keys) {
+  NormedOptions::keys(keys);
+  tell_max_length(keys, max_length);
+}
+
+std::string block_name(const EncoderRequest& request, std::int64_t i) {
+  return request.prefix + "." + std::to_string(i);
+}
+
+void SequenceEncoder::add_sequence_blocks(const EncoderRequest& request,
+                                          const SequenceOptions& options, std::int64_t in) {
+  const auto norm = norm_of(request, options.norm, options.fused);
+  for (std::int64_t i = 0; i < options.depth; ++i) {
+    const bool pool = i + 1 < options.depth;
+    blocks_.push_back(
+        make_sequence_block(request.layout, block_name(request, i), in, options.width, norm, pool));
+    in = options.width;
+  }
+  tokens_end_here(options.width);
+  blocks_.push_back(make_sequence_pool_block());
+  width_ = 2 * options.width;
+}
+
+}  // namespace cuttle

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+#include "cuttle/model/encoder.hpp"
+#include "cuttle/sense/raw.hpp"
+
+// What the built-in encoders have in common.
+namespace cuttle {
+
+/// Refuses a modality of another kind, by key.
+void expect_kind(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds);
+
+/// The keys of a norm inside an encoder.
+void tell_norm(Keys& keys, Section& norm, bool& fused);
+void tell_max_length(Keys& keys, std::int64_t& max_length);
+/// The norm that the options ask for; the request and `norm` must outlive it.
+NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused);
+
+/// Keys of a stack of blocks.
+struct BlockOptions {
+  std::int64_t width = 64, depth = 4;
+  void keys(Keys& keys);
+};
+/// The same with norms.
+struct NormedOptions : BlockOptions {
+  Section norm{"batch"};
+  bool fused = true;
+  void keys(Keys& keys);
+};
+/// The same over time.
+struct SequenceOptions : NormedOptions {
+  std::int64_t max_length = 0;
+  void keys(Keys& keys);
+};
+
+/// "encoder.image.2"
+std::string block_name(const EncoderRequest& request, std::int64_t i);
+
+/// Convolutions over time, pooled by two while the sequence is long, ending in mean and maximum
+/// over time; tokens are the steps before that.
+class SequenceEncoder : public Encoder {
+ protected:
+  /// `in`: channels of the signal that the first block gets.
+  void add_sequence_blocks(const EncoderRequest& request, const SequenceOptions& options,
+                           std::int64_t in);
+};
+
+}  // namespace cuttle

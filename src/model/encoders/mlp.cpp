@@ -1,0 +1,51 @@
+#include <torch/types.h>
+
+#include "model/encoders/common.hpp"
+#include "model/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct MlpOptions : BlockOptions {
+  bool fused = true;
+  void keys(Keys& keys) {
+    keys.add("width", width, between(1, 65536), "hidden units per layer");
+    keys.add("depth", depth, between(0, 64), "layers before the head; 0: none");
+    keys.add("fused", fused, anything(),
+             "own kernels for whole tasks of a small perceptron; false: LibTorch's operations");
+  }
+};
+
+/// A vector of features, standardised; linear layers with ReLU.
+class MlpEncoder final : public Encoder {
+ public:
+  using Options = MlpOptions;
+  MlpEncoder(const EncoderRequest& request, const Options& options)
+      : spec_(request.spec), fused_(options.fused) {
+    expect_kind(request, {ModalityKind::kVector});
+    width_ = spec_.shape[0];
+    for (std::int64_t i = 0; i < options.depth; ++i) {
+      blocks_.push_back(
+          make_linear_block(request.layout, block_name(request, i), width_, options.width, true));
+      width_ = options.width;
+    }
+  }
+  ModalityInput prepare(const RawModality& raw) const override {
+    ModalityInput input;
+    input.values = standardise(raw_tensor(raw, torch::kFloat32).view({-1, spec_.shape[0]}), spec_);
+    return input;
+  }
+  bool whole_tasks() const override { return fused_; }
+
+ private:
+  ModalitySpec spec_;
+  bool fused_;
+};
+
+}  // namespace
+
+EncoderType row_of_mlp() {
+  return type_of<MlpEncoder, EncoderType>("vectors: linear layers with ReLU", "");
+}
+
+}  // namespace cuttle

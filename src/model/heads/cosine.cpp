@@ -1,0 +1,50 @@
+#include <torch/types.h>
+
+#include "model/places.hpp"
+#include "model/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct CosineOptions {
+  double scale = 10.0;
+  void keys(Keys& keys) {
+    keys.add("head_scale", scale, above(0), "logits are this times the cosine");
+  }
+};
+
+/// scale * cos(x, w): directions alone tell classes apart (Chen et al. 2019, "Baseline++"; Gidaris
+/// and Komodakis 2018).
+class CosineHead final : public Head {
+ public:
+  using Options = CosineOptions;
+  CosineHead(const HeadRequest& request, const Options& options)
+      : scale_(options.scale),
+        weight_(request.layout.add({request.name + ".weight",
+                                    {request.rows, request.width},
+                                    Init::kFanIn,
+                                    ParameterRole::kHead})) {}
+
+  torch::Tensor forward(const Tensors& p, const torch::Tensor& features,
+                        std::int64_t way) const override {
+    return scale_ * torch::linear(unit(features), unit(at(p, weight_).narrow(0, 0, way)));
+  }
+
+ private:
+  /// Rows of length 1. The sum under the root is kept above zero: its gradient must stay finite.
+  static torch::Tensor unit(const torch::Tensor& x) {
+    return x * (x.square().sum(1, true) + 1e-12).rsqrt();
+  }
+
+  double scale_;
+  std::int64_t weight_;
+};
+
+}  // namespace
+
+HeadType row_of_cosine() {
+  return type_of<CosineHead, HeadType>("scaled cosine to a learned direction per class",
+                                       "Chen et al. 2019");
+}
+
+}  // namespace cuttle

@@ -1,0 +1,69 @@
+#include "cuttle/core/error.hpp"
+#include "cuttle/model/model.hpp"
+#include "model/encoders/common.hpp"
+#include "model/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+std::string default_encoder(ModalityKind kind) {
+  switch (kind) {
+    case ModalityKind::kImage:
+      return "conv4";
+    case ModalityKind::kText:
+      return "char_conv";
+    case ModalityKind::kAudio:
+      return "mel_conv";
+    case ModalityKind::kSeries:
+      return "series_conv";
+    case ModalityKind::kVector:
+      break;
+  }
+  return "mlp";
+}
+
+/// The keys that the encoders used by default have between them.
+struct AutoOptions : SequenceOptions {
+  void keys(Keys& keys) { SequenceOptions::keys(keys); }
+};
+
+/// `auto`: the usual encoder of the modality's kind. A key that this one has not must not have been
+/// changed: it would do nothing.
+std::unique_ptr<const Encoder> make_default_encoder(const EncoderRequest& request) {
+  const std::string name = default_encoder(request.spec.kind);
+  const EncoderType& type =
+      find_type(request.registry.encoders, "model.encoders." + request.spec.name + ".type", name);
+  const auto common = options_of<AutoOptions>(request.section);
+  CUTTLE_VALIDATE(common.max_length == 0 || has_key(type, "max_length"),
+                  "model.encoders.{}.max_length: {}, the usual encoder of {}, has no such key; "
+                  "remove it",
+                  request.spec.name, name, to_string(request.spec.kind));
+  return type.make(request);
+}
+
+}  // namespace
+
+#define CUTTLE_ROW(name) {#name, row_of_##name()},
+
+std::map<std::string, NormType> builtin_norms() {
+  return {CUTTLE_NORMS(CUTTLE_ROW)};
+}
+std::map<std::string, HeadType> builtin_heads() {
+  return {CUTTLE_HEADS(CUTTLE_ROW)};
+}
+std::map<std::string, FusionType> builtin_fusions() {
+  return {CUTTLE_FUSIONS(CUTTLE_ROW)};
+}
+std::map<std::string, EncoderType> builtin_encoders() {
+  std::map<std::string, EncoderType> types{CUTTLE_ENCODERS(CUTTLE_ROW)};
+  EncoderType usual;
+  usual.summary = "the usual one for the kind of the modality";
+  usual.keys = keys_of<AutoOptions>();
+  usual.make = make_default_encoder;
+  types["auto"] = usual;
+  return types;
+}
+
+#undef CUTTLE_ROW
+
+}  // namespace cuttle

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "cuttle/model/encoder.hpp"
+#include "cuttle/model/fusion.hpp"
+#include "cuttle/model/head.hpp"
+#include "cuttle/model/norm.hpp"
+
+// The registry of this stage: one row a type. Its function stands at the end of the type's file.
+#define CUTTLE_NORMS(row) row(batch) row(batch_per_step) row(none) row(running) row(support)
+#define CUTTLE_HEADS(row) row(cosine) row(linear)
+#define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
+#define CUTTLE_ENCODERS(row) \
+  row(char_conv) row(conv4) row(mel_conv) row(mlp) row(resnet12) row(series_conv) row(transformer)
+
+namespace cuttle {
+
+#define CUTTLE_DECLARE(name) NormType row_of_##name();
+CUTTLE_NORMS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+#define CUTTLE_DECLARE(name) HeadType row_of_##name();
+CUTTLE_HEADS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+#define CUTTLE_DECLARE(name) FusionType row_of_##name();
+CUTTLE_FUSIONS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+#define CUTTLE_DECLARE(name) EncoderType row_of_##name();
+CUTTLE_ENCODERS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+
+}  // namespace cuttle

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "cuttle/task/objective.hpp"
+#include "cuttle/task/task.hpp"
+#include "cuttle/task/task_kind.hpp"
+
+// The registry of this stage: one row a type. Its function stands at the end of the type's file.
+#define CUTTLE_TASK_KINDS(row) row(class) row(return) row(value)
+#define CUTTLE_SOURCES(row) \
+  row(causal_tables) row(episodes) row(minibatches) row(sinusoids) row(tabular_mdp)
+#define CUTTLE_OBJECTIVES(row) row(contrastive)
+
+namespace cuttle {
+
+#define CUTTLE_DECLARE(name) TaskKindType row_of_##name();
+CUTTLE_TASK_KINDS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+#define CUTTLE_DECLARE(name) SourceType row_of_##name();
+CUTTLE_SOURCES(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+#define CUTTLE_DECLARE(name) ObjectiveType row_of_##name();
+CUTTLE_OBJECTIVES(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+
+}  // namespace cuttle

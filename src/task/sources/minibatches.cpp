@@ -1,0 +1,84 @@
+#include <torch/types.h>
+
+#include <utility>
+
+#include "cuttle/core/error.hpp"
+#include "task/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct MinibatchOptions {
+  std::int64_t batch = 64;
+  void keys(Keys& keys) { keys.add("batch", batch, at_least(1), "labelled samples of a task"); }
+};
+
+/// Labelled samples of all training classes, for pretraining: a task's query is a minibatch whose
+/// labels are places in the list of training classes; its support is empty.
+class MinibatchSource final : public TaskSource {
+ public:
+  MinibatchSource(const SourceRequest& request, const MinibatchOptions& options)
+      : data_(*request.data),
+        model_(request.model),
+        kept_(request.kept),
+        dropout_(request.modality_dropout),
+        classes_(data_.classes_of(request.split)) {
+    for (std::size_t label = 0; label < classes_.size(); ++label)
+      for (const std::int64_t sample : data_.samples_of(classes_[label])) {
+        if (data_.samples()[static_cast<std::size_t>(sample)].present == 0) continue;
+        samples_.push_back(sample);
+        labels_.push_back(static_cast<std::int64_t>(label));
+      }
+    size_ = std::min(options.batch, static_cast<std::int64_t>(samples_.size()));
+    CUTTLE_VALIDATE(size_ > 0, "split {} has no labelled samples (there is nothing to train on)",
+                    to_string(request.split));
+  }
+
+  EpisodeSize size(const RandomKey&) const override {
+    return {static_cast<std::int64_t>(classes_.size()), 0, 0, size_};
+  }
+  Task make(const RandomKey& key) const override {
+    Random random(key);
+    std::vector<std::int64_t> chosen, labels;
+    for (const auto i : random.sample(static_cast<std::int64_t>(samples_.size()), size_)) {
+      chosen.push_back(samples_[static_cast<std::size_t>(i)]);
+      labels.push_back(labels_[static_cast<std::size_t>(i)]);
+    }
+    RawBatch raw = read_batch(data_, chosen);
+    raw.labels = std::move(labels);
+    Task task;
+    task.key = key;
+    task.classes = classes_;
+    const auto way = static_cast<std::int64_t>(classes_.size());
+    task.query =
+        drop_modalities(model_.prepare(raw, way, kept_), dropout_, key.with(Stream::kModel, 2));
+    task.support = select_rows(task.query, {});
+    return task;
+  }
+
+ private:
+  const Dataset& data_;
+  const Model& model_;
+  SampleCache* kept_;
+  double dropout_;
+  std::vector<std::int32_t> classes_;
+  std::vector<std::int64_t> samples_, labels_;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace
+
+SourceType row_of_minibatches() {
+  SourceType row;
+  row.summary = "training: labelled samples of all classes; validation and test: episodes";
+  row.source = "Chen et al. 2019";
+  row.keys = keys_of<MinibatchOptions>();
+  row.make = [](const SourceRequest& request) -> std::unique_ptr<const TaskSource> {
+    if (request.split != Split::kTrain) return row_of_episodes().make(request);
+    return std::make_unique<const MinibatchSource>(request,
+                                                   options_of<MinibatchOptions>(request.section));
+  };
+  return row;
+}
+
+}  // namespace cuttle

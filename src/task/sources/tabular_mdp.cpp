@@ -1,0 +1,107 @@
+#include "task/sources/tabular_mdp.hpp"
+
+#include <torch/types.h>
+
+#include <cmath>
+
+#include "task/rows.hpp"
+#include "task/sources/prior.hpp"
+
+namespace cuttle {
+namespace {
+
+class TabularCourse final : public Course {
+ public:
+  TabularCourse(const TabularMdp& mdp, std::int64_t episodes, const RandomKey& key)
+      : mdp_(mdp), random_(key), states_(static_cast<std::size_t>(episodes), 0) {}
+
+  torch::Tensor observe() const override {
+    return torch::one_hot(torch::tensor(states_, torch::kInt64), mdp_.states()).to(torch::kFloat32);
+  }
+  std::vector<double> act(const std::vector<std::int64_t>& actions) override {
+    std::vector<double> rewards;
+    for (std::size_t e = 0; e < states_.size(); ++e) {
+      rewards.push_back(mdp_.reward(states_[e], actions[e]));
+      double left = random_.uniform();
+      std::int64_t next = 0;
+      while (next + 1 < mdp_.states() &&
+             (left -= mdp_.transition(states_[e], actions[e], next)) >= 0)
+        ++next;
+      states_[e] = next;
+    }
+    return rewards;
+  }
+
+ private:
+  const TabularMdp& mdp_;
+  Random random_;
+  std::vector<std::int64_t> states_;
+};
+
+struct MdpOptions {
+  std::int64_t states = 10, actions = 5, horizon = 10;
+  void keys(Keys& keys) {
+    keys.add("states", states, between(2, 1000), "of the decision process");
+    keys.add("actions", actions, between(2, 100), "in every state");
+    keys.add("horizon", horizon, between(1, 10000), "steps of an episode");
+  }
+};
+
+/// Random Markov decision processes: rewards from N(1, 1), transitions from a flat Dirichlet
+/// distribution (Duan et al. 2016, "RL^2", section 3.2). episode.shot is the number of episodes
+/// that an inner step sees, episode.query of those that the outer step sees.
+class TabularMdps final : public TaskSource {
+ public:
+  using Options = MdpOptions;
+  TabularMdps(const SourceRequest& request, const Options& options)
+      : options_(options), shot_(request.episode.shot), query_(request.episode.query) {}
+
+  EpisodeSize size(const RandomKey&) const override {
+    return {1, shot_, shot_ * options_.horizon, query_ * options_.horizon};
+  }
+  Task make(const RandomKey& key) const override {
+    Task task;
+    task.key = key;
+    task.support.environment = task.query.environment = std::make_shared<const TabularMdp>(
+        key, options_.states, options_.actions, options_.horizon);
+    task.support.size = shot_;
+    task.query.size = query_;
+    return task;
+  }
+
+ private:
+  Options options_;
+  std::int64_t shot_, query_;
+};
+
+}  // namespace
+
+TabularMdp::TabularMdp(const RandomKey& key, std::int64_t states, std::int64_t actions,
+                       std::int64_t horizon)
+    : Environment(key), states_(states), actions_(actions), horizon_(horizon) {
+  Random random(key);
+  for (std::int64_t i = 0; i < states * actions; ++i) {
+    rewards_.push_back(1.0 + random.normal());
+    double sum = 0;
+    const std::size_t first = transitions_.size();
+    for (std::int64_t s = 0; s < states; ++s) {
+      transitions_.push_back(-std::log1p(-random.uniform()));
+      sum += transitions_.back();
+    }
+    for (std::size_t j = first; j < transitions_.size(); ++j) transitions_[j] /= sum;
+  }
+}
+
+std::unique_ptr<Course> TabularMdp::begin(std::int64_t episodes, const RandomKey& key) const {
+  return std::make_unique<TabularCourse>(*this, episodes, key);
+}
+
+SourceType row_of_tabular_mdp() {
+  return prior_type<TabularMdps>(
+      "random Markov decision processes to act in", "Duan et al. 2016", [](const Section& section) {
+        const auto options = options_of<MdpOptions>(section);
+        return TaskInputs{{vector_of("state", options.states)}, options.actions};
+      });
+}
+
+}  // namespace cuttle

@@ -1,0 +1,90 @@
+#include "cuttle/train/assembly.hpp"
+
+#include <algorithm>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+
+Catalog catalog_of(const Extensions& extensions) {
+  return {{"encoder", infos_of(extensions.model.encoders)},
+          {"norm", infos_of(extensions.model.norms)},
+          {"fusion", infos_of(extensions.model.fusions)},
+          {"head", infos_of(extensions.model.heads)},
+          {"learner", infos_of(extensions.learners)},
+          {"target", infos_of(extensions.targets)},
+          {"source", infos_of(extensions.sources)},
+          {"objective", infos_of(extensions.objectives)}};
+}
+
+bool reads_shards(const RunConfig& config, const Extensions& extensions) {
+  return !find_type(extensions.sources, "episode.source", config.episode.source.type).inputs;
+}
+
+std::unique_ptr<Dataset> open_data(const RunConfig& config, const Extensions& extensions) {
+  if (reads_shards(config, extensions)) return Dataset::open(config.data);
+  CUTTLE_VALIDATE(config.data.shards.empty(),
+                  "data.shards: episode.source: {} makes its tasks itself and would not read them; "
+                  "remove the key",
+                  config.episode.source.type);
+  return nullptr;
+}
+
+TaskInputs inputs_of(const RunConfig& config, const Extensions& extensions, const Dataset* data) {
+  if (data != nullptr)
+    return {data->modalities(), data->target_width(),
+            static_cast<std::int64_t>(data->classes_of(Split::kTrain).size())};
+  const auto& source = find_type(extensions.sources, "episode.source", config.episode.source.type);
+  return source.inputs(config.episode.source);
+}
+
+Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions) {
+  const Section& algorithm = config.adapt;
+  const Demands demands =
+      find_type(extensions.learners, "adapt.algorithm", algorithm.type).demands(algorithm);
+  Assembly made;
+  const Section& target = config.episode.target;
+  made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
+  const std::int64_t outputs =
+      made.kind->outputs(std::max(config.episode.way, config.evaluation.way), inputs.target_width);
+  TaskInputs sized = inputs;
+  sized.outputs = outputs;
+  sized.support = std::max(config.episode.way, config.evaluation.way) *
+                  std::max(config.episode.shot, config.evaluation.shot);
+  const auto model =
+      std::make_shared<Model>(config.model, inputs.modalities, demands.head ? outputs : 0,
+                              demands.inner_steps, extensions.model, torch::Device(config.device));
+  made.model = model;
+  auto& layout = model->declare();
+  const auto objectives = std::make_shared<const Objectives>(
+      make_objectives(config.objectives, extensions.objectives, *model, layout));
+  made.learner =
+      make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
+  CUTTLE_VALIDATE(layout.learned_size() > 0,
+                  "model.encoders: all are frozen and {} has no head (nothing is left to learn); "
+                  "evaluate the run that they come from, or leave frozen_from of one empty",
+                  algorithm.type);
+  return made;
+}
+
+std::unique_ptr<const TaskSource> make_source(const RunConfig& config, const Extensions& extensions,
+                                              const Assembly& assembly, Split split,
+                                              const EpisodeOptions& episode, const Dataset* data,
+                                              double dropout, SampleCache* kept) {
+  const Section& section = config.episode.source;
+  EpisodeOptions asked = episode;
+  asked.of_values = assembly.kind->values();
+  return find_type(extensions.sources, "episode.source", section.type)
+      .make({section, asked, split, data, *assembly.model, kept, dropout});
+}
+
+EpisodeOptions evaluation_episodes(const RunConfig& config) {
+  EpisodeOptions options = config.episode;
+  options.way_min = options.shot_min = 0;
+  if (config.evaluation.way > 0) options.way = config.evaluation.way;
+  if (config.evaluation.shot > 0) options.shot = config.evaluation.shot;
+  if (config.evaluation.query > 0) options.query = config.evaluation.query;
+  return options;
+}
+
+}  // namespace cuttle

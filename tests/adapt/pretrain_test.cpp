@@ -1,0 +1,194 @@
+// Pretraining in float64 against a plain softmax regression, and what it makes of a support set
+// against LibTorch's own optimizer and distances written out.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <map>
+#include <string>
+
+#include "cuttle/core/error.hpp"
+#include "support/tiny_task.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr std::int64_t kClasses = 6;  // of the training split, in tiny_task
+
+double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
+  return (value - reference).norm().item<double>() / reference.norm().item<double>();
+}
+
+struct Case {
+  const char *classifier, *fusion, *norm;
+};
+
+class Pretrain : public testing::TestWithParam<Case> {
+ protected:
+  Pretrain() { torch::set_num_threads(1); }
+
+  std::unique_ptr<const Learner> learner_of(std::map<std::string, std::string> values = {}) const {
+    TinySettings settings;
+    settings.algorithm = "pretrain";
+    settings.fusion = GetParam().fusion;
+    settings.norm = GetParam().norm;
+    values["classifier"] = GetParam().classifier;
+    return tiny_learner(settings, values);
+  }
+  bool cosine() const { return std::string(GetParam().classifier) == "cosine"; }
+};
+
+ParameterList start(const Learner& learner) {
+  return ParameterList::initial(learner.model().layout(), 3, torch::kFloat64);
+}
+
+/// A minibatch of all classes.
+Task minibatch(const Model& model) {
+  Task task = tiny_task(model, 1, torch::kFloat64);
+  task.query.labels = torch::tensor({5, 0, 3, 1, 1, 4, 2, 5, 0}, torch::kInt64);
+  task.query.way = kClasses;
+  task.support = select_rows(task.query, {});
+  return task;
+}
+
+/// What is told of a sample: the parts side by side, and which of them there are.
+torch::Tensor features_of(const Embedding& embedding) {
+  if (embedding.parts.size() == 1) return embedding.parts[0];
+  return torch::cat({embedding.parts[0], embedding.parts[1], embedding.mask}, 1);
+}
+
+torch::Tensor directions(const torch::Tensor& x) {
+  return x / x.norm(2, 1, true);
+}
+
+torch::Tensor parameter(const ParameterLayout& layout, const Tensors& values,
+                        const std::string& name) {
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    if (layout.spec(i).name == name) return values[static_cast<std::size_t>(i)];
+  return {};
+}
+
+TEST_P(Pretrain, GradientIsThatOfSoftmaxRegressionOnTheFeatures) {
+  const auto learner = learner_of({{"scale", "7"}});
+  const Model& model = learner->model();
+  const auto parameters = start(*learner);
+  const Task task = minibatch(model);
+  Tensors leaves;
+  for (const auto& value : parameters.tensors()) leaves.push_back(value.clone().requires_grad_());
+  const auto x = features_of(model.embed(leaves, task.query, {}));
+  const auto weight = parameter(*model.layout(), leaves, "learner.weight");
+  const auto bias = parameter(*model.layout(), leaves, "learner.bias");
+  EXPECT_EQ(weight.sizes(), torch::IntArrayRef({kClasses, x.size(1)}));
+  EXPECT_EQ(bias.defined(), !cosine());
+  const auto logits =
+      cosine() ? 7.0 * directions(x).matmul(directions(weight).t()) : x.matmul(weight.t()) + bias;
+  auto loss = torch::zeros({}, torch::kFloat64);
+  for (std::int64_t i = 0; i < 9; ++i)
+    loss =
+        loss + logits[i].exp().sum().log() - logits[i][task.query.labels[i].item<std::int64_t>()];
+  loss = loss / 9.0;
+  const auto result = learner->meta_gradient(parameters, task);
+  EXPECT_NEAR(result.values[0], loss.item<double>(), 1e-9);  // it keeps roots above zero
+  const auto expected =
+      model.layout()->flatten(torch::autograd::grad({loss}, leaves, {}, false, false, true));
+  EXPECT_LT(relative_error(result.gradient, expected), 1e-9);
+}
+
+TEST_P(Pretrain, GradientEqualsFiniteDifferencesOfTheReportedLoss) {
+  const auto learner = learner_of();
+  const auto parameters = start(*learner);
+  const Task task = minibatch(learner->model());
+  const auto gradient = learner->meta_gradient(parameters, task).gradient;
+  const double norm = gradient.norm().item<double>();
+  ASSERT_GT(norm, 1e-3);
+  torch::manual_seed(5);
+  for (auto direction : {gradient, torch::randn_like(gradient), torch::randn_like(gradient)}) {
+    direction = direction / direction.norm();
+    const auto loss = [&](double step) {
+      return learner
+          ->meta_gradient({parameters.shared_layout(), parameters.flat() + step * direction}, task)
+          .values[0];
+    };
+    EXPECT_NEAR((loss(1e-6) - loss(-1e-6)) / 2e-6, gradient.dot(direction).item<double>(),
+                1e-6 * norm);
+  }
+}
+
+/// A new classifier by LibTorch's SGD with momentum 0.9 and weight decay 1e-3 (not of the bias).
+TEST_P(Pretrain, FinetuningIsWhatAnIndependentOptimizerDoes) {
+  const auto learner = learner_of({{"finetune_steps", "25"}, {"finetune_lr", "0.05"}});
+  const Model& model = learner->model();
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(model, 2, torch::kFloat64);
+  const auto x =
+      features_of(model.embed(parameters.tensors(), concatenate(task.support, task.query), {}));
+  const auto known = x.narrow(0, 0, 6), asked = x.narrow(0, 6, 9);
+  auto weight = torch::zeros({3, x.size(1)}, torch::kFloat64);
+  for (std::int64_t i = 0; cosine() && i < 6; ++i)
+    weight[task.support.labels[i].item<std::int64_t>()] += known[i] / 2.0;
+  weight.requires_grad_();
+  auto bias = torch::zeros({3}, torch::kFloat64).requires_grad_();
+  const auto logits_of = [&](const torch::Tensor& features) {
+    return cosine() ? 10.0 * directions(features).matmul(directions(weight).t())
+                    : features.matmul(weight.t()) + bias;
+  };
+  torch::optim::SGD of_weight({weight},
+                              torch::optim::SGDOptions(0.05).momentum(0.9).weight_decay(1e-3));
+  torch::optim::SGD of_bias({bias}, torch::optim::SGDOptions(0.05).momentum(0.9));
+  for (int k = 0; k < 25; ++k) {
+    of_weight.zero_grad();
+    of_bias.zero_grad();
+    torch::nn::functional::cross_entropy(logits_of(known), task.support.labels).backward();
+    of_weight.step();
+    of_bias.step();
+  }
+  const auto predicted = learner->adapt(parameters, task.support, task.key)->predict(task.query);
+  EXPECT_LT((predicted - logits_of(asked)).abs().max().item<double>(), 1e-9);
+}
+
+TEST_P(Pretrain, CentroidIsTheNearestMean) {
+  const auto learner = learner_of({{"adapt_by", "centroid"}});
+  const Model& model = learner->model();
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(model, 2, torch::kFloat64);
+  const auto x =
+      features_of(model.embed(parameters.tensors(), concatenate(task.support, task.query), {}));
+  const auto predicted = learner->adapt(parameters, task.support, task.key)->predict(task.query);
+  ASSERT_EQ(predicted.sizes(), torch::IntArrayRef({9, 3}));
+  for (std::int64_t q = 0; q < 9; ++q)
+    for (std::int64_t label = 0; label < 3; ++label) {
+      double distance = 0;
+      for (std::int64_t column = 0; column < x.size(1); ++column) {
+        const double mean = (x[2 * label][column] + x[2 * label + 1][column]).item<double>() / 2;
+        distance += std::pow(x[6 + q][column].item<double>() - mean, 2);
+      }
+      EXPECT_NEAR(predicted[q][label].item<double>(), -distance, 1e-9);
+    }
+}
+
+TEST_P(Pretrain, AdaptationSeparatesAnEasySupport) {
+  for (const char* by : {"finetune", "centroid"}) {
+    const auto learner = learner_of({{"adapt_by", by}, {"finetune_steps", "200"}});
+    const auto parameters = start(*learner);
+    const Task task = tiny_task(learner->model(), 2, torch::kFloat64);
+    // Only what is told by both senses: a missing one would stand in the way of the nearest mean.
+    const Batch support = select_rows(task.support, {0, 3, 4});
+    const auto answers = learner->adapt(parameters, support, task.key)->predict(support);
+    EXPECT_TRUE(torch::equal(answers.argmax(1), support.labels)) << by;
+  }
+}
+
+TEST_P(Pretrain, EpisodesAreRefusedInTraining) {
+  const auto learner = learner_of();
+  const Task task = tiny_task(learner->model(), 2, torch::kFloat64);
+  EXPECT_THROW(learner->meta_gradient(start(*learner), task), UserError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Classifiers, Pretrain,
+                         testing::Values(Case{"linear", "concat", "batch"},
+                                         Case{"cosine", "concat", "batch"},
+                                         Case{"linear", "late", "batch"},
+                                         Case{"cosine", "gated", "none"}));
+
+}  // namespace
+}  // namespace cuttle

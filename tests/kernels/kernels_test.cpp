@@ -1,0 +1,482 @@
+// The kernels against a plain reference in double, on every instruction set of this machine. All
+// buffers have exactly the size that is promised, so that the address sanitizer sees a read beyond
+// an end.
+
+#include "cuttle/kernels/conv_block.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "kernels_reference.hpp"
+
+namespace cuttle::kernels {
+namespace {
+
+using reference::Values;
+
+std::size_t size_of(std::int64_t n) {
+  return static_cast<std::size_t>(n);
+}
+
+Values normal(std::int64_t count, unsigned seed, double scale = 1) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<double> draw(0, scale);
+  Values result(size_of(count));
+  // Rounded to float, so that both types see the same numbers.
+  for (auto& v : result) v = static_cast<float>(draw(generator));
+  return result;
+}
+
+reference::Inputs random_inputs(const ConvBlockShape& s, bool masked) {
+  reference::Inputs in;
+  in.x = normal(s.pixels() * s.in, 1);
+  in.weight = normal(s.weight_elements(), 2, 1 / std::sqrt(static_cast<double>(s.patch())));
+  in.gamma = normal(s.out, 3);
+  in.beta = normal(s.out, 4, 0.3);
+  if (!masked) return in;
+  // Sequences of several lengths; one is empty.
+  for (std::int64_t n = 0; n < s.images; ++n) {
+    for (std::int64_t t = 0; t < s.height * s.width; ++t)
+      in.real.push_back(t < (n == 1 ? 0 : s.height * s.width - 2 * n) ? 1.0 : 0.0);
+  }
+  for (std::int64_t p = 0; p < s.pixels(); ++p) {
+    for (std::int64_t i = 0; i < s.in; ++i) in.x[reference::at(p, s.in, i)] *= in.real[size_of(p)];
+  }
+  return in;
+}
+
+template <class T>
+std::vector<T> as(const Values& from) {
+  return {from.begin(), from.end()};
+}
+template <class T>
+Values to_double(const std::vector<T>& from) {
+  return {from.begin(), from.end()};
+}
+
+/// The kernels with buffers of their own.
+template <class T>
+struct BlockRun {
+  ConvBlockShape shape;
+  std::vector<T> x, weight, gamma, beta, real, y, mean, inv_std, pooled;
+  std::vector<double> moments;
+  std::vector<std::uint8_t> choice;
+
+  BlockRun(const ConvBlockShape& s, const reference::Inputs& in)
+      : shape(s),
+        x(as<T>(in.x)),
+        weight(as<T>(in.weight)),
+        gamma(as<T>(in.gamma)),
+        beta(as<T>(in.beta)),
+        real(as<T>(in.real)),
+        y(size_of(s.conv_elements())),
+        mean(size_of(s.out)),
+        inv_std(size_of(s.out)),
+        pooled(size_of(s.pooled_elements())),
+        moments(size_of(s.moment_elements())),
+        choice(size_of(s.pooled_elements())) {}
+  const T* mask() const { return real.empty() ? nullptr : real.data(); }
+  BlockInputs<T> inputs() const {
+    return {x.data(),    weight.data(), gamma.data(),
+            beta.data(), mask(),        moments.empty() ? nullptr : moments.data()};
+  }
+  BlockSaved<T> saved() {
+    return {y.empty() ? nullptr : y.data(), mean.data(), inv_std.data(), choice.data()};
+  }
+  void forward() {
+    if (shape.by_patches()) patch_moments(shape, x.data(), mask(), moments.data());
+    kernels::forward(shape, inputs(), saved(), pooled.data());
+  }
+  reference::Backward backward(const Values& d) {
+    std::vector<T> gx(shape.input_gradient ? x.size() : 0), gw(weight.size()), gg(gamma.size()),
+        gb(beta.size());
+    kernels::backward(shape, inputs(), saved(), as<T>(d).data(),
+                      {gx.empty() ? nullptr : gx.data(), gw.data(), gg.data(), gb.data()});
+    return {to_double(gx), to_double(gw), to_double(gg), to_double(gb)};
+  }
+};
+
+struct Directions {
+  Values x, weight, gamma, beta;  // empty: null
+};
+
+struct Second {
+  Values pooled_gradient, x, weight, gamma;
+};
+
+template <class T>
+Second double_backward(BlockRun<T>& run, const Values& d, const Directions& t) {
+  const auto tx = as<T>(t.x), tw = as<T>(t.weight), tg = as<T>(t.gamma), tb = as<T>(t.beta),
+             dd = as<T>(d);
+  const auto pointer = [](const std::vector<T>& v) { return v.empty() ? nullptr : v.data(); };
+  std::vector<T> gd(dd.size()), gx(run.shape.input_gradient ? run.x.size() : 0),
+      gw(run.weight.size()), gg(run.gamma.size());
+  kernels::double_backward(run.shape, run.inputs(), run.saved(), dd.data(),
+                           {pointer(tx), pointer(tw), pointer(tg), pointer(tb)},
+                           {gd.data(), gx.empty() ? nullptr : gx.data(), gw.data(), gg.data()});
+  return {to_double(gd), to_double(gx), to_double(gw), to_double(gg)};
+}
+
+/// |a - b| relative to the largest of b.
+double difference(const Values& a, const Values& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double most = 1e-30, off = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    most = std::max(most, std::abs(b[i]));
+    off = std::max(off, std::isfinite(a[i]) ? std::abs(a[i] - b[i]) : 1e30);
+  }
+  return off / most;
+}
+
+struct Case {
+  std::string name;
+  ConvBlockShape shape;
+  bool masked = false;
+};
+
+ConvBlockShape sequence(std::int64_t images, std::int64_t steps, std::int64_t in, std::int64_t out,
+                        bool pool, bool input_gradient = true) {
+  return {images, 1, steps, in, out, 1, 1, pool ? 2 : 1, true, input_gradient};
+}
+
+std::vector<Case> cases() {
+  return {{"one_odd_image", {1, 3, 5, 3, 7}},
+          {"smallest", {1, 2, 2, 1, 1}},
+          {"two_wide", {3, 5, 2, 2, 9}},
+          {"panel_and_half", {4, 7, 7, 5, 24}},
+          {"vectors", {3, 6, 8, 16, 32}},
+          {"many_small", {40, 3, 3, 17, 33}},
+          {"several_blocks", {1, 20, 30, 3, 8}},
+          {"several_groups", {5, 40, 41, 8, 20}},
+          {"winograd", {8, 8, 8, 32, 32}},
+          {"winograd_odd", {3, 17, 21, 20, 50}},
+          {"winograd_groups_and_blocks", {3, 30, 34, 24, 33}},
+          {"winograd_masked", {4, 10, 10, 32, 32}, true},
+          {"no_pool", {2, 5, 4, 3, 10, 3, 1, 1}},
+          {"one_channel", {3, 28, 28, 1, 64}},
+          {"by_patches", {3, 9, 7, 1, 19, 3, 2, 2, false, false}},
+          {"by_patches_colour", {2, 12, 13, 3, 32, 3, 2, 2, false, false}},
+          {"by_patches_no_pool", {2, 5, 4, 2, 6, 3, 1, 1, false, false}},
+          {"sequence", sequence(4, 9, 6, 18, false), true},
+          {"sequence_pool", sequence(5, 13, 8, 16, true), true},
+          {"sequence_all_real", sequence(3, 8, 3, 5, true)},
+          {"sequence_by_patches", sequence(4, 11, 4, 12, true, false), true},
+          {"one_step", sequence(6, 1, 5, 4, true)},
+          {"pointwise", {3, 5, 4, 6, 10, 1, 1, 1, false, true, false, 1}},
+          {"pointwise_groups_and_blocks", {5, 40, 41, 8, 20, 1, 2, 2, false, true, true, 1}},
+          {"pointwise_first", {2, 6, 7, 3, 9, 1, 1, 1, false, false, false, 1}},
+          {"linear", {2, 6, 5, 4, 18, 3, 1, 1, false, true, false}},
+          {"linear_pool", {3, 7, 6, 5, 9, 3, 2, 2, false, true, false}},
+          {"linear_winograd", {8, 8, 8, 32, 32, 3, 1, 1, false, true, false}},
+          {"linear_by_patches", {2, 9, 8, 3, 20, 3, 1, 1, false, false, false}}};
+}
+
+class Kernels : public ::testing::TestWithParam<InstructionSet> {
+ protected:
+  void SetUp() override { select_instruction_set(GetParam()); }
+  void TearDown() override { select_instruction_set(available_instruction_sets().back()); }
+};
+
+std::string isa_name(const ::testing::TestParamInfo<InstructionSet>& info) {
+  return info.param == InstructionSet::kAvx512 ? "avx512"
+         : info.param == InstructionSet::kAvx2 ? "avx2"
+                                               : "generic";
+}
+INSTANTIATE_TEST_SUITE_P(All, Kernels, ::testing::ValuesIn(available_instruction_sets()), isa_name);
+
+template <class T>
+void expect_first_order(const Case& c, double tolerance) {
+  SCOPED_TRACE(c.name);
+  const auto in = random_inputs(c.shape, c.masked);
+  const auto d = normal(c.shape.pooled_elements(), 5);
+  BlockRun<T> run(c.shape, in);
+  run.forward();
+  const auto expected = reference::forward(c.shape, in);
+  EXPECT_LT(difference(to_double(run.pooled), expected.pooled), tolerance);
+  EXPECT_LT(difference(to_double(run.mean), expected.mean), tolerance);
+  EXPECT_LT(difference(to_double(run.inv_std), expected.inv_std), tolerance);
+  if (!c.shape.by_patches()) {
+    EXPECT_LT(difference(to_double(run.y),
+                         [&] {
+                           auto y = expected.y;
+                           for (std::size_t k = 0; k < y.size() && c.masked; ++k)
+                             y[k] *= in.real[k / size_of(c.shape.out)];
+                           return y;
+                         }()),
+              tolerance);
+  }
+  // Rounding may prefer another of two nearly equal pixels: the derivative is compared at the
+  // kernel's choices.
+  auto chosen = expected;
+  std::int64_t differ = 0;
+  for (std::size_t k = 0; k < chosen.choice.size(); ++k)
+    differ += chosen.choice[k] != run.choice[k];
+  EXPECT_LE(differ, sizeof(T) == 4 ? 1 + c.shape.pooled_elements() / 1000 : 0);
+  chosen.choice = run.choice;
+  const auto got = run.backward(d), want = reference::backward(c.shape, in, chosen, d);
+  EXPECT_LT(difference(got.x, c.shape.input_gradient ? want.x : Values{}), tolerance);
+  EXPECT_LT(difference(got.weight, want.weight), tolerance);
+  EXPECT_LT(difference(got.gamma, want.gamma), tolerance);
+  EXPECT_LT(difference(got.beta, want.beta), tolerance);
+}
+
+TEST_P(Kernels, FirstOrderInDouble) {
+  for (const auto& c : cases()) expect_first_order<double>(c, 1e-11);
+}
+TEST_P(Kernels, FirstOrderInFloat) {
+  for (const auto& c : cases()) expect_first_order<float>(c, 2e-5);
+}
+
+Directions directions(const ConvBlockShape& s) {
+  return {s.input_gradient ? normal(s.pixels() * s.in, 11) : Values{},
+          normal(s.weight_elements(), 12, 0.3), normal(s.out, 13), normal(s.out, 14)};
+}
+
+double dot(const Values& a, const Values& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+Values moved(const Values& from, const Values& direction, double by) {
+  Values result = from;
+  for (std::size_t i = 0; i < direction.size(); ++i) result[i] += by * direction[i];
+  return result;
+}
+
+/// The reference's vjp at inputs moved along the direction, choices held fixed: central differences
+/// of it are what double_backward gives, because second derivatives are symmetric.
+reference::Backward moved_backward(const Case& c, const reference::Inputs& in, const Directions& t,
+                                   double by, const std::vector<std::uint8_t>& choice,
+                                   const Values& d) {
+  auto at = in;
+  at.x = moved(in.x, t.x, by);
+  at.weight = moved(in.weight, t.weight, by);
+  at.gamma = moved(in.gamma, t.gamma, by);
+  at.beta = moved(in.beta, t.beta, by);
+  auto f = reference::forward(c.shape, at);
+  f.choice = choice;
+  return reference::backward(c.shape, at, f, d);
+}
+
+Values central(const Values& plus, const Values& minus, double step) {
+  Values result(plus.size());
+  for (std::size_t i = 0; i < plus.size(); ++i) result[i] = (plus[i] - minus[i]) / (2 * step);
+  return result;
+}
+
+TEST_P(Kernels, SecondOrderIsTheDerivativeOfTheFirst) {
+  constexpr double kStep = 1e-5, kTolerance = 1e-6;
+  for (const auto& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const auto in = random_inputs(c.shape, c.masked);
+    const auto d = normal(c.shape.pooled_elements(), 5);
+    auto t = directions(c.shape);
+    BlockRun<double> run(c.shape, in);
+    run.forward();
+    const auto got = double_backward(run, d, t);
+    const auto plus = moved_backward(c, in, t, kStep, run.choice, d);
+    const auto minus = moved_backward(c, in, t, -kStep, run.choice, d);
+    EXPECT_LT(
+        difference(got.x, c.shape.input_gradient ? central(plus.x, minus.x, kStep) : Values{}),
+        kTolerance);
+    EXPECT_LT(difference(got.weight, central(plus.weight, minus.weight, kStep)), kTolerance);
+    EXPECT_LT(difference(got.gamma, central(plus.gamma, minus.gamma, kStep)), kTolerance);
+    // backward is linear in d: its gradient in any direction of d is backward of that direction.
+    const auto probe = normal(c.shape.pooled_elements(), 21);
+    const auto linear = run.backward(probe);
+    const double want = dot(linear.x, t.x) + dot(linear.weight, t.weight) +
+                        dot(linear.gamma, t.gamma) + dot(linear.beta, t.beta);
+    EXPECT_NEAR(dot(got.pooled_gradient, probe), want, 1e-9 * (1 + std::abs(want)));
+  }
+}
+
+TEST_P(Kernels, SecondOrderInFloatFollowsDouble) {
+  for (const auto& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const auto in = random_inputs(c.shape, c.masked);
+    const auto d = normal(c.shape.pooled_elements(), 5);
+    const auto t = directions(c.shape);
+    BlockRun<double> exact(c.shape, in);
+    exact.forward();
+    BlockRun<float> run(c.shape, in);
+    run.forward();
+    run.choice = exact.choice;
+    const auto got = double_backward(run, d, t), want = double_backward(exact, d, t);
+    constexpr double kTolerance = 5e-5;
+    EXPECT_LT(difference(got.pooled_gradient, want.pooled_gradient), kTolerance);
+    EXPECT_LT(difference(got.x, want.x), kTolerance);
+    EXPECT_LT(difference(got.weight, want.weight), kTolerance);
+    EXPECT_LT(difference(got.gamma, want.gamma), kTolerance);
+  }
+}
+
+TEST_P(Kernels, ANullCotangentIsZero) {
+  for (const auto& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const auto in = random_inputs(c.shape, c.masked);
+    const auto d = normal(c.shape.pooled_elements(), 5);
+    BlockRun<double> run(c.shape, in);
+    run.forward();
+    const auto all = directions(c.shape);
+    for (int which = 0; which < 16; ++which) {
+      Directions null = all, zero = all;
+      const auto drop = [&](int bit, Values Directions::* member) {
+        if (!(which & bit)) return;
+        (null.*member).clear();
+        std::fill((zero.*member).begin(), (zero.*member).end(), 0.0);
+      };
+      drop(1, &Directions::x);
+      drop(2, &Directions::weight);
+      drop(4, &Directions::gamma);
+      drop(8, &Directions::beta);
+      const auto a = double_backward(run, d, null), b = double_backward(run, d, zero);
+      const auto near = [](const Values& u, const Values& v) {
+        for (std::size_t i = 0; i < u.size(); ++i) ASSERT_NEAR(u[i], v[i], 1e-10);
+      };
+      near(a.pooled_gradient, b.pooled_gradient);
+      near(a.x, b.x);
+      near(a.weight, b.weight);
+      near(a.gamma, b.gamma);
+    }
+  }
+}
+
+TEST_P(Kernels, TheFirstOfEqualPixelsWinsAndReluCuts) {
+  // Weight 1 at the centre: y = x. Mean 0.25, so a quarter of ones is positive after batch norm,
+  // zeros negative.
+  ConvBlockShape s{1, 4, 4, 1, 1};
+  reference::Inputs in{Values(16, 0.0), Values(9, 0.0), {1.0}, {0.0}, {}};
+  in.weight[4] = 1;
+  in.x[0] = in.x[1] = in.x[4] = in.x[5] = 1;  // a tie of four in the first window
+  BlockRun<float> run(s, in);
+  run.forward();
+  EXPECT_THAT(run.choice, ::testing::ElementsAre(0, 255, 255, 255));
+  EXPECT_GT(run.pooled[0], 0.0f);
+  EXPECT_THAT((std::vector<float>{run.pooled[1], run.pooled[2], run.pooled[3]}),
+              ::testing::Each(0.0f));
+}
+
+TEST_P(Kernels, AConstantChannelAndDeadChannelsAreFinite) {
+  for (const bool by_patches : {false, true}) {
+    ConvBlockShape s{3, 6, 6, 2, 3};
+    s.input_gradient = !by_patches;
+    auto in = random_inputs(s, false);
+    std::fill_n(in.weight.begin(), s.patch(), 0.0);  // channel 0: variance 0
+    in.beta = {0.5, -100.0, 0.1};                    // channel 1: dead everywhere
+    BlockRun<double> run(s, in);
+    run.forward();
+    EXPECT_DOUBLE_EQ(run.inv_std[0], 1 / std::sqrt(1e-5));
+    EXPECT_DOUBLE_EQ(run.pooled[0], 0.5);
+    EXPECT_DOUBLE_EQ(run.pooled[1], 0.0);
+    EXPECT_EQ(run.choice[0], 0);
+    EXPECT_EQ(run.choice[1], 255);
+    const auto d = normal(s.pooled_elements(), 5);
+    const auto first = run.backward(d);
+    EXPECT_EQ(first.gamma[0], 0.0);
+    EXPECT_EQ(first.beta[1], 0.0);
+    const auto second = double_backward(run, d, directions(s));
+    for (const auto& values :
+         {first.x, first.weight, second.x, second.weight, second.gamma, second.pooled_gradient}) {
+      EXPECT_TRUE(
+          std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }));
+    }
+  }
+}
+
+TEST_P(Kernels, NotANumberReachesTheOutput) {
+  for (const bool by_patches : {false, true}) {
+    ConvBlockShape s{1, 4, 4, 1, 2};
+    s.input_gradient = !by_patches;
+    auto in = random_inputs(s, false);
+    in.x[7] = std::numeric_limits<double>::quiet_NaN();
+    BlockRun<float> run(s, in);
+    run.forward();
+    EXPECT_TRUE(
+        std::all_of(run.pooled.begin(), run.pooled.end(), [](float v) { return std::isnan(v); }));
+  }
+}
+
+TEST_P(Kernels, TheMeanOfAFarOffsetDoesNotSpoilTheVariance) {
+  // Values around 1000 with deviation 1: the variance from sums of squares in float would be wrong
+  // by its own size.
+  ConvBlockShape s{8, 20, 20, 1, 1};
+  reference::Inputs in{normal(s.pixels(), 1), Values(9, 0.0), {1.0}, {0.0}, {}};
+  in.weight[4] = 1;
+  for (auto& v : in.x) v = static_cast<float>(v + 1000);
+  const double expected = reference::forward(s, in).inv_std[0];
+  for (const bool by_patches : {false, true}) {
+    s.input_gradient = !by_patches;
+    BlockRun<float> run(s, in);
+    run.forward();
+    EXPECT_NEAR(run.inv_std[0] / expected, 1, 1e-5);
+  }
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+TEST_P(Kernels, TheSameBitsAtAnyAddressAndOnAnyThread) {
+  for (const auto& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const auto in = random_inputs(c.shape, c.masked);
+    const auto d = normal(c.shape.pooled_elements(), 5);
+    BlockRun<float> run(c.shape, in);
+    run.forward();
+    const auto backward = run.backward(d);
+    const auto second = double_backward(run, d, directions(c.shape));
+    std::thread([&] {
+      BlockRun<float> again(c.shape, in);
+      // x one element off from where it was, in a buffer that ends with it.
+      std::vector<float> shifted(again.x.size() + 1);
+      std::copy(again.x.begin(), again.x.end(), shifted.begin() + 1);
+      std::vector<float> pooled(again.pooled.size() + 1);
+      auto inputs = again.inputs();
+      inputs.x = shifted.data() + 1;
+      if (c.shape.by_patches())
+        patch_moments(c.shape, inputs.x, again.mask(), again.moments.data());
+      kernels::forward(c.shape, inputs, again.saved(), pooled.data() + 1);
+      EXPECT_TRUE(same_bits(run.pooled, {pooled.begin() + 1, pooled.end()}));
+      EXPECT_TRUE(same_bits(run.mean, again.mean));
+      const auto b = again.backward(d);
+      EXPECT_TRUE(same_bits(b.x, backward.x) && same_bits(b.weight, backward.weight));
+      const auto s = double_backward(again, d, directions(c.shape));
+      EXPECT_TRUE(same_bits(s.x, second.x) && same_bits(s.weight, second.weight));
+      EXPECT_TRUE(same_bits(s.pooled_gradient, second.pooled_gradient) &&
+                  same_bits(s.gamma, second.gamma));
+    }).join();
+  }
+}
+
+TEST(KernelsInterface, RefusesWhatItCannotDo) {
+  ConvBlockShape s{1, 4, 4, 1, 2};
+  s.input_gradient = false;
+  BlockRun<float> run(s, random_inputs(s, false));
+  run.forward();
+  std::vector<float> gradient(run.x.size());
+  const auto d = std::vector<float>(run.pooled.size());
+  EXPECT_THROW(kernels::backward(s, run.inputs(), run.saved(), d.data(),
+                                 {gradient.data(), nullptr, run.gamma.data(), run.beta.data()}),
+               std::invalid_argument);
+  auto without = run.inputs();
+  without.moments = nullptr;
+  EXPECT_THROW(kernels::forward(s, without, run.saved(), run.pooled.data()), std::invalid_argument);
+  s.height = 1;  // no window fits
+  EXPECT_THROW(kernels::forward(s, run.inputs(), run.saved(), run.pooled.data()),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace cuttle::kernels

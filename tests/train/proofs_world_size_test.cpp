@@ -1,0 +1,152 @@
+// P1 and P3 for learners, sources, fusions, objectives and norms beside MAML's: few steps, the same
+// parameters and records at world sizes 1, 2 and 3; and what a part owns (parameters, averages) is
+// in the checkpoint, so that a run resumed on other ranks has the uninterrupted one's bits.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include "cuttle/core/log.hpp"
+#include "support/temp_folder.hpp"
+#include "train/tiny_run.hpp"
+
+namespace cuttle {
+namespace {
+
+/// A part in a run; `set` puts it into the tiny config.
+struct Case {
+  const char* name;
+  const char* algorithm;
+  std::function<void(RunConfig&)> set;
+};
+std::ostream& operator<<(std::ostream& out, const Case& part) {
+  return out << part.name;
+}
+
+void nothing(RunConfig&) {}
+
+/// No shards: one modality, made by the source.
+void made_by(RunConfig& config, Section source, const char* target, const char* modality) {
+  config.data.shards.clear();
+  config.episode.source = std::move(source);
+  config.episode.target = target;
+  config.episode.way = 1;
+  config.episode.shot = 4;
+  config.episode.query = 3;
+  config.model.modality_dropout = 0.0;
+  config.model.encoders.clear();
+  config.model.encoders[modality] = Section("mlp", {{"width", "8"}, {"depth", "1"}});
+}
+
+void agree(RunConfig& config, const char* where) {
+  config.objectives["agree"] = {Section("contrastive", {{"width", "6"}}), 0.5, where};
+}
+
+void norms(RunConfig& config, const char* norm) {
+  for (const auto& name : {"image", "text"})
+    config.model.encoders[name] = tiny_encoder({{"norm", norm}});
+}
+
+void acting(RunConfig& config) {
+  made_by(config, Section("tabular_mdp", {{"states", "4"}, {"actions", "3"}, {"horizon", "3"}}),
+          "return", "state");
+  config.adapt.values["exploration"] = "true";
+}
+
+void sinusoids(RunConfig& config) {
+  made_by(config, Section("sinusoids", {{"noise", "0.1"}}), "value", "x");
+  config.episode.shot_min = 2;
+}
+
+const Case kMetaSgd{"meta_sgd", "meta_sgd", nothing};
+const Case kLstm{"lstm", "lstm", [](RunConfig& c) { c.adapt.values["hidden"] = "4"; }};
+const Case kSnail{"snail", "snail", [](RunConfig& c) {
+                    c.adapt.values.insert({{"filters", "8"}, {"attention", "8"}});
+                  }};
+const Case kR2d2{"r2d2", "r2d2", [](RunConfig& c) { c.model.fusion = "late"; }};
+const Case kPretrain{"pretrain", "pretrain", [](RunConfig& c) {
+                       c.episode.source = Section("minibatches", {{"batch", "12"}});
+                       c.adapt.values["finetune_steps"] = "5";
+                     }};
+const Case kMamlRl{"maml_rl", "maml_rl", acting};
+const Case kSinusoids{"sinusoids", "meta_sgd", sinusoids};
+const Case kCausalTables{"causal_tables", "maml", [](RunConfig& c) {
+                           made_by(c, Section("causal_tables", {{"features", "3"}}), "value", "x");
+                         }};
+const Case kCrossAttention{
+    "cross_attention", "fomaml", [](RunConfig& c) {
+      c.model.fusion = Section("cross_attention", {{"fusion_width", "8"}, {"fusion_layers", "1"}});
+    }};
+const Case kContrastive{"contrastive", "protonet", [](RunConfig& c) { agree(c, "outer"); }};
+const Case kContrastiveInside{"contrastive_inside", "maml", [](RunConfig& c) { agree(c, "both"); }};
+const Case kSupport{"support", "maml", [](RunConfig& c) { norms(c, "support"); }};
+const Case kRunning{"running", "protonet", [](RunConfig& c) { norms(c, "running"); }};
+
+class Parts : public testing::TestWithParam<Case> {
+ protected:
+  static void SetUpTestSuite() {
+    init_log(0, 1, LogLevel::kWarning);
+    shards_ = std::make_unique<TempFolder>();
+    write_tiny_shards(shards_->path());  // senses are missing at times
+  }
+  static void TearDownTestSuite() { shards_.reset(); }
+
+  static RunConfig config_of(const Case& part) {
+    RunConfig config = tiny_config(shards_->path(), part.algorithm);
+    config.train.steps = 6;
+    config.train.validate_every = 3;
+    config.train.validation_episodes = 4;
+    config.train.checkpoint_every = 3;
+    part.set(config);
+    return config;
+  }
+
+  static std::unique_ptr<TempFolder> shards_;
+};
+
+std::unique_ptr<TempFolder> Parts::shards_;
+
+class WorldSize : public Parts {};
+
+TEST_P(WorldSize, ChangesNoBit) {
+  const RunConfig config = config_of(GetParam());
+  TempFolder runs;
+  const Result alone = train_on_threads(config, 1, runs.path() + "/1");
+  EXPECT_EQ(alone.sha256.size(), 64u);
+  for (const int ranks : {2, 3})
+    EXPECT_TRUE(train_on_threads(config, ranks, runs.path() + "/" + std::to_string(ranks)) == alone)
+        << ranks << " ranks";
+  // That it was trained at all, and by its seed.
+  RunConfig other = config;
+  other.seed = 2;
+  EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WorldSize,
+                         testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
+                                         kSinusoids, kCausalTables, kCrossAttention, kContrastive,
+                                         kContrastiveInside, kSupport, kRunning),
+                         [](const auto& part) { return std::string(part.param.name); });
+
+class Resume : public Parts {};
+
+TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
+  RunConfig config = config_of(GetParam());
+  TempFolder runs;
+  const Result gold = train_on_threads(config, 1, runs.path() + "/gold");
+  config.train.steps = 3;
+  const Result half = train_on_threads(config, 3, runs.path() + "/run");
+  EXPECT_FALSE(half == gold);
+  config.train.steps = 6;
+  EXPECT_TRUE(train_on_threads(config, 2, runs.path() + "/run", true) == gold);
+}
+
+INSTANTIATE_TEST_SUITE_P(WhatTheyOwn, Resume,
+                         testing::Values(kMetaSgd, kLstm, kSnail, kRunning, kContrastive, kMamlRl,
+                                         kSinusoids),
+                         [](const auto& part) { return std::string(part.param.name); });
+
+}  // namespace
+}  // namespace cuttle
