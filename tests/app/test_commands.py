@@ -205,15 +205,15 @@ def test_a_run_folder_is_made_up_if_none_is_given(config, tmp_path, monkeypatch)
     assert folder.name.startswith("tiny-") and driver.inspect(folder)["world_sizes"] == [2]
 
 
-@pytest.mark.parametrize("algorithm", ["maml", "protonet"])
-def test_adapt_and_predict(algorithm, config, shards, tmp_path):
+@pytest.mark.parametrize("algorithm, training, use", [("maml", ["adapt.inner_lr=0.5"], ["adapt.eval_inner_steps=10"]),
+                                                      ("protonet", [], [])])
+def test_adapt_and_predict(algorithm, training, use, config, shards, tmp_path):
     run, adapted = tmp_path / "run", tmp_path / "adapted"
-    driver.train(config, run, f"adapt.algorithm={algorithm}", "train.steps=60", "train.validate_every=0",
-                 "adapt.inner_lr=0.5")
+    driver.train(config, run, f"adapt.algorithm={algorithm}", "train.steps=60", "train.validate_every=0", *training)
     small = driver.make_shards(tmp_path / "small", "--classes", "3", "--splits", "1,0,0", "--noise", "0.3", "--seed",
                                "7", "--shards", "1")
     (shard, ) = small.glob("*.h5")
-    cuttle("adapt", run, "--support", shard, "--out", adapted, "adapt.eval_inner_steps=10")
+    cuttle("adapt", run, "--support", shard, "--out", adapted, *use)
     lines = cuttle("predict", adapted, shard, "--json").stdout.splitlines()
     told = [json.loads(line) for line in lines]
     assert len(told) == 24 and all(0 < record["probability"] <= 1 for record in told)
