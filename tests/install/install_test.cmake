@@ -32,12 +32,13 @@ run(${CMAKE_COMMAND} --build "${work}/build")
 # The outside program knows the keys of its own types: what is wrong with one is said as for cuttle's own.
 set(program "${work}/build/uses_cuttle")
 run("${program}" validate ${EXTERNAL}/config.yaml)
-function(refuses override expected)
-  execute_process(COMMAND "${program}" validate ${EXTERNAL}/config.yaml ${override} RESULT_VARIABLE code
+function(refuses overrides expected)
+  string(REPLACE " " ";" words "${overrides}")
+  execute_process(COMMAND "${program}" validate ${EXTERNAL}/config.yaml ${words} RESULT_VARIABLE code
                   OUTPUT_VARIABLE said ERROR_VARIABLE complaint)
   string(FIND "${said}${complaint}" "${expected}" place)
   if(NOT code EQUAL 2 OR place EQUAL -1)
-    message(FATAL_ERROR "${override}: exit code ${code}, without '${expected}': ${said}${complaint}")
+    message(FATAL_ERROR "${overrides}: exit code ${code}, without '${expected}': ${said}${complaint}")
   endif()
 endfunction()
 refuses(model.encoders.vector.scal=2 "did you mean model.encoders.vector.scale?")
@@ -47,7 +48,7 @@ refuses(adapt.sharpnes=3 "did you mean adapt.sharpness?")
 refuses(adapt.algorithm=frozn "did you mean frozen?")
 refuses(objectives.calm.stat=1 "did you mean objectives.calm.start?")
 refuses(episode.smothing=0.2 "did you mean episode.smoothing?")
-refuses(episode.target=class "it belongs to episode.target: smoothed, not to class; remove it")
+refuses("episode.target=class episode.smoothing=0.2" "it belongs to episode.target: smoothed, not to class; remove it")
 
 # It trains with them, on two ranks, from the installed data tools.
 set(ENV{PATH} "${PYTHONS}:$ENV{PATH}")  # installed data tools take the first python3
