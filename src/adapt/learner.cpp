@@ -60,6 +60,10 @@ std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerT
                   "adapt.algorithm: {} compares samples with classes (this episode.target has "
                   "none); choose one with a head, such as maml",
                   name);
+  for (const auto& objective : *request.objectives)
+    CUTTLE_VALIDATE(!objective.inner || demands.inner_loss,
+                    "objectives.{}.where: {} has no inner loop that it could move; use outer",
+                    objective.name, name);
   const std::string part =
       demands.second_order ? first_order_part(*request.model, *request.objectives) : "";
   CUTTLE_VALIDATE(part.empty(),

@@ -70,7 +70,7 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                         config.reduce);
     SampleCache kept(*model, state.parameters, config.data.in_memory);
     const auto source = make_source(config, extensions, parts, Split::kTrain, config.episode,
-                                    data.get(), config.model.modality_dropout, &kept);
+                                    data.get(), config.model.modality_dropout, &kept, false);
     TaskStream tasks(
         *source, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
         config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()}, model->device());

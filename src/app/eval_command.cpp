@@ -140,7 +140,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     std::vector<std::int32_t> classes;
     together(comm, "planning episodes", [&] {
       source = make_source(run->config, extensions, run->parts, plan.split, plan.episode,
-                           data.get(), 0.0, &kept);
+                           data.get(), 0.0, &kept, true);
       if (data && kind->classes()) classes = data->classes_of(plan.split);
     });
     const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);

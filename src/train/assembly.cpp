@@ -38,6 +38,35 @@ TaskInputs inputs_of(const RunConfig& config, const Extensions& extensions, cons
   return source.inputs(config.episode.source);
 }
 
+namespace {
+
+const char* name_of(TaskForm form) {
+  return form == TaskForm::kEpisode     ? "episodes"
+         : form == TaskForm::kMinibatch ? "minibatches of all classes"
+                                        : "environments to act in";
+}
+
+/// Source, target and learner must speak of the same kind of task.
+void check_tasks(const RunConfig& config, const SourceType& source, const TaskKind& kind,
+                 const Demands& demands) {
+  const auto &from = config.episode.source.type, &target = config.episode.target.type;
+  CUTTLE_VALIDATE(demands.form == source.form,
+                  "adapt.algorithm: {} learns from {}, but episode.source: {} gives {}; choose "
+                  "another of the two (cuttle list source)",
+                  config.adapt.type, name_of(demands.form), from, name_of(source.form));
+  const bool acts = !kind.classes() && !kind.values();
+  CUTTLE_VALIDATE(acts == (source.form == TaskForm::kEnvironment),
+                  "episode.target: {} does not go with episode.source: {} ({}); use {}", target,
+                  from, acts ? "a return is earned by acting" : "what is earned there is a return",
+                  acts ? "class or value" : "return");
+  CUTTLE_VALIDATE(
+      acts || !source.inputs || kind.values(),
+      "episode.target: {} needs classes, and episode.source: {} gives values; use value", target,
+      from);
+}
+
+}  // namespace
+
 Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions) {
   const Section& algorithm = config.adapt;
   const Demands demands =
@@ -45,6 +74,11 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   Assembly made;
   const Section& target = config.episode.target;
   made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
+  check_tasks(config, find_type(extensions.sources, "episode.source", config.episode.source.type),
+              *made.kind, demands);
+  CUTTLE_VALIDATE(demands.head || config.model.head.type == ModelOptions().head.type,
+                  "model.head: {} has no head, so {} would do nothing; remove the key",
+                  algorithm.type, config.model.head.type);
   const std::int64_t outputs =
       made.kind->outputs(std::max(config.episode.way, config.evaluation.way), inputs.target_width);
   TaskInputs sized = inputs;
@@ -70,12 +104,16 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
 std::unique_ptr<const TaskSource> make_source(const RunConfig& config, const Extensions& extensions,
                                               const Assembly& assembly, Split split,
                                               const EpisodeOptions& episode, const Dataset* data,
-                                              double dropout, SampleCache* kept) {
+                                              double dropout, SampleCache* kept, bool evaluation) {
   const Section& section = config.episode.source;
+  const auto& type = find_type(extensions.sources, "episode.source", section.type);
+  CUTTLE_VALIDATE(!type.inputs || type.inputs(section).modalities == assembly.model->modalities(),
+                  "episode.source: {} with these keys gives other inputs than the model was made "
+                  "for; leave the source as it was in training",
+                  section.type);
   EpisodeOptions asked = episode;
   asked.of_values = assembly.kind->values();
-  return find_type(extensions.sources, "episode.source", section.type)
-      .make({section, asked, split, data, *assembly.model, kept, dropout});
+  return type.make({section, asked, split, data, *assembly.model, kept, dropout, evaluation});
 }
 
 EpisodeOptions evaluation_episodes(const RunConfig& config) {

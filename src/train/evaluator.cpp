@@ -35,6 +35,12 @@ Findings no_findings(const std::vector<std::int32_t>& classes) {
 
 /// What the plan hides of a task.
 void hide(const EvaluationPlan& plan, Task& task) {
+  if (task.query.environment) {
+    CUTTLE_VALIDATE(plan.modalities.empty() && plan.missing_rate == 0,
+                    "--modalities and --missing-rate hide senses of samples, and these tasks are "
+                    "acted in; leave them out");
+    return;
+  }
   if (!plan.modalities.empty()) {
     task.support = keep_modalities(task.support, plan.modalities);
     task.query = keep_modalities(task.query, plan.modalities);

@@ -108,7 +108,7 @@ std::unique_ptr<const TaskSource> Trainer::Impl::source(Split split, SampleCache
   const bool training = split == Split::kTrain;
   return make_source(config, extensions, run_parts, split,
                      training ? config.episode : evaluation_episodes(config), data.get(),
-                     training ? config.model.modality_dropout : 0.0, kept);
+                     training ? config.model.modality_dropout : 0.0, kept, !training);
 }
 
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.

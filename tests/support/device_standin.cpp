@@ -63,8 +63,8 @@ Tensor copy_from(const Tensor& from, const Tensor& to, bool) {
 Tensor copy_from_and_resize(const Tensor& from, const Tensor& to) {
   if (from.sizes() != to.sizes()) {  // a result that was made empty gets its memory now
     TORCH_CHECK(to.numel() == 0, "the stand-in resizes nothing but empty results");
-    const Tensor fresh = at::detail::empty_generic(from.sizes(), &memory, kKeys, to.scalar_type(),
-                                                   std::nullopt);
+    const Tensor fresh =
+        at::detail::empty_generic(from.sizes(), &memory, kKeys, to.scalar_type(), std::nullopt);
     to.unsafeGetTensorImpl()->set_storage_keep_dtype(fresh.storage());
     to.unsafeGetTensorImpl()->set_sizes_contiguous(from.sizes());
   }

@@ -253,15 +253,19 @@ TEST_P(Where, EqualsThePlainUnrolledGraph) {
 
 INSTANTIATE_TEST_SUITE_P(Loops, Where, testing::Values("outer", "inner", "both"));
 
-/// ANIL's inner loop moves the head, on which the objective does not depend: nothing changes but
-/// for the outer loss.
-TEST(Contrastive, SaysNothingToAnInnerLoopOfTheHeadAlone) {
-  const auto learner = learner_of("anil", 3, "inner"), plain = learner_of("anil", 3, "");
-  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
-  const auto ours = learner->meta_gradient(start(*learner), task);
-  const auto theirs = plain->meta_gradient(start(*plain), task);
-  EXPECT_NEAR(ours.values[0], theirs.values[0], 1e-12);
-  EXPECT_NEAR(ours.gradient.norm().item<double>(), theirs.gradient.norm().item<double>(), 1e-10);
+/// ANIL's inner loop moves the head, on which the objective does not depend; others have none.
+TEST(Contrastive, IsRefusedInAnInnerLoopThatItCouldNotMove) {
+  for (const char* algorithm : {"anil", "protonet", "r2d2", "snail"})
+    for (const char* where : {"inner", "both"}) {
+      std::string refusal;
+      try {
+        learner_of(algorithm, 3, where);
+      } catch (const UserError& problem) {
+        refusal = problem.what();
+      }
+      EXPECT_THAT(refusal, testing::HasSubstr("has no inner loop that it could move; use outer"))
+          << algorithm;
+    }
 }
 
 /// Three senses: the mean over the pairs that at least two samples have.

@@ -330,7 +330,7 @@ class Minibatches : public testing::Test {
                                            const std::string& batch = "20") {
     section = Section(type, {{"batch", batch}});
     return builtin_sources().at(type).make(
-        {section, episode, split, data.get(), *model, nullptr, 0.0});
+        {section, episode, split, data.get(), *model, nullptr, 0.0, split != Split::kTrain});
   }
   /// The samples of the data set that a batch holds, found by their values.
   std::vector<std::int64_t> samples_in(const Batch& batch) const {

@@ -109,16 +109,16 @@ Outcome outcome_on(const std::string& folder, const std::string& device) {
   MetaReducer reducer(*comm, static_cast<std::size_t>(parts.model->layout()->reduced_size()),
                       config.reduce);
   SampleCache kept(*parts.model, state.parameters, true);
-  const auto training =
-      make_source(config, extensions, parts, Split::kTrain, config.episode, data.get(), 0.3, &kept);
+  const auto training = make_source(config, extensions, parts, Split::kTrain, config.episode,
+                                    data.get(), 0.3, &kept, false);
   TaskStream tasks(
       *training, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
       1, {config.seed, 0, 0, 1}, parts.model->device());
   const OuterOptimizer optimizer(config.step, config.train.steps);
   for (int i = 0; i < 2; ++i) meta_step(state, *parts.learner, tasks, reducer, optimizer, 0);
   const auto plan = evaluation_plan(config, Split::kTest, 0);
-  const auto test =
-      make_source(config, extensions, parts, plan.split, plan.episode, data.get(), 0.0, &kept);
+  const auto test = make_source(config, extensions, parts, plan.split, plan.episode, data.get(),
+                                0.0, &kept, true);
   const auto report =
       evaluate(*comm, *test, data->classes_of(plan.split), *parts.learner, state.parameters, plan);
   return {state.parameters.flat(), report.episode_scores};

@@ -47,8 +47,8 @@ struct TinyModel {
   EvaluationReport evaluate(Communicator& comm, const EvaluationPlan& plan,
                             const std::function<void(std::int64_t)>& progress = {}) const {
     SampleCache kept(*parts.model, *parameters, false);
-    const auto source =
-        make_source(config, extensions, parts, plan.split, plan.episode, data.get(), 0.0, &kept);
+    const auto source = make_source(config, extensions, parts, plan.split, plan.episode, data.get(),
+                                    0.0, &kept, true);
     const auto classes =
         parts.kind->classes() ? data->classes_of(plan.split) : std::vector<std::int32_t>();
     return cuttle::evaluate(comm, *source, classes, *parts.learner, *parameters, plan, progress);

@@ -48,6 +48,10 @@ struct TaskInputs {
   std::int64_t support = 0;       ///< most samples of a support set
 };
 
+/// What a task is made of, and what a learner takes: a support and a query set; one set of labelled
+/// samples of all training classes; an environment.
+enum class TaskForm { kEpisode, kMinibatch, kEnvironment };
+
 /// What a source of tasks is built from. References outlive it.
 struct SourceRequest {
   const Section& section;
@@ -57,10 +61,12 @@ struct SourceRequest {
   const Model& model;
   SampleCache* kept = nullptr;  ///< as in Model::prepare
   double modality_dropout = 0;  ///< in training tasks
+  bool evaluation = false;      ///< episodes are wanted, whatever training gets
 };
 struct SourceType : Type<TaskSource, SourceRequest> {
   /// What its tasks look like, where they come from no shards; null: they come from shards.
   std::function<TaskInputs(const Section&)> inputs;
+  TaskForm form = TaskForm::kEpisode;  ///< of its training tasks
 };
 
 /// In task/sources, one file each.

@@ -47,12 +47,13 @@ struct Assembly {
 /// UserError if a type is unknown, or parts do not fit each other.
 Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions);
 
-/// The config's tasks of one split. `dropout`: chance that a present modality is hidden. References
-/// must outlive it. UserError if the data cannot give them.
+/// The config's tasks of one split. `dropout`: chance that a present modality is hidden.
+/// `evaluation`: episodes to evaluate on, also where training gets something else. References must
+/// outlive it. UserError if the data cannot give them.
 std::unique_ptr<const TaskSource> make_source(const RunConfig& config, const Extensions& extensions,
                                               const Assembly& assembly, Split split,
                                               const EpisodeOptions& episode, const Dataset* data,
-                                              double dropout, SampleCache* kept);
+                                              double dropout, SampleCache* kept, bool evaluation);
 
 /// Episodes of evaluation: the config's, with the evaluation section's way, shot and query where
 /// given.

@@ -14,6 +14,7 @@ namespace {
 struct AnilOptions : RateOptions {
   Demands demands() const {
     Demands demands = RateOptions::demands();
+    demands.inner_loss = false;    // features do not move
     demands.second_order = false;  // through the head's few operations alone
     return demands;
   }

@@ -29,6 +29,7 @@ struct MamlRlOptions : LoopOptions {
   }
   Demands demands() const {
     Demands demands = LoopOptions::demands();
+    demands.form = TaskForm::kEnvironment;
     demands.second_order = second_order;
     return demands;
   }

@@ -28,6 +28,7 @@ struct PretrainOptions {
     Demands demands;
     demands.head = false;
     demands.classes = true;
+    demands.form = TaskForm::kMinibatch;
     return demands;
   }
 };

@@ -12,10 +12,11 @@ namespace cuttle {
 namespace {
 
 struct R2d2Options {
-  double ridge = 1.0, scale = 10.0;
+  double ridge = 1.0, scale = 0.0;
   void keys(Keys& keys) {
     keys.add("ridge", ridge, above(0), "where the learned ridge penalty starts");
-    keys.add("scale", scale, above(0), "where the learned scale of the answers starts");
+    keys.add("scale", scale, at_least(0),
+             "where the learned scale of the answers starts; 0: 10 for classes, 1 for values");
   }
   Demands demands() const {
     Demands demands;
@@ -93,7 +94,8 @@ class R2d2 final : public Learner {
   R2d2(const LearnerRequest& request, const Options& options)
       : Learner(request),
         places_{number(request, "ridge", std::log(options.ridge)),
-                number(request, "scale", std::log(options.scale)), number(request, "shift", 0)} {}
+                number(request, "scale", std::log(scale_of(options, *request.kind))),
+                number(request, "shift", 0)} {}
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     const auto leaves = as_leaves(parameters.tensors());
@@ -118,6 +120,9 @@ class R2d2 final : public Learner {
   }
 
  private:
+  static double scale_of(const Options& options, const TaskKind& kind) {
+    return options.scale > 0 ? options.scale : kind.classes() ? 10.0 : 1.0;
+  }
   static std::int64_t number(const LearnerRequest& request, const char* name, double start) {
     ParameterSpec spec{
         std::string("learner.") + name, {1}, Init::kConstant, ParameterRole::kLearner};

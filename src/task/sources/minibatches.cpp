@@ -73,8 +73,9 @@ SourceType row_of_minibatches() {
   row.summary = "training: labelled samples of all classes; validation and test: episodes";
   row.source = "Chen et al. 2019";
   row.keys = keys_of<MinibatchOptions>();
+  row.form = TaskForm::kMinibatch;
   row.make = [](const SourceRequest& request) -> std::unique_ptr<const TaskSource> {
-    if (request.split != Split::kTrain) return row_of_episodes().make(request);
+    if (request.evaluation) return row_of_episodes().make(request);
     return std::make_unique<const MinibatchSource>(request,
                                                    options_of<MinibatchOptions>(request.section));
   };

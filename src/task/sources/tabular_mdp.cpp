@@ -97,11 +97,13 @@ std::unique_ptr<Course> TabularMdp::begin(std::int64_t episodes, const RandomKey
 }
 
 SourceType row_of_tabular_mdp() {
-  return prior_type<TabularMdps>(
+  auto row = prior_type<TabularMdps>(
       "random Markov decision processes to act in", "Duan et al. 2016", [](const Section& section) {
         const auto options = options_of<MdpOptions>(section);
         return TaskInputs{{vector_of("state", options.states)}, options.actions};
       });
+  row.form = TaskForm::kEnvironment;
+  return row;
 }
 
 }  // namespace cuttle
