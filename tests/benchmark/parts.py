@@ -2,7 +2,8 @@
 
     python3 tests/benchmark/parts.py [--build build/release] [--out runs/parts] [--ranks 2] [NAME ...]
 
-Configs on emoji need .data/emoji (launch/quickstart.sh makes it). A run whose eval.json is there is not repeated.
+Configs on emoji need .data/emoji (launch/quickstart.sh makes it). A run whose eval.json is there is not repeated, one that was interrupted goes on (its training time is then the
+last part's).
 """
 
 import argparse
@@ -26,8 +27,9 @@ def run_one(name, arguments):
     launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(arguments.ranks)]
     cuttle = str(arguments.build / "cuttle")
     started = time.monotonic()
-    subprocess.run([*launch, cuttle, "train", f"configs/parts/{name}.yaml", "--run-dir", str(folder)], cwd=ROOT,
-                   env=environment, check=True, stderr=subprocess.DEVNULL)
+    resume = ["--resume"] if folder.exists() else []
+    subprocess.run([*launch, cuttle, "train", f"configs/parts/{name}.yaml", "--run-dir", str(folder), *resume],
+                   cwd=ROOT, env=environment, check=True, stderr=subprocess.DEVNULL)
     seconds = time.monotonic() - started
     result = subprocess.run([*launch, cuttle, "eval", str(folder), "--episodes", str(EPISODES), "--json"], cwd=ROOT,
                             env=environment, check=True, capture_output=True, text=True)
