@@ -2,8 +2,8 @@
 
     python3 tests/benchmark/parts.py [--build build/release] [--out runs/parts] [--ranks 2] [NAME ...]
 
-Configs on emoji need .data/emoji (launch/quickstart.sh makes it). A run whose eval.json is there is not repeated, one that was interrupted goes on (its training time is then the
-last part's).
+Configs on emoji need .data/emoji (launch/quickstart.sh makes it). A run whose eval.json is there is not repeated, one
+that was interrupted goes on (its training time is then the last part's).
 """
 
 import argparse
