@@ -8,6 +8,7 @@
 #include "cuttle/core/timer.hpp"
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/environment.hpp"
+#include "cuttle/train/run_data.hpp"
 
 namespace cuttle {
 namespace {
@@ -55,22 +56,23 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
       load_config(arguments.config, arguments.overrides, catalog_of(extensions));
   return with_communicator(session, config.comm, [&](Communicator& comm) {
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
-    std::unique_ptr<Dataset> data;
+    std::unique_ptr<RunData> data;
     std::unique_ptr<EpisodePlanner> planner;
     Assembly parts;
     together(comm, "opening the data", [&] {
-      data = open_data(config, extensions);
-      parts = assemble(config, inputs_of(config, extensions, data.get()), extensions);
-      if (data) planner = std::make_unique<EpisodePlanner>(*data, Split::kTrain, config.episode);
+      data = RunData::open(config, extensions);
+      parts = assemble(config, data->inputs(), extensions);
+      if (const Dataset* alone = data->alone())
+        planner = std::make_unique<EpisodePlanner>(*alone, Split::kTrain, config.episode);
     });
     const auto& [kind, model, learner] = parts;
     TrainState state(ParameterList::initial(model->layout(), config.seed));
     const OuterOptimizer optimizer(config.step, config.train.steps);
     MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                         config.reduce);
-    SampleCache kept(*model, state.parameters, config.data.in_memory);
-    const auto source = make_source(config, extensions, parts, Split::kTrain, config.episode,
-                                    data.get(), config.model.modality_dropout, &kept, false);
+    auto kept = data->keep(*model, state.parameters, config.data.in_memory);
+    const auto source = data->source(
+        parts, {Split::kTrain, config.episode, config.model.modality_dropout, false}, &kept);
     TaskStream tasks(
         *source, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
         config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()}, model->device());

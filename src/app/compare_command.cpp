@@ -77,6 +77,10 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
         field.runs.push_back(
             load_run(run, true, arguments.overrides, extensions, session.local_rank()));
         const auto& loaded = field.runs.back();
+        CUTTLE_VALIDATE(loaded.config.sources.empty(),
+                        "{}: it draws from several sources (compare takes its samples from one "
+                        "data set); use cuttle eval with --per-episode on each",
+                        run);
         field.data.push_back(open_for(loaded.inputs.modalities, loaded.config.data));
       }
       const RunConfig& config = field.runs.front().config;

@@ -98,12 +98,17 @@ std::uint64_t folder_bytes(const std::string& folder) {
 std::vector<std::string> obstacles(const std::string& folder, const RunConfig& config,
                                    const LatestCheckpoint& latest) {
   std::vector<std::string> found;
-  for (const auto& pattern : config.data.shards)
-    if (expand_paths(pattern).empty())
-      found.push_back(
-          fmt::format("no file matches '{}' from this folder; go to the folder that the run was "
-                      "started from, or override data.shards",
-                      pattern));
+  const auto look_for = [&](const std::string& key, const std::vector<std::string>& patterns) {
+    for (const auto& pattern : patterns)
+      if (expand_paths(pattern).empty())
+        found.push_back(
+            fmt::format("no file matches '{}' from this folder; go to the folder that the run was "
+                        "started from, or override {}",
+                        pattern, key));
+  };
+  look_for("data.shards", config.data.shards);
+  for (const auto& [name, source] : config.sources)
+    look_for("sources." + name + ".shards", source.shards);
   if (const auto holder = find_holder(folder); holder && !holder->dead)
     found.push_back(fmt::format("{} is at work on it", holder->description));
   const std::uint64_t needed = 2 * folder_bytes(latest.folder);

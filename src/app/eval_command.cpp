@@ -106,8 +106,10 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
                   const EvaluationPlan& plan, const EvaluationReport& report) {
   if (!arguments.confusion.empty()) {
     std::vector<std::string> names;
-    CUTTLE_VALIDATE(data != nullptr && report.confusion,
-                    "--confusion: these tasks have no classes; leave it out");
+    CUTTLE_VALIDATE(
+        data != nullptr && report.confusion,
+        "--confusion: these tasks have no classes, or those of several data sets; leave it "
+        "out");
     for (const auto id : data->classes_of(plan.split))
       names.push_back(data->class_names()[static_cast<std::size_t>(id)]);
     write_file_atomically(arguments.confusion, report.confusion->to_csv(names));
@@ -125,28 +127,26 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                       const Extensions& extensions) {
   return with_communicator(session, CommOptions{}, [&](Communicator& comm) {
     std::unique_ptr<LoadedRun> run;
-    std::unique_ptr<Dataset> data;
+    std::unique_ptr<RunData> data;
     EvaluationPlan plan;
     together(comm, "loading the model", [&] {
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
-      if (reads_shards(run->config, extensions))
-        data = open_for(run->inputs.modalities, run->config.data);
+      data = RunData::open(run->config, extensions, &run->inputs.modalities);
       plan = plan_of(arguments, *run);
     });
     const auto& [kind, model, learner] = run->parts;
-    SampleCache kept(*model, run->parameters, run->config.data.in_memory);
+    auto kept = data->keep(*model, run->parameters, run->config.data.in_memory);
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;
     together(comm, "planning episodes", [&] {
-      source = make_source(run->config, extensions, run->parts, plan.split, plan.episode,
-                           data.get(), 0.0, &kept, true);
-      if (data && kind->classes()) classes = data->classes_of(plan.split);
+      source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
+      if (data->alone() && kind->classes()) classes = data->alone()->classes_of(plan.split);
     });
     const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
-      write_tables(arguments, data.get(), *run->parts.kind, plan, report);
+      write_tables(arguments, data->alone(), *run->parts.kind, plan, report);
       if (arguments.json)
         std::cout << to_json(arguments, *run, plan, report).dump(2) << std::endl;
       else

@@ -65,23 +65,4 @@ TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const 
   return {modalities_from_json(specs->second), count("target_width"), count("training_classes")};
 }
 
-std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
-                                  const DataOptions& options) {
-  DataOptions wanted = options;
-  wanted.modalities.clear();
-  for (const auto& spec : modalities) wanted.modalities.push_back(spec.name);
-  auto data = Dataset::open(wanted);
-  for (std::size_t m = 0; m < modalities.size(); ++m) {
-    const ModalitySpec& has = data->modalities()[m];
-    const ModalitySpec& needs = modalities[m];
-    CUTTLE_VALIDATE(
-        has.kind == needs.kind && has.shape == needs.shape && has.sample_rate == needs.sample_rate,
-        "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
-        "make the "
-        "shard with `cuttle-data pack --like` a training shard",
-        options.shards.empty() ? "data" : options.shards.front(), needs.name);
-  }
-  return data;
-}
-
 }  // namespace cuttle

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cuttle/train/assembly.hpp"
+#include "cuttle/train/run_data.hpp"
 #include "cuttle/train/run_state.hpp"
 
 namespace cuttle {
@@ -27,10 +28,5 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
 /// The inputs among what a checkpoint or an adapted file says of its model (name, text). UserError
 /// naming the file if they cannot be read.
 TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file);
-
-/// Opens `shards` for a model: the same modalities in the same order, of the same kinds and shapes,
-/// with the model's normalisation. UserError naming the modality that does not fit.
-std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
-                                  const DataOptions& options);
 
 }  // namespace cuttle

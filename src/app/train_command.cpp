@@ -36,6 +36,8 @@ void announce(const RunConfig& config, const Communicator& comm, const std::stri
            config.threads == 1 ? "" : "s", folder);
   log_info("{}, {}, {} tasks a step", config.adapt.type, describe_episodes(config.episode),
            config.episode.meta_batch_size);
+  for (const auto& [name, source] : config.sources)
+    log_info("source {}: {}, weight {}", name, source.source.type, source.weight);
   if (demands.inner_lr > 0 && config.episode.target.type == "class")
     log_info(
         "inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",

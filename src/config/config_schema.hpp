@@ -107,6 +107,7 @@ class ConfigSchema final : public Keys {
 void describe(ConfigSchema& keys, RunConfig& config);
 void describe(ConfigSchema& keys, DataOptions& options);
 void describe(ConfigSchema& keys, EpisodeOptions& options);
+void describe(ConfigSchema& keys, SourceOptions& options);
 void describe(ConfigSchema& keys, EncoderOptions& options);
 void describe(ConfigSchema& keys, ObjectiveOptions& options);
 void describe(ConfigSchema& keys, ModelOptions& options);

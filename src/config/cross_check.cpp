@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <set>
 #include <string>
@@ -95,6 +96,22 @@ void check_episode(CrossCheck& check) {
                   e.micro_batch, e.meta_batch_size));
 }
 
+void check_sources(CrossCheck& check) {
+  const auto& sources = check.config().sources;
+  if (sources.empty()) return;
+  const std::string instead = fmt::format(
+      "would do nothing beside `sources` (each has its own: sources.{}); remove the key or them",
+      sources.begin()->first);
+  check.refuse_if(!check.config().data.shards.empty(), {"data.shards"}, instead);
+  check.refuse_if(check.config().episode.source.type != EpisodeOptions().source.type,
+                  {"episode.source"}, instead);
+  const bool none = std::all_of(sources.begin(), sources.end(),
+                                [](const auto& entry) { return entry.second.weight == 0; });
+  const std::string weight = "sources." + sources.begin()->first + ".weight";
+  check.refuse_if(none, {weight.c_str()},
+                  "is 0, like all (no tasks are left); give one of the sources a weight");
+}
+
 void check_step(CrossCheck& check) {
   const StepOptions& s = check.config().step;
   check.refuse_unused(s.optimizer == "adam", {"step.beta1", "step.beta2", "step.epsilon"},
@@ -128,6 +145,7 @@ void cross_check(const RunConfig& config, const Catalog& catalog, const ConfigRe
   CrossCheck check(config, catalog, reader, problems);
   check_target(check);
   check_episode(check);
+  check_sources(check);
   check_step(check);
   check_rest(check);
 }

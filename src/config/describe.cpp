@@ -14,6 +14,8 @@ void describe(ConfigSchema& keys, RunConfig& c) {
            "where tasks are computed; cuda: one GPU per rank of a host; has a part in the bits");
   keys.add_section("data", c.data, "what is read");
   keys.add_section("episode", c.episode, "which tasks are drawn");
+  keys.add_entries("sources", c.sources, "drawings",
+                   "several sources at once, by a name of your choice; empty: episode.source");
   keys.add_section("model", c.model, "what is trained");
   keys.add_entries("objectives", c.objectives, "align",
                    "losses beside the task's own, by a name of your choice");
@@ -53,6 +55,13 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
            "tasks in an outer step, over all ranks");
   keys.add("micro_batch", o.micro_batch, at_least(1),
            "tasks that are scheduled and read together; on a GPU they are computed side by side");
+}
+
+void describe(ConfigSchema& keys, SourceOptions& o) {
+  keys.choose("type", o.source, "source", "where its tasks come from");
+  keys.add("weight", o.weight, at_least(0), "its share of the tasks, beside the others'; 0: none");
+  keys.add("shards", o.shards, anything(), "files or patterns that it reads; senses may differ",
+           Resume::kChange);
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {

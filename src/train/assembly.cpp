@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cuttle/core/error.hpp"
+#include "train/chosen_sources.hpp"
 
 namespace cuttle {
 
@@ -17,27 +18,6 @@ Catalog catalog_of(const Extensions& extensions) {
           {"objective", infos_of(extensions.objectives)}};
 }
 
-bool reads_shards(const RunConfig& config, const Extensions& extensions) {
-  return !find_type(extensions.sources, "episode.source", config.episode.source.type).inputs;
-}
-
-std::unique_ptr<Dataset> open_data(const RunConfig& config, const Extensions& extensions) {
-  if (reads_shards(config, extensions)) return Dataset::open(config.data);
-  CUTTLE_VALIDATE(config.data.shards.empty(),
-                  "data.shards: episode.source: {} makes its tasks itself and would not read them; "
-                  "remove the key",
-                  config.episode.source.type);
-  return nullptr;
-}
-
-TaskInputs inputs_of(const RunConfig& config, const Extensions& extensions, const Dataset* data) {
-  if (data != nullptr)
-    return {data->modalities(), data->target_width(),
-            static_cast<std::int64_t>(data->classes_of(Split::kTrain).size())};
-  const auto& source = find_type(extensions.sources, "episode.source", config.episode.source.type);
-  return source.inputs(config.episode.source);
-}
-
 namespace {
 
 const char* name_of(TaskForm form) {
@@ -47,22 +27,33 @@ const char* name_of(TaskForm form) {
 }
 
 /// Source, target and learner must speak of the same kind of task.
-void check_tasks(const RunConfig& config, const SourceType& source, const TaskKind& kind,
-                 const Demands& demands) {
-  const auto &from = config.episode.source.type, &target = config.episode.target.type;
+void check_tasks(const RunConfig& config, const ChosenSource& chosen, const SourceType& source,
+                 const TaskKind& kind, const Demands& demands) {
+  const std::string from = chosen.key + ": " + chosen.section->type;
+  const auto& target = config.episode.target.type;
   CUTTLE_VALIDATE(demands.form == source.form,
-                  "adapt.algorithm: {} learns from {}, but episode.source: {} gives {}; choose "
-                  "another of the two (cuttle list source)",
+                  "adapt.algorithm: {} learns from {}, but {} gives {}; choose another of the two "
+                  "(cuttle list source)",
                   config.adapt.type, name_of(demands.form), from, name_of(source.form));
   const bool acts = !kind.classes() && !kind.values();
   CUTTLE_VALIDATE(acts == (source.form == TaskForm::kEnvironment),
-                  "episode.target: {} does not go with episode.source: {} ({}); use {}", target,
-                  from, acts ? "a return is earned by acting" : "what is earned there is a return",
+                  "episode.target: {} does not go with {} ({}); use {}", target, from,
+                  acts ? "a return is earned by acting" : "what is earned there is a return",
                   acts ? "class or value" : "return");
-  CUTTLE_VALIDATE(
-      acts || !source.inputs || kind.values(),
-      "episode.target: {} needs classes, and episode.source: {} gives values; use value", target,
-      from);
+  CUTTLE_VALIDATE(acts || !source.inputs || kind.values(),
+                  "episode.target: {} needs classes, and {} gives values; use value", target, from);
+}
+
+void check_sources(const RunConfig& config, const Extensions& extensions, const TaskKind& kind,
+                   const Demands& demands) {
+  const auto chosen = chosen_sources(config);
+  for (const ChosenSource& source : chosen)
+    check_tasks(config, source, find_type(extensions.sources, source.key, source.section->type),
+                kind, demands);
+  CUTTLE_VALIDATE(demands.form != TaskForm::kMinibatch || chosen.size() == 1,
+                  "sources: {} learns the classes of one data set (minibatches of several number "
+                  "them alike); keep one, or pack the data sets into one",
+                  config.adapt.type);
 }
 
 }  // namespace
@@ -74,8 +65,7 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   Assembly made;
   const Section& target = config.episode.target;
   made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
-  check_tasks(config, find_type(extensions.sources, "episode.source", config.episode.source.type),
-              *made.kind, demands);
+  check_sources(config, extensions, *made.kind, demands);
   CUTTLE_VALIDATE(demands.head || config.model.head.type == ModelOptions().head.type,
                   "model.head: {} has no head, so {} would do nothing; remove the key",
                   algorithm.type, config.model.head.type);
@@ -99,21 +89,6 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
                   "evaluate the run that they come from, or leave frozen_from of one empty",
                   algorithm.type);
   return made;
-}
-
-std::unique_ptr<const TaskSource> make_source(const RunConfig& config, const Extensions& extensions,
-                                              const Assembly& assembly, Split split,
-                                              const EpisodeOptions& episode, const Dataset* data,
-                                              double dropout, SampleCache* kept, bool evaluation) {
-  const Section& section = config.episode.source;
-  const auto& type = find_type(extensions.sources, "episode.source", section.type);
-  CUTTLE_VALIDATE(!type.inputs || type.inputs(section).modalities == assembly.model->modalities(),
-                  "episode.source: {} with these keys gives other inputs than the model was made "
-                  "for; leave the source as it was in training",
-                  section.type);
-  EpisodeOptions asked = episode;
-  asked.of_values = assembly.kind->values();
-  return type.make({section, asked, split, data, *assembly.model, kept, dropout, evaluation});
 }
 
 EpisodeOptions evaluation_episodes(const RunConfig& config) {

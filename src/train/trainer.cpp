@@ -11,6 +11,7 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/evaluator.hpp"
+#include "cuttle/train/run_data.hpp"
 #include "train/recorder.hpp"
 #include "train/start_state.hpp"
 
@@ -21,8 +22,8 @@ struct Trainer::Impl {
        const RunFolder& folder, const Console& console);
 
   TrainOutcome run(SignalWatch& signals);
-  void validate(SampleCache& kept);
-  std::unique_ptr<const TaskSource> source(Split split, SampleCache* kept) const;
+  void validate(RunData::Kept& kept);
+  std::unique_ptr<const TaskSource> source(Split split, RunData::Kept* kept) const;
   void checkpoint();
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
   bool due(std::int64_t every) const {
@@ -34,8 +35,7 @@ struct Trainer::Impl {
   const Extensions extensions;
   Catalog catalog;
   std::map<std::string, std::string> facts;  ///< what checkpoints say about the run's surroundings
-  std::unique_ptr<Dataset> data;             ///< null: the source needs none
-  TaskInputs inputs;
+  std::unique_ptr<RunData> data;
   Assembly run_parts;
   std::unique_ptr<Recorder> recorder;
   TrainState state;
@@ -78,10 +78,10 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
       extensions(types),
       catalog(catalog_of(extensions)),
       facts(agreed_environment(comm, config, catalog)),
-      data(on_all_ranks(comm, "opening the data", [&] { return open_data(config, extensions); })),
-      inputs(inputs_of(config, extensions, data.get())),
+      data(on_all_ranks(comm, "opening the data",
+                        [&] { return RunData::open(config, extensions); })),
       run_parts(on_all_ranks(comm, "building the model",
-                             [&] { return assemble(config, inputs, extensions); })),
+                             [&] { return assemble(config, data->inputs(), extensions); })),
       state(ParameterList::initial(run_parts.model->layout(), config.seed)) {
   // A split that cannot give its tasks is refused now rather than hours later.
   together(comm, "planning episodes", [&] {
@@ -91,7 +91,8 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   recorder = on_all_ranks(comm, "opening the run folder", [&] {
     return std::make_unique<Recorder>(config, catalog, comm.rank() == 0, folder, console);
   });
-  facts["data_fingerprint"] = data ? data->fingerprint() : "none";
+  const TaskInputs& inputs = data->inputs();
+  facts["data_fingerprint"] = data->fingerprint();
   facts["modalities"] = modalities_to_json(inputs.modalities);
   facts["target_width"] = std::to_string(inputs.target_width);
   facts["training_classes"] = std::to_string(inputs.classes);
@@ -104,15 +105,16 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   progress.world_sizes.push_back(comm.size());
 }
 
-std::unique_ptr<const TaskSource> Trainer::Impl::source(Split split, SampleCache* kept) const {
+std::unique_ptr<const TaskSource> Trainer::Impl::source(Split split, RunData::Kept* kept) const {
   const bool training = split == Split::kTrain;
-  return make_source(config, extensions, run_parts, split,
-                     training ? config.episode : evaluation_episodes(config), data.get(),
-                     training ? config.model.modality_dropout : 0.0, kept, !training);
+  return data->source(run_parts,
+                      {split, training ? config.episode : evaluation_episodes(config),
+                       training ? config.model.modality_dropout : 0.0, !training},
+                      kept);
 }
 
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
-void Trainer::Impl::validate(SampleCache& kept) {
+void Trainer::Impl::validate(RunData::Kept& kept) {
   recorder->say("validating");
   auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
   const Learner& learner = *run_parts.learner;
@@ -177,7 +179,7 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   const auto& [kind, model, learner] = run_parts;
   MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                       config.reduce);
-  SampleCache kept(*model, state.parameters, config.data.in_memory);
+  auto kept = data->keep(*model, state.parameters, config.data.in_memory);
   const auto training = source(Split::kTrain, &kept);
   TaskStream tasks(
       *training, [&](const EpisodeSize& size) { return run_parts.learner->cost(size); },

@@ -60,6 +60,15 @@ INSTANTIATE_TEST_SUITE_P(
               "episode.micro_batch: is 5, above episode.meta_batch_size, 4; a step has only that "
               "many tasks",
               "episode: {meta_batch_size: 4, micro_batch: 4}"},
+        Clash{
+            "{sources: {b: {weight: 2}}, data: {shards: [x.h5]}}",
+            "data.shards: would do nothing beside `sources` (each has its own: sources.b); remove "
+            "the key or them",
+            "sources: {b: {weight: 2, shards: [x.h5]}}"},
+        Clash{"sources: {b: {weight: 0}}",
+              "sources.b.weight: is 0, like all (no tasks are left); give one of the sources a "
+              "weight",
+              "sources: {b: {weight: 0}, c: {weight: 0.5}}"},
         Clash{"step: {momentum: 0.9}",
               "step.momentum: has no effect with step.optimizer: adam; remove it (its default is "
               "0.0) or set step.optimizer: sgd",

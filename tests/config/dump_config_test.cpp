@@ -48,6 +48,7 @@ std::size_t keys_below(const std::string& section) {
   RunConfig config;
   config.model.encoders["image"];
   config.objectives["align"];
+  config.sources["drawings"];
   const ConfigSchema schema(config, small_catalog());
   return static_cast<std::size_t>(
       std::count_if(schema.items().begin(), schema.items().end(), [&](const ConfigItem& item) {
@@ -87,6 +88,7 @@ TEST(DumpConfig, NoTwoKeysShareAMember) {
   RunConfig config;
   config.model.encoders["image"];
   config.objectives["align"];
+  config.sources["drawings"];
   const ConfigSchema schema(config, small_catalog());
   std::set<const void*> members;
   for (const ConfigItem& item : schema.items()) {
@@ -100,7 +102,8 @@ TEST(DumpConfig, EveryDocumentedKeyHasAComment) {
   std::istringstream lines(dump(RunConfig(), true));
   std::string line;
   while (std::getline(lines, line)) {
-    if (line.empty() || line == "#    image:" || line == "#  align:") continue;
+    if (line.empty() || line == "#    image:" || line == "#  align:" || line == "#  drawings:")
+      continue;
     EXPECT_NE(line.find(" # "), std::string::npos) << line;
   }
 }
@@ -117,9 +120,11 @@ TEST(DumpConfig, TheCommentedExamplesWorkWhenUncommented) {
   const RunConfig config = read(std::regex_replace(text, std::regex("\n#"), "\n"));
   ASSERT_EQ(config.model.encoders.count("image"), 1u);
   ASSERT_EQ(config.objectives.count("align"), 1u);
+  ASSERT_EQ(config.sources.count("drawings"), 1u);
   RunConfig expected;
   expected.model.encoders["image"];
   expected.objectives["align"];
+  expected.sources["drawings"];
   EXPECT_TRUE(compare(expected, config).empty());
 }
 

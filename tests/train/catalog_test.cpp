@@ -28,11 +28,13 @@ RunConfig every_choice() {
   RunConfig config;
   config.model.encoders["image"];
   config.objectives["align"];
+  config.sources["drawings"];
   return config;
 }
 
-/// Chooses, with the ways that go with a target.
+/// Chooses, with the ways that go with a target; a source of the episodes stands alone.
 RunConfig chosen(RunConfig config, const std::string& choice, const std::string& type) {
+  if (choice == "episode.source") config.sources.clear();
   ConfigSchema(config, all_types()).select(choice, type);
   config.episode.way = config.episode.target.type == "value" ? 1 : RunConfig().episode.way;
   return config;
@@ -153,6 +155,20 @@ TEST(Catalog, TheDocumentedDefaultsWorkWithTheirExamplesUncommented) {
   const std::string uncommented = std::regex_replace(text, std::regex("\n#"), "\n");
   const RunConfig config = parse_config(uncommented, "defaults", {}, all_types());
   EXPECT_THAT(compare_configs(every_choice(), config, all_types()), IsEmpty());
+}
+
+TEST(Catalog, SourcesStandInForThatOfTheEpisodes) {
+  try {
+    parse_config("{sources: {b: {}}, episode: {source: groups}}", "x.yaml", {}, all_types());
+    FAIL() << "not refused";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(),
+                 "x.yaml:1: episode.source: would do nothing beside `sources` (each has its own: "
+                 "sources.b); remove the key or them");
+  }
+  const RunConfig config =
+      parse_config("sources: {b: {type: augmented, flip: true}}", "x", {}, all_types());
+  EXPECT_EQ(config.sources.at("b").source.values.at("flip"), "true");
 }
 
 TEST(Catalog, ShippedConfigsAreValidAndRoundTrip) {

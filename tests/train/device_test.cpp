@@ -6,6 +6,7 @@
 
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/evaluator.hpp"
+#include "cuttle/train/run_data.hpp"
 #include "step/meta_gradients.hpp"
 #include "support/device_standin.hpp"
 #include "support/temp_folder.hpp"
@@ -101,26 +102,24 @@ Outcome outcome_on(const std::string& folder, const std::string& device) {
                                    "another run"};
   config.evaluation.episodes = 4;
   config.step.optimizer = "sgd";  // Adam would make much of a gradient that is only rounding
-  const auto data = Dataset::open(config.data);
   const Extensions extensions;
-  const auto parts = assemble(config, inputs_of(config, extensions, data.get()), extensions);
+  const auto data = RunData::open(config, extensions);
+  const auto parts = assemble(config, data->inputs(), extensions);
   const auto comm = make_solo_communicator();
   TrainState state(ParameterList::initial(parts.model->layout(), config.seed));
   MetaReducer reducer(*comm, static_cast<std::size_t>(parts.model->layout()->reduced_size()),
                       config.reduce);
-  SampleCache kept(*parts.model, state.parameters, true);
-  const auto training = make_source(config, extensions, parts, Split::kTrain, config.episode,
-                                    data.get(), 0.3, &kept, false);
+  auto kept = data->keep(*parts.model, state.parameters, true);
+  const auto training = data->source(parts, {Split::kTrain, config.episode, 0.3, false}, &kept);
   TaskStream tasks(
       *training, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
       1, {config.seed, 0, 0, 1}, parts.model->device());
   const OuterOptimizer optimizer(config.step, config.train.steps);
   for (int i = 0; i < 2; ++i) meta_step(state, *parts.learner, tasks, reducer, optimizer, 0);
   const auto plan = evaluation_plan(config, Split::kTest, 0);
-  const auto test = make_source(config, extensions, parts, plan.split, plan.episode, data.get(),
-                                0.0, &kept, true);
-  const auto report =
-      evaluate(*comm, *test, data->classes_of(plan.split), *parts.learner, state.parameters, plan);
+  const auto test = data->source(parts, {plan.split, plan.episode, 0.0, true}, &kept);
+  const auto report = evaluate(*comm, *test, data->alone()->classes_of(plan.split), *parts.learner,
+                               state.parameters, plan);
   return {state.parameters.flat(), report.episode_scores};
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "cuttle/core/log.hpp"
 #include "support/temp_folder.hpp"
@@ -75,6 +76,19 @@ const Case kSinusoids{"sinusoids", "meta_sgd", sinusoids};
 const Case kCausalTables{"causal_tables", "maml", [](RunConfig& c) {
                            made_by(c, Section("causal_tables", {{"features", "3"}}), "value", "x");
                          }};
+const Case kGroups{"groups", "maml", [](RunConfig& c) {
+                     c.episode.source = "groups";
+                     c.episode.query = 1;
+                   }};
+const Case kAugmented{"augmented", "protonet", [](RunConfig& c) {
+                        c.episode.source = Section("augmented", {{"flip", "true"}});
+                      }};
+/// Labelled and unlabelled tasks of the same shards, by weight.
+const Case kMixture{"mixture", "protonet", [](RunConfig& c) {
+                      const auto shards = std::exchange(c.data.shards, {});
+                      c.sources["a"] = {Section("episodes"), 2.0, shards};
+                      c.sources["b"] = {Section("augmented"), 1.0, shards};
+                    }};
 const Case kCrossAttention{
     "cross_attention", "fomaml", [](RunConfig& c) {
       c.model.fusion = Section("cross_attention", {{"fusion_width", "8"}, {"fusion_layers", "1"}});
@@ -124,11 +138,14 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WorldSize,
-                         testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
-                                         kSinusoids, kCausalTables, kCrossAttention, kContrastive,
-                                         kContrastiveInside, kSupport, kRunning),
-                         [](const auto& part) { return std::string(part.param.name); });
+const auto kAll = testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl, kSinusoids,
+                                  kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
+                                  kContrastive, kContrastiveInside, kSupport, kRunning);
+std::string name_of(const testing::TestParamInfo<Case>& part) {
+  return part.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WorldSize, kAll, name_of);
 
 class Resume : public Parts {};
 
@@ -143,10 +160,7 @@ TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
   EXPECT_TRUE(train_on_threads(config, 2, runs.path() + "/run", true) == gold);
 }
 
-INSTANTIATE_TEST_SUITE_P(WhatTheyOwn, Resume,
-                         testing::Values(kMetaSgd, kLstm, kSnail, kRunning, kContrastive, kMamlRl,
-                                         kSinusoids),
-                         [](const auto& part) { return std::string(part.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, Resume, kAll, name_of);
 
 }  // namespace
 }  // namespace cuttle

@@ -10,6 +10,7 @@
 
 #include "cuttle/train/assembly.hpp"
 #include "cuttle/train/evaluator.hpp"
+#include "cuttle/train/run_data.hpp"
 #include "support/scripted_learner.hpp"
 #include "support/temp_folder.hpp"
 #include "train/tiny_run.hpp"
@@ -26,11 +27,12 @@ struct TinyModel {
     config.adapt.values["eval_inner_steps"] = "3";
     config.adapt.values["inner_lr"] =
         "0.001";  // these tasks are easy: with more, all would be right
-    data = Dataset::open(config.data);
+    run_data = RunData::open(config, extensions);
+    data = run_data->alone();
     const auto defaults = std::exchange(config.model.encoders, {});
     for (const auto& spec : data->modalities())
       config.model.encoders[spec.name] = defaults.at(spec.name);
-    parts = assemble(config, inputs_of(config, extensions, data.get()), extensions);
+    parts = assemble(config, run_data->inputs(), extensions);
     parameters =
         std::make_unique<ParameterList>(ParameterList::initial(parts.model->layout(), seed));
   }
@@ -46,9 +48,8 @@ struct TinyModel {
   /// `progress`: as the evaluator calls it.
   EvaluationReport evaluate(Communicator& comm, const EvaluationPlan& plan,
                             const std::function<void(std::int64_t)>& progress = {}) const {
-    SampleCache kept(*parts.model, *parameters, false);
-    const auto source = make_source(config, extensions, parts, plan.split, plan.episode, data.get(),
-                                    0.0, &kept, true);
+    auto kept = run_data->keep(*parts.model, *parameters, false);
+    const auto source = run_data->source(parts, {plan.split, plan.episode, 0.0, true}, &kept);
     const auto classes =
         parts.kind->classes() ? data->classes_of(plan.split) : std::vector<std::int32_t>();
     return cuttle::evaluate(comm, *source, classes, *parts.learner, *parameters, plan, progress);
@@ -68,7 +69,8 @@ struct TinyModel {
 
   Extensions extensions;
   RunConfig config;
-  std::unique_ptr<Dataset> data;
+  std::unique_ptr<RunData> run_data;
+  const Dataset* data = nullptr;
   Assembly parts;
   std::unique_ptr<ParameterList> parameters;
 };

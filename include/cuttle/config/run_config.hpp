@@ -26,6 +26,8 @@ struct RunConfig {
   std::string device = "cpu";  ///< cpu | cuda: where tensors are computed; sums and updates: CPU
   DataOptions data;
   EpisodeOptions episode;
+  std::map<std::string, SourceOptions> sources;  ///< by a name of the user's choice; empty: the
+                                                 ///< one of `episode`
   ModelOptions model;
   std::map<std::string, ObjectiveOptions> objectives;  ///< by a name of the user's choice
   Section adapt{"maml"};                               ///< the learner

@@ -64,7 +64,6 @@ class EpisodePlanner {
   using GroupRanks =
       std::vector<std::pair<std::int32_t, std::int64_t>>;  // group id, place in the episode's order
 
-  EpisodeSize draw_size(Random& random) const;
   ClassPool pool_of(const Dataset& data, std::int32_t class_id) const;
   bool enough(const ClassPool& pool, std::int64_t shot) const;
   GroupRanks rank_groups(const std::vector<std::int64_t>& chosen, Random& random) const;

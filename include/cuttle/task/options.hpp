@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cuttle/config/section.hpp"
 
@@ -27,6 +28,13 @@ struct EpisodeOptions {
 
   /// Whether samples' target values are what is learned.
   bool values() const { return of_values || target.type == "value"; }
+};
+
+/// One of several sources that a run draws its tasks from.
+struct SourceOptions {
+  Section source{"episodes"};
+  double weight = 1.0;              ///< of its share among all; 0: left out
+  std::vector<std::string> shards;  ///< its own, where it needs some
 };
 
 /// A loss beside the task's own.

@@ -72,6 +72,18 @@ struct SourceType : Type<TaskSource, SourceRequest> {
 /// In task/sources, one file each.
 std::map<std::string, SourceType> builtin_sources();
 
+/// One of several sources, and its weight beside the others'.
+struct MixturePart {
+  std::unique_ptr<const TaskSource> source;
+  double weight = 1.0;
+  /// Where the senses of its batches stand among those of the model.
+  std::vector<std::size_t> places;
+};
+/// Each task comes from one of the sources, with a chance in proportion to its weight; its key
+/// says from which. Batches have `senses` modalities, those that a source has not are absent. Class
+/// ids, which mean something in one data set alone, are left out.
+std::unique_ptr<const TaskSource> mix(std::vector<MixturePart> parts, std::size_t senses);
+
 /// An episode as tensors on the CPU; `kept` as in Model::prepare.
 Task make_task(const Model& model, const Episode& episode, SampleCache* kept = nullptr);
 

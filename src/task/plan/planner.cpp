@@ -3,6 +3,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/task/episode.hpp"
+#include "task/plan/draws.hpp"
 #include "task/plan/group_split.hpp"
 
 namespace cuttle {
@@ -49,14 +50,6 @@ std::int64_t size_of(const std::vector<std::int64_t>& values) {
   return static_cast<std::int64_t>(values.size());
 }
 
-/// `count` of `from`, without replacement, in random order.
-void draw(const std::vector<std::int64_t>& from, std::int64_t count, Random& random,
-          std::vector<std::int64_t>& to) {
-  for (const std::int64_t i : random.sample(size_of(from), count)) {
-    to.push_back(from[static_cast<std::size_t>(i)]);
-  }
-}
-
 /// `count` samples of the groups: one of each in their order, then a second one of each, and so on.
 void draw_in_rounds(const std::vector<const std::vector<std::int64_t>*>& groups, std::int64_t count,
                     Random& random, std::vector<std::int64_t>& to) {
@@ -75,10 +68,27 @@ void draw_in_rounds(const std::vector<const std::vector<std::int64_t>*>& groups,
 
 }  // namespace
 
-EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options)
-    : options_(options), apart_(options.groups == "apart") {
+void check_episodes(const Dataset& data, const EpisodeOptions& options) {
   check_options(options);
   check_values(data, options);
+}
+
+EpisodeSize draw_size(const EpisodeOptions& options, Random& random) {
+  const std::int64_t way = draw_between(options.way_min, options.way, random);
+  const std::int64_t shot = draw_between(options.shot_min, options.shot, random);
+  return {way, shot, way * shot, way * options.query};
+}
+
+void draw(const std::vector<std::int64_t>& from, std::int64_t count, Random& random,
+          std::vector<std::int64_t>& to) {
+  for (const std::int64_t i : random.sample(size_of(from), count)) {
+    to.push_back(from[static_cast<std::size_t>(i)]);
+  }
+}
+
+EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options)
+    : options_(options), apart_(options.groups == "apart") {
+  check_episodes(data, options);
   const std::vector<std::int32_t>& classes = data.classes_of(split);
   std::size_t most = 0;  // samples in a class
   for (const std::int32_t class_id : classes) {
@@ -124,15 +134,9 @@ bool EpisodePlanner::enough(const ClassPool& pool, std::int64_t shot) const {
   return !counts.empty() && counts[0] >= shot + options_.query;
 }
 
-EpisodeSize EpisodePlanner::draw_size(Random& random) const {
-  const std::int64_t way = draw_between(options_.way_min, options_.way, random);
-  const std::int64_t shot = draw_between(options_.shot_min, options_.shot, random);
-  return {way, shot, way * shot, way * options_.query};
-}
-
 EpisodeSize EpisodePlanner::size(const RandomKey& key) const {
   Random random(key);
-  return draw_size(random);
+  return draw_size(options_, random);
 }
 
 EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
@@ -140,7 +144,7 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   EpisodePlan plan;
   plan.key = key;
   plan.values = options_.values();
-  const EpisodeSize size = draw_size(random);
+  const EpisodeSize size = draw_size(options_, random);
   const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size.way);
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};
   for (std::size_t label = 0; label < chosen.size(); ++label) {

@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <utility>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/hash.hpp"
+#include "cuttle/data/dataset.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr std::size_t kNowhere = ~std::size_t{0};
+
+/// A data set in other senses: some of its own, in another order, and some that none of its samples
+/// has.
+class SensesView final : public Dataset {
+ public:
+  SensesView(std::unique_ptr<const Dataset> data, std::vector<ModalitySpec> modalities)
+      : data_(std::move(data)), modalities_(std::move(modalities)), samples_(data_->samples()) {
+    for (const ModalitySpec& spec : modalities_) {
+      const auto& own = data_->modalities();
+      const auto found = std::find_if(own.begin(), own.end(), [&](const ModalitySpec& other) {
+        return other.name == spec.name;
+      });
+      places_.push_back(found == own.end() ? kNowhere
+                                           : static_cast<std::size_t>(found - own.begin()));
+    }
+    for (SampleInfo& info : samples_) {
+      const std::uint32_t own = std::exchange(info.present, 0);
+      for (std::size_t m = 0; m < places_.size(); ++m)
+        if (places_[m] != kNowhere && (own >> places_[m] & 1) != 0)
+          info.present |= std::uint32_t{1} << m;
+    }
+  }
+
+  const std::vector<ModalitySpec>& modalities() const override { return modalities_; }
+  const std::vector<SampleInfo>& samples() const override { return samples_; }
+  std::int64_t read(std::int64_t sample, std::size_t modality,
+                    std::vector<std::uint8_t>& out) const override {
+    CUTTLE_EXPECT(modality < places_.size() && places_[modality] != kNowhere);
+    return data_->read(sample, places_[modality], out);
+  }
+  std::string fingerprint() const override {
+    Sha256 hash;
+    for (const ModalitySpec& spec : modalities_)
+      hash.update(spec.name.c_str(), spec.name.size() + 1);
+    const std::string own = data_->fingerprint();
+    hash.update(own.data(), own.size());
+    return hash.hex();
+  }
+
+  const std::vector<std::string>& class_names() const override { return data_->class_names(); }
+  const std::vector<std::string>& group_names() const override { return data_->group_names(); }
+  const std::vector<std::int32_t>& classes_of(Split split) const override {
+    return data_->classes_of(split);
+  }
+  Span<const std::int64_t> samples_of(std::int32_t class_id) const override {
+    return data_->samples_of(class_id);
+  }
+  std::int64_t target_width() const override { return data_->target_width(); }
+  Span<const float> target(std::int64_t sample) const override { return data_->target(sample); }
+  std::string sample_name(std::int64_t sample) const override { return data_->sample_name(sample); }
+
+ private:
+  std::unique_ptr<const Dataset> data_;
+  std::vector<ModalitySpec> modalities_;
+  std::vector<std::size_t> places_;  // of each modality in data_, or kNowhere
+  std::vector<SampleInfo> samples_;
+};
+
+}  // namespace
+
+std::unique_ptr<Dataset> in_senses(std::unique_ptr<const Dataset> data,
+                                   std::vector<ModalitySpec> modalities) {
+  return std::make_unique<SensesView>(std::move(data), std::move(modalities));
+}
+
+}  // namespace cuttle

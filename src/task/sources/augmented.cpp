@@ -1,0 +1,109 @@
+#include <torch/types.h>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/sense/augment.hpp"
+#include "task/plan/draws.hpp"
+#include "task/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct AugmentedOptions {
+  Augmentation how;
+  void keys(Keys& keys) {
+    keys.add("shift", how.shift, between(0, 0.5),
+             "most that images and recordings move, of their size");
+    keys.add("erase", how.erase, between(0, 0.9), "of images, recordings, characters, features");
+    keys.add("noise", how.noise, between(0, 1), "of brightness, loudness and numbers");
+    keys.add("flip", how.flip, anything(), "images left to right, every second one");
+  }
+};
+
+/// Each sample a class of its own, for learning without labels (UMTRA: Khodadadeh, Boloni, Shah
+/// 2019): `way` samples of the split, whatever their class; the first of a class's support samples
+/// is the sample itself, the others and all its queries are augmented.
+class AugmentedSource final : public TaskSource {
+ public:
+  using Options = AugmentedOptions;
+  AugmentedSource(const SourceRequest& request, const Options& options)
+      : data_(*request.data),
+        episode_(request.episode),
+        options_(options),
+        model_(request.model),
+        dropout_(request.modality_dropout) {
+    check_episodes(data_, episode_);
+    CUTTLE_VALIDATE(!episode_.values(),
+                    "episode.target: value does not go with the source augmented (its classes are "
+                    "the samples themselves); use class, or another source");
+    for (const std::int32_t id : data_.classes_of(request.split))
+      for (const std::int64_t sample : data_.samples_of(id)) {
+        const SampleInfo& info = data_.samples()[static_cast<std::size_t>(sample)];
+        if (info.present != 0 && (info.complete || !episode_.complete)) samples_.push_back(sample);
+      }
+    CUTTLE_VALIDATE(
+        static_cast<std::int64_t>(samples_.size()) >= episode_.way,
+        "split {} has {} samples, episodes need {} (episode.way: each is a class of its "
+        "own); lower it, or use more data",
+        to_string(request.split), samples_.size(), episode_.way);
+  }
+
+  EpisodeSize size(const RandomKey& key) const override {
+    Random random(key);
+    return draw_size(episode_, random);
+  }
+  Task make(const RandomKey& key) const override {
+    Random random(key);
+    const EpisodeSize size = draw_size(episode_, random);
+    std::vector<std::int64_t> chosen;
+    draw(samples_, size.way, random, chosen);
+    Task task;
+    task.key = key;
+    task.support = drop_modalities(batch_of(chosen, size.shot, true, key.with(Stream::kModel, 5)),
+                                   dropout_, key.with(Stream::kModel, 1));
+    task.query =
+        drop_modalities(batch_of(chosen, episode_.query, false, key.with(Stream::kModel, 6)),
+                        dropout_, key.with(Stream::kModel, 2));
+    return task;
+  }
+
+ private:
+  /// `copies` of each, class by class; `first`: the first is as it was recorded.
+  Batch batch_of(const std::vector<std::int64_t>& chosen, std::int64_t copies, bool first,
+                 const RandomKey& key) const {
+    std::vector<std::int64_t> samples, labels;
+    std::vector<bool> as_recorded;
+    for (std::size_t label = 0; label < chosen.size(); ++label)
+      for (std::int64_t copy = 0; copy < copies; ++copy) {
+        samples.push_back(chosen[label]);
+        labels.push_back(static_cast<std::int64_t>(label));
+        as_recorded.push_back(first && copy == 0);
+      }
+    RawBatch raw =
+        augment(read_batch(data_, samples), data_.modalities(), options_.how, key, as_recorded);
+    raw.labels = std::move(labels);
+    return model_.prepare(raw, static_cast<std::int64_t>(chosen.size()));
+  }
+
+  const Dataset& data_;
+  EpisodeOptions episode_;
+  Options options_;
+  const Model& model_;
+  double dropout_;
+  std::vector<std::int64_t> samples_;
+};
+
+}  // namespace
+
+SourceType row_of_augmented() {
+  auto row = type_of<AugmentedSource, SourceType>(
+      "training: every sample a class of its own, its augmented versions the queries (no labels); "
+      "validation and test: episodes",
+      "UMTRA: Khodadadeh, Boloni, Shah 2019");
+  const auto train = row.make;
+  row.make = [train](const SourceRequest& request) {
+    return request.evaluation ? row_of_episodes().make(request) : train(request);
+  };
+  return row;
+}
+
+}  // namespace cuttle

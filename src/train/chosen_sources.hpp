@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cuttle/config/run_config.hpp"
+
+namespace cuttle {
+
+/// A source that a config asks for, by the key of its type.
+struct ChosenSource {
+  std::string key;
+  const Section* section = nullptr;  ///< the config's
+  double weight = 1.0;
+  DataOptions data;
+};
+
+/// The sources of `sources` that have a weight, in the order of their names; else that of
+/// `episode`.
+std::vector<ChosenSource> chosen_sources(const RunConfig& config);
+
+}  // namespace cuttle

@@ -1,0 +1,172 @@
+// Runs that draw from several sources: what their tasks look like, what is refused, and that the
+// same bits come out at every world size (proofs_world_size_test.cpp).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include "cuttle/core/log.hpp"
+#include "cuttle/train/run_data.hpp"
+#include "support/temp_folder.hpp"
+#include "train/tiny_evaluation.hpp"
+
+namespace cuttle {
+namespace {
+
+using testing::HasSubstr;
+
+/// Two data sets: image and text, and text and vector.
+class Sources : public testing::Test {
+ protected:
+  Sources() {
+    init_log(0, 1, LogLevel::kError);
+    write("pictures", {"image", "text"}, 12);
+    write("numbers", {"text", "vector"}, 12);
+    config_ = tiny_config(folder_ / "pictures", "protonet");
+    config_.data.shards.clear();
+    config_.model.encoders["vector"] = Section("mlp", {{"width", "8"}, {"depth", "1"}});
+    config_.sources["a"] = {Section("episodes"), 3.0, {folder_ / "pictures" + "/*.h5"}};
+    config_.sources["b"] = {Section("episodes"), 1.0, {folder_ / "numbers" + "/*.h5"}};
+  }
+  void write(const std::string& name, std::vector<std::string> senses, std::int64_t side,
+             std::int64_t targets = 0) const {
+    SyntheticOptions options;
+    options.modalities = std::move(senses);
+    options.image_side = side;
+    options.targets = targets;
+    options.shards = 1;
+    std::filesystem::create_directory(folder_ / name);
+    write_synthetic_shards(folder_ / name, options);
+  }
+  std::vector<std::string> senses_of(const RunData& data) const {
+    std::vector<std::string> names;
+    for (const auto& spec : data.inputs().modalities) names.push_back(spec.name);
+    return names;
+  }
+  std::string refusal() const {
+    return refusal_of([&] {
+      const auto data = RunData::open(config_, extensions_);
+      assemble(config_, data->inputs(), extensions_);
+    });
+  }
+
+  TempFolder folder_;
+  Extensions extensions_;
+  RunConfig config_;
+};
+
+TEST_F(Sources, TheModelTakesTheSensesOfAllAndTasksLackTheOthers) {
+  const auto data = RunData::open(config_, extensions_);
+  EXPECT_EQ(senses_of(*data), (std::vector<std::string>{"image", "text", "vector"}));
+  EXPECT_EQ(data->alone(), nullptr);
+  const auto parts = assemble(config_, data->inputs(), extensions_);
+  const auto source = data->source(parts, {Split::kTrain, config_.episode, 0.0, false}, nullptr);
+  int pictures = 0;
+  for (std::uint32_t slot = 0; slot < 200; ++slot) {
+    const Task task = source->make({1, Stream::kTrain, 0, slot});
+    const auto& senses = task.support.modalities;
+    EXPECT_NE(senses[0].values.defined(), senses[2].values.defined());
+    EXPECT_TRUE(senses[1].values.defined());
+    pictures += senses[0].values.defined();
+    EXPECT_EQ(task.support.size, 3);
+  }
+  EXPECT_NEAR(pictures, 150, 20);
+}
+
+TEST_F(Sources, EachIsEvaluatedAloneByAWeight) {
+  const auto all = RunData::open(config_, extensions_);
+  const auto trained = all->inputs().modalities;
+  config_.sources["a"].weight = 0;
+  const auto data = RunData::open(config_, extensions_, &trained);
+  EXPECT_EQ(senses_of(*data), (std::vector<std::string>{"image", "text", "vector"}));
+  ASSERT_NE(data->alone(), nullptr);
+  const auto parts = assemble(config_, data->inputs(), extensions_);
+  const auto source = data->source(parts, {Split::kTest, config_.episode, 0.0, true}, nullptr);
+  const Task task = source->make({1, Stream::kTest, 0, 3});
+  EXPECT_FALSE(task.query.modalities[0].values.defined());
+  EXPECT_TRUE(task.query.modalities[2].values.defined());
+  EXPECT_EQ(task.classes.size(), 3u);  // of one data set: they mean something
+}
+
+TEST_F(Sources, TheConfigChoosesAmongTheirSenses) {
+  config_.data.modalities = {"vector", "image"};
+  config_.model.encoders.erase("text");
+  EXPECT_EQ(senses_of(*RunData::open(config_, extensions_)), config_.data.modalities);
+  config_.data.modalities = {"vectr"};
+  EXPECT_THAT(refusal(),
+              HasSubstr("no source has the modality 'vectr' (data.modalities), they have "
+                        "image, text, vector; did you mean 'vector'?"));
+  config_.data.modalities = {"vector"};
+  EXPECT_THAT(refusal(), HasSubstr("sources.a: it has none of the modalities in use (vector)"));
+}
+
+TEST_F(Sources, FingerprintIsOfAllOfThem) {
+  const auto of = [&] { return RunData::open(config_, extensions_)->fingerprint(); };
+  const auto both = of();
+  EXPECT_EQ(of(), both);
+  write("others", {"text", "vector"}, 12, 1);
+  config_.sources["b"].shards = {folder_ / "others" + "/*.h5"};
+  EXPECT_NE(of(), both);
+}
+
+TEST_F(Sources, RefusesThoseThatDoNotFit) {
+  write("larger", {"image"}, 16);
+  config_.sources["b"].shards = {folder_ / "larger" + "/*.h5"};
+  EXPECT_THAT(refusal(),
+              HasSubstr("sources.b: its modality image has another kind, shape or sample "
+                        "rate than an earlier source's"));
+  config_.sources["b"].shards.clear();
+  EXPECT_THAT(refusal(), HasSubstr("sources.b.shards is missing"));
+  config_.sources["b"] = {Section("sinusoids"), 1.0, {"x.h5"}};
+  EXPECT_THAT(refusal(), HasSubstr("sources.b.shards: sinusoids makes its tasks itself"));
+  config_.sources["b"].shards.clear();
+  EXPECT_THAT(refusal(), HasSubstr("episode.target: class needs classes, and sources.b: sinusoids "
+                                   "gives values"));
+  config_.sources["b"] = {Section("minibatches"), 1.0, config_.sources["a"].shards};
+  EXPECT_THAT(refusal(), HasSubstr("protonet learns from episodes, but sources.b: minibatches"));
+  config_.sources["b"].source = "episods";
+  EXPECT_THAT(refusal(), HasSubstr("sources.b.type: 'episods' is unknown"));
+}
+
+TEST_F(Sources, ValuesMustBeEquallyMany) {
+  write("one", {"vector"}, 12, 1);
+  write("two", {"vector"}, 12, 2);
+  config_.episode.target = "value";
+  config_.episode.way = 1;
+  config_.model.encoders.erase("image");
+  config_.model.encoders.erase("text");
+  config_.adapt.type = "maml";
+  config_.sources["a"].shards = {folder_ / "one" + "/*.h5"};
+  config_.sources["b"].shards = {folder_ / "two" + "/*.h5"};
+  EXPECT_THAT(refusal(), HasSubstr("sources.b: its samples have 2 target values, an earlier "
+                                   "source's 1"));
+  config_.sources["b"] = config_.sources["a"];
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(Sources, PretrainingKeepsToOne) {
+  config_.adapt = Section("pretrain");
+  for (auto& entry : config_.sources) entry.second.source = "minibatches";
+  EXPECT_THAT(refusal(), HasSubstr("pretrain learns the classes of one data set"));
+  config_.sources["b"].weight = 0;
+  config_.model.encoders.erase("vector");
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(Sources, AModelTakesDataThatLackSomeOfItsSenses) {
+  const auto trained = RunData::open(config_, extensions_)->inputs().modalities;
+  DataOptions options;
+  options.shards = config_.sources["b"].shards;
+  for (const bool in_memory : {false, true}) {
+    options.in_memory = in_memory;
+    const auto data = open_for(trained, options);
+    ASSERT_EQ(data->modalities().size(), 3u);
+    EXPECT_EQ(data->samples()[0].present, 6u);
+    std::vector<std::uint8_t> bytes;
+    EXPECT_GT(data->read(0, 2, bytes), 0);
+  }
+  EXPECT_THAT(refusal_of([&] { open_for({trained[0]}, options); }),
+              HasSubstr("it has text, vector, and the model takes image"));
+}
+
+}  // namespace
+}  // namespace cuttle
