@@ -16,8 +16,8 @@
 
 namespace cuttle {
 
-/// The writing side of a run folder: lock, sinks, checkpoints. Rank 0 writes; on other
-/// ranks every call does nothing, so that the loop needs no rank.
+/// The writing side of a run folder: lock, sinks, checkpoints. Rank 0 writes; on other ranks every
+/// call does nothing, so that the loop needs no rank.
 class Recorder {
  public:
   /// Makes and locks the folder (rank 0), and writes nothing else: the run may still be refused.
@@ -27,8 +27,8 @@ class Recorder {
            const RunFolder& folder, const Console& console);
   ~Recorder();
 
-  /// The run goes on from `step`: its config is written, sinks forget later steps.
-  /// Before all below.
+  /// The run goes on from `step`: its config is written, sinks forget later steps. Before all
+  /// below.
   void begin(const RunConfig& config, std::int64_t step, int ranks);
   void step(const StepReport& report);
   void validation(std::int64_t step, const std::vector<NamedValue>& values);

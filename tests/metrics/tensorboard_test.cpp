@@ -135,6 +135,15 @@ std::vector<Event> events_in(const std::string& path) {
   return events;
 }
 
+/// Where the last whole record ends.
+std::size_t whole_size(const std::string& path) {
+  const std::string bytes = read_text(path);
+  std::size_t at = 0;
+  while (bytes.size() - at >= 16 && bytes.size() - at - 16 >= value_at<std::uint64_t>(bytes, at))
+    at += 16 + value_at<std::uint64_t>(bytes, at);
+  return at;
+}
+
 std::vector<std::string> event_files(const TempFolder& run) {
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(run / "tensorboard"))
@@ -235,10 +244,30 @@ TEST(Tensorboard, AResumedRunHasTheCurvesOfAnUninterruptedOne) {
   append_text(event_files(resumed).at(0), std::string("\x40\0\0\0\0\0\0\0torn", 12));
   run_steps(*board(resumed, 6), 7, 8);  // and again at once
   run_steps(*board(resumed, 6), 7, 12);
-  EXPECT_THAT(event_files(resumed), SizeIs(3));
+  const auto files = event_files(resumed);
+  ASSERT_THAT(files, SizeIs(3));
   for (const std::string tag : {"train/loss", "validation/accuracy"}) {
     EXPECT_THAT(curve(whole, tag), Not(IsEmpty()));
     EXPECT_EQ(curve(resumed, tag), curve(whole, tag)) << tag;
+  }
+  // Later steps are gone from the files, too: not every reader knows of starts.
+  EXPECT_EQ(events_in(files[0]).back().step, 6);
+  EXPECT_EQ(whole_size(files[0]), std::filesystem::file_size(files[0]));
+  EXPECT_THAT(events_in(files[1]), SizeIs(1));  // its version
+  EXPECT_EQ(events_in(files[2]).back().step, 12);
+}
+
+TEST(Tensorboard, ATornRecordGoesWhereverItEnds) {
+  const TempFolder run;
+  run_steps(*board(run, 0), 1, 3);
+  const std::string path = event_files(run).at(0), whole = read_text(path);
+  for (std::size_t size = 0; size <= whole.size(); size += 5) {
+    std::filesystem::remove_all(run / "tensorboard");
+    std::filesystem::create_directory(run / "tensorboard");
+    append_text(path, whole.substr(0, size));
+    const std::size_t expected = whole_size(path);
+    board(run, 1000);
+    ASSERT_EQ(read_text(path), whole.substr(0, expected)) << size;
   }
 }
 
@@ -246,13 +275,14 @@ TEST(Tensorboard, AFileOfAClockThatWasAheadStaysBefore) {
   const TempFolder run;
   std::filesystem::create_directory(run / "tensorboard");
   const std::string ahead = run / "tensorboard/events.out.tfevents.9000000000.cuttle";
-  const std::string foreign = run / "tensorboard/events.out.tfevents.99999999999999999999.host";
+  const std::string foreign = run / "tensorboard/events.out.tfevents.9999999999.host.cuttle";
   append_text(ahead, "");
-  append_text(foreign, "");
+  append_text(foreign, "of another program");
   board(run, 0);
   EXPECT_THAT(
       event_files(run),
       ElementsAre(ahead, run / "tensorboard/events.out.tfevents.9000000001.cuttle", foreign));
+  EXPECT_EQ(read_text(foreign), "of another program");
 }
 
 TEST(Tensorboard, AFullDiskIsAnErrorNamingTheFile) {
