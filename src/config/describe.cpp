@@ -22,11 +22,10 @@ void describe(ConfigSchema& keys, RunConfig& c) {
   keys.add_section("reduce", c.reduce, "how the tasks' gradients are summed");
   keys.add_section("train", c.train, "how long, and what is kept");
   keys.add_section("evaluation", c.evaluation, "the fixed, seeded list of test episodes");
-  keys.add_entries(
-      "sinks", c.sinks, "board",
-      "where the numbers go while it trains, by a name of your choice; records is what "
-      "inspect and --resume read",
-      Resume::kChange);
+  keys.add_entries("sinks", c.sinks, "board",
+                   "where the numbers go, by a name of your choice; records: what inspect and "
+                   "--resume read",
+                   Resume::kChange);
   keys.add_section("comm", c.comm, "how the ranks talk");
 }
 
