@@ -49,7 +49,8 @@ def test_the_default_config_is_valid(tmp_path):
 
 def test_sinks_are_listed_and_those_that_do_not_go_together_refused(config, tmp_path):
     listed = cuttle_json("list", "sinks", "--keys")["sink"]
-    assert set(listed) == {"console", "jsonl", "tensorboard"} and listed["console"]["keys"]["every_s"]["default"] == "10.0"
+    assert set(listed) == {"console", "jsonl", "tensorboard"}
+    assert listed["console"]["keys"]["every_s"]["default"] == "10.0"
     cuttle("validate", config, "sinks.board.type=tensorboard")
     for command in (("validate", config), ("train", config, "--run-dir", tmp_path / "run")):
         message = cuttle(*command, "sinks.more.type=jsonl", code=driver.USER_ERROR).stderr
