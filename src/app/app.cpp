@@ -163,7 +163,8 @@ void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request,
   add_overrides(*validate, a.overrides);
   validate->callback([&] {
     request.without_mpi = [&] {
-      load_config(a.config, a.overrides, catalog_of(extensions));
+      check_sinks(load_config(a.config, a.overrides, catalog_of(extensions)).sinks,
+                  extensions.sinks);
       std::cout << a.config << " is fine\n";
       return ExitCode::kDone;
     };

@@ -29,6 +29,7 @@ ConfigItem& ConfigSchema::append(ConfigItem::Kind kind, std::string key, std::st
   place->help = std::move(help);
   place->owner = owner_;
   place->values = values_;
+  place->resume = resume_;
   by_key_[place->key] = place;
   return *place;
 }
@@ -38,7 +39,7 @@ void ConfigSchema::field(const char* name, ConfigTarget target, ConfigRule rule,
   ConfigItem& item = append(ConfigItem::Kind::kField, prefix_ + name, help);
   item.target = target;
   item.rule = std::move(rule);
-  item.resume = resume;
+  if (resume_ == Resume::kSame) item.resume = resume;
   if (values_ == nullptr) return;
   const auto text = values_->find(name);
   if (text != values_->end()) read_text(text->second, item.rule, target);
@@ -58,13 +59,14 @@ void ConfigSchema::expand(ConfigItem& choice) {
   const auto& types = types_of(choice);
   const auto type = types.find(choice.section->type);
   if (type == types.end()) return;
-  const auto outer = std::tuple(prefix_, owner_, values_, at_);
+  const auto outer = std::tuple(prefix_, owner_, values_, resume_, at_);
   prefix_ = parent_of(choice.key);
   owner_ = choice.key;
+  resume_ = choice.resume;
   if (choice.values == nullptr) values_ = &choice.section->values;
   at_ = std::next(by_key_.at(choice.key));
   options_.push_back(type->second.keys(*this));
-  std::tie(prefix_, owner_, values_, at_) = outer;
+  std::tie(prefix_, owner_, values_, resume_, at_) = outer;
 }
 
 /// They follow it without a gap, and so do those of choices among them.

@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "cuttle/config/run_config.hpp"
@@ -55,17 +57,18 @@ class ConfigSchema final : public Keys {
     prefix_ = outer;
   }
   /// For describe(): a section of named entries, all with the same keys. Entries that exist are
-  /// described at once.
+  /// described at once. `resume`: kChange if everything below may change, entries included.
   template <class Options>
   void add_entries(const char* name, std::map<std::string, Options>& entries, const char* example,
-                   const char* help) {
+                   const char* help, Resume resume = Resume::kSame) {
     ConfigItem& item = append(ConfigItem::Kind::kEntries, prefix_ + name, help);
     item.example = example;
-    item.add_entry = [this, &entries, prefix = item.key + "."](const std::string& entry) {
-      const std::string outer = prefix_;
+    item.add_entry = [this, &entries, prefix = item.key + ".", resume](const std::string& entry) {
+      const auto outer = std::pair(prefix_, resume_);
       prefix_ = prefix;
+      resume_ = resume;
       add_section(entry, entries[entry], "");
-      prefix_ = outer;
+      std::tie(prefix_, resume_) = outer;
     };
     for (const auto& entry : entries) item.add_entry(entry.first);
   }
@@ -100,7 +103,8 @@ class ConfigSchema final : public Keys {
   std::vector<std::shared_ptr<void>> options_;  // of the chosen types
   std::string prefix_, owner_;
   std::map<std::string, std::string>* values_ = nullptr;
-  Place at_;  // new items go before it
+  Resume resume_ = Resume::kSame;  // of what is described now, unless it says otherwise
+  Place at_;                       // new items go before it
 };
 
 /// The keys of each options struct, in describe.cpp: one line per member.
@@ -110,6 +114,7 @@ void describe(ConfigSchema& keys, EpisodeOptions& options);
 void describe(ConfigSchema& keys, SourceOptions& options);
 void describe(ConfigSchema& keys, EncoderOptions& options);
 void describe(ConfigSchema& keys, ObjectiveOptions& options);
+void describe(ConfigSchema& keys, SinkOptions& options);
 void describe(ConfigSchema& keys, ModelOptions& options);
 void describe(ConfigSchema& keys, Section& adapt);
 void describe(ConfigSchema& keys, StepOptions& options);

@@ -24,6 +24,10 @@ void describe(ConfigSchema& keys, RunConfig& c) {
   keys.add_section("reduce", c.reduce, "how the tasks' gradients are summed");
   keys.add_section("train", c.train, "how long, and what is kept");
   keys.add_section("evaluation", c.evaluation, "the fixed, seeded list of test episodes");
+  keys.add_entries("sinks", c.sinks, "board",
+                   "where the numbers go, by a name of your choice; records: what inspect and "
+                   "--resume read",
+                   Resume::kChange);
   keys.add_section("comm", c.comm, "how the ranks talk");
 }
 
@@ -85,6 +89,10 @@ void describe(ConfigSchema& keys, ObjectiveOptions& o) {
   keys.choose("type", o.objective, "objective", "what is wanted");
   keys.add("weight", o.weight, at_least(0), "of its value in the sum of losses");
   keys.add("where", o.where, one_of({"outer", "inner", "both"}), "the loops whose loss it joins");
+}
+
+void describe(ConfigSchema& keys, SinkOptions& o) {
+  keys.choose("type", o.sink, "sink", "who takes them");
 }
 
 void describe(ConfigSchema& keys, Section& adapt) {

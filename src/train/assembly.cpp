@@ -15,7 +15,8 @@ Catalog catalog_of(const Extensions& extensions) {
           {"learner", infos_of(extensions.learners)},
           {"target", infos_of(extensions.targets)},
           {"source", infos_of(extensions.sources)},
-          {"objective", infos_of(extensions.objectives)}};
+          {"objective", infos_of(extensions.objectives)},
+          {"sink", infos_of(extensions.sinks)}};
 }
 
 namespace {

@@ -9,28 +9,26 @@
 #include "cuttle/checkpoint/run_lock.hpp"
 #include "cuttle/comm/communicator.hpp"
 #include "cuttle/config/run_config.hpp"
-#include "cuttle/core/timer.hpp"
-#include "cuttle/metrics/metrics_file.hpp"
-#include "cuttle/metrics/progress.hpp"
+#include "cuttle/metrics/sink.hpp"
 #include "cuttle/step/step_report.hpp"
 #include "cuttle/train/trainer.hpp"
 #include "train/heartbeat.hpp"
 
 namespace cuttle {
 
-/// The writing side of a run folder: lock, records, console, checkpoints. Rank 0 writes; on other
-/// ranks every call does nothing, so that the loop needs no rank.
+/// The writing side of a run folder: lock, sinks, checkpoints. Rank 0 writes; on other ranks every
+/// call does nothing, so that the loop needs no rank.
 class Recorder {
  public:
   /// Makes and locks the folder (rank 0), and writes nothing else: the run may still be refused.
-  /// UserError if it holds a run that is not to be resumed.
-  /// `catalog` must outlive it.
-  Recorder(const RunConfig& config, const Catalog& catalog, bool writes, const RunFolder& folder,
-           const Console& console);
+  /// UserError if it holds a run that is not to be resumed, or the sinks do not go together.
+  /// `extensions` must outlive it.
+  Recorder(const RunConfig& config, const Extensions& extensions, bool writes,
+           const RunFolder& folder, const Console& console);
   ~Recorder();
 
-  /// The run goes on from `step`: its config is written, records of later steps are forgotten.
-  /// Before all below.
+  /// The run goes on from `step`: its config is written, sinks forget later steps. Before all
+  /// below.
   void begin(const RunConfig& config, std::int64_t step, int ranks);
   void step(const StepReport& report);
   void validation(std::int64_t step, const std::vector<NamedValue>& values);
@@ -41,15 +39,14 @@ class Recorder {
   void say(std::string_view state, std::string_view message = {});
 
  private:
-  const Catalog& catalog_;
+  const Extensions& extensions_;
   bool writes_;
   std::string folder_;
+  Console console_;
   int keep_;
-  Timer clock_;
   std::unique_ptr<RunLock> lock_;
-  std::unique_ptr<MetricsFile> metrics_;
+  std::vector<std::unique_ptr<Sink>> sinks_;
   std::unique_ptr<Heartbeat> heartbeat_;
-  std::unique_ptr<Progress> progress_;  ///< null: silent
 };
 
 }  // namespace cuttle

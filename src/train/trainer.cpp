@@ -89,7 +89,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
     source(Split::kTrain, nullptr);
   });
   recorder = on_all_ranks(comm, "opening the run folder", [&] {
-    return std::make_unique<Recorder>(config, catalog, comm.rank() == 0, folder, console);
+    return std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
   });
   const TaskInputs& inputs = data->inputs();
   facts["data_fingerprint"] = data->fingerprint();

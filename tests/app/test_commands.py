@@ -47,6 +47,18 @@ def test_the_default_config_is_valid(tmp_path):
     cuttle("validate", path, "data.shards=[x.h5]")
 
 
+def test_sinks_are_listed_and_those_that_do_not_go_together_refused(config, tmp_path):
+    listed = cuttle_json("list", "sinks", "--keys")["sink"]
+    assert set(listed) == {"console", "jsonl", "tensorboard"}
+    assert listed["console"]["keys"]["every_s"]["default"] == "10.0"
+    cuttle("validate", config, "sinks.board.type=tensorboard")
+    for command in (("validate", config), ("train", config, "--run-dir", tmp_path / "run")):
+        message = cuttle(*command, "sinks.more.type=jsonl", code=driver.USER_ERROR).stderr
+        assert "sinks.records" in message and "metrics.jsonl" in message
+        assert "type: jsonl" in cuttle(*command, "sinks={records: {type: tensorboard}}", code=driver.USER_ERROR).stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_folder_is_described(trained):
     told = driver.inspect(trained)
     assert told["step"] == told["steps"] == 20 and told["complete"] and not told["stopped_early"]

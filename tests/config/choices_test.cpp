@@ -36,6 +36,40 @@ TEST(Choices, OnlyWhatIsGivenIsKept) {
   EXPECT_EQ(learner_of<stand_in::Reptile>(config).inner_optimizer, "sgd");
 }
 
+/// 'name: type' of each sink.
+std::vector<std::string> sinks_of(const RunConfig& config) {
+  std::vector<std::string> names;
+  for (const auto& [name, options] : config.sinks) names.push_back(name + ": " + options.sink.type);
+  return names;
+}
+
+TEST(Choices, EntriesThatAreAlwaysThereStayBesideThoseOfAFile) {
+  const auto usual = ElementsAre("console: console", "records: jsonl");
+  const auto with_board = ElementsAre("board: tensorboard", "console: console", "records: jsonl");
+  EXPECT_THAT(sinks_of(read("seed: 1")), usual);
+  EXPECT_THAT(sinks_of(read("sinks: {}")), usual);
+  EXPECT_THAT(sinks_of(read("sinks: {board: {type: tensorboard}}")), with_board);
+  EXPECT_THAT(sinks_of(read("sinks: {board: }")), with_board);  // the type that is not there yet
+  EXPECT_THAT(sinks_of(read("seed: 1", {"sinks.board.every=5"})), with_board);
+  EXPECT_THAT(sinks_of(read_saved("seed: 1")), usual);  // of a version that had none
+  EXPECT_THAT(sinks_of(read("sinks: {records: {type: console}}")),
+              ElementsAre("console: console", "records: console"));
+  const RunConfig slow = read("sinks: {board: {}}", {"sinks.console.every_s=60"});
+  EXPECT_EQ(options_of<stand_in::Console>(slow.sinks.at("console").sink).every_s, 60.0);
+  EXPECT_THAT(sinks_of(slow), with_board);
+}
+
+TEST(Choices, KeysOfEntriesThatAreAlwaysThereGoWithTheirType) {
+  EXPECT_EQ(report_of("sinks: {records: {every_s: 5}}"),
+            "x.yaml:1: sinks.records.every_s: unknown key; it belongs to sinks.records.type: "
+            "console, not to jsonl; remove it");
+  EXPECT_EQ(report_of("sinks: {console: {every_s: -1}, boards: {type: tensorbord}}"),
+            "x.yaml:1: sinks.console.every_s: is -1; must be 0 or more\n"
+            "x.yaml:1: sinks.boards.type: \"tensorbord\" is unknown (did you mean tensorboard?); "
+            "there are console, jsonl, tensorboard");
+  EXPECT_EQ(report_of("sinks: {console: {every_s: 5}}", {"sinks.console.type=tensorboard"}), "");
+}
+
 TEST(Choices, TheOrderOfKeysDoesNotMatter) {
   const RunConfig config = read(
       "model:\n"

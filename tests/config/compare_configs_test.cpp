@@ -61,11 +61,14 @@ TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
                                          "train.steps",
                                          "train.checkpoint_every",
                                          "train.keep_checkpoints",
+                                         "sinks.board.every",
+                                         "sinks.console.every_s",
                                          "comm.backend",
                                          "comm.deadline_s"};
   RunConfig base;
   base.model.encoders["image"];
   base.objectives["align"];
+  base.sinks["board"];
   RunConfig shape = base;
   const ConfigSchema schema(shape, small_catalog());
   std::size_t fields = 0, of_types = 0;
@@ -89,7 +92,7 @@ TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
   EXPECT_GT(of_types, 8u);
 }
 
-TEST(CompareConfigs, EveryChoiceIsSeenAndNoneMayChange) {
+TEST(CompareConfigs, EveryChoiceIsSeenAndOnlySinksMayChange) {
   RunConfig base;
   base.model.encoders["image"];
   RunConfig shape = base;
@@ -106,10 +109,15 @@ TEST(CompareConfigs, EveryChoiceIsSeenAndNoneMayChange) {
       ASSERT_FALSE(changes.empty()) << choice.key;
       EXPECT_EQ(changes[0].key, choice.key);
       EXPECT_EQ(changes[0].is, type.first);
-      for (const ConfigChange& change : changes) EXPECT_FALSE(change.allowed) << change.key;
+      const bool sink = choice.key.rfind("sinks.", 0) == 0;
+      for (const ConfigChange& change : changes) {
+        EXPECT_EQ(change.allowed, sink) << change.key;
+        EXPECT_EQ(change.reason.empty(), sink) << change.key;
+      }
     }
   }
-  EXPECT_EQ(others, 4 + 3 + 2 + 2 + 1 + 1);  // learner, encoder, norm, fusion, head, target
+  // Learner, encoder, norm, fusion, head, target, two sinks.
+  EXPECT_EQ(others, 4 + 3 + 2 + 2 + 1 + 1 + 2 * 2);
 }
 
 TEST(CompareConfigs, ValuesAndOrderAreThoseOfTheFile) {
@@ -155,6 +163,18 @@ TEST(CompareConfigs, EncodersThatComeOrGo) {
   EXPECT_EQ(added[1].is, "8");
   EXPECT_EQ(removed[1].was, "8");
   EXPECT_FALSE(added[1].allowed);
+}
+
+TEST(CompareConfigs, SinksMayComeAndGo) {
+  const RunConfig with = read("sinks: {board: {every: 3}}");
+  for (const auto& changes : {compare(RunConfig(), with), compare(with, RunConfig())}) {
+    ASSERT_EQ(changes.size(), 2u);
+    EXPECT_EQ(changes[0].key, "sinks.board.type");
+    EXPECT_EQ(changes[1].key, "sinks.board.every");
+    for (const ConfigChange& change : changes) EXPECT_TRUE(change.allowed) << change.key;
+  }
+  // What stands after them may not.
+  EXPECT_FALSE(compare(RunConfig(), read("objectives: {o: {}}")).at(0).allowed);
 }
 
 TEST(CompareConfigs, KeysOfTypesThatComeOrGoStandWhereTheFileHasThem) {

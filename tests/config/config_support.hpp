@@ -105,6 +105,15 @@ struct Contrastive {
   void keys(Keys& keys) { keys.add("temperature", temperature, above(0), "of similarities"); }
 };
 
+struct Console {
+  double every_s = 10.0;
+  void keys(Keys& keys) { keys.add("every_s", every_s, at_least(0), "seconds between lines"); }
+};
+struct Board {
+  std::int64_t every = 1;
+  void keys(Keys& keys) { keys.add("every", every, at_least(1), "steps between points"); }
+};
+
 template <class Options>
 TypeInfo type() {
   return {"a stand-in", "", keys_of<Options>()};
@@ -134,7 +143,11 @@ inline Catalog make_small_catalog() {
           {"head", {{"linear", type<NoOptions>()}, {"cosine", type<Cosine>()}}},
           {"target", {{"class", type<NoOptions>()}, {"value", type<NoOptions>()}}},
           {"source", {{"episodes", type<NoOptions>()}}},
-          {"objective", {{"contrastive", type<Contrastive>()}}}};
+          {"objective", {{"contrastive", type<Contrastive>()}}},
+          {"sink",
+           {{"console", type<Console>()},
+            {"jsonl", type<NoOptions>()},
+            {"tensorboard", type<Board>()}}}};
 }
 
 /// What configs of these tests can name, unless they say otherwise.

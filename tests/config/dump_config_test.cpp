@@ -67,6 +67,7 @@ TEST(DumpConfig, EveryMemberOfEveryOptionsStructHasItsKey) {
   EXPECT_EQ(keys_below("reduce."), member_count<ReduceOptions>());
   EXPECT_EQ(keys_below("train."), member_count<TrainOptions>());
   EXPECT_EQ(keys_below("evaluation."), member_count<EvaluationOptions>());
+  EXPECT_EQ(keys_below("sinks.console."), member_count<SinkOptions>());
   EXPECT_EQ(keys_below("comm."), member_count<CommOptions>());
   EXPECT_EQ(keys_below("adapt."), 1u);
   // It has constructors, which hide its members from member_count; this names them all.
@@ -99,11 +100,11 @@ TEST(DumpConfig, NoTwoKeysShareAMember) {
 }
 
 TEST(DumpConfig, EveryDocumentedKeyHasAComment) {
+  const std::set<std::string> entries{"#    image:", "#  align:", "#  drawings:", "  console:", "  records:"};
   std::istringstream lines(dump(RunConfig(), true));
   std::string line;
   while (std::getline(lines, line)) {
-    if (line.empty() || line == "#    image:" || line == "#  align:" || line == "#  drawings:")
-      continue;
+    if (line.empty() || entries.count(line) > 0) continue;
     EXPECT_NE(line.find(" # "), std::string::npos) << line;
   }
 }
@@ -192,6 +193,18 @@ TEST(DumpConfig, OnlyChosenTypesHaveTheirKeysBelowTheirChoice) {
     EXPECT_TRUE(compare(config, back).empty());
     EXPECT_EQ(dump(back, documented), dump(config, documented));
   }
+}
+
+TEST(DumpConfig, SinksThatAreAlwaysThereAreWrittenToo) {
+  EXPECT_THAT(dump(RunConfig()), HasSubstr("\nsinks:\n"
+                                           "  console:\n"
+                                           "    type: console\n"
+                                           "    every_s: 10.0\n"
+                                           "  records:\n"
+                                           "    type: jsonl\n"
+                                           "comm:\n"));
+  EXPECT_THAT(dump(RunConfig(), true),
+              HasSubstr("\n    type: jsonl                     # console | jsonl | tensorboard; "));
 }
 
 TEST(DumpConfig, EveryChoiceOfEveryTypeReadsBack) {

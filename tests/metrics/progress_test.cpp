@@ -1,4 +1,4 @@
-#include "cuttle/metrics/progress.hpp"
+#include "metrics/progress.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

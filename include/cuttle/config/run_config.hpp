@@ -8,6 +8,7 @@
 #include "cuttle/comm/options.hpp"
 #include "cuttle/config/section.hpp"
 #include "cuttle/data/options.hpp"
+#include "cuttle/metrics/options.hpp"
 #include "cuttle/model/options.hpp"
 #include "cuttle/reduce/options.hpp"
 #include "cuttle/step/options.hpp"
@@ -35,6 +36,7 @@ struct RunConfig {
   ReduceOptions reduce;
   TrainOptions train;
   EvaluationOptions evaluation;
+  std::map<std::string, SinkOptions> sinks = usual_sinks();  ///< by a name of the user's choice
   CommOptions comm;
 };
 

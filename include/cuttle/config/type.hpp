@@ -30,8 +30,7 @@ Row type_of(std::string summary, std::string source) {
   row.source = std::move(source);
   row.keys = keys_of<typename Part::Options>();
   row.make = [](const auto& request) {
-    return std::make_unique<const Part>(request,
-                                        options_of<typename Part::Options>(request.section));
+    return std::make_unique<Part>(request, options_of<typename Part::Options>(request.section));
   };
   return row;
 }

@@ -6,6 +6,7 @@
 
 #include "cuttle/adapt/learner.hpp"
 #include "cuttle/config/run_config.hpp"
+#include "cuttle/metrics/sink.hpp"
 #include "cuttle/model/model.hpp"
 #include "cuttle/task/objective.hpp"
 #include "cuttle/task/task.hpp"
@@ -20,6 +21,7 @@ struct Extensions {
   std::map<std::string, TaskKindType> targets = builtin_task_kinds();
   std::map<std::string, SourceType> sources = builtin_sources();
   std::map<std::string, ObjectiveType> objectives = builtin_objectives();
+  std::map<std::string, SinkType> sinks = builtin_sinks();
 };
 
 /// The types by kind, as configs and `cuttle list` see them.

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <iosfwd>
 #include <memory>
 #include <string>
 
@@ -27,12 +26,6 @@ struct RunFolder {
   bool resume = false;  ///< go on from its newest checkpoint, if there is one; false: a folder that
                         ///< holds a run is refused
   bool take_over = false;  ///< its lock, from a holder on another host that is known to be dead
-};
-
-/// Where rank 0 shows progress.
-struct Console {
-  std::ostream* out = nullptr;  ///< null: nowhere
-  bool terminal = false;  ///< one line that refreshes itself, instead of plain lines now and then
 };
 
 /// The training loop around meta_step: validation, early stopping, checkpoints, records, signals.

@@ -3,9 +3,11 @@
 #include <torch/torch.h>
 
 #include <cstdio>
+#include <fstream>
 
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/app/app.hpp"
+#include "cuttle/core/files.hpp"
 
 namespace {
 
@@ -224,6 +226,33 @@ class Frozen final : public cuttle::Learner {
   std::int64_t sharpness_;
 };
 
+/// One value of every step, as spreadsheets read it: written with each checkpoint, all or nothing.
+class Csv final : public cuttle::Sink {
+ public:
+  struct Options {
+    std::string value = "loss";
+    void keys(Keys& keys) {
+      keys.add("value", value, cuttle::plain_word(), "which one; also the name of the file");
+    }
+  };
+  Csv(const cuttle::SinkRequest& request, const Options& options)
+      : path_(request.run_folder + "/" + options.value + ".csv"), value_(options.value) {}
+
+  void begin(std::int64_t step) override {
+    std::ifstream before(path_);
+    for (std::string line; std::getline(before, line) && std::stoll(line) <= step;)
+      text_ += line + "\n";
+  }
+  void step(const cuttle::StepReport& report) override {
+    for (const auto& [name, value] : report.values)
+      if (name == value_) text_ += std::to_string(report.step) + "," + std::to_string(value) + "\n";
+  }
+  void sync() override { cuttle::write_file_atomically(path_, text_); }
+
+ private:
+  std::string path_, value_, text_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -238,5 +267,6 @@ int main(int argc, char** argv) {
       type_of<Level, ObjectiveType>("embeddings of a learned mean square", "");
   extensions.targets["smoothed"] =
       type_of<Smoothed, TaskKindType>("classes, with smoothed labels", "Szegedy et al. 2016");
+  extensions.sinks["csv"] = type_of<Csv, SinkType>("one value of every step", "");
   return run_app(argc, argv, extensions);
 }
