@@ -14,7 +14,8 @@ Catalog catalog_of(const Extensions& extensions) {
           {"learner", infos_of(extensions.learners)},
           {"target", infos_of(extensions.targets)},
           {"source", infos_of(extensions.sources)},
-          {"objective", infos_of(extensions.objectives)}};
+          {"objective", infos_of(extensions.objectives)},
+          {"optimizer", infos_of(extensions.optimizers)}};
 }
 
 bool reads_shards(const RunConfig& config, const Extensions& extensions) {
