@@ -53,6 +53,15 @@ TEST(CompareConfigs, ValuesAreComparedNotHowTheyWereGiven) {
   EXPECT_THAT(compare(given, RunConfig()), IsEmpty());
 }
 
+TEST(CompareConfigs, AnotherOptimizerIsAnotherRun) {
+  const auto changes = compare(RunConfig(), read("step: {optimizer: sgd, momentum: 0.9}"));
+  EXPECT_THAT(shown(changes),
+              ElementsAre("step.optimizer: adam -> sgd", "step.momentum: (absent) -> 0.9",
+                          "step.beta1: 0.9 -> (absent)", "step.beta2: 0.999 -> (absent)"));
+  for (const ConfigChange& change : changes)
+    EXPECT_THAT(change.reason, HasSubstr("it has a part in the bits")) << change.key;
+}
+
 TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
   const std::set<std::string> allowed = {"name",
                                          "data.shards",

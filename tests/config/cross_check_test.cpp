@@ -60,15 +60,6 @@ INSTANTIATE_TEST_SUITE_P(
               "episode.micro_batch: is 5, above episode.meta_batch_size, 4; a step has only that "
               "many tasks",
               "episode: {meta_batch_size: 4, micro_batch: 4}"},
-        Clash{"step: {momentum: 0.9}",
-              "step.momentum: has no effect with step.optimizer: adam; remove it (its default is "
-              "0.0) or set step.optimizer: sgd",
-              "step: {momentum: 0.9, optimizer: sgd}"},
-        Clash{
-            "step: {optimizer: sgd, beta2: 0.9}",
-            "step.beta2: has no effect with step.optimizer: sgd; remove it (its default is 0.999) "
-            "or set step.optimizer: adam",
-            "step: {optimizer: sgd, beta2: 0.999}"},
         Clash{"step: {schedule: step, min_lr: 1e-5}",
               "step.min_lr: has no effect with step.schedule: step; remove it (its default is 0.0) "
               "or set step.schedule: cosine",

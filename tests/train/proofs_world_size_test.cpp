@@ -1,6 +1,7 @@
-// P1 and P3 for learners, sources, fusions, objectives and norms beside MAML's: few steps, the same
-// parameters and records at world sizes 1, 2 and 3; and what a part owns (parameters, averages) is
-// in the checkpoint, so that a run resumed on other ranks has the uninterrupted one's bits.
+// P1 and P3 for learners, sources, fusions, objectives, norms and optimizers beside MAML's and
+// Adam: few steps, the same parameters and records at world sizes 1, 2 and 3; and what a part owns
+// (parameters, averages, slots) is in the checkpoint, so that a run resumed on other ranks has the
+// uninterrupted one's bits.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -83,6 +84,14 @@ const Case kContrastive{"contrastive", "protonet", [](RunConfig& c) { agree(c, "
 const Case kContrastiveInside{"contrastive_inside", "maml", [](RunConfig& c) { agree(c, "both"); }};
 const Case kSupport{"support", "maml", [](RunConfig& c) { norms(c, "support"); }};
 const Case kRunning{"running", "protonet", [](RunConfig& c) { norms(c, "running"); }};
+const Case kLion{"lion", "protonet", [](RunConfig& c) {
+                   c.step.optimizer = Section("lion", {{"beta2", "0.9"}});
+                   c.step.weight_decay = 0.1;
+                 }};
+const Case kSgd{"sgd", "protonet", [](RunConfig& c) {
+                  c.step.optimizer = Section("sgd", {{"momentum", "0.9"}});
+                  c.step.outer_lr = 0.1;
+                }};
 
 class Parts : public testing::TestWithParam<Case> {
  protected:
@@ -127,10 +136,16 @@ TEST_P(WorldSize, ChangesNoBit) {
 INSTANTIATE_TEST_SUITE_P(All, WorldSize,
                          testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
                                          kSinusoids, kCausalTables, kCrossAttention, kContrastive,
-                                         kContrastiveInside, kSupport, kRunning),
+                                         kContrastiveInside, kSupport, kRunning, kLion),
                          [](const auto& part) { return std::string(part.param.name); });
 
-class Resume : public Parts {};
+class Resume : public Parts {
+ protected:
+  /// The slots in the newest checkpoint of a run.
+  static std::string kept_by_optimizer(const std::string& run) {
+    return read_file(list_checkpoints(run).back().folder + "/optimizer.safetensors", 1 << 24);
+  }
+};
 
 TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
   RunConfig config = config_of(GetParam());
@@ -141,11 +156,12 @@ TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
   EXPECT_FALSE(half == gold);
   config.train.steps = 6;
   EXPECT_TRUE(train_on_threads(config, 2, runs.path() + "/run", true) == gold);
+  EXPECT_EQ(kept_by_optimizer(runs.path() + "/run"), kept_by_optimizer(runs.path() + "/gold"));
 }
 
 INSTANTIATE_TEST_SUITE_P(WhatTheyOwn, Resume,
                          testing::Values(kMetaSgd, kLstm, kSnail, kRunning, kContrastive, kMamlRl,
-                                         kSinusoids),
+                                         kSinusoids, kLion, kSgd),
                          [](const auto& part) { return std::string(part.param.name); });
 
 }  // namespace
