@@ -164,12 +164,13 @@ TEST(Choices, KeysOfUnknownTypesAreNotReportedBesides) {
             "command line: adapt.algorithm: \"proto\" is unknown; there are anil, fomaml, maml, "
             "protonet, reptile");
   // Those of other sections are.
-  EXPECT_EQ(report_of("adapt: {algorithm: x, y: 1}\nstep: {y: 1, clip: z}\n"),
-            "x.yaml:1: adapt.algorithm: \"x\" is unknown; there are anil, fomaml, maml, protonet, "
-            "reptile\n"
-            "x.yaml:2: step.y: unknown key; valid here: optimizer, beta1, beta2, outer_lr, "
-            "weight_decay, schedule, min_lr, warmup, decay, decay_every, clip, clip_at\n"
-            "x.yaml:2: step.clip: is \"z\"; must be none, norm or value");
+  EXPECT_EQ(
+      report_of("adapt: {algorithm: x, y: 1}\nstep: {y: 1, clip: z}\n"),
+      "x.yaml:1: adapt.algorithm: \"x\" is unknown; there are anil, fomaml, maml, protonet, "
+      "reptile\n"
+      "x.yaml:2: step.y: unknown key; valid here: optimizer, beta1, beta2, epsilon, outer_lr, "
+      "weight_decay, schedule, min_lr, warmup, decay, decay_every, clip, clip_at\n"
+      "x.yaml:2: step.clip: is \"z\"; must be none, norm or value");
 }
 
 TEST(Choices, AnOverrideDoesNotHideAnUnknownTypeInTheFile) {

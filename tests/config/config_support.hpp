@@ -101,10 +101,11 @@ struct Cosine {
   void keys(Keys& keys) { keys.add("head_scale", scale, above(0), "of logits"); }
 };
 struct Adam {
-  double beta1 = 0.9, beta2 = 0.999;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   void keys(Keys& keys) {
     keys.add("beta1", beta1, from_below(0, 1), "of the mean");
     keys.add("beta2", beta2, from_below(0, 1), "of the mean square");
+    keys.add("epsilon", epsilon, above(0), "beside the root");
   }
 };
 struct Sgd {

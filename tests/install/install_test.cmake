@@ -47,6 +47,8 @@ refuses(model.colums=4 "did you mean model.columns?")
 refuses(adapt.sharpnes=3 "did you mean adapt.sharpness?")
 refuses(adapt.algorithm=frozn "did you mean frozen?")
 refuses(objectives.calm.stat=1 "did you mean objectives.calm.start?")
+refuses(step.dead_zon=1 "did you mean step.dead_zone?")
+refuses(step.beta1=0.5 "it belongs to step.optimizer: adam or lion, not to sign_descent; remove it")
 refuses(episode.smothing=0.2 "did you mean episode.smoothing?")
 refuses("episode.target=class episode.smoothing=0.2" "it belongs to episode.target: smoothed, not to class; remove it")
 
@@ -77,4 +79,7 @@ foreach(name fusion.vector.weight learner.sharpness objective.calm.level)
     message(FATAL_ERROR "${checkpoint} has no parameter ${name}")
   endif()
 endforeach()
+# Its optimizer keeps nothing; the run goes on from its checkpoint all the same.
+execute_process(COMMAND "${program}" train ${EXTERNAL}/config.yaml train.steps=6 --run-dir run --resume
+                WORKING_DIRECTORY "${work}" COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
 file(REMOVE_RECURSE "${work}")
