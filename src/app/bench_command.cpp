@@ -66,8 +66,8 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
         planner = std::make_unique<EpisodePlanner>(*alone, Split::kTrain, config.episode);
     });
     const auto& [kind, model, learner] = parts;
-    TrainState state(ParameterList::initial(model->layout(), config.seed));
-    const OuterOptimizer optimizer(config.step, config.train.steps);
+    const OuterOptimizer optimizer(config.step, config.train.steps, extensions.optimizers);
+    TrainState state = optimizer.start(ParameterList::initial(model->layout(), config.seed));
     MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                         config.reduce);
     auto kept = data->keep(*model, state.parameters, config.data.in_memory);

@@ -114,9 +114,6 @@ void check_sources(CrossCheck& check) {
 
 void check_step(CrossCheck& check) {
   const StepOptions& s = check.config().step;
-  check.refuse_unused(s.optimizer == "adam", {"step.beta1", "step.beta2", "step.epsilon"},
-                      "step.optimizer", "adam");
-  check.refuse_unused(s.optimizer == "sgd", {"step.momentum"}, "step.optimizer", "sgd");
   check.refuse_unused(s.schedule == "cosine", {"step.min_lr"}, "step.schedule", "cosine");
   check.refuse_unused(s.schedule == "step", {"step.decay", "step.decay_every"}, "step.schedule",
                       "step");

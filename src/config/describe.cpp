@@ -100,12 +100,8 @@ void describe(ConfigSchema& keys, Section& adapt) {
 }
 
 void describe(ConfigSchema& keys, StepOptions& o) {
-  keys.add("optimizer", o.optimizer, one_of({"adam", "sgd"}), "of the outer steps");
+  keys.choose("optimizer", o.optimizer, "optimizer", "the rule of the outer steps");
   keys.add("outer_lr", o.outer_lr, above(0), "learning rate of the outer steps");
-  keys.add("beta1", o.beta1, from_below(0, 1), "adam");
-  keys.add("beta2", o.beta2, from_below(0, 1), "adam");
-  keys.add("epsilon", o.epsilon, above(0), "adam");
-  keys.add("momentum", o.momentum, from_below(0, 1), "sgd");
   keys.add("weight_decay", o.weight_decay, at_least(0), "decoupled, times the learning rate");
   keys.add("schedule", o.schedule, one_of({"constant", "cosine", "step"}),
            "cosine: to min_lr over train.steps; step: times decay every decay_every");

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "cuttle/core/error.hpp"
@@ -18,16 +20,29 @@ void clip(torch::Tensor& gradient, double norm, const StepOptions& options) {
 
 }  // namespace
 
-OuterOptimizer::OuterOptimizer(const StepOptions& options, std::int64_t total_steps)
-    : options_(options), total_steps_(total_steps) {
+OuterOptimizer::OuterOptimizer(const StepOptions& options, std::int64_t total_steps,
+                               const std::map<std::string, OptimizerType>& types)
+    : options_(options),
+      total_steps_(total_steps),
+      optimizer_(
+          find_type(types, "step.optimizer", options.optimizer.type).make({options.optimizer})) {
   const auto one_of = [](const std::string& key, const std::string& word,
                          std::vector<std::string> words) {
     CUTTLE_VALIDATE(std::find(words.begin(), words.end(), word) != words.end(),
                     "step.{}: '{}' is unknown", key, word);
   };
-  one_of("optimizer", options.optimizer, {"adam", "sgd"});
   one_of("schedule", options.schedule, {"constant", "cosine", "step"});
   one_of("clip", options.clip, {"none", "norm", "value"});
+  std::set<std::string> seen;
+  for (const auto& slot : optimizer_->slots())
+    CUTTLE_REQUIRE(is_plain_word(slot, "_") && seen.insert(slot).second,
+                   "the optimizer {} names a slot '{}' (it begins names in checkpoints); use "
+                   "different words of letters, digits and _",
+                   options.optimizer.type, slot);
+}
+
+TrainState OuterOptimizer::start(ParameterList initial) const {
+  return {std::move(initial), optimizer_->slots()};
 }
 
 double OuterOptimizer::learning_rate(std::int64_t step) const {
@@ -47,12 +62,6 @@ double OuterOptimizer::learning_rate(std::int64_t step) const {
   }
   return warm * rate;
 }
-
-/// A run of parameters that one rule holds for: values, moments, gradient.
-struct OuterOptimizer::Part {
-  OuterRule rule;
-  torch::Tensor theta, first_moment, second_moment, gradient;
-};
 
 namespace {
 
@@ -99,6 +108,7 @@ double OuterOptimizer::apply(TrainState& state, Span<const float> mean) const {
   const torch::NoGradGuard no_grad;
   const auto& layout = state.parameters.layout();
   CUTTLE_EXPECT(static_cast<std::int64_t>(mean.size()) == layout.reduced_size());
+  CUTTLE_EXPECT(state.slots.size() == optimizer_->slots().size());
   auto whole = torch::empty({layout.reduced_size()}, state.parameters.flat().options());
   std::copy(mean.begin(), mean.end(), whole.data_ptr<float>());
   move_statistics(state, whole);
@@ -108,31 +118,22 @@ double OuterOptimizer::apply(TrainState& state, Span<const float> mean) const {
   const double rate = learning_rate(state.step);
   ++state.updates;
   for (const auto& [rule, begin, end] : stretches_of(layout)) {
-    const auto part = [&, first = begin, size = end - begin](const torch::Tensor& learned) {
+    const auto part = [first = begin, size = end - begin](const torch::Tensor& learned) {
       return learned.narrow(0, first, size);
     };
-    update({rule, part(layout.learned(state.parameters.flat())),
-            part(layout.learned(state.first_moment)), part(layout.learned(state.second_moment)),
-            part(gradient)},
-           rate * rule.rate, static_cast<double>(state.updates));
+    OptimizerStretch stretch{part(layout.learned(state.parameters.flat())),
+                             part(gradient),
+                             {},
+                             rate * rule.rate,
+                             state.updates};
+    for (const auto& slot : state.slots) stretch.slots.push_back(part(layout.learned(slot.values)));
+    if (options_.weight_decay > 0 && rule.decay)
+      stretch.values.mul_(1.0 - stretch.rate * options_.weight_decay);
+    optimizer_->update(stretch);
+    if (std::isfinite(rule.low) || std::isfinite(rule.high))
+      stretch.values.clamp_(rule.low, rule.high);
   }
   return norm;
-}
-
-void OuterOptimizer::update(const Part& part, double rate, double updates) const {
-  auto [rule, theta, first_moment, second_moment, gradient] = part;
-  if (options_.weight_decay > 0 && rule.decay) theta.mul_(1.0 - rate * options_.weight_decay);
-  if (options_.optimizer == "sgd") {
-    first_moment.mul_(options_.momentum).add_(gradient);
-    theta.sub_(first_moment, rate);
-  } else {
-    first_moment.mul_(options_.beta1).add_(gradient, 1.0 - options_.beta1);
-    second_moment.mul_(options_.beta2).addcmul_(gradient, gradient, 1.0 - options_.beta2);
-    const auto m = first_moment / (1.0 - std::pow(options_.beta1, updates));
-    const auto v = second_moment / (1.0 - std::pow(options_.beta2, updates));
-    theta.sub_(m / (v.sqrt() + options_.epsilon), rate);
-  }
-  if (std::isfinite(rule.low) || std::isfinite(rule.high)) theta.clamp_(rule.low, rule.high);
 }
 
 }  // namespace cuttle

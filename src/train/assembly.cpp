@@ -16,6 +16,7 @@ Catalog catalog_of(const Extensions& extensions) {
           {"target", infos_of(extensions.targets)},
           {"source", infos_of(extensions.sources)},
           {"objective", infos_of(extensions.objectives)},
+          {"optimizer", infos_of(extensions.optimizers)},
           {"sink", infos_of(extensions.sinks)}};
 }
 

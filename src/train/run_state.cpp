@@ -84,10 +84,10 @@ CheckpointContent to_checkpoint(const TrainState& state, const RunProgress& prog
   CheckpointContent content;
   content.step = state.step;
   content.files["parameters"] = parameter_arrays(layout, state.parameters.flat());
-  auto moments = parameter_arrays(layout, state.first_moment, "first_moment.");
-  for (auto& array : parameter_arrays(layout, state.second_moment, "second_moment."))
-    moments.push_back(std::move(array));
-  content.files["optimizer"] = std::move(moments);
+  auto& kept = content.files["optimizer"];
+  for (const auto& slot : state.slots)
+    for (auto& array : parameter_arrays(layout, slot.values, slot.name + "."))
+      kept.push_back(std::move(array));
   content.state_json = json{{"step", state.step},
                             {"updates", state.updates},
                             {"tasks", state.tasks},
@@ -127,8 +127,9 @@ void from_checkpoint(const CheckpointContent& content, const std::string& source
     return found->second;
   };
   state.parameters = ParameterList(layout, flat_from_arrays(*layout, arrays("parameters"), source));
-  state.first_moment = flat_from_arrays(*layout, arrays("optimizer"), source, "first_moment.");
-  state.second_moment = flat_from_arrays(*layout, arrays("optimizer"), source, "second_moment.");
+  // Others are passed by: sgd once wrote a second moment.
+  for (auto& slot : state.slots)
+    slot.values = flat_from_arrays(*layout, arrays("optimizer"), source, slot.name + ".");
   const json counters = json::parse(content.state_json);
   state.step = content.step;
   state.updates = counters.value("updates", std::int64_t{0});

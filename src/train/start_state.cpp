@@ -218,7 +218,7 @@ void start_state(Communicator& comm, const RunConfig& config, const Catalog& cat
       if (!encoder.frozen_from.empty())
         copy_parameters(*layout, content.files.at("frozen." + modality), encoder.frozen_from,
                         encoder_prefix(modality), flat);
-    state = TrainState(ParameterList(layout, flat));
+    state.parameters = ParameterList(layout, flat);
   });
 }
 
@@ -237,9 +237,13 @@ std::map<std::string, std::string> agreed_environment(Communicator& comm, const 
 
 void agree_on_start(Communicator& comm, const std::map<std::string, std::string>& facts,
                     const TrainState& state) {
-  agree(comm, {{"data_fingerprint", facts.at("data_fingerprint")},
-               {"parameters", state.parameters.sha256()},
-               {"step", std::to_string(state.step)}});
+  std::vector<Fact> all{{"data_fingerprint", facts.at("data_fingerprint")},
+                        {"parameters", state.parameters.sha256()},
+                        {"step", std::to_string(state.step)}};
+  for (const auto& slot : state.slots)
+    all.push_back({"optimizer." + slot.name,
+                   ParameterList(state.parameters.shared_layout(), slot.values).sha256()});
+  agree(comm, all);
 }
 
 }  // namespace cuttle

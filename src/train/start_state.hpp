@@ -24,7 +24,7 @@ void start_state(Communicator& comm, const RunConfig& config, const Catalog& cat
 std::map<std::string, std::string> agreed_environment(Communicator& comm, const RunConfig& config,
                                                       const Catalog& catalog);
 
-/// The same for data, parameters and step, once they are there.
+/// The same for data, parameters, the optimizer's slots and step, once they are there.
 void agree_on_start(Communicator& comm, const std::map<std::string, std::string>& facts,
                     const TrainState& state);
 

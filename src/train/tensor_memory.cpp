@@ -14,7 +14,7 @@
 namespace cuttle {
 namespace {
 
-constexpr std::size_t kAlignment = 64;          // AVX-512 loads, cache lines
+constexpr std::size_t kAlignment = 64;                // AVX-512 loads, cache lines
 constexpr std::size_t kLarge = std::size_t{1} << 16;  // smaller blocks come from the heap
 constexpr std::size_t kPage = 4096;
 

@@ -37,6 +37,7 @@ struct Trainer::Impl {
   std::map<std::string, std::string> facts;  ///< what checkpoints say about the run's surroundings
   std::unique_ptr<RunData> data;
   Assembly run_parts;
+  std::unique_ptr<const OuterOptimizer> optimizer;
   std::unique_ptr<Recorder> recorder;
   TrainState state;
   RunProgress progress;
@@ -82,7 +83,12 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
                         [&] { return RunData::open(config, extensions); })),
       run_parts(on_all_ranks(comm, "building the model",
                              [&] { return assemble(config, data->inputs(), extensions); })),
-      state(ParameterList::initial(run_parts.model->layout(), config.seed)) {
+      optimizer(on_all_ranks(comm, "making the optimizer",
+                             [&] {
+                               return std::make_unique<const OuterOptimizer>(
+                                   config.step, config.train.steps, extensions.optimizers);
+                             })),
+      state(optimizer->start(ParameterList::initial(run_parts.model->layout(), config.seed))) {
   // A split that cannot give its tasks is refused now rather than hours later.
   together(comm, "planning episodes", [&] {
     if (config.train.validate_every > 0) source(Split::kValidation, nullptr);
@@ -175,7 +181,6 @@ void Trainer::Impl::checkpoint() {
 }
 
 TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
-  const OuterOptimizer optimizer(config.step, config.train.steps);
   const auto& [kind, model, learner] = run_parts;
   MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                       config.reduce);
@@ -188,7 +193,7 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   bool stop = false;
   while (!finished() && !stop) {
     set_log_step(state.step + 1);
-    const auto report = meta_step(state, *learner, tasks, reducer, optimizer,
+    const auto report = meta_step(state, *learner, tasks, reducer, *optimizer,
                                   static_cast<std::int64_t>(signals.take()));
     busy_s += report.time.read_s + report.time.adapt_s;
     ++timed_steps;

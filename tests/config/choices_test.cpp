@@ -135,6 +135,25 @@ TEST(Choices, MisplacedKeysNameTheirOwners) {
             "auto or conv4, not to mlp; remove it");
 }
 
+TEST(Choices, TheOptimizersKeysStandBesideThoseOfEveryStep) {
+  const RunConfig config =
+      read("step: {momentum: 0.9, optimizer: sgd, outer_lr: 0.1, decay: 0.1, schedule: step}");
+  EXPECT_EQ(options_of<stand_in::Sgd>(config.step.optimizer).momentum, 0.9);
+  EXPECT_EQ(config.step.outer_lr, 0.1);
+  EXPECT_EQ(options_of<stand_in::Adam>(read("step: {beta1: 0.5}").step.optimizer).beta1, 0.5);
+  EXPECT_EQ(report_of("step: {optimizer: sgd, beta1: 0.9}"),
+            "x.yaml:1: step.beta1: unknown key; it belongs to step.optimizer: adam, not to sgd; "
+            "remove it");
+  EXPECT_EQ(report_of("step: {momentum: 0.0}"),
+            "x.yaml:1: step.momentum: unknown key; it belongs to step.optimizer: sgd, not to adam; "
+            "remove it");
+  EXPECT_EQ(
+      report_of("step: {optimizer: sdg, momentum: 0.9}"),
+      "x.yaml:1: step.optimizer: \"sdg\" is unknown (did you mean sgd?); there are adam, sgd");
+  // The file's keys go with the optimizer that an override replaces.
+  EXPECT_EQ(read("step: {beta2: 0.9}", {"step.optimizer=sgd"}).step.optimizer.type, "sgd");
+}
+
 TEST(Choices, TwoChoicesInOneSectionAreToldApart) {
   EXPECT_EQ(report_of("model: {embedding: 8, head_scale: 3}"),
             "x.yaml:1: model.embedding: unknown key; it belongs to model.fusion: gated, not to "
@@ -179,13 +198,13 @@ TEST(Choices, KeysOfUnknownTypesAreNotReportedBesides) {
             "command line: adapt.algorithm: \"proto\" is unknown; there are anil, fomaml, maml, "
             "protonet, reptile");
   // Those of other sections are.
-  EXPECT_EQ(report_of("adapt: {algorithm: x, y: 1}\nstep: {y: 1, clip: z}\n"),
-            "x.yaml:1: adapt.algorithm: \"x\" is unknown; there are anil, fomaml, maml, protonet, "
-            "reptile\n"
-            "x.yaml:2: step.y: unknown key; valid here: optimizer, outer_lr, beta1, beta2, "
-            "epsilon, momentum, weight_decay, schedule, min_lr, warmup, decay, decay_every, clip, "
-            "clip_at\n"
-            "x.yaml:2: step.clip: is \"z\"; must be none, norm or value");
+  EXPECT_EQ(
+      report_of("adapt: {algorithm: x, y: 1}\nstep: {y: 1, clip: z}\n"),
+      "x.yaml:1: adapt.algorithm: \"x\" is unknown; there are anil, fomaml, maml, protonet, "
+      "reptile\n"
+      "x.yaml:2: step.y: unknown key; valid here: optimizer, beta1, beta2, epsilon, outer_lr, "
+      "weight_decay, schedule, min_lr, warmup, decay, decay_every, clip, clip_at\n"
+      "x.yaml:2: step.clip: is \"z\"; must be none, norm or value");
 }
 
 TEST(Choices, AnOverrideDoesNotHideAnUnknownTypeInTheFile) {

@@ -23,7 +23,7 @@ struct Change {
   void operator()(int* value) const { *value += 1; }
   void operator()(std::int64_t* value) const { *value += 1; }
   void operator()(std::uint64_t* value) const { *value += 1; }
-  void operator()(double* value) const { *value += 0.25; }
+  void operator()(double* value) const { *value = *value == 0 ? 0.25 : *value / 2; }
   void operator()(std::string* value) const {
     *value = rule.allowed.empty() ? *value + "x" : rule.allowed[*value == rule.allowed[0] ? 1 : 0];
   }
@@ -51,6 +51,16 @@ TEST(CompareConfigs, ValuesAreComparedNotHowTheyWereGiven) {
   RunConfig given;
   given.adapt = Section("maml", {{"inner_lr", "0.40"}, {"refine", "3"}});  // maml has no refine
   EXPECT_THAT(compare(given, RunConfig()), IsEmpty());
+}
+
+TEST(CompareConfigs, AnotherOptimizerIsAnotherRun) {
+  const auto changes = compare(RunConfig(), read("step: {optimizer: sgd, momentum: 0.9}"));
+  EXPECT_THAT(shown(changes),
+              ElementsAre("step.optimizer: adam -> sgd", "step.momentum: (absent) -> 0.9",
+                          "step.beta1: 0.9 -> (absent)", "step.beta2: 0.999 -> (absent)",
+                          "step.epsilon: 1.0e-08 -> (absent)"));
+  for (const ConfigChange& change : changes)
+    EXPECT_THAT(change.reason, HasSubstr("it has a part in the bits")) << change.key;
 }
 
 TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
@@ -116,8 +126,8 @@ TEST(CompareConfigs, EveryChoiceIsSeenAndOnlySinksMayChange) {
       }
     }
   }
-  // Learner, encoder, norm, fusion, head, target, two sinks.
-  EXPECT_EQ(others, 4 + 3 + 2 + 2 + 1 + 1 + 2 * 2);
+  // Learner, encoder, norm, fusion, head, target, optimizer, two sinks.
+  EXPECT_EQ(others, 4 + 3 + 2 + 2 + 1 + 1 + 1 + 2 * 2);
 }
 
 TEST(CompareConfigs, ValuesAndOrderAreThoseOfTheFile) {

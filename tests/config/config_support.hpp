@@ -100,6 +100,18 @@ struct Cosine {
   double scale = 10.0;
   void keys(Keys& keys) { keys.add("head_scale", scale, above(0), "of logits"); }
 };
+struct Adam {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  void keys(Keys& keys) {
+    keys.add("beta1", beta1, from_below(0, 1), "of the mean");
+    keys.add("beta2", beta2, from_below(0, 1), "of the mean square");
+    keys.add("epsilon", epsilon, above(0), "beside the root");
+  }
+};
+struct Sgd {
+  double momentum = 0.0;
+  void keys(Keys& keys) { keys.add("momentum", momentum, from_below(0, 1), "of steps"); }
+};
 struct Contrastive {
   double temperature = 0.1;
   void keys(Keys& keys) { keys.add("temperature", temperature, above(0), "of similarities"); }
@@ -144,6 +156,7 @@ inline Catalog make_small_catalog() {
           {"target", {{"class", type<NoOptions>()}, {"value", type<NoOptions>()}}},
           {"source", {{"episodes", type<NoOptions>()}}},
           {"objective", {{"contrastive", type<Contrastive>()}}},
+          {"optimizer", {{"adam", type<Adam>()}, {"sgd", type<Sgd>()}}},
           {"sink",
            {{"console", type<Console>()},
             {"jsonl", type<NoOptions>()},

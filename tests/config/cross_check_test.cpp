@@ -69,15 +69,6 @@ INSTANTIATE_TEST_SUITE_P(
               "sources.b.weight: is 0, like all (no tasks are left); give one of the sources a "
               "weight",
               "sources: {b: {weight: 0}, c: {weight: 0.5}}"},
-        Clash{"step: {momentum: 0.9}",
-              "step.momentum: has no effect with step.optimizer: adam; remove it (its default is "
-              "0.0) or set step.optimizer: sgd",
-              "step: {momentum: 0.9, optimizer: sgd}"},
-        Clash{
-            "step: {optimizer: sgd, beta2: 0.9}",
-            "step.beta2: has no effect with step.optimizer: sgd; remove it (its default is 0.999) "
-            "or set step.optimizer: adam",
-            "step: {optimizer: sgd, beta2: 0.999}"},
         Clash{"step: {schedule: step, min_lr: 1e-5}",
               "step.min_lr: has no effect with step.schedule: step; remove it (its default is 0.0) "
               "or set step.schedule: cosine",

@@ -100,7 +100,8 @@ TEST(DumpConfig, NoTwoKeysShareAMember) {
 }
 
 TEST(DumpConfig, EveryDocumentedKeyHasAComment) {
-  const std::set<std::string> entries{"#    image:", "#  align:", "#  drawings:", "  console:", "  records:"};
+  const std::set<std::string> entries{
+      "#    image:", "#  align:", "#  drawings:", "  console:", "  records:"};
   std::istringstream lines(dump(RunConfig(), true));
   std::string line;
   while (std::getline(lines, line)) {

@@ -137,7 +137,6 @@ INSTANTIATE_TEST_SUITE_P(
         WrongValue{"model: {modality_dropout: 1.0}",
                    "model.modality_dropout: is 1; must be 0 to below 1"},
         WrongValue{"step: {clip: Norm}", "step.clip: is \"Norm\"; must be none, norm or value"},
-        WrongValue{"step: {optimizer: lion}", "step.optimizer: is \"lion\"; must be adam or sgd"},
         WrongValue{
             "name: a/b",
             "name: is \"a/b\" (it begins the name of a folder); use letters, digits, _ - and "

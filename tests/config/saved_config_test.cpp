@@ -8,10 +8,12 @@ namespace cuttle {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Key;
 using testing::Not;
+using testing::Pair;
 
 /// As a version wrote it for which every learner, fusion and encoder had the same keys.
 const char* const kOld =
@@ -50,7 +52,12 @@ const char* const kOld =
     "  keep: parameters\n"
     "  part_loss: 0.5\n"
     "  refine: 1\n"
-    "  diagnostics: false\n";
+    "  diagnostics: false\n"
+    "step:\n"
+    "  optimizer: sgd\n"
+    "  beta1: 0.9\n"
+    "  beta2: 0.999\n"
+    "  momentum: 0.5\n";
 
 TEST(SavedConfig, KeysOfTypesThatAreNotChosenArePassedBy) {
   EXPECT_EQ(saved_report_of(kOld), "");
@@ -61,6 +68,8 @@ TEST(SavedConfig, KeysOfTypesThatAreNotChosenArePassedBy) {
   EXPECT_EQ(config.model.fusion.type, "late");
   EXPECT_THAT(config.model.fusion.values, IsEmpty());
   EXPECT_EQ(encoder_of<stand_in::Conv4>(config, "image").depth, 2);
+  EXPECT_EQ(config.step.optimizer.type, "sgd");
+  EXPECT_THAT(config.step.optimizer.values, ElementsAre(Pair("momentum", "0.5")));
   EXPECT_THAT(report_of(kOld), HasSubstr("x.yaml:5: model.embedding: unknown key; it belongs"));
 }
 

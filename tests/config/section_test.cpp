@@ -152,9 +152,7 @@ TEST(Type, MakesItsPartFromTheSection) {
   EXPECT_EQ(row.source, "Somebody 2020");
   EXPECT_TRUE(has_key(row, "rate"));
   EXPECT_EQ(row.make({{"part", {{"size", "5"}}}, 3})->size(), 15);
-  EXPECT_EQ(message_of([&] {
-              row.make({{"part", {{"size", "0"}}}, 3});
-            }),
+  EXPECT_EQ(message_of([&] { row.make({{"part", {{"size", "0"}}}, 3}); }),
             "size of part is 0; must be 1 or more");
 }
 

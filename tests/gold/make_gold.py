@@ -88,6 +88,28 @@ def adapted(path):
     return {"sha256": sha256(tensors_of(path)[1]), "tensors": checks_of(path)}
 
 
+def with_second_moment(content):
+    """A checkpoint's optimizer.safetensors as what was recorded has it: sgd wrote a second moment too, of zeros."""
+    (size, ) = struct.unpack("<Q", content[:8])
+    header, data = json.loads(content[8:8 + size]), content[8 + size:]
+    if any(name.startswith("second_moment.") for name in header):
+        return content
+    half = len(data)
+    for name, entry in list(header.items()):
+        places = [half + place for place in entry["data_offsets"]]
+        header[name.replace("first_moment.", "second_moment.", 1)] = {**entry, "data_offsets": places}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data + bytes(half)
+
+
+def files_of(checkpoint):
+    """SHA-256 by name."""
+    content = {file.name: file.read_bytes() for file in sorted(checkpoint.glob("*.safetensors"))}
+    content["optimizer.safetensors"] = with_second_moment(content["optimizer.safetensors"])
+    return {name: sha256(data) for name, data in content.items()}
+
+
 def newest(run):
     return max((Path(run) / "checkpoints").glob("step-*"))
 
@@ -99,7 +121,7 @@ def trained(run):
     losses = [record["loss"] for record in map(json.loads, records.splitlines()) if record["kind"] == "train"]
     return {"parameters_sha256": state["parameters_sha256"], "best_step": state["best_step"],
             "best_score": state["best_score"], "losses": losses, "metrics_sha256": sha256(records),
-            "files": {file.name: sha256(file.read_bytes()) for file in sorted(newest(run).glob("*.safetensors"))},
+            "files": files_of(newest(run)),
             "parameters": checks_of(newest(run) / "parameters.safetensors")}
 
 

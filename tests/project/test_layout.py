@@ -23,10 +23,10 @@ DEFINED = {"src/train/trainer.cpp": r"\bTrainer::run\(", "src/step/meta_step.cpp
            "src/adapt/descent.cpp": r"::meta_gradient\(", "src/reduce/meta_reducer.cpp": r"\bMetaReducer::reduce\(",
            "src/comm/mpi_communicator.cpp": r"\ball_reduce\("}
 ROWS = {"model": "src/model/rows.hpp", "task": "src/task/rows.hpp", "adapt": "src/adapt/rows.hpp",
-        "metrics": "src/metrics/rows.hpp"}
+        "metrics": "src/metrics/rows.hpp", "step": "src/step/rows.hpp"}
 # Names that are other things, too.
-ANY_WORD = {"none", "linear", "episodes", "concat", "class", "batch", "support", "cosine", "value", "return", "lstm",
-            "running"}
+ANY_WORD = {"none", "linear", "episodes", "concat", "class", "groups", "batch", "support", "cosine", "value", "return", "lstm",
+            "running", "adam", "sgd"}
 # Options whose default is a type's name, and the type that stands for the usual one.
 NAMES_A_DEFAULT = re.compile(r"options\.hpp$|run_config\.hpp$|model/registry\.cpp$|model/encoders/common\.")
 

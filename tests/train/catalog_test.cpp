@@ -194,6 +194,7 @@ TEST(Catalog, WhatOlderVersionsWroteIsReadWhateverTypeIsChosen) {
     expect_reads_back(config);
     for (const Choosable& other : choosable_in(config)) {
       const bool old = other.choice == "adapt.algorithm" || other.choice == "model.fusion" ||
+                       other.choice == "step.optimizer" ||
                        testing::Matches(MatchesRegex("model\\.encoders\\..*\\.type"))(other.choice);
       if (!old) continue;
       EXPECT_NO_THROW(parse_saved(text, path, {other.choice + "=" + other.type}, all_types()))
@@ -206,13 +207,16 @@ TEST(Catalog, TypesOfOtherProgramsStandBesideCuttlesOwn) {
   Extensions extensions;
   extensions.learners["lab:leo"].summary = "in a latent space";
   extensions.model.norms["layer"].summary = "by sample";
+  extensions.optimizers["lab.sign"].summary = "by sign alone";
   const Catalog catalog = catalog_of(extensions);
   EXPECT_EQ(catalog.at("learner").at("lab:leo").summary, "in a latent space");
   EXPECT_EQ(catalog.at("learner").size(), all_types().at("learner").size() + 1);
   const RunConfig config = parse_config(
-      "{adapt: {algorithm: lab:leo}, model: {encoders: {image: {type: conv4, norm: layer}}}}",
+      "{adapt: {algorithm: lab:leo}, model: {encoders: {image: {type: conv4, norm: layer}}},\n"
+      " step: {optimizer: lab.sign}}",
       "x.yaml", {}, catalog);
   EXPECT_EQ(config.adapt.type, "lab:leo");
+  EXPECT_EQ(config.step.optimizer.type, "lab.sign");
   EXPECT_THAT(config.model.encoders.at("image").network.values,
               ElementsAre(testing::Pair("norm", "layer")));
 }

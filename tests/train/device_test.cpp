@@ -106,7 +106,8 @@ Outcome outcome_on(const std::string& folder, const std::string& device) {
   const auto data = RunData::open(config, extensions);
   const auto parts = assemble(config, data->inputs(), extensions);
   const auto comm = make_solo_communicator();
-  TrainState state(ParameterList::initial(parts.model->layout(), config.seed));
+  const OuterOptimizer optimizer(config.step, config.train.steps, extensions.optimizers);
+  TrainState state = optimizer.start(ParameterList::initial(parts.model->layout(), config.seed));
   MetaReducer reducer(*comm, static_cast<std::size_t>(parts.model->layout()->reduced_size()),
                       config.reduce);
   auto kept = data->keep(*parts.model, state.parameters, true);
@@ -114,7 +115,6 @@ Outcome outcome_on(const std::string& folder, const std::string& device) {
   TaskStream tasks(
       *training, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
       1, {config.seed, 0, 0, 1}, parts.model->device());
-  const OuterOptimizer optimizer(config.step, config.train.steps);
   for (int i = 0; i < 2; ++i) meta_step(state, *parts.learner, tasks, reducer, optimizer, 0);
   const auto plan = evaluation_plan(config, Split::kTest, 0);
   const auto test = data->source(parts, {plan.split, plan.episode, 0.0, true}, &kept);

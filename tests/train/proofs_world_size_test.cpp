@@ -1,6 +1,7 @@
-// P1 and P3 for learners, sources, fusions, objectives and norms beside MAML's: few steps, the same
-// parameters and records at world sizes 1, 2 and 3; and what a part owns (parameters, averages) is
-// in the checkpoint, so that a run resumed on other ranks has the uninterrupted one's bits.
+// P1 and P3 for learners, sources, fusions, objectives, norms and optimizers beside MAML's and
+// Adam: few steps, the same parameters and records at world sizes 1, 2 and 3; and what a part owns
+// (parameters, averages, slots) is in the checkpoint, so that a run resumed on other ranks has the
+// uninterrupted one's bits.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -97,6 +98,14 @@ const Case kContrastive{"contrastive", "protonet", [](RunConfig& c) { agree(c, "
 const Case kContrastiveInside{"contrastive_inside", "maml", [](RunConfig& c) { agree(c, "both"); }};
 const Case kSupport{"support", "maml", [](RunConfig& c) { norms(c, "support"); }};
 const Case kRunning{"running", "protonet", [](RunConfig& c) { norms(c, "running"); }};
+const Case kLion{"lion", "protonet", [](RunConfig& c) {
+                   c.step.optimizer = Section("lion", {{"beta2", "0.9"}});
+                   c.step.weight_decay = 0.1;
+                 }};
+const Case kSgd{"sgd", "protonet", [](RunConfig& c) {
+                  c.step.optimizer = Section("sgd", {{"momentum", "0.9"}});
+                  c.step.outer_lr = 0.1;
+                }};
 
 class Parts : public testing::TestWithParam<Case> {
  protected:
@@ -138,16 +147,23 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll = testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl, kSinusoids,
-                                  kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
-                                  kContrastive, kContrastiveInside, kSupport, kRunning);
+const auto kAll =
+    testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl, kSinusoids, kCausalTables,
+                    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive,
+                    kContrastiveInside, kSupport, kRunning, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WorldSize, kAll, name_of);
 
-class Resume : public Parts {};
+class Resume : public Parts {
+ protected:
+  /// The slots in the newest checkpoint of a run.
+  static std::string kept_by_optimizer(const std::string& run) {
+    return read_file(list_checkpoints(run).back().folder + "/optimizer.safetensors", 1 << 24);
+  }
+};
 
 TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
   RunConfig config = config_of(GetParam());
@@ -158,6 +174,7 @@ TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
   EXPECT_FALSE(half == gold);
   config.train.steps = 6;
   EXPECT_TRUE(train_on_threads(config, 2, runs.path() + "/run", true) == gold);
+  EXPECT_EQ(kept_by_optimizer(runs.path() + "/run"), kept_by_optimizer(runs.path() + "/gold"));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Resume, kAll, name_of);

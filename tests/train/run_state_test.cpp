@@ -11,6 +11,7 @@
 #include "cuttle/core/files.hpp"
 #include "cuttle/train/run_state.hpp"
 #include "support/temp_folder.hpp"
+#include "train/start_state.hpp"
 #include "train/tiny_evaluation.hpp"
 
 namespace cuttle {
@@ -50,11 +51,13 @@ bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
   return torch::equal(a.view(torch::kInt32), b.view(torch::kInt32));
 }
 
+const std::vector<std::string> kMoments = {"first_moment", "second_moment"};  // Adam's
+
 TrainState state_of(std::int64_t step) {
   const auto layout = small_layout();
-  TrainState state(ParameterList(layout, values_of(*layout, 1.0f)));
-  state.first_moment = values_of(*layout, -2.0f);
-  state.second_moment = values_of(*layout, 3e-7f);
+  TrainState state(ParameterList(layout, values_of(*layout, 1.0f)), kMoments);
+  state.slots[0].values = values_of(*layout, -2.0f);
+  state.slots[1].values = values_of(*layout, 3e-7f);
   state.step = step;
   state.updates = step - 2;
   state.tasks = 4 * step - 1;
@@ -129,13 +132,13 @@ TEST(RunState, ComesBackFromACheckpointBitForBit) {
   const TempFolder run;
   const TrainState saved = state_of(12);
   save_checkpoint(run.path(), to_checkpoint(saved, progress_of(8)), 1, std::nullopt);
-  TrainState state(ParameterList::initial(small_layout(), 1));
+  TrainState state(ParameterList::initial(small_layout(), 1), kMoments);
   RunProgress progress;
   from_checkpoint(*load_latest(run.path()).content, run.path(), state, progress);
   EXPECT_TRUE(same_bits(state.parameters.flat(), saved.parameters.flat()));
   EXPECT_TRUE(same_bits(state.parameters.tensors()[1], saved.parameters.tensors()[1]));
-  EXPECT_TRUE(same_bits(state.first_moment, saved.first_moment));
-  EXPECT_TRUE(same_bits(state.second_moment, saved.second_moment));
+  for (std::size_t i = 0; i < kMoments.size(); ++i)
+    EXPECT_TRUE(same_bits(state.slots[i].values, saved.slots[i].values)) << kMoments[i];
   EXPECT_EQ(state.step, 12);
   EXPECT_EQ(state.updates, 10);
   EXPECT_EQ(state.tasks, 47);
@@ -150,7 +153,7 @@ TEST(RunState, ComesBackFromACheckpointBitForBit) {
 TEST(RunState, CheckpointsThatLackAPartOrAreOfAnotherModelAreRefused) {
   const auto refusal = [](const CheckpointContent& content,
                           const std::shared_ptr<const ParameterLayout>& layout) {
-    TrainState state(ParameterList::initial(layout, 1));
+    TrainState state(ParameterList::initial(layout, 1), kMoments);
     RunProgress progress;
     return refusal_of([&] { from_checkpoint(content, "the run", state, progress); });
   };
@@ -166,6 +169,67 @@ TEST(RunState, CheckpointsThatLackAPartOrAreOfAnotherModelAreRefused) {
   auto content = good;
   content.files["optimizer"].pop_back();
   EXPECT_THAT(refusal(content, small_layout()), HasSubstr("no parameter 'second_moment.head'"));
+}
+
+TEST(RunState, SlotsAreSavedByNameInTheirOrder) {
+  const auto layout = small_layout();
+  TrainState state(ParameterList(layout, values_of(*layout, 1.0f)), {"third", "a"});
+  state.slots[0].values = values_of(*layout, 5.0f);
+  const auto content = to_checkpoint(state, progress_of(8));
+  std::vector<std::string> names;
+  for (const auto& array : content.files.at("optimizer")) names.push_back(array.name);
+  EXPECT_THAT(names, ElementsAre("third.body.weight", "third.body.bias", "third.head",
+                                 "a.body.weight", "a.body.bias", "a.head"));
+  TrainState other(ParameterList::initial(layout, 1), {"a", "third"});  // found by name
+  RunProgress progress;
+  from_checkpoint(content, "", other, progress);
+  EXPECT_TRUE(same_bits(other.slots[1].values, state.slots[0].values));
+  EXPECT_FALSE(other.slots[0].values.any().item<bool>());
+}
+
+TEST(RunState, AnOptimizerWithoutSlotsHasAFileWithoutArrays) {
+  const TempFolder run;
+  const auto layout = small_layout();
+  const TrainState saved(ParameterList(layout, values_of(*layout, 1.0f)), {});
+  save_checkpoint(run.path(), to_checkpoint(saved, progress_of(8)), 1, std::nullopt);
+  const auto content = *load_latest(run.path()).content;
+  EXPECT_THAT(content.files.at("optimizer"), IsEmpty());
+  TrainState state(ParameterList::initial(layout, 1), {});
+  RunProgress progress;
+  from_checkpoint(content, "", state, progress);
+  EXPECT_TRUE(same_bits(state.parameters.flat(), saved.parameters.flat()));
+  EXPECT_THAT(state.slots, IsEmpty());
+}
+
+/// It had Adam's second moment beside its own, zeros.
+TEST(RunState, OldCheckpointsOfSgdHaveOneSlotTooMany) {
+  const TrainState saved = state_of(12);
+  TrainState state(ParameterList::initial(small_layout(), 1), {"first_moment"});
+  RunProgress progress;
+  from_checkpoint(to_checkpoint(saved, progress_of(8)), "", state, progress);
+  EXPECT_THAT(state.slots, SizeIs(1));
+  EXPECT_TRUE(same_bits(state.slots[0].values, saved.slots[0].values));
+  EXPECT_EQ(state.updates, 10);
+}
+
+TEST(RunState, RanksMustAgreeOnEverySlot) {
+  const std::map<std::string, std::string> facts = {{"data_fingerprint", "none"}};
+  for (const std::string& differs : {std::string(), kMoments[0], kMoments[1]}) {
+    std::vector<std::string> said(2);
+    run_thread_ranks(2, CommOptions{}, [&](Communicator& comm) {
+      TrainState state = state_of(12);
+      for (auto& slot : state.slots)
+        if (comm.rank() == 1 && slot.name == differs) slot.values[0] += 1;
+      said[static_cast<std::size_t>(comm.rank())] =
+          refusal_of([&] { agree_on_start(comm, facts, state); });
+    });
+    for (const std::string& text : said) {
+      if (differs.empty())
+        EXPECT_EQ(text, "");
+      else
+        EXPECT_THAT(text, HasSubstr("the ranks differ in optimizer." + differs + " ("));
+    }
+  }
 }
 
 TEST(Progress, DamagedTextIsRefused) {

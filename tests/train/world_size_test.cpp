@@ -90,8 +90,7 @@ TEST_F(WorldSizeTest, LateFusionWithPerStepNormsSgdAndClipping) {
   RunConfig config = tiny("maml");
   config.model.fusion = "late";
   config.model.encoders["image"] = tiny_encoder({{"norm", "batch_per_step"}});
-  config.step.optimizer = "sgd";
-  config.step.momentum = 0.9;
+  config.step.optimizer = Section("sgd", {{"momentum", "0.9"}});
   config.step.clip = "norm";
   config.step.clip_at = 0.5;
   expect_equal_everywhere(config);

@@ -3,14 +3,14 @@
 #include <cstdint>
 #include <string>
 
+#include "cuttle/config/section.hpp"
+
 namespace cuttle {
 
 struct StepOptions {
-  std::string optimizer = "adam";  ///< adam | sgd
+  Section optimizer{"adam"};  ///< the rule of the update (step/optimizers)
   double outer_lr = 1e-3;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< adam
-  double momentum = 0.0;                              ///< sgd
-  double weight_decay = 0.0;                          ///< decoupled, times the learning rate
+  double weight_decay = 0.0;          ///< decoupled, times the learning rate
   std::string schedule = "constant";  ///< constant | cosine (to min_lr over train.steps) | step
                                       ///< (times `decay` every `decay_every`)
   double min_lr = 0.0;

@@ -8,6 +8,7 @@
 #include "cuttle/config/run_config.hpp"
 #include "cuttle/metrics/sink.hpp"
 #include "cuttle/model/model.hpp"
+#include "cuttle/step/optimizer.hpp"
 #include "cuttle/task/objective.hpp"
 #include "cuttle/task/task.hpp"
 
@@ -21,6 +22,7 @@ struct Extensions {
   std::map<std::string, TaskKindType> targets = builtin_task_kinds();
   std::map<std::string, SourceType> sources = builtin_sources();
   std::map<std::string, ObjectiveType> objectives = builtin_objectives();
+  std::map<std::string, OptimizerType> optimizers = builtin_optimizers();
   std::map<std::string, SinkType> sinks = builtin_sinks();
 };
 

@@ -253,6 +253,29 @@ class Csv final : public cuttle::Sink {
   std::string path_, value_, text_;
 };
 
+/// Every element moves by the learning rate, against the sign of its gradient; nothing is kept from
+/// step to step.
+class SignDescent final : public cuttle::Optimizer {
+ public:
+  struct Options {
+    double dead_zone = 0.0;
+    void keys(Keys& keys) {
+      keys.add("dead_zone", dead_zone, cuttle::at_least(0), "gradients up to it move nothing");
+    }
+  };
+  SignDescent(const cuttle::OptimizerRequest&, const Options& options)
+      : dead_zone_(options.dead_zone) {}
+
+  std::vector<std::string> slots() const override { return {}; }
+  void update(const cuttle::OptimizerStretch& stretch) const override {
+    const auto& gradient = stretch.gradient;
+    stretch.values.sub_(gradient.sign() * gradient.abs().gt(dead_zone_), stretch.rate);
+  }
+
+ private:
+  double dead_zone_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -268,5 +291,7 @@ int main(int argc, char** argv) {
   extensions.targets["smoothed"] =
       type_of<Smoothed, TaskKindType>("classes, with smoothed labels", "Szegedy et al. 2016");
   extensions.sinks["csv"] = type_of<Csv, SinkType>("one value of every step", "");
+  extensions.optimizers["sign_descent"] =
+      type_of<SignDescent, OptimizerType>("by the sign of the gradient", "Bernstein et al. 2018");
   return run_app(argc, argv, extensions);
 }
