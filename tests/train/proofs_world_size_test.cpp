@@ -61,6 +61,10 @@ void sinusoids(RunConfig& config) {
 }
 
 const Case kMetaSgd{"meta_sgd", "meta_sgd", nothing};
+const Case kBoil{"boil", "maml", [](RunConfig& c) { c.adapt.values["fast"] = "[body]"; }};
+const Case kLearnedBiases{"learned_biases", "meta_sgd", [](RunConfig& c) {
+                            c.adapt.values["fast"] = "['*.bias', -encoder.text.*]";
+                          }};
 const Case kLstm{"lstm", "lstm", [](RunConfig& c) { c.adapt.values["hidden"] = "4"; }};
 const Case kSnail{"snail", "snail", [](RunConfig& c) {
                     c.adapt.values.insert({{"filters", "8"}, {"attention", "8"}});
@@ -125,9 +129,10 @@ TEST_P(WorldSize, ChangesNoBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WorldSize,
-                         testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
-                                         kSinusoids, kCausalTables, kCrossAttention, kContrastive,
-                                         kContrastiveInside, kSupport, kRunning),
+                         testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2,
+                                         kPretrain, kMamlRl, kSinusoids, kCausalTables,
+                                         kCrossAttention, kContrastive, kContrastiveInside,
+                                         kSupport, kRunning),
                          [](const auto& part) { return std::string(part.param.name); });
 
 class Resume : public Parts {};
@@ -144,8 +149,8 @@ TEST_P(Resume, OnAnotherWorldSizeGivesTheUninterruptedBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(WhatTheyOwn, Resume,
-                         testing::Values(kMetaSgd, kLstm, kSnail, kRunning, kContrastive, kMamlRl,
-                                         kSinusoids),
+                         testing::Values(kMetaSgd, kLearnedBiases, kLstm, kSnail, kRunning,
+                                         kContrastive, kMamlRl, kSinusoids),
                          [](const auto& part) { return std::string(part.param.name); });
 
 }  // namespace
