@@ -38,6 +38,11 @@ Demands RateOptions::demands() const {
   return demands;
 }
 
+void WayBackOptions::keys(Keys& keys) {
+  keys.add("keep", keep, one_of({"parameters", "all", "sqrt"}),
+           "what inner steps keep for the way back; all: least time, sqrt: least memory");
+}
+
 DescentLearner::DescentLearner(const LearnerRequest& request, const LoopOptions& options,
                                Descender descender)
     : Learner(request),

@@ -29,6 +29,12 @@ struct RateOptions : LoopOptions {
   Demands demands() const;
 };
 
+/// The key of loops that go back through their steps (Trajectory).
+struct WayBackOptions {
+  std::string keep = "parameters";
+  void keys(Keys& keys);
+};
+
 /// What tells one learner that descends from another.
 struct Descender {
   std::unique_ptr<const InnerUpdate> update;

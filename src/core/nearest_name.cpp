@@ -4,7 +4,7 @@
 
 namespace cuttle {
 
-std::size_t count_edits(const std::string& a, const std::string& b) {
+std::size_t count_edits(const std::string& a, const std::string& b, char any) {
   const std::size_t width = b.size() + 1;
   std::vector<std::size_t> edits((a.size() + 1) * width);
   const auto at = [&](std::size_t i, std::size_t j) -> std::size_t& {
@@ -12,8 +12,13 @@ std::size_t count_edits(const std::string& a, const std::string& b) {
   };
   for (std::size_t i = 0; i <= a.size(); ++i) {
     for (std::size_t j = 0; j <= b.size(); ++j) {
+      const bool anything = i > 0 && any != 0 && a[i - 1] == any;
       if (i == 0 || j == 0) {
-        at(i, j) = i + j;
+        at(i, j) = i == 0 ? j : at(i - 1, 0) + (anything ? 0 : 1);
+        continue;
+      }
+      if (anything) {
+        at(i, j) = std::min(at(i - 1, j), at(i, j - 1));
         continue;
       }
       const std::size_t replaced = at(i - 1, j - 1) + (a[i - 1] == b[j - 1] ? 0 : 1);
@@ -25,11 +30,12 @@ std::size_t count_edits(const std::string& a, const std::string& b) {
   return edits.back();
 }
 
-std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
-  const auto nearest = std::min_element(candidates.begin(), candidates.end(),
-                                        [&](const std::string& a, const std::string& b) {
-                                          return count_edits(name, a) < count_edits(name, b);
-                                        });
+std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates,
+                         char any) {
+  const auto nearest = std::min_element(
+      candidates.begin(), candidates.end(), [&](const std::string& a, const std::string& b) {
+        return count_edits(name, a, any) < count_edits(name, b, any);
+      });
   return nearest == candidates.end() ? std::string() : *nearest;
 }
 

@@ -15,6 +15,7 @@ struct Settings {
   std::string algorithm = "maml", target = "class";
   std::int64_t inner_steps = 3, width = 40, depth = 2, inputs = 1, outputs = 1;
   bool fused = true, objective = false;
+  std::string fast = "[all]";
 };
 
 /// Small embeddings.
@@ -53,7 +54,8 @@ Assembly parts_of(const Settings& settings) {
   RunConfig config;
   if (settings.objective) config.objectives["own"].objective = "small";
   config.adapt = Section(settings.algorithm, {{"inner_steps", std::to_string(settings.inner_steps)},
-                                              {"inner_lr", "0.05"}});
+                                              {"inner_lr", "0.05"},
+                                              {"fast", settings.fast}});
   config.episode.target = Section(settings.target);
   config.episode.way = settings.target == "class" ? settings.outputs : 1;
   config.episode.shot = 10;
@@ -187,6 +189,30 @@ TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {
     EXPECT_EQ(rows.slice(0, 3).abs().sum().item<float>(), 0.0F);
     EXPECT_GT(rows.slice(0, 0, 3).abs().sum().item<float>(), 0.0F);
   }
+}
+
+/// The engine moves the whole perceptron and nothing less.
+TEST(Perceptron, AFastSetThatIsNotTheWholeModelTakesTheGraph) {
+  Settings settings{"maml", "class", 3, 8, 2, 4, 3};
+  const auto gradient = [&] {
+    const auto parts = parts_of(settings);
+    return parts.learner
+        ->meta_gradient(start(parts, torch::kFloat64), random_task(settings, torch::kFloat64))
+        .gradient;
+  };
+  const auto whole = gradient();
+  for (const char* fast : {"[body]", "[head]", "['*.bias']", "[all, -head.bias]"}) {
+    settings.fast = fast;
+    settings.fused = true;
+    const auto ours = gradient();
+    settings.fused = false;
+    EXPECT_LT(relative_error(ours, gradient()), 1e-12) << fast;
+    EXPECT_GT(relative_error(ours, whole), 1e-4) << fast;
+  }
+  // The whole by other words is the engine's: the same bits.
+  settings.fused = true;
+  settings.fast = "[head, body]";
+  EXPECT_TRUE(torch::equal(gradient(), whole));
 }
 
 TEST(Perceptron, TasksThatLackSamplesTakeTheGraph) {

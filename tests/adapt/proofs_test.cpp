@@ -222,8 +222,9 @@ torch::Tensor two_numbers(const torch::Tensor& x) {
 struct LstmReference {
   Tensors leaves, theta;
 
+  /// What moves has a name that starts with `moves`.
   LstmReference(const Learner& learner, const ParameterList& parameters, const Task& task,
-                std::int64_t steps)
+                std::int64_t steps, const std::string& moves = "")
       : leaves(leaves_of(parameters)), theta(leaves) {
     const Model& model = learner.model();
     const auto places = places_of(*model.layout());
@@ -236,7 +237,7 @@ struct LstmReference {
       const auto slopes = torch::autograd::grad({loss}, at, {}, false, false, true);
       const auto of_loss = two_numbers(loss.detach());
       for (const auto& [name, p] : places) {
-        if (name.rfind("learner.", 0) == 0) continue;
+        if (name.rfind("learner.", 0) == 0 || name.rfind(moves, 0) != 0) continue;
         const std::int64_t n = theta[p].numel();
         if (k == 0)
           states[p] = {
@@ -284,6 +285,20 @@ TEST(Lstm, GradientOfOptimizerAndInitialisationEqualsThePlainGraph) {
       EXPECT_LT(relative_error(mine[i], theirs[i]), 1e-8) << name;
     }
   }
+}
+
+TEST(Lstm, OfAFastSetTakesTheOthersAsTheyAre) {
+  const auto learner = learner_of("lstm", 3, "concat", "batch",
+                                  {{"inner_lr", "0.1"}, {"fast", "[encoder.image.*]"}});
+  const auto parameters = start(*learner, 0.3);
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  const LstmReference reference(*learner, parameters, task, 3, "encoder.image.");
+  const auto outputs = learner->model().forward(reference.theta, task.query, {3});
+  const auto expected =
+      flat_gradient(*learner, F::cross_entropy(outputs, task.query.labels), reference.leaves);
+  EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient, expected), 1e-9);
+  const auto predicted = learner->adapt(parameters, task.support, task.key)->predict(task.query);
+  EXPECT_LT(largest(predicted - outputs), 1e-11);
 }
 
 TEST(Lstm, AdaptsByThePapersEquations) {

@@ -172,13 +172,37 @@ TEST(Catalog, SourcesStandInForThatOfTheEpisodes) {
 }
 
 TEST(Catalog, ShippedConfigsAreValidAndRoundTrip) {
-  const auto paths = expand_paths(std::string(CUTTLE_SOURCE_DIR) + "/configs/*.yaml");
+  const std::string folder = std::string(CUTTLE_SOURCE_DIR) + "/configs/";
+  auto paths = expand_paths(folder + "*.yaml");
   EXPECT_GE(paths.size(), 7u);
+  const auto parts = expand_paths(folder + "parts/*.yaml");
+  EXPECT_GE(parts.size(), 15u);
+  paths.insert(paths.end(), parts.begin(), parts.end());
   for (const std::string& path : paths) {
     SCOPED_TRACE(path);
     RunConfig config;
     ASSERT_NO_THROW(config = load_config(path, {}, all_types()));
     expect_reads_back(config);
+  }
+}
+
+TEST(Catalog, AFastSetIsAListInFilesAndOnTheCommandLine) {
+  const std::string text = "{adapt: {algorithm: maml, fast: [body, '-*.bias']}}";
+  const RunConfig config = parse_config(text, "x.yaml", {}, all_types());
+  EXPECT_EQ(config.adapt.values.at("fast"), "[body, \"-*.bias\"]");
+  expect_reads_back(config);
+  const auto with = [&](const std::string& override) {
+    return parse_config(text, "x.yaml", {override}, all_types());
+  };
+  EXPECT_EQ(with("adapt.fast=[head, -head.bias]").adapt.values.at("fast"),
+            "[head, \"-head.bias\"]");
+  // It goes with its type, and Reptile learns nothing but what moves.
+  EXPECT_EQ(with("adapt.algorithm=reptile").adapt.values.count("fast"), 0u);
+  try {
+    parse_config("{adapt: {algorithm: reptile, fast: [body]}}", "x.yaml", {}, all_types());
+    FAIL();
+  } catch (const UserError& problem) {
+    EXPECT_THAT(problem.what(), testing::HasSubstr("it belongs to adapt.algorithm: fomaml"));
   }
 }
 

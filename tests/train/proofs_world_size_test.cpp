@@ -63,6 +63,10 @@ void sinusoids(RunConfig& config) {
 }
 
 const Case kMetaSgd{"meta_sgd", "meta_sgd", nothing};
+const Case kBoil{"boil", "maml", [](RunConfig& c) { c.adapt.values["fast"] = "[body]"; }};
+const Case kLearnedBiases{"learned_biases", "meta_sgd", [](RunConfig& c) {
+                            c.adapt.values["fast"] = "['*.bias', -encoder.text.*]";
+                          }};
 const Case kLstm{"lstm", "lstm", [](RunConfig& c) { c.adapt.values["hidden"] = "4"; }};
 const Case kSnail{"snail", "snail", [](RunConfig& c) {
                     c.adapt.values.insert({{"filters", "8"}, {"attention", "8"}});
@@ -148,9 +152,9 @@ TEST_P(WorldSize, ChangesNoBit) {
 }
 
 const auto kAll =
-    testing::Values(kMetaSgd, kLstm, kSnail, kR2d2, kPretrain, kMamlRl, kSinusoids, kCausalTables,
-                    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive,
-                    kContrastiveInside, kSupport, kRunning, kLion, kSgd);
+    testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
+                    kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
+                    kContrastive, kContrastiveInside, kSupport, kRunning, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

@@ -9,13 +9,14 @@
 namespace cuttle {
 namespace {
 
-struct LstmOptions : LoopOptions {
+struct LstmOptions : LoopOptions, FastOptions {
   std::int64_t hidden = 20;
   double inner_lr = 0.01;
   void keys(Keys& keys) {
     LoopOptions::keys(keys);
     keys.add("hidden", hidden, between(1, 1024), "units of the LSTM that reads gradients");
     keys.add("inner_lr", inner_lr, between(1e-6, 0.5), "where the learned rate starts");
+    FastOptions::keys(keys);
   }
 };
 
@@ -120,7 +121,7 @@ class LstmLearner final : public DescentLearner {
 
  private:
   static Descender descender(const LearnerRequest& request, const Options& options) {
-    const FastSet fast = whole_model(request.layout);
+    const FastSet fast = fast_set(request, options);
     return {std::make_unique<LstmUpdate>(request, fast, options), fast};
   }
 };

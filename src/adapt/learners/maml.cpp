@@ -4,12 +4,17 @@
 namespace cuttle {
 namespace {
 
-struct MamlOptions : RateOptions {
-  std::string keep = "parameters";
+struct FomamlOptions : RateOptions, FastOptions {
   void keys(Keys& keys) {
     RateOptions::keys(keys);
-    keys.add("keep", keep, one_of({"parameters", "all", "sqrt"}),
-             "what inner steps keep for the way back; all: least time, sqrt: least memory");
+    FastOptions::keys(keys);
+  }
+};
+
+struct MamlOptions : FomamlOptions, WayBackOptions {
+  void keys(Keys& keys) {
+    FomamlOptions::keys(keys);
+    WayBackOptions::keys(keys);
   }
   Demands demands() const {
     Demands demands = RateOptions::demands();
@@ -18,24 +23,24 @@ struct MamlOptions : RateOptions {
   }
 };
 
-/// MAML (Finn, Abbeel, Levine 2017): gradient descent moves the whole model, and the outer gradient
-/// goes through it.
+/// MAML (Finn, Abbeel, Levine 2017): gradient descent moves the whole model (or what `fast`
+/// selects: the body alone is BOIL, Oh et al. 2021), and the outer gradient goes through it.
 class Maml final : public DescentLearner {
  public:
   using Options = MamlOptions;
   Maml(const LearnerRequest& request, const Options& options)
       : DescentLearner(request, options,
-                       {make_sgd_update(options.inner_lr), whole_model(request.layout), true,
+                       {make_sgd_update(options.inner_lr), fast_set(request, options), true,
                         options.keep, options.inner_lr}) {}
 };
 
 /// The same without second derivatives (FOMAML): the query's gradient at the adapted parameters.
 class Fomaml final : public DescentLearner {
  public:
-  using Options = RateOptions;
+  using Options = FomamlOptions;
   Fomaml(const LearnerRequest& request, const Options& options)
       : DescentLearner(request, options,
-                       {make_sgd_update(options.inner_lr), whole_model(request.layout), false,
+                       {make_sgd_update(options.inner_lr), fast_set(request, options), false,
                         "parameters", options.inner_lr}) {}
 };
 

@@ -8,13 +8,12 @@
 namespace cuttle {
 namespace {
 
-struct MetaSgdOptions : RateOptions {
-  std::string keep = "parameters";
+struct MetaSgdOptions : RateOptions, FastOptions, WayBackOptions {
   void keys(Keys& keys) {
     LoopOptions::keys(keys);
     keys.add("inner_lr", inner_lr, above(0), "where every learned rate starts");
-    keys.add("keep", keep, one_of({"parameters", "all", "sqrt"}),
-             "what inner steps keep for the way back; all: least time, sqrt: least memory");
+    FastOptions::keys(keys);
+    WayBackOptions::keys(keys);
   }
   Demands demands() const {
     Demands demands = RateOptions::demands();
@@ -44,8 +43,8 @@ class LearnedRates final : public InnerUpdate {
   std::vector<std::int64_t> rates_;
 };
 
-/// Meta-SGD (Li, Zhou, Chen, Li 2017): MAML whose inner rates are learned, one for each element,
-/// with the initialisation.
+/// Meta-SGD (Li, Zhou, Chen, Li 2017): MAML whose inner rates are learned, one for each element
+/// that moves, with the initialisation.
 class MetaSgd final : public DescentLearner {
  public:
   using Options = MetaSgdOptions;
@@ -55,7 +54,7 @@ class MetaSgd final : public DescentLearner {
  private:
   static Descender descender(const LearnerRequest& request, const Options& options) {
     auto& layout = request.layout;
-    const FastSet fast = whole_model(layout);
+    const FastSet fast = fast_set(request, options);
     std::vector<std::int64_t> rates(static_cast<std::size_t>(layout.count()), -1);
     for (const std::int64_t i : fast) {
       ParameterSpec spec{"learner.rate." + layout.spec(i).name, layout.spec(i).shape,

@@ -25,9 +25,10 @@ struct ReptileOptions : RateOptions {
   }
 };
 
-/// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K. It has no query
-/// set in training: the inner loop sees support and query together, and reports the loss before its
-/// last update.
+/// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K, so that only
+/// what the inner loop moves is ever learned, and it moves the whole model. It has no query set in
+/// training: the inner loop sees support and query together, and reports the loss before its last
+/// update.
 class Reptile final : public Learner {
  public:
   using Options = ReptileOptions;

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cuttle/kernels/mlp.hpp"
@@ -147,8 +148,11 @@ Tensors descended(const Surface& surface, const ParameterList& parameters, const
 std::unique_ptr<const PerceptronEngine> PerceptronEngine::find(const Surface& surface, double rate,
                                                                bool second_order) {
   const Model& model = surface.model();
-  const auto whole = static_cast<std::size_t>(2) * model.perceptron().size();
-  if (model.perceptron().empty() || surface.fast().size() != whole || surface.has_objectives() ||
+  FastSet whole;
+  for (const auto& layer : model.perceptron())
+    whole.insert(whole.end(), {layer.weight, layer.bias});
+  std::sort(whole.begin(), whole.end());
+  if (whole.empty() || surface.fast() != whole || surface.has_objectives() ||
       !surface.kind().simple_loss() || model.layout()->parameters() > kMostParameters)
     return nullptr;
   return std::unique_ptr<const PerceptronEngine>(new PerceptronEngine(surface, rate, second_order));

@@ -12,8 +12,8 @@ namespace cuttle {
 /// another order of additions.
 class PerceptronEngine {
  public:
-  /// Null where it cannot serve: another model, a loss that the kernels do not know, objectives
-  /// beside it. `rate`: of the gradient descent.
+  /// Null where it cannot serve: another model, a fast set that is not the whole of it, a loss that
+  /// the kernels do not know, objectives beside it. `rate`: of the gradient descent.
   static std::unique_ptr<const PerceptronEngine> find(const Surface& surface, double rate,
                                                       bool second_order);
 

@@ -6,20 +6,6 @@
 
 namespace cuttle {
 
-FastSet whole_model(const ParameterLayout& layout) {
-  FastSet fast;
-  for (std::int64_t i = 0; i < layout.count(); ++i) {
-    const ParameterRole role = layout.spec(i).role;
-    const bool own = role == ParameterRole::kBody || role == ParameterRole::kHead;
-    if (own && layout.is_learned(i)) fast.push_back(i);
-  }
-  return fast;
-}
-
-FastSet head_alone(const ParameterLayout& layout) {
-  return layout.with_role(ParameterRole::kHead);
-}
-
 torch::Tensor Surface::loss(const Tensors& theta, const Pass& pass, const Batch& batch,
                             const Context& context) const {
   auto loss = kind_->loss(pass.outputs, batch);

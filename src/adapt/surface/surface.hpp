@@ -2,19 +2,11 @@
 
 #include <torch/types.h>
 
-#include <cstdint>
-#include <vector>
+#include <utility>
 
-#include "cuttle/adapt/learner.hpp"
+#include "adapt/surface/fast_set.hpp"
 
 namespace cuttle {
-
-/// The parameters that an inner loop moves, by index in the layout, ascending.
-using FastSet = std::vector<std::int64_t>;
-/// Learned parameters of the model itself, or of its body or head alone (what learners and
-/// objectives own stands still).
-FastSet whole_model(const ParameterLayout& layout);
-FastSet head_alone(const ParameterLayout& layout);
 
 /// The inner loss at one point of the trajectory.
 struct Point {
