@@ -36,6 +36,16 @@ double draw(const ParameterSpec& spec, Random& random) {
   return bound * (2.0 * random.uniform() - 1.0);
 }
 
+/// The stream of a parameter's initial values: 80 bits of its name's hash stand for it, so that no
+/// other part of a run changes where it starts.
+RandomKey start_of(const std::string& name, std::uint64_t seed) {
+  Sha256 hash;
+  hash.update(name.data(), name.size());
+  const std::string hex = hash.hex();
+  return {seed, Stream::kInit, std::stoull(hex.substr(0, 12), nullptr, 16),
+          static_cast<std::uint32_t>(std::stoul(hex.substr(12, 8), nullptr, 16))};
+}
+
 }  // namespace
 
 bool OuterRule::operator==(const OuterRule& other) const {
@@ -120,7 +130,7 @@ ParameterList ParameterList::initial(std::shared_ptr<const ParameterLayout> layo
   auto flat = torch::zeros({layout->flat_size()}, torch::kFloat64);
   double* values = flat.data_ptr<double>();
   for (std::int64_t i = 0; i < layout->count(); ++i) {
-    Random random({seed, Stream::kInit, 0, static_cast<std::uint32_t>(i)});
+    Random random(start_of(layout->spec(i).name, seed));
     for (std::int64_t j = 0; j < layout->elements(i); ++j)
       values[layout->offset(i) + j] = draw(layout->spec(i), random);
   }

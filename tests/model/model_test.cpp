@@ -79,6 +79,24 @@ TEST(Initial, IsAFunctionOfTheSeed) {
   EXPECT_NE(ParameterList::initial(layout, 1).sha256(), ParameterList::initial(layout, 2).sha256());
 }
 
+TEST(ParameterList, InitialValuesGoByTheNameAlone) {
+  const auto layout_of = [](const std::vector<std::string>& names) {
+    auto layout = std::make_shared<ParameterLayout>();
+    for (const auto& name : names) layout->add({name, {3, 2}});
+    return layout;
+  };
+  const auto values = [&](const std::vector<std::string>& names, std::size_t i) {
+    return ParameterList::initial(layout_of(names), 5).tensors()[i];
+  };
+  const auto alone = values({"head.weight"}, 0);
+  EXPECT_TRUE(torch::equal(values({"encoder.image.0", "another", "head.weight"}, 2), alone));
+  EXPECT_FALSE(torch::equal(values({"head.weights"}, 0), alone));
+  // As anyone can compute it: SHA-256("head.weight") names the stream.
+  Random random({5, Stream::kInit, 0x37986800f64d, 0x8045b1f7u});
+  const double bound = 1.0 / std::sqrt(2.0);
+  EXPECT_EQ(alone[0][0].item<float>(), static_cast<float>(bound * (2 * random.uniform() - 1)));
+}
+
 TEST(Model, AgreesWithPlainLibTorchLayers) {
   const Model model = conv4(28, 1, 8);
   const auto parameters = ParameterList::initial(model.layout(), 1).tensors();

@@ -15,7 +15,7 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
 /// What a stream of random numbers is for. Values are part of the meaning of a seed: never
 /// renumber.
 enum class Stream : std::uint8_t {
-  kInit = 0,        ///< initial parameters (step 0, slot = index of the parameter)
+  kInit = 0,        ///< initial parameters (step and slot: a hash of the parameter's name)
   kTrain = 1,       ///< training episodes (outer step, slot in the meta-batch)
   kValidation = 2,  ///< fixed validation episode list (step 0, slot = episode)
   kTest = 3,        ///< fixed test episode list

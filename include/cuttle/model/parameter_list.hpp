@@ -96,7 +96,8 @@ class ParameterLayout {
 class ParameterList {
  public:
   ParameterList(std::shared_ptr<const ParameterLayout> layout, torch::Tensor flat);
-  /// Initial values: parameter i from the stream (seed, kInit, 0, i), so the same on every rank.
+  /// Initial values: each parameter's from a stream that seed and name stand for, so the same on
+  /// every rank and whatever other parts the run has.
   static ParameterList initial(std::shared_ptr<const ParameterLayout> layout, std::uint64_t seed,
                                torch::Dtype dtype = torch::kFloat32);
 
