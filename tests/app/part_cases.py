@@ -1,7 +1,7 @@
 """A tiny run for every part that configs can name; test_parts.py says which are missing.
 
-A case is a config: "data" is the name of a data set (part_data.py), "use" that of the samples to adapt to where the
-tasks come without shards, none where nothing can be adapted. A case may show several parts at once.
+A case is a config: "data" is the name of a data set (part_data.py), none where tasks come without shards, "use" that of
+the samples to adapt to. A case may show several parts at once.
 """
 
 EPISODE = {"source": "episodes", "target": "class", "way": 3, "shot": 1, "query": 2, "meta_batch_size": 4}
@@ -28,8 +28,8 @@ def gradient(algorithm, steps=2, rate=0.1, **more):
 
 def case(adapt, model, encoders, data="senses", episode=None, **more):
     """`more`: further sections, or "use"."""
-    return {"data": data, "use": data, "episode": {**EPISODE, **(episode or {})}, "model": {**model, "encoders": encoders},
-            "adapt": adapt, "step": {"outer_lr": 0.01}, "train": TRAIN, "evaluation": {"episodes": 6}, **more}
+    return {"data": data, "use": data, "episode": {**EPISODE, **(episode or {})},
+            "model": {**model, "encoders": encoders}, "adapt": adapt, "step": {"outer_lr": 0.01}, "train": TRAIN, "evaluation": {"episodes": 6}, **more}
 
 
 CASES = {
@@ -81,7 +81,7 @@ CASES = {
                           {**VALUES, "source": "causal_tables"}, use="table", reduce={"on_nonfinite": "skip_task"}),
     "maml_rl": case(gradient("maml_rl", exploration=True), {"fusion": "concat"}, {"state": MLP}, None,
                     {"source": "tabular_mdp", "target": "return", "way": 1, "shot": 3, "query": 3, "states": 4,
-                     "actions": 3, "horizon": 4}, use=None),
+                     "actions": 3, "horizon": 4}, use="states"),
     "skip_task": case({"algorithm": "protonet"}, {"fusion": "concat"}, {"series": conv("series_conv", "running")},
                       "poisoned", reduce={"on_nonfinite": "skip_task"}),
     "skip_step": case(gradient("maml"), {"fusion": "concat"}, {"series": conv("series_conv", "running")}, "poisoned",
@@ -98,11 +98,17 @@ def names_in(config):
         "norm": {encoder["norm"] for encoder in encoders if "norm" in encoder},
         "fusion": {config["model"]["fusion"]},
         "head": {config["model"]["head"]} if "head" in config["model"] else set(),
-        "objective": {objective["type"] for objective in config.get("objectives", {}).values()},
-        "source": {config["episode"]["source"]},
+        "objective": types_in(config, "objectives"),
+        "source": {config["episode"]["source"], *types_in(config, "sources")},
         "target": {config["episode"]["target"]},
         "optimizer": {config["step"].get("optimizer", "adam")},
+        "sink": types_in(config, "sinks"),
     }
+
+
+def types_in(config, section):
+    """Of the entries of a section that the user names."""
+    return {entry["type"] for entry in config.get(section, {}).values()}
 
 
 def without_a_case(listed):

@@ -59,7 +59,8 @@ def _write(path, splits, senses, targets=(), poisoned=False, count=4):
             if len(senses) > 1 and index % 3:
                 del arrays[senses[index % 3 - 1].name]
             row = np.array([draw.uniform(-1, 1) for _ in targets], "<f4") if targets else None
-            samples.append(Loaded(f"class {number}/{index}", f"class {number}", f"group {index % 2}", split, arrays, row))
+            name = f"class {number}"
+            samples.append(Loaded(f"{name}/{index}", name, f"group {index % 2}", split, arrays, row))
     write_shard(path, DatasetInfo(path.stem, "made by a test", "CC0-1.0", "a test", targets=targets), senses, samples)
     return path
 
