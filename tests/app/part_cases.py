@@ -29,7 +29,8 @@ def gradient(algorithm, steps=2, rate=0.1, **more):
 def case(adapt, model, encoders, data="senses", episode=None, **more):
     """`more`: further sections, or "use"."""
     return {"data": data, "use": data, "episode": {**EPISODE, **(episode or {})},
-            "model": {**model, "encoders": encoders}, "adapt": adapt, "step": {"outer_lr": 0.01}, "train": TRAIN, "evaluation": {"episodes": 6}, **more}
+            "model": {**model, "encoders": encoders}, "adapt": adapt,
+            "step": {"outer_lr": 0.01}, "train": TRAIN, "evaluation": {"episodes": 6}, **more}
 
 
 CASES = {
