@@ -1,0 +1,126 @@
+"""A tiny run for every part that configs can name; test_parts.py says which are missing.
+
+A case is a config: "data" is the name of a data set (part_data.py), none where tasks come without shards, "use" that of
+the samples to adapt to. A case may show several parts at once.
+"""
+
+EPISODE = {"source": "episodes", "target": "class", "way": 3, "shot": 1, "query": 2, "meta_batch_size": 4}
+VALUES = {"target": "value", "way": 1, "shot": 4, "query": 2, "meta_batch_size": 4}
+TRAIN = {"steps": 6, "validate_every": 3, "validation_episodes": 5, "checkpoint_every": 2}
+
+
+def conv(kind, norm="batch", **more):
+    return {"type": kind, "width": 8, "depth": 2, "norm": norm, **more}
+
+
+MLP = {"type": "mlp", "width": 8, "depth": 2}
+TRANSFORMER = {"type": "transformer", "width": 32, "depth": 1}
+RESNET = {"type": "resnet12", "width": 4, "norm": "support"}
+ALIGN = {"type": "contrastive", "width": 8, "weight": 0.3}
+CROSS = {"fusion": "cross_attention", "fusion_width": 16, "fusion_layers": 1}
+GATED = {"fusion": "gated", "embedding": 8}
+DROPOUT = {"modality_dropout": 0.3}
+
+
+def gradient(algorithm, steps=2, rate=0.1, **more):
+    return {"algorithm": algorithm, "inner_steps": steps, "inner_lr": rate, **more}
+
+
+def case(adapt, model, encoders, data="senses", episode=None, **more):
+    """`more`: further sections, or "use"."""
+    return {"data": data, "use": data, "episode": {**EPISODE, **(episode or {})},
+            "model": {**model, "encoders": encoders}, "adapt": adapt,
+            "step": {"outer_lr": 0.01}, "train": TRAIN, "evaluation": {"episodes": 6}, **more}
+
+
+CASES = {
+    "maml": case(gradient("maml", eval_inner_steps=3, keep="all", diagnostics=True), {**GATED, **DROPOUT},
+                 {"image": conv("conv4"), "text": conv("char_conv", "batch_per_step")},
+                 episode={"way_min": 2, "shot": 2, "shot_min": 1, "groups": "apart"},
+                 objectives={"align": {**ALIGN, "where": "both"}}),
+    "fomaml": case(gradient("fomaml"), {"fusion": "late", "head": "linear"},
+                   {"audio": conv("mel_conv", "none"), "series": conv("series_conv", max_length=10)},
+                   episode={"query": 1, "micro_batch": 3, "complete": True},
+                   step={"outer_lr": 0.01, "schedule": "step", "decay": 0.5, "decay_every": 2, "warmup": 4,
+                         "weight_decay": 0.1}),
+    "anil": case(gradient("anil", 3), {**CROSS, "head": "cosine"},
+                 {"image": {"type": "auto", "width": 8, "depth": 2}, "text": TRANSFORMER},
+                 step={"outer_lr": 0.1, "optimizer": "sgd", "momentum": 0.9, "clip": "norm", "clip_at": 0.5}),
+    "reptile": case(gradient("reptile", 3, 0.01, inner_optimizer="adam"), {"fusion": "concat", "missing": "zeros"},
+                    {"image": RESNET, "vector": MLP}, episode={"meta_batch_size": 3},
+                    step={"outer_lr": 0.5, "optimizer": "sgd", "clip": "value", "clip_at": 0.05}),
+    "meta_sgd": case(gradient("meta_sgd", 3, keep="sqrt"), {"fusion": "late", "head": "cosine", **DROPOUT},
+                     {"image": conv("conv4", "support"), "series": TRANSFORMER},
+                     episode={"way_min": 2, "micro_batch": 2}),
+    "lstm": case({"algorithm": "lstm", "inner_steps": 2, "inner_lr": 0.1, "hidden": 4}, {"fusion": "concat", **DROPOUT},
+                 {"image": conv("conv4", "running"), "text": conv("char_conv")}),
+    "protonet": case({"algorithm": "protonet", "part_loss": 0.5, "refine": 1}, {"fusion": "late", **DROPOUT},
+                     {"image": conv("conv4", "running", norm_momentum=0.3), "text": conv("char_conv", "running"),
+                      "audio": conv("mel_conv", "support"), "series": conv("series_conv", "none"), "vector": MLP},
+                     episode={"shot": 2, "shot_min": 1}, objectives={"align": ALIGN}),
+    "protonet_tokens": case({"algorithm": "protonet"}, CROSS, {"audio": conv("mel_conv"), "series": TRANSFORMER},
+                            data="senses"),
+    "r2d2": case({"algorithm": "r2d2"}, GATED, {"text": conv("char_conv", "running"), "vector": MLP},
+                 episode={"way_min": 2, "shot_min": 1, "shot": 2, "micro_batch": 4}),
+    "snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat", **DROPOUT},
+                  {"image": conv("conv4", "support"), "audio": conv("mel_conv")}, episode={"shot": 2}),
+    "pretrain": case({"algorithm": "pretrain", "classifier": "cosine", "finetune_steps": 5}, {**GATED, **DROPOUT},
+                     {"image": conv("conv4", "running"), "text": conv("char_conv")},
+                     episode={"source": "minibatches", "batch": 8, "micro_batch": 2}),
+    "pretrain_centroid": case({"algorithm": "pretrain", "adapt_by": "centroid"}, {"fusion": "concat"},
+                              {"series": conv("series_conv", "none"), "vector": MLP},
+                              episode={"source": "minibatches", "batch": 8}),
+    "values_meta_sgd": case(gradient("meta_sgd", rate=0.01), {"fusion": "concat", **DROPOUT},
+                            {"x": MLP, "series": conv("series_conv", "running")}, "values",
+                            {**VALUES, "shot_min": 1}),
+    "values_r2d2": case({"algorithm": "r2d2"}, CROSS, {"x": MLP, "series": TRANSFORMER}, "values", VALUES),
+    "values_snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat"}, {"x": MLP}, None,
+                         {**VALUES, "source": "sinusoids", "shot_min": 2}, use="curve"),
+    "sinusoids": case(gradient("maml", 3, 0.01), {"fusion": "concat"}, {"x": MLP}, None,
+                      {**VALUES, "source": "sinusoids", "noise": 0.1, "micro_batch": 2}, use="curve"),
+    "causal_tables": case(gradient("lstm", rate=0.01, hidden=4), {"fusion": "concat"}, {"x": MLP}, None,
+                          {**VALUES, "source": "causal_tables"}, use="table", reduce={"on_nonfinite": "skip_task"}),
+    "maml_rl": case(gradient("maml_rl", exploration=True), {"fusion": "concat"}, {"state": MLP}, None,
+                    {"source": "tabular_mdp", "target": "return", "way": 1, "shot": 3, "query": 3, "states": 4,
+                     "actions": 3, "horizon": 4}, use="states"),
+    "skip_task": case({"algorithm": "protonet"}, {"fusion": "concat"}, {"series": conv("series_conv", "running")},
+                      "poisoned", reduce={"on_nonfinite": "skip_task"}),
+    "skip_step": case(gradient("maml"), {"fusion": "concat"}, {"series": conv("series_conv", "running")}, "poisoned",
+                      {"way": 2, "meta_batch_size": 3}, reduce={"on_nonfinite": "skip_step"}),
+}
+
+
+def names_in(config):
+    """{kind of `cuttle list`: the names that the config gives}."""
+    encoders = config["model"]["encoders"].values()
+    return {
+        "learner": {config["adapt"]["algorithm"]},
+        "encoder": {encoder["type"] for encoder in encoders},
+        "norm": {encoder["norm"] for encoder in encoders if "norm" in encoder},
+        "fusion": {config["model"]["fusion"]},
+        "head": {config["model"]["head"]} if "head" in config["model"] else set(),
+        "objective": types_in(config, "objectives"),
+        "source": {config["episode"]["source"], *types_in(config, "sources")},
+        "target": {config["episode"]["target"]},
+        "optimizer": {config["step"].get("optimizer", "adam")},
+        "sink": types_in(config, "sinks"),
+    }
+
+
+def types_in(config, section):
+    """Of the entries of a section that the user names."""
+    return {entry["type"] for entry in config.get(section, {}).values()}
+
+
+def without_a_case(listed):
+    """What `cuttle list --json` names and no case shows, as "kind name"."""
+    shown = [(kind, name) for config in CASES.values() for kind, names in names_in(config).items() for name in names]
+    return [f"{kind} {name}" for kind, names in listed.items() for name in names if (kind, name) not in shown]
+
+
+def config_of(name, sets):
+    """The case as a config, with the shards of part_data.make."""
+    config = {key: value for key, value in CASES[name].items() if key != "use"}
+    modalities = list(config["model"]["encoders"])
+    data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}
+    return {**config, "name": name, "data": data}

@@ -1,0 +1,72 @@
+"""Small data sets for runs of every part: all five senses, values, numbers that overflow; some senses are missing.
+
+Each has shards to train with, and one file of samples to adapt to and to ask about.
+"""
+
+import random
+import sys
+
+import driver
+import numpy as np
+
+sys.path.insert(0, str(driver.ROOT / "data_tools"))
+
+from cuttle_data.schema import DatasetInfo, Modality  # noqa: E402
+from cuttle_data.shard_file import Loaded, write_shard  # noqa: E402
+
+SPLITS = ["train"] * 5 + ["validation"] * 3 + ["test"] * 3
+SERIES = Modality("series", "series", (2, ), mean=(0.0, 0.0), stddev=(1.0, 1.0))
+
+
+def make(folder):
+    """{name: {"shards": pattern or none, "use": file}}."""
+    sets = {"senses": {"shards": f"{folder}/senses/*.h5", "use": _only(driver.make_shards(
+        folder / "use", "--classes", "3", "--splits", "0,0,1", "--samples-per-class", "2", "--missing", "0.2", "--seed",
+        "7", "--shards", "1"))}}
+    driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8")
+    sets["values"] = _pair(folder, "values", [_vector("x", 5), SERIES], targets=("y", "z"))
+    sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
+    for name, width in (("curve", 1), ("table", 5)):  # for sources that draw what they train on themselves
+        sets[name] = {"use": _write(folder / f"{name}.h5", ["test"], [_vector("x", width)], targets=("y", ))}
+    sets["states"] = {"use": _write(folder / "states.h5", ["test"], [_vector("state", 4)])}
+    return sets
+
+
+def _only(folder):
+    (shard, ) = folder.glob("*.h5")
+    return shard
+
+
+def _vector(name, width):
+    return Modality(name, "vector", (width, ), mean=(), stddev=())
+
+
+def _pair(folder, name, senses, targets=(), poisoned=False):
+    shards = _write(folder / f"{name}.h5", SPLITS, senses, targets, poisoned, count=6)
+    classes = ["test"] if targets else ["test"] * 2
+    return {"shards": str(shards), "use": _write(folder / f"{name}_use.h5", classes, senses, targets)}
+
+
+def _write(path, splits, senses, targets=(), poisoned=False, count=4):
+    """A shard with a class for each entry of `splits`. `poisoned`: a sample of the third is so large that its squares
+    are infinite."""
+    draw, samples = random.Random(path.name), []
+    for number, split in enumerate(splits):
+        for index in range(count):
+            arrays = {sense.name: _values(draw, sense, number) for sense in senses}
+            if poisoned and (number, index) == (2, 0):
+                arrays["series"] = arrays["series"] * np.float32(1e30)
+            if len(senses) > 1 and index % 3:
+                del arrays[senses[index % 3 - 1].name]
+            row = np.array([draw.uniform(-1, 1) for _ in targets], "<f4") if targets else None
+            name = f"class {number}"
+            samples.append(Loaded(f"{name}/{index}", name, f"group {index % 2}", split, arrays, row))
+    write_shard(path, DatasetInfo(path.stem, "made by a test", "CC0-1.0", "a test", targets=targets), senses, samples)
+    return path
+
+
+def _values(draw, sense, number):
+    """A vector, or a series of 6 to 12 steps, around the class's number."""
+    shape = (draw.randrange(6, 12), *sense.shape) if sense.kind == "series" else sense.shape
+    flat = [draw.gauss(number, 1) for _ in range(int(np.prod(shape)))]
+    return np.array(flat, "<f4").reshape(shape)
