@@ -59,6 +59,21 @@ def test_sinks_are_listed_and_those_that_do_not_go_together_refused(config, tmp_
     assert not (tmp_path / "run").exists()
 
 
+def test_list_names_types_with_their_keys():
+    optimizers = json.loads(cuttle("list", "optimizers", "--keys", "--json").stdout)["optimizer"]
+    assert {name: list(type["keys"]) for name, type in optimizers.items()} == {
+        "adam": ["beta1", "beta2", "epsilon"], "lion": ["beta1", "beta2"], "sgd": ["momentum"]}
+    assert optimizers["lion"]["keys"]["beta2"]["default"] == "0.99"
+    assert "Kingma" in cuttle("list", "optimizer").stdout
+    assert "optimizer" in json.loads(cuttle("list", "--json").stdout)
+    assert "did you mean 'optimizer'" in cuttle("list", "optimiser", code=driver.USER_ERROR).stderr
+
+
+def test_keys_of_another_optimizer_are_refused_with_their_owner(config):
+    answer = cuttle("validate", config, "step.optimizer=sgd", "step.beta1=0.5", code=driver.USER_ERROR)
+    assert "step.beta1: unknown key; it belongs to step.optimizer: adam or lion, not to sgd" in answer.stderr
+
+
 def test_a_run_folder_is_described(trained):
     told = driver.inspect(trained)
     assert told["step"] == told["steps"] == 20 and told["complete"] and not told["stopped_early"]

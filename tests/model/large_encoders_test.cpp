@@ -302,7 +302,7 @@ class LargeEncoder : public testing::TestWithParam<Sense> {
     learner = learner_of("maml", "2", model);
   }
   ParameterList start(torch::Dtype dtype) const {
-    auto list = ParameterList::initial(model->layout(), 3, torch::kFloat64);
+    auto list = ParameterList::initial(model->layout(), 4, torch::kFloat64);
     torch::manual_seed(9);
     for (const auto& value : list.tensors())  // scales and shifts that are not ones and zeros
       if (value.dim() == 1) value.add_(0.1 * torch::randn_like(value));

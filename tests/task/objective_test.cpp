@@ -277,7 +277,7 @@ TEST(Contrastive, IsTheMeanOverPairsOfSenses) {
     specs[m].kind = ModalityKind::kVector;
     specs[m].shape = {3};
     options.encoders[specs[m].name] =
-        Section("mlp", {{"width", "4"}, {"depth", "1"}, {"fused", "false"}});
+        Section("mlp", {{"width", "12"}, {"depth", "1"}, {"fused", "false"}});
   }
   Model model(options, specs, 2, 1, ModelRegistry{});
   const Section section("contrastive", {{"width", "3"}, {"temperature", "0.3"}});
