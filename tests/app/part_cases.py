@@ -1,7 +1,7 @@
 """A tiny run for every part that configs can name; test_parts.py says which are missing.
 
-A case is a config: "data" is the name of a data set (part_data.py), none where tasks come without shards, "use" that of
-the samples to adapt to. A case may show several parts at once.
+A case is a config: "data" (and the shards of sources) is the name of a data set (part_data.py), none where tasks come
+without shards, "use" that of the samples to adapt to. A case may show several parts at once.
 """
 
 EPISODE = {"source": "episodes", "target": "class", "way": 3, "shot": 1, "query": 2, "meta_batch_size": 4}
@@ -37,7 +37,8 @@ CASES = {
     "maml": case(gradient("maml", eval_inner_steps=3, keep="all", diagnostics=True), {**GATED, **DROPOUT},
                  {"image": conv("conv4"), "text": conv("char_conv", "batch_per_step")},
                  episode={"way_min": 2, "shot": 2, "shot_min": 1, "groups": "apart"},
-                 objectives={"align": {**ALIGN, "where": "both"}}),
+                 objectives={"align": {**ALIGN, "where": "both"}},
+                 sinks={"records": {"type": "jsonl"}, "console": {"type": "console"}, "board": {"type": "tensorboard"}}),
     "fomaml": case(gradient("fomaml"), {"fusion": "late", "head": "linear"},
                    {"audio": conv("mel_conv", "none"), "series": conv("series_conv", max_length=10)},
                    episode={"query": 1, "micro_batch": 3, "complete": True},
@@ -61,7 +62,8 @@ CASES = {
     "protonet_tokens": case({"algorithm": "protonet"}, CROSS, {"audio": conv("mel_conv"), "series": TRANSFORMER},
                             data="senses"),
     "r2d2": case({"algorithm": "r2d2"}, GATED, {"text": conv("char_conv", "running"), "vector": MLP},
-                 episode={"way_min": 2, "shot_min": 1, "shot": 2, "micro_batch": 4}),
+                 episode={"way_min": 2, "shot_min": 1, "shot": 2, "micro_batch": 4},
+                 step={"outer_lr": 0.001, "optimizer": "lion", "weight_decay": 0.1}),
     "snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat", **DROPOUT},
                   {"image": conv("conv4", "support"), "audio": conv("mel_conv")}, episode={"shot": 2}),
     "pretrain": case({"algorithm": "pretrain", "classifier": "cosine", "finetune_steps": 5}, {**GATED, **DROPOUT},
@@ -70,6 +72,10 @@ CASES = {
     "pretrain_centroid": case({"algorithm": "pretrain", "adapt_by": "centroid"}, {"fusion": "concat"},
                               {"series": conv("series_conv", "none"), "vector": MLP},
                               episode={"source": "minibatches", "batch": 8}),
+    "mixture": case({"algorithm": "protonet"}, {"fusion": "concat"},
+                    {"series": conv("series_conv"), "v": MLP, "x": MLP}, None, use="users",
+                    sources={"inside": {"type": "groups", "weight": 2, "shards": "users"},
+                             "unnamed": {"type": "augmented", "weight": 1, "shards": "values"}}),
     "values_meta_sgd": case(gradient("meta_sgd", rate=0.01), {"fusion": "concat", **DROPOUT},
                             {"x": MLP, "series": conv("series_conv", "running")}, "values",
                             {**VALUES, "shot_min": 1}),
@@ -123,4 +129,7 @@ def config_of(name, sets):
     config = {key: value for key, value in CASES[name].items() if key != "use"}
     modalities = list(config["model"]["encoders"])
     data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}
+    if "sources" in config:
+        config["sources"] = {key: {**source, "shards": [sets[source["shards"]]["shards"]]}
+                             for key, source in config["sources"].items()}
     return {**config, "name": name, "data": data}

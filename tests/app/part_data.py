@@ -25,6 +25,7 @@ def make(folder):
         "7", "--shards", "1"))}}
     driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8")
     sets["values"] = _pair(folder, "values", [_vector("x", 5), SERIES], targets=("y", "z"))
+    sets["users"] = _pair(folder, "users", [_vector("v", 3), SERIES])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
     for name, width in (("curve", 1), ("table", 5)):  # for sources that draw what they train on themselves
         sets[name] = {"use": _write(folder / f"{name}.h5", ["test"], [_vector("x", width)], targets=("y", ))}
