@@ -135,6 +135,10 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   auto overrides = arguments.overrides;
   overrides.push_back("device=cpu");
   const LoadedRun run = load_run(arguments.run, true, overrides, extensions, 0);
+  CUTTLE_VALIDATE(run.parts.kind->classes() || run.parts.kind->values(),
+                  "{}: its tasks are environments (adapting to a shard needs tasks of labelled "
+                  "samples, or of samples with values); use cuttle eval",
+                  arguments.run);
   const auto data = open_for(run.inputs.modalities, one_shard(arguments.support));
   WholeShard support = read_all(*data);
   const bool values = !run.parts.kind->classes();

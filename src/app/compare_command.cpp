@@ -81,15 +81,14 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
                         "{}: it draws from several sources (compare takes its samples from one "
                         "data set); use cuttle eval with --per-episode on each",
                         run);
+        CUTTLE_VALIDATE(
+            loaded.parts.kind->classes() && loaded.parts.kind->score_name() == "accuracy",
+            "{}: it is not scored by accuracy (compare counts right classes of samples of one data "
+            "set); use cuttle eval with --per-episode on each",
+            run);
         field.data.push_back(open_for(loaded.inputs.modalities, loaded.config.data));
       }
       const RunConfig& config = field.runs.front().config;
-      for (const LoadedRun& run : field.runs)
-        CUTTLE_VALIDATE(
-            run.parts.kind->classes() && run.parts.kind->score_name() == "accuracy",
-            "{}: it is not scored by accuracy (compare counts right classes); use cuttle eval "
-            "with --per-episode on each",
-            run.folder);
       plan = evaluation_plan(config, split_from(arguments.split), arguments.episodes);
       plan.episode.complete = plan.episode.complete || arguments.complete;
     });

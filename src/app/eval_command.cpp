@@ -18,16 +18,25 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   auto plan = evaluation_plan(run.config, split_from(arguments.split), arguments.episodes);
   plan.missing_rate = arguments.missing_rate;
   plan.trace = arguments.diagnostics;
-  if (arguments.modalities.empty()) return plan;
   std::vector<std::string> names;
   for (const auto& spec : run.inputs.modalities) names.push_back(spec.name);
-  for (const auto& wanted : arguments.modalities)
-    CUTTLE_VALIDATE(std::find(names.begin(), names.end(), wanted) != names.end(),
-                    "--modalities: the model has no modality '{}'; it has {}", wanted,
+  for (const auto& name : arguments.modalities)
+    CUTTLE_VALIDATE(std::find(names.begin(), names.end(), name) != names.end(),
+                    "--modalities: the model has no modality '{}'; it has {}", name,
                     fmt::join(names, ", "));
+  const auto wanted = [&](const std::string& name) {
+    return std::find(arguments.modalities.begin(), arguments.modalities.end(), name) !=
+           arguments.modalities.end();
+  };
+  std::vector<std::string> used;
   for (const auto& name : names)
-    plan.modalities.push_back(std::find(arguments.modalities.begin(), arguments.modalities.end(),
-                                        name) != arguments.modalities.end());
+    if (arguments.modalities.empty() || wanted(name)) used.push_back(name);
+  CUTTLE_VALIDATE(plan.missing_rate == 0 || used.size() > 1,
+                  "--missing-rate: {} is the only sense in use (a sample's last one is never "
+                  "hidden, so nothing would be); leave it out",
+                  fmt::join(used, ", "));
+  if (arguments.modalities.empty()) return plan;
+  for (const auto& name : names) plan.modalities.push_back(wanted(name));
   return plan;
 }
 
@@ -82,7 +91,7 @@ void print_text(const LoadedRun& run, const EvaluationPlan& plan, const Evaluati
       "{} on {} {} episodes (mean, 95 % interval: 1.96 standard errors)\n"
       "{}, {}, {} inner steps, norms {}\n",
       kind.say_score(report.score.mean, report.score.half_width), plan.episodes,
-      to_string(plan.split), run.config.adapt.type, describe_episodes(plan.episode),
+      to_string(plan.split), run.config.adapt.type, describe_episodes(kind, plan.episode),
       run.parts.learner->eval_steps(), norms_of(run));
   if (report.confusion) {
     const auto scores = report.confusion->scores();
@@ -132,7 +141,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     together(comm, "loading the model", [&] {
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
-      data = RunData::open(run->config, extensions, &run->inputs.modalities);
+      data = RunData::open(run->config, extensions, &run->inputs);
       plan = plan_of(arguments, *run);
     });
     const auto& [kind, model, learner] = run->parts;
@@ -146,6 +155,9 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
+      if (arguments.diagnostics && report.trace.empty())
+        log_warning("--diagnostics: {} takes no inner steps (there are no losses between them)",
+                    run->config.adapt.type);
       write_tables(arguments, data->alone(), *run->parts.kind, plan, report);
       if (arguments.json)
         std::cout << to_json(arguments, *run, plan, report).dump(2) << std::endl;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
@@ -25,6 +26,37 @@ void check_modalities(const std::vector<std::string>& wanted,
                   fmt::join(names, ", "));
 }
 
+std::int64_t most_ways(const RunConfig& config) {
+  return std::max(config.episode.way, config.evaluation.way);
+}
+
+std::int64_t most_shots(const RunConfig& config) {
+  return std::max(config.episode.shot, config.evaluation.shot);
+}
+
+std::vector<std::pair<std::string, std::vector<std::int64_t>>> names_and_shapes(
+    const Assembly& parts) {
+  const auto& layout = *parts.model->layout();
+  std::vector<std::pair<std::string, std::vector<std::int64_t>>> all;
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    all.emplace_back(layout.spec(i).name, layout.spec(i).shape);
+  return all;
+}
+
+/// Refuses larger episodes than the run was trained for, where they take other parameters.
+void check_size(const RunConfig& config, RunConfig saved, const Assembly& parts,
+                const TaskInputs& inputs, const Extensions& extensions) {
+  if (most_ways(config) <= most_ways(saved) && most_shots(config) <= most_shots(saved)) return;
+  saved.device = config.device;
+  CUTTLE_VALIDATE(
+      names_and_shapes(parts) == names_and_shapes(assemble(saved, inputs, extensions)),
+      "evaluation.way, evaluation.shot: episodes of way {} and shot {} are larger than in training "
+      "(way {}, shot {}), and the parameters of {} are made for a size; ask for smaller ones, or "
+      "train with a larger episode.way or episode.shot",
+      most_ways(config), most_shots(config), most_ways(saved), most_shots(saved),
+      config.adapt.type);
+}
+
 }  // namespace
 
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
@@ -36,7 +68,11 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
                                  catalog_of(extensions));
   TaskInputs inputs = inputs_from(content.facts, source.folder + "/facts.json");
   check_modalities(config.data.modalities, inputs.modalities);
+  const RunConfig saved =
+      parse_saved(content.config_yaml, source.folder + "/config.yaml", {}, catalog_of(extensions));
+  check_protocol(config, saved, extensions);
   auto parts = assemble(config, inputs, extensions);
+  check_size(config, saved, parts, inputs, extensions);
   const auto layout = parts.model->layout();
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",

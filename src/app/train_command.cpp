@@ -30,11 +30,11 @@ bool on_terminal() {
 }
 
 void announce(const RunConfig& config, const Communicator& comm, const std::string& folder,
-              const Demands& demands) {
+              const TaskKind& kind, const Demands& demands) {
   log_info("{} rank{} ({}), {} thread{} each; run folder {}", comm.size(),
            comm.size() == 1 ? "" : "s", comm.backend(), config.threads,
            config.threads == 1 ? "" : "s", folder);
-  log_info("{}, {}, {} tasks a step", config.adapt.type, describe_episodes(config.episode),
+  log_info("{}, {}, {} tasks a step", config.adapt.type, describe_episodes(kind, config.episode),
            config.episode.meta_batch_size);
   for (const auto& [name, source] : config.sources)
     log_info("source {}: {}, weight {}", name, source.source.type, source.weight);
@@ -76,8 +76,10 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
+    const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
+                          .make({config.episode.target});
     announce(
-        config, comm, folder,
+        config, comm, folder, *kind,
         find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
     Trainer trainer(config, comm, extensions, {folder, arguments.resume, arguments.take_over},
                     {&std::cerr, on_terminal()});
@@ -86,12 +88,8 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
              outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
              outcome.parameters_sha256);
     if (outcome.progress.best_step >= 0)
-      log_info(
-          "best validation {} at step {}; run folder {}",
-          best_score(*find_type(extensions.targets, "episode.target", config.episode.target.type)
-                          .make({config.episode.target}),
-                     outcome.progress),
-          outcome.progress.best_step, folder);
+      log_info("best validation {} at step {}; run folder {}", best_score(*kind, outcome.progress),
+               outcome.progress.best_step, folder);
     comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others
                                      // while they still write
     return outcome.complete ? ExitCode::kDone : ExitCode::kStoppedEarly;

@@ -1,6 +1,9 @@
 #include "cuttle/train/assembly.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 
 #include "cuttle/core/error.hpp"
 #include "train/chosen_sources.hpp"
@@ -91,6 +94,30 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
                   "evaluate the run that they come from, or leave frozen_from of one empty",
                   algorithm.type);
   return made;
+}
+
+void check_protocol(const RunConfig& config, const RunConfig& usual, const Extensions& extensions) {
+  std::set<std::string> used, names;
+  const auto add = [&](const std::string& key, const std::string& type) {
+    const SourceType& source = find_type(extensions.sources, key, type);
+    used.insert(source.protocol.begin(), source.protocol.end());
+    names.insert(type);
+  };
+  if (config.sources.empty()) add("episode.source", config.episode.source.type);
+  for (const auto& [name, options] : config.sources)
+    add("sources." + name + ".type", options.source.type);
+  const auto refuse_unused = [&](const char* key, bool changed) {
+    CUTTLE_VALIDATE(!changed || used.count(key) > 0,
+                    "{}: has no effect with {} (tasks from there do not go by it); remove the key",
+                    key, fmt::join(names, ", "));
+  };
+  const EpisodeOptions &is = config.episode, &was = usual.episode;
+  refuse_unused("episode.way_min", is.way_min != was.way_min);
+  refuse_unused("episode.shot_min", is.shot_min != was.shot_min);
+  refuse_unused("episode.groups", is.groups != was.groups);
+  refuse_unused("episode.complete", is.complete != was.complete);
+  refuse_unused("model.modality_dropout",
+                config.model.modality_dropout != usual.model.modality_dropout);
 }
 
 EpisodeOptions evaluation_episodes(const RunConfig& config) {

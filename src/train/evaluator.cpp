@@ -57,12 +57,27 @@ void count_classes(const Task& task, const torch::Tensor& predicted, Findings& f
     found.confusion->add(row_of(task.query.labels[i]), row_of(predicted[i]));
 }
 
-bool is_finite(const std::vector<float>& row) {
-  return std::all_of(row.begin(), row.end(), [](float value) { return std::isfinite(value); });
+/// Whether all of an episode's numbers are finite. Error, unless the plan leaves such episodes out.
+bool check_finite(const std::vector<float>& row, std::int64_t episode, const TaskKind& kind,
+                  const EvaluationPlan& plan) {
+  const auto bad =
+      std::find_if_not(row.begin(), row.end(), [](float v) { return std::isfinite(v); });
+  if (bad == row.end() || plan.skip_nonfinite) return bad == row.end();
+  const auto names = kind.metrics();
+  const auto column = static_cast<std::size_t>(bad - row.begin());
+  throw Error(fmt::format(
+      "{} episode {}: its {} is {} (it would make the mean meaningless); look for samples that "
+      "overflow, or lower the learning rates",
+      to_string(plan.split), episode,
+      column == 0              ? "loss"
+      : column <= names.size() ? names[column - 1]
+                               : "trace",
+      *bad));
 }
 
-void evaluate_task(const Task& task, const Learner& learner, const ParameterList& parameters,
-                   const EvaluationPlan& plan, Findings& found) {
+/// Task number `episode` of the plan.
+void evaluate_task(const Task& task, std::int64_t episode, const Learner& learner,
+                   const ParameterList& parameters, const EvaluationPlan& plan, Findings& found) {
   const auto outputs = query_outputs(learner, parameters, task);
   std::vector<float> row{learner.kind().loss(outputs, task.query).item<float>()};
   const auto append = [&](const std::vector<double>& values) {
@@ -76,7 +91,7 @@ void evaluate_task(const Task& task, const Learner& learner, const ParameterList
       append({line.query_loss});
       append(line.query_metrics);
     }
-  if (plan.skip_nonfinite && !is_finite(row)) {
+  if (!check_finite(row, episode, learner.kind(), plan)) {
     ++found.skipped;
     return;
   }
@@ -117,9 +132,11 @@ std::vector<float> gather_column(Communicator& comm, const Findings& mine, std::
 
 }  // namespace
 
-std::string describe_episodes(const EpisodeOptions& episode) {
-  if (episode.values())
+std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episode) {
+  if (kind.values())
     return fmt::format("regression from {} samples, {} queries", episode.shot, episode.query);
+  if (!kind.classes())
+    return fmt::format("{} episodes to adapt to, {} to score", episode.shot, episode.query);
   return fmt::format("{}-way {}-shot, {} queries per class", episode.way, episode.shot,
                      episode.query);
 }
@@ -151,7 +168,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       Task task = source.make(evaluation_key(plan, slot.first_slot));
       hide(plan, task);
-      evaluate_task(task, learner, there, plan, mine);
+      evaluate_task(task, slot.first_slot, learner, there, plan, mine);
       if (progress) progress(++done);
     }
   });

@@ -62,19 +62,22 @@ std::vector<ChosenSource> chosen_sources(const RunConfig& config) {
 }
 
 std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions& extensions,
-                                       const std::vector<ModalitySpec>* trained) {
+                                       const TaskInputs* trained) {
+  if (trained == nullptr) check_protocol(config, RunConfig(), extensions);
+  const std::vector<ModalitySpec>* senses = trained == nullptr ? nullptr : &trained->modalities;
   std::unique_ptr<RunData> run(new RunData());
-  run->open_parts(config, extensions, trained);
+  run->open_parts(config, extensions, senses);
   if (config.sources.empty()) {
     const Part& only = run->parts_.front();
     if (!only.data)
       run->inputs_ = only.type->inputs(*only.section);
     else
-      run->inputs_ = {only.senses, only.data->target_width(),
+      run->inputs_ = {only.senses, only.target_width,
                       static_cast<std::int64_t>(only.data->classes_of(Split::kTrain).size())};
   } else {
-    run->unite(config, trained);
+    run->unite(config, senses);
   }
+  if (trained != nullptr) run->inputs_ = *trained;
   return run;
 }
 
@@ -93,7 +96,9 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
       CUTTLE_VALIDATE(chosen.data.shards.empty(),
                       "{}: {} makes its tasks itself and would not read them; remove the key",
                       shards, chosen.section->type);
-      part.senses = part.type->inputs(*chosen.section).modalities;
+      const TaskInputs gives = part.type->inputs(*chosen.section);
+      part.senses = gives.modalities;
+      part.target_width = gives.target_width;
     } else if (one) {
       part.data = trained == nullptr ? Dataset::open(chosen.data) : open_for(*trained, chosen.data);
       part.senses = part.data->modalities();
@@ -105,6 +110,7 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
       part.data = Dataset::open(chosen.data);
       part.senses = part.data->modalities();
     }
+    if (part.data) part.target_width = part.data->target_width();
     parts_.push_back(std::move(part));
   }
 }
@@ -148,8 +154,7 @@ void RunData::unite(const RunConfig& config, const std::vector<ModalitySpec>* tr
 std::int64_t RunData::common_target_width(const RunConfig& config) const {
   std::int64_t width = -1;
   for (const Part& part : parts_) {
-    const std::int64_t own =
-        part.data ? part.data->target_width() : part.type->inputs(*part.section).target_width;
+    const std::int64_t own = part.target_width;
     CUTTLE_VALIDATE(width < 0 || own == width || config.episode.target.type == "class",
                     "{}: its samples have {} target values, an earlier source's {} (one model "
                     "predicts them); make them alike",
@@ -188,6 +193,12 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
   std::vector<MixturePart> mixture;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     const Part& part = parts_[i];
+    const std::int64_t asks = assembly.kind->outputs(asked.way, part.target_width);
+    const std::int64_t given = assembly.kind->outputs(asked.way, inputs_.target_width);
+    CUTTLE_VALIDATE(asks == given,
+                    "{}: tasks of {} with these keys and data ask for {} outputs, and the model "
+                    "gives {}; leave the source, or the data, as in training",
+                    part.key, part.section->type, asks, given);
     MixturePart made;
     made.weight = part.weight;
     for (const ModalitySpec& spec : part.senses) {

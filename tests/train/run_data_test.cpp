@@ -74,7 +74,7 @@ TEST_F(Sources, TheModelTakesTheSensesOfAllAndTasksLackTheOthers) {
 
 TEST_F(Sources, EachIsEvaluatedAloneByAWeight) {
   const auto all = RunData::open(config_, extensions_);
-  const auto trained = all->inputs().modalities;
+  const TaskInputs trained = all->inputs();
   config_.sources["a"].weight = 0;
   const auto data = RunData::open(config_, extensions_, &trained);
   EXPECT_EQ(senses_of(*data), (std::vector<std::string>{"image", "text", "vector"}));

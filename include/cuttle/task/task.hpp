@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,9 @@ struct SourceType : Type<TaskSource, SourceRequest> {
   /// What its tasks look like, where they come from no shards; null: they come from shards.
   std::function<TaskInputs(const Section&)> inputs;
   TaskForm form = TaskForm::kEpisode;  ///< of its training tasks
+  /// The optional keys that its tasks go by, in training or in evaluation (check_protocol).
+  std::set<std::string> protocol = {"episode.way_min", "episode.shot_min", "episode.groups",
+                                    "episode.complete", "model.modality_dropout"};
 };
 
 /// In task/sources, one file each.

@@ -40,6 +40,10 @@ struct Assembly {
 /// UserError if a type is unknown, or parts do not fit each other.
 Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions);
 
+/// UserError where an optional key of the protocol (SourceType) is not as in `usual`, and none of
+/// the run's sources goes by it. Sources without a weight count.
+void check_protocol(const RunConfig& config, const RunConfig& usual, const Extensions& extensions);
+
 /// Episodes of evaluation: the config's, with the evaluation section's way, shot and query where
 /// given.
 EpisodeOptions evaluation_episodes(const RunConfig& config);

@@ -40,8 +40,9 @@ struct EvaluationReport {
   std::int64_t skipped = 0;  ///< episodes that were not finite; NaN means: all of them were
 };
 
-/// "5-way 1-shot, 15 queries per class", or "regression from 10 samples, 10 queries".
-std::string describe_episodes(const EpisodeOptions& episode);
+/// "5-way 1-shot, 15 queries per class", "regression from 10 samples, 10 queries", or "3 episodes
+/// to adapt to, 3 to score".
+std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episode);
 
 /// `episodes` episodes of a split (0: as the config's evaluation section says), by the config's
 /// seed and protocol; all senses, nothing hidden, no trace.

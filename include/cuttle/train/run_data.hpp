@@ -25,10 +25,11 @@ struct TasksWanted {
 /// extensions must outlive it. Immutable.
 class RunData {
  public:
-  /// Opens the shards. `trained`: the senses that a model takes; null: those that the sources have.
-  /// UserError as Dataset::open, and where the sources do not fit each other or the model.
+  /// Opens the shards. `trained`: of the tasks that a model was trained on; null: those that the
+  /// sources give. UserError as Dataset::open, and where the sources do not fit each other or the
+  /// model, or a key does nothing with them (check_protocol).
   static std::unique_ptr<RunData> open(const RunConfig& config, const Extensions& extensions,
-                                       const std::vector<ModalitySpec>* trained = nullptr);
+                                       const TaskInputs* trained = nullptr);
 
   /// What the tasks look like.
   const TaskInputs& inputs() const { return inputs_; }
@@ -41,7 +42,7 @@ class RunData {
   using Kept = std::deque<SampleCache>;
   Kept keep(const Model& model, const ParameterList& parameters, bool input_rows) const;
   /// The tasks of one split; all references must outlive them. `kept`: of keep(), or null.
-  /// UserError if the data cannot give them.
+  /// UserError if the data cannot give them, or the model not the outputs that they ask for.
   std::unique_ptr<const TaskSource> source(const Assembly& assembly, const TasksWanted& wanted,
                                            Kept* kept) const;
 
@@ -53,6 +54,7 @@ class RunData {
     const SourceType* type = nullptr;
     std::unique_ptr<Dataset> data;  ///< null: it needs none
     std::vector<ModalitySpec> senses;
+    std::int64_t target_width = 0;
   };
   std::vector<Part> parts_;
   TaskInputs inputs_;

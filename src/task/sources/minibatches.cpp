@@ -74,6 +74,7 @@ SourceType row_of_minibatches() {
   row.source = "Chen et al. 2019";
   row.keys = keys_of<MinibatchOptions>();
   row.form = TaskForm::kMinibatch;
+  row.protocol = {"episode.groups", "episode.complete", "model.modality_dropout"};
   row.make = [](const SourceRequest& request) -> std::unique_ptr<const TaskSource> {
     if (request.evaluation) return row_of_episodes().make(request);
     return std::make_unique<const MinibatchSource>(request,

@@ -103,6 +103,7 @@ SourceType row_of_tabular_mdp() {
         return TaskInputs{{vector_of("state", options.states)}, options.actions};
       });
   row.form = TaskForm::kEnvironment;
+  row.protocol = {};
   return row;
 }
 
