@@ -37,7 +37,8 @@ class GroupSource final : public TaskSource {
                                           options_.shot + options_.query;
                                  }),
                   group.end());
-      if (static_cast<std::int64_t>(group.size()) >= options_.way) groups_.push_back(group);
+      if (static_cast<std::int64_t>(group.size()) >= options_.way)
+        groups_.push_back(std::move(group));
     }
     CUTTLE_VALIDATE(!groups_.empty(),
                     "split {} has {} groups, and none has {} + {} samples (shot + query) {}; the "
