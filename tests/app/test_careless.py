@@ -46,6 +46,8 @@ TABLE = [
     ("train {tab}", "tab.yaml:2 tab in the indentation use spaces"),
     ("train {empty}", "holds no keys dump-default"),
     ("train {shard}", "{shard} is not UTF-8 text"),
+    ("train {curve_config} episode.complete=true " + ONE_STEP, "episode.complete no effect sinusoids remove the key"),
+    ("train {acting_config} episode.shot_min=1 " + ONE_STEP, "episode.shot_min no effect tabular_mdp remove the key"),
     # files and folders
     ("train {here}/none.yaml", "none.yaml No such file check the path"),
     ("train {here}", "not a regular file"),
@@ -73,11 +75,19 @@ TABLE = [
     ("eval {run} data.modalities=[image,text,audio]", "data.modalities takes image, text --modalities"),
     ("eval {run} --missing-rate 50", "--missing-rate 50"),
     ("eval {run} --episodes -5", "--episodes -5 not in range 1 to 1000000000"),
-    ("eval {run} evaluation.way=4", "head.weight episode.way"),
+    ("eval {run} evaluation.way=4", "evaluation.way larger than in training way 3 larger episode.way"),
+    ("eval {curve} evaluation.shot=9", "evaluation.shot larger than in training shot 2 snail larger episode.shot"),
+    ("eval {curve} data.shards=[{shard}]", "data.shards sinusoids makes its tasks itself remove the key"),
+    ("eval {curve} episode.groups=apart", "episode.groups no effect sinusoids remove the key"),
+    ("eval {acting} episode.actions=4", "episode.source tabular_mdp 4 outputs gives 3 as in training"),
+    ("eval {image_run} --missing-rate 0.5", "--missing-rate image is the only sense leave it out"),
+    ("eval {run} --modalities text --missing-rate 0.5", "--missing-rate text is the only sense leave it out"),
     ("eval {run} data.shards=[{other_shape}]", "image"),
     ("compare {run}", "two runs or more"),
     ("compare {run} {image_run} --episodes 2", "draws other samples use runs on the same shards"),
     ("compare {run} {here}/gone", "{here}/gone"),
+    ("compare {curve} {curve}", "{curve} not scored by accuracy use cuttle eval --per-episode"),
+    ("adapt {acting} --support {shard} --out {here}/a", "{acting} environments use cuttle eval"),
     ("adapt {run} --support {c} --out {here}/a", "not an HDF5 file"),
     ("adapt {run} --support {shard} --out {here}/a", "20 classes head was trained for 3 larger episode.way"),
     ("predict {c} {shard}", "not a safetensors file check the path"),
@@ -94,7 +104,13 @@ TABLE = [
     ("adapt {run} --support {shard}", "--out is required"),
 ]
 FILES = {"typo": "seed: 1\nadpt: {inner_lr: 0.1}\n", "twice": "seed: 1\nseed: 2\n", "flat": "adapt: 5\n",
-         "broken": "adapt: {inner_lr: 0.1\n", "tab": "adapt:\n\tinner_lr: 0.1\n", "empty": ""}
+         "broken": "adapt: {inner_lr: 0.1\n", "tab": "adapt:\n\tinner_lr: 0.1\n", "empty": "",
+         "curve_config": "episode: {source: sinusoids, target: value, way: 1, shot: 2, query: 2}\n"
+                         "adapt: {algorithm: snail, filters: 4, attention: 4}\n"
+                         "model: {fusion: concat, encoders: {x: {width: 8, depth: 1}}}\n",
+         "acting_config": "episode: {source: tabular_mdp, target: return, way: 1, shot: 3, query: 4, actions: 3}\n"
+                          "adapt: {algorithm: maml_rl}\n"
+                          "model: {encoders: {state: {width: 8, depth: 1}}}\n"}
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +122,9 @@ def places(shards, config, trained, tmp_path_factory):
     for name, text in FILES.items():
         found[name] = folder / f"{name}.yaml"
         found[name].write_text(text, encoding="utf-8")
+    for name in ("curve", "acting"):
+        found[name] = folder / name
+        driver.train(found[f"{name}_config"], found[name], "train.steps=1", "train.validate_every=0")
     wide = driver.make_shards(folder / "wide", "--size", "9", "--name", "wide")
     found["other_shape"] = shutil.copy(sorted(wide.glob("*.h5"))[0], folder / "other_shape.h5")
     return found
@@ -122,6 +141,17 @@ def test_a_mistake_gets_its_answer(words, expected, places, tmp_path):
     written = [path.name for path in (tmp_path / "run").rglob("*")]
     assert written in ([], ["run.lock"]) and not driver.leftovers(tmp_path)  # the next attempt can use the folder
     assert sorted(path for path in places["run"].rglob("*") if path.name != "run.lock") == before
+
+
+def test_what_eval_cannot_show_is_said(places):
+    said = driver.cuttle("eval", places["curve"], "--diagnostics", "--episodes", "2").stderr
+    assert "--diagnostics: snail takes no inner steps" in said
+    words = ("eval", places["run"], "--diagnostics", "--episodes", "2")
+    assert "--diagnostics" not in driver.cuttle(*words).stderr
+
+
+def test_environments_are_described_as_such(places):
+    assert "3 episodes to adapt to, 4 to score" in driver.cuttle("eval", places["acting"], "--episodes", "2").stdout
 
 
 def test_the_table_is_long_enough():

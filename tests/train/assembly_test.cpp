@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <functional>
 #include <limits>
 
 #include "support/tiny_task.hpp"
@@ -80,6 +81,47 @@ TEST(EvaluationEpisodes, HaveOneWayAndOneShotThoughTrainingVaries) {
   EXPECT_EQ(evaluation_episodes(config).way_min, 0);
   EXPECT_EQ(evaluation_episodes(config).shot_min, 0);
   EXPECT_EQ(config.episode.way_min, 2);
+}
+
+/// The optional keys of the protocol that a run of these sources refuses, by their changes alone.
+std::vector<std::string> unused_keys(const std::vector<std::string>& sources) {
+  RunConfig usual;
+  usual.episode.source = sources.front();
+  if (sources.size() > 1)
+    for (const auto& source : sources) usual.sources["the_" + source].source = source;
+  std::vector<std::string> refused;
+  const auto look = [&](const std::string& key, const std::function<void(RunConfig&)>& change) {
+    RunConfig config = usual;
+    EXPECT_EQ(refusal_of([&] { check_protocol(config, usual, {}); }), "");
+    change(config);
+    const auto said = refusal_of([&] { check_protocol(config, usual, {}); });
+    if (said.empty()) return;
+    EXPECT_THAT(said, testing::StartsWith(key + ": has no effect with " + sources.front()));
+    EXPECT_EQ(refusal_of([&] { check_protocol(config, config, {}); }), "");
+    refused.push_back(key);
+  };
+  look("episode.way_min", [](RunConfig& c) { c.episode.way_min = 2; });
+  look("episode.shot_min", [](RunConfig& c) { c.episode.shot_min = 1; });
+  look("episode.groups", [](RunConfig& c) { c.episode.groups = "apart"; });
+  look("episode.complete", [](RunConfig& c) { c.episode.complete = true; });
+  look("model.modality_dropout", [](RunConfig& c) { c.model.modality_dropout = 0.1; });
+  return refused;
+}
+
+TEST(Protocol, KeysThatNoSourceGoesByAreRefused) {
+  using Keys = std::vector<std::string>;
+  const Keys drawn{"episode.way_min", "episode.groups", "episode.complete",
+                   "model.modality_dropout"};
+  EXPECT_EQ(unused_keys({"sinusoids"}), drawn);
+  EXPECT_EQ(unused_keys({"causal_tables"}), drawn);
+  EXPECT_EQ(unused_keys({"causal_tables", "sinusoids"}), drawn);
+  EXPECT_EQ(unused_keys({"tabular_mdp"}),
+            (Keys{"episode.way_min", "episode.shot_min", "episode.groups", "episode.complete",
+                  "model.modality_dropout"}));
+  EXPECT_EQ(unused_keys({"minibatches"}), (Keys{"episode.way_min", "episode.shot_min"}));
+  for (const char* source : {"episodes", "augmented", "groups"})
+    EXPECT_THAT(unused_keys({source}), IsEmpty()) << source;
+  EXPECT_THAT(unused_keys({"sinusoids", "episodes"}), IsEmpty());
 }
 
 /// Sizes of the parameter, empty if the model has none of this name.

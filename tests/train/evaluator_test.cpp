@@ -289,6 +289,47 @@ TEST_F(Evaluation, OneRanksTroubleEndsItOnAll) {
               Each(HasSubstr("the second rank stumbles")));
 }
 
+TEST_F(Evaluation, NamesTheEpisodeThatIsNotFinite) {
+  EvaluationPlan plan = tiny_plan();
+  plan.trace = true;
+  const auto failure = [&](Communicator& comm, bool in_trace) -> std::string {
+    TinyModel model = model_of("maml");
+    const auto predict = [&](const Batch&, const Batch& query) {
+      return answers(query, 0, in_trace ? 1.0 : std::nan(""));
+    };
+    const auto trace = [&](const Task& task) {
+      const double loss = task.key.slot == 4 ? std::nan("") : 1.0;  // of the seven
+      return std::vector<StepDiagnostics>(4, {0, 1.0, loss, {1.0}, {1.0}});
+    };
+    model.follow({nullptr, predict, trace});
+    try {
+      model.evaluate(comm, plan);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  for (const int ranks : {1, 3})
+    EXPECT_THAT(on_ranks(ranks, [&](Communicator& comm) { return failure(comm, true); }),
+                Each(HasSubstr("test episode 4: its trace is nan")))
+        << ranks;
+  EXPECT_THAT(failure(*solo_, false), HasSubstr("test episode 0: its loss is nan"));
+  plan.skip_nonfinite = true;
+  EXPECT_EQ(failure(*solo_, true), "");
+}
+
+TEST(DescribeEpisodes, SpeaksOfWhatTheyAreMadeOf) {
+  EpisodeOptions episode;
+  episode.shot = 3;
+  episode.query = 4;
+  const auto said = [&](const std::string& target) {
+    return describe_episodes(*builtin_task_kinds().at(target).make({Section(target)}), episode);
+  };
+  EXPECT_EQ(said("class"), "5-way 3-shot, 4 queries per class");
+  EXPECT_EQ(said("value"), "regression from 3 samples, 4 queries");
+  EXPECT_EQ(said("return"), "3 episodes to adapt to, 4 to score");
+}
+
 TEST(EvaluationKey, NamesSeedSplitAndEpisode) {
   EvaluationPlan plan = tiny_plan();
   std::set<std::uint32_t> draws;

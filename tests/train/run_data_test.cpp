@@ -144,6 +144,62 @@ TEST_F(Sources, ValuesMustBeEquallyMany) {
   EXPECT_EQ(refusal(), "");
 }
 
+TEST_F(Sources, AModelIsNotGivenTasksOfOtherOutputs) {
+  const auto answer = [&](const TaskInputs& trained) {
+    const auto parts = assemble(config_, trained, extensions_);
+    return refusal_of([&] {
+      const auto data = RunData::open(config_, extensions_, &trained);
+      data->source(parts, {Split::kTest, config_.episode, 0.0, true}, nullptr);
+    });
+  };
+  config_ = RunConfig();
+  config_.episode.way = 1;
+  config_.episode.query = 2;
+  config_.episode.source = Section("tabular_mdp", {{"states", "4"}, {"actions", "3"}});
+  config_.episode.target = "return";
+  config_.adapt = Section("maml_rl");
+  const TaskInputs acting = RunData::open(config_, extensions_)->inputs();
+  EXPECT_EQ(answer(acting), "");
+  for (const char* actions : {"2", "4"}) {
+    config_.episode.source.values["actions"] = actions;
+    EXPECT_THAT(answer(acting), HasSubstr(std::string("episode.source: tasks of tabular_mdp with "
+                                                      "these keys and data ask for ") +
+                                          actions + " outputs, and the model gives 3"));
+  }
+  write("one", {"vector"}, 12, 1);
+  write("two", {"vector"}, 12, 2);
+  config_.episode.source = "episodes";
+  config_.episode.target = "value";
+  config_.adapt = Section("maml");
+  config_.data.shards = {folder_ / "one" + "/*.h5"};
+  const TaskInputs predicting = RunData::open(config_, extensions_)->inputs();
+  EXPECT_EQ(answer(predicting), "");
+  config_.data.shards = {folder_ / "two" + "/*.h5"};
+  EXPECT_THAT(answer(predicting), HasSubstr("ask for 2 outputs, and the model gives 1"));
+}
+
+TEST_F(Sources, TargetsOfShardsDoNotMatterToClasses) {
+  write("one", {"image", "text"}, 12, 1);
+  config_.sources.erase("b");
+  config_.model.encoders.erase("vector");
+  const TaskInputs trained = RunData::open(config_, extensions_)->inputs();
+  config_.sources["a"].shards = {folder_ / "one" + "/*.h5"};
+  const auto parts = assemble(config_, trained, extensions_);
+  const auto data = RunData::open(config_, extensions_, &trained);
+  EXPECT_EQ(data->inputs().target_width, 0);
+  const auto source = data->source(parts, {Split::kTest, config_.episode, 0.0, true}, nullptr);
+  EXPECT_EQ(source->make({1, Stream::kTest, 0, 0}).support.size, 3);
+}
+
+TEST_F(Sources, ATrainingRunIsRefusedAKeyThatDoesNothing) {
+  config_.episode.groups = "apart";  // a: goes by it
+  config_.sources["b"].weight = 0;
+  EXPECT_EQ(refusal_of([&] { RunData::open(config_, extensions_); }), "");
+  for (auto& entry : config_.sources) entry.second = {Section("sinusoids"), 1.0, {}};
+  EXPECT_THAT(refusal_of([&] { RunData::open(config_, extensions_); }),
+              HasSubstr("episode.groups: has no effect with sinusoids"));
+}
+
 TEST_F(Sources, PretrainingKeepsToOne) {
   config_.adapt = Section("pretrain");
   for (auto& entry : config_.sources) entry.second.source = "minibatches";
