@@ -32,6 +32,31 @@ bool fit(const ModalitySpec& a, const ModalitySpec& b) {
   return a.kind == b.kind && a.shape == b.shape && a.sample_rate == b.sample_rate;
 }
 
+/// A source that reads shards names some, also one that is left out: else a name that was written
+/// wrongly would make a source of its own.
+void check_shards(const RunConfig& config, const std::string& name, const SourceType& type) {
+  const SourceOptions& options = config.sources.at(name);
+  if (type.inputs || !options.shards.empty()) return;
+  std::vector<std::string> others;
+  for (const auto& other : config.sources)
+    if (other.first != name && !other.second.shards.empty()) others.push_back(other.first);
+  throw UserError(fmt::format(
+      "sources.{}.shards is missing (the source {} reads shards); name files or patterns such as "
+      "DIR/*.h5{}",
+      name, options.source.type,
+      others.empty() ? "" : ", or did you mean sources." + nearest_name(name, others) + "?"));
+}
+
+/// Says which source it was that could not do something.
+template <class Work>
+void named(const std::string& key, const Work& work) {
+  try {
+    work();
+  } catch (const UserError& problem) {
+    throw UserError(key + ": " + problem.what());
+  }
+}
+
 DataOptions on_disk(DataOptions options) {
   options.in_memory = false;
   return options;
@@ -109,6 +134,9 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
 void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
                          const std::vector<ModalitySpec>* trained) {
   const bool one = config.sources.empty();
+  for (const auto& [name, options] : config.sources)
+    check_shards(config, name,
+                 find_type(extensions.sources, "sources." + name + ".type", options.source.type));
   for (ChosenSource& chosen : chosen_sources(config)) {
     const std::string shards = one ? "data.shards" : chosen.key + ".shards";
     Part part;
@@ -128,12 +156,8 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
       part.data = trained == nullptr ? Dataset::open(chosen.data) : open_for(*trained, chosen.data);
       part.senses = part.data->modalities();
     } else {
-      CUTTLE_VALIDATE(!chosen.data.shards.empty(),
-                      "{} is missing (the source {} reads shards); name files or patterns such as "
-                      "DIR/*.h5",
-                      shards, chosen.section->type);
       part.options = std::exchange(chosen.data, {});
-      part.data = Dataset::open(on_disk(part.options));
+      named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
       part.senses = part.data->modalities();
     }
     if (part.data) part.target_width = part.data->target_width();
@@ -247,9 +271,15 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
           part.key, part.section->type);
       made.places.push_back(static_cast<std::size_t>(place - senses.data()));
     }
-    made.source = part.type->make({*part.section, asked, wanted.split, part.data.get(),
-                                   *assembly.model, kept == nullptr ? nullptr : &(*kept)[i],
-                                   wanted.dropout, wanted.evaluation});
+    const auto make = [&] {
+      made.source = part.type->make({*part.section, asked, wanted.split, part.data.get(),
+                                     *assembly.model, kept == nullptr ? nullptr : &(*kept)[i],
+                                     wanted.dropout, wanted.evaluation});
+    };
+    if (parts_.size() > 1)
+      named(part.key, make);
+    else
+      make();
     mixture.push_back(std::move(made));
   }
   std::vector<std::size_t> in_order(senses.size());

@@ -117,6 +117,11 @@ TEST_F(Sources, RefusesThoseThatDoNotFit) {
                         "rate than an earlier source's"));
   config_.sources["b"].shards.clear();
   EXPECT_THAT(refusal(), HasSubstr("sources.b.shards is missing"));
+  config_.sources["b"].weight =
+      0;  // one that was written wrongly would else be a source of its own
+  EXPECT_THAT(refusal(), HasSubstr("did you mean sources.a?"));
+  config_.sources["b"] = {Section("episodes"), 1.0, {folder_ / "nowhere" + "/*.h5"}};
+  EXPECT_THAT(refusal(), HasSubstr("sources.b: no shard matches"));
   config_.sources["b"] = {Section("sinusoids"), 1.0, {"x.h5"}};
   EXPECT_THAT(refusal(), HasSubstr("sources.b.shards: sinusoids makes its tasks itself"));
   config_.sources["b"].shards.clear();
