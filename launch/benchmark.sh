@@ -2,7 +2,7 @@
 # usage: launch/benchmark.sh [OPTION...] [-- ARGUMENT OF tests/benchmark/peers/run.py...]
 #
 # Times cuttle beside PyTorch written by hand and the meta-learning libraries of a virtual
-# environment (learn2learn, higher, TorchOpt, JAX; README, Benchmarks, says how to make one): the
+# environment (learn2learn, higher, TorchOpt, JAX; tests/benchmark/README.md says how to make one): the
 # same tasks and weights, one thread each on the same core, in turns. Builds what is missing, prints
 # tables, and writes them with results.json and plots to a folder. All workloads with all libraries
 # take about half an hour; let nothing else run meanwhile.
@@ -52,8 +52,8 @@ while (($# > 0)); do
   esac
 done
 if [[ -n $peers ]]; then
-  [[ -x $peers/bin/python ]] || fail "$peers is no virtual environment (the libraries are looked for there); README,\
- Benchmarks, says how to make one" 2
+  [[ -x $peers/bin/python ]] || fail "$peers is no virtual environment (the libraries are looked for there);\
+ tests/benchmark/README.md says how to make one" 2
   words+=(--peers-venv "$(realpath -- "$peers")")
 fi
 out=$(realpath -m -- "$out")
@@ -62,5 +62,5 @@ trap 'echo; fail "interrupted" 130' INT TERM
 cd "$cuttle_root"
 prepare "$install"
 stage "Building (release, minutes the first time)" build release cuttle
-[[ -n $peers ]] || echo "No virtual environment with the libraries: only PyTorch by hand (README, Benchmarks)"
+[[ -n $peers ]] || echo "No virtual environment with the libraries: only PyTorch by hand (tests/benchmark/README.md)"
 python3 tests/benchmark/peers/run.py --out "$out" "${words[@]}"

@@ -3,9 +3,9 @@
 #
 # From nothing to a meta-trained multimodal model: installs what is missing, builds cuttle, makes
 # the default data set (emoji as drawings, names and spoken names), trains configs/quickstart.yaml
-# on N ranks of this machine (default 2), and evaluates it on classes that it never saw. About 15
-# minutes the first time on 2 cores; later calls start training within seconds. Ctrl-C stops the
-# training with a checkpoint.
+# on N ranks of this machine (default 2), and evaluates it on classes that it never saw. About 5
+# minutes the first time on 2 cores (9 where the machine is busy); later calls start training within
+# seconds. Ctrl-C stops the training with a checkpoint.
 #
 #   --ranks N      processes to train and evaluate with
 #   --no-install   install nothing; say what is missing

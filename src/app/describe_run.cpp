@@ -108,7 +108,7 @@ std::vector<std::string> obstacles(const std::string& folder, const RunConfig& c
   };
   look_for("data.shards", config.data.shards);
   for (const auto& [name, source] : config.sources)
-    look_for("sources." + name + ".shards", source.shards);
+    if (source.weight > 0) look_for("sources." + name + ".shards", source.shards);
   if (const auto holder = find_holder(folder); holder && !holder->dead)
     found.push_back(fmt::format("{} is at work on it", holder->description));
   const std::uint64_t needed = 2 * folder_bytes(latest.folder);

@@ -61,6 +61,8 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
                     {"missing_rate", plan.missing_rate},
                     {"modalities", arguments.modalities},
                     {"loss", report.loss.mean}};
+  for (const auto& [name, source] : run.config.sources) json["sources"][name] = source.weight;
+  if (report.blind > 0) json["blind_episodes"] = report.blind;
   const TaskKind& kind = *run.parts.kind;
   json[kind.score_name()] = report.score.mean;
   json["ci95"] = report.score.half_width;
@@ -93,6 +95,8 @@ void print_text(const LoadedRun& run, const EvaluationPlan& plan, const Evaluati
       kind.say_score(report.score.mean, report.score.half_width), plan.episodes,
       to_string(plan.split), run.config.adapt.type, describe_episodes(kind, plan.episode),
       run.parts.learner->eval_steps(), norms_of(run));
+  for (const auto& [name, source] : run.config.sources)
+    if (source.weight > 0) std::cout << fmt::format("source {}, weight {}\n", name, source.weight);
   if (report.confusion) {
     const auto scores = report.confusion->scores();
     std::cout << fmt::format("macro precision {:.2f}, recall {:.2f}, F1 {:.2f} %, loss {:.4f}\n",
@@ -118,7 +122,7 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
     CUTTLE_VALIDATE(
         data != nullptr && report.confusion,
         "--confusion: these tasks have no classes, or those of several data sets; leave it "
-        "out");
+        "out, or give all sources but one the weight 0");
     for (const auto id : data->classes_of(plan.split))
       names.push_back(data->class_names()[static_cast<std::size_t>(id)]);
     write_file_atomically(arguments.confusion, report.confusion->to_csv(names));
@@ -155,6 +159,11 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
+      if (report.blind > 0)
+        log_warning(
+            "{} of {} episodes have nothing to look at in support or query (their senses are "
+            "missing or hidden), and answers to them are guesses",
+            report.blind, plan.episodes);
       if (arguments.diagnostics && report.trace.empty())
         log_warning("--diagnostics: {} takes no inner steps (there are no losses between them)",
                     run->config.adapt.type);

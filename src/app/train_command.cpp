@@ -37,7 +37,8 @@ void announce(const RunConfig& config, const Communicator& comm, const std::stri
   log_info("{}, {}, {} tasks a step", config.adapt.type, describe_episodes(kind, config.episode),
            config.episode.meta_batch_size);
   for (const auto& [name, source] : config.sources)
-    log_info("source {}: {}, weight {}", name, source.source.type, source.weight);
+    if (source.weight > 0)
+      log_info("source {}: {}, weight {}", name, source.source.type, source.weight);
   if (demands.inner_lr > 0 && config.episode.target.type == "class")
     log_info(
         "inner_lr {} is on the MEAN cross-entropy (the MAML paper's summed loss: {:.4g} there)",

@@ -66,7 +66,7 @@ std::string ConfigRule::objection(const std::string& value) const {
     return fmt::format("is {}; must be {} or {}", quote_short(value), fmt::join(others, ", "),
                        last);
   }
-  if (text == Text::kAny || (text == Text::kNameOrEmpty && value.empty())) return "";
+  if (text == Text::kAny) return "";
   if (text == Text::kRunName) {
     const bool good =
         is_plain_word(value, "_-.") && value[0] != '.' && value.size() <= kLongestRunName;
@@ -76,15 +76,9 @@ std::string ConfigRule::objection(const std::string& value) const {
                       "at most {}",
                       quote_short(value), kLongestRunName);
   }
-  if (text == Text::kWord) {
-    return is_plain_word(value, "_-")
-               ? ""
-               : fmt::format("is {}; use letters, digits, _ and - only", quote_short(value));
-  }
-  return is_plain_word(value, "_-.:")
+  return is_plain_word(value, "_-")
              ? ""
-             : fmt::format("is {}; a name has letters, digits, _ - . and : only",
-                           quote_short(value));
+             : fmt::format("is {}; use letters, digits, _ and - only", quote_short(value));
 }
 
 ConfigRule anything() {
@@ -109,12 +103,6 @@ ConfigRule one_of(std::vector<std::string> allowed) {
   ConfigRule rule;
   rule.allowed = std::move(allowed);
   return rule;
-}
-ConfigRule registered_name() {
-  return text_rule(ConfigRule::Text::kName);
-}
-ConfigRule registered_name_or_empty() {
-  return text_rule(ConfigRule::Text::kNameOrEmpty);
 }
 ConfigRule plain_word() {
   return text_rule(ConfigRule::Text::kWord);

@@ -63,7 +63,8 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
 
 void describe(ConfigSchema& keys, SourceOptions& o) {
   keys.choose("type", o.source, "source", "where its tasks come from");
-  keys.add("weight", o.weight, at_least(0), "its share of the tasks, beside the others'; 0: none");
+  keys.add("weight", o.weight, between(0, 1e6),
+           "its share of the tasks, beside the others'; 0: none");
   keys.add("shards", o.shards, anything(), "files or patterns that it reads; senses may differ",
            Resume::kChange);
 }

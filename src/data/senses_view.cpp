@@ -14,7 +14,7 @@ constexpr std::size_t kNowhere = ~std::size_t{0};
 /// has.
 class SensesView final : public Dataset {
  public:
-  SensesView(std::unique_ptr<const Dataset> data, std::vector<ModalitySpec> modalities)
+  SensesView(std::unique_ptr<Dataset> data, std::vector<ModalitySpec> modalities)
       : data_(std::move(data)), modalities_(std::move(modalities)), samples_(data_->samples()) {
     for (const ModalitySpec& spec : modalities_) {
       const auto& own = data_->modalities();
@@ -61,7 +61,7 @@ class SensesView final : public Dataset {
   std::string sample_name(std::int64_t sample) const override { return data_->sample_name(sample); }
 
  private:
-  std::unique_ptr<const Dataset> data_;
+  std::unique_ptr<Dataset> data_;
   std::vector<ModalitySpec> modalities_;
   std::vector<std::size_t> places_;  // of each modality in data_, or kNowhere
   std::vector<SampleInfo> samples_;
@@ -69,8 +69,10 @@ class SensesView final : public Dataset {
 
 }  // namespace
 
-std::unique_ptr<Dataset> in_senses(std::unique_ptr<const Dataset> data,
+std::unique_ptr<Dataset> in_senses(std::unique_ptr<Dataset> data,
                                    std::vector<ModalitySpec> modalities) {
+  CUTTLE_EXPECT(modalities.size() <= kMostModalities);
+  if (data->modalities() == modalities) return data;
   return std::make_unique<SensesView>(std::move(data), std::move(modalities));
 }
 

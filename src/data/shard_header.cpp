@@ -13,7 +13,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxModalities = 32;  // bits of SampleInfo::present
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of one image or vector
 constexpr std::size_t kMaxTargets = 65536;
@@ -172,8 +171,9 @@ ShardHeader parse_shard_header(const std::string& text, const std::string& path)
   check.require(header.shard < header.shards, "says that it is shard {} of {}", header.shard,
                 header.shards);
   const Json& modalities = check.field(json, kModalitiesKey);
-  check.require(modalities.is_array() && !modalities.empty() && modalities.size() <= kMaxModalities,
-                "does not list 1 to {} modalities", kMaxModalities);
+  check.require(
+      modalities.is_array() && !modalities.empty() && modalities.size() <= kMostModalities,
+      "does not list 1 to {} modalities", kMostModalities);
   std::set<std::string> names;
   for (const Json& object : modalities) {
     header.modalities.push_back(modality_from(object, check));

@@ -22,7 +22,7 @@ std::vector<std::string> find_shards(const std::vector<std::string>& patterns) {
   for (const std::string& pattern : patterns) {
     const std::vector<std::string> found = expand_paths(pattern);
     CUTTLE_VALIDATE(!found.empty(),
-                    "no shard matches '{}' (data.shards); check the path, or make the data first "
+                    "no shard matches '{}'; check the path, or make the data first "
                     "(README, \"Data\")",
                     pattern);
     paths.insert(found.begin(), found.end());

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 
 namespace cuttle {
@@ -120,7 +121,10 @@ std::string next_after(std::int64_t step, const std::string& folder) {
   std::int64_t number = std::chrono::duration_cast<std::chrono::seconds>(
                             std::chrono::system_clock::now().time_since_epoch())
                             .count();
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  std::error_code failure;
+  const std::filesystem::directory_iterator entries(folder, failure);
+  CUTTLE_REQUIRE(!failure, "{}: cannot be read ({})", folder, failure.message());
+  for (const auto& entry : entries) {
     const std::int64_t earlier = number_of(entry.path().filename().string());
     if (earlier < 0) continue;
     number = std::max(number, earlier + 1);

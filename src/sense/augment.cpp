@@ -17,7 +17,7 @@ double draw_shift(double most, Random& random) {
 /// Where a stretch of `share` of `length` begins and ends.
 std::pair<std::int64_t, std::int64_t> draw_stretch(double share, std::int64_t length,
                                                    Random& random) {
-  const auto size = static_cast<std::int64_t>(share * static_cast<double>(length));
+  const auto size = static_cast<std::int64_t>(std::llround(share * static_cast<double>(length)));
   const auto first = static_cast<std::int64_t>(
       random.below(static_cast<std::uint64_t>(std::max<std::int64_t>(1, length - size + 1))));
   return {first, first + size};
@@ -54,16 +54,20 @@ Bytes augment_image(const Bytes& from, const ModalitySpec& spec, const Augmentat
   return to;
 }
 
-/// Characters are left out.
+/// Characters are left out, but for one at least.
 Bytes augment_text(const Bytes& from, const Augmentation& how, Random& random) {
+  std::vector<std::size_t> starts;  // of characters, and the end
+  for (std::size_t i = 0; i < from.size(); ++i)
+    if (i == 0 || (from[i] & 0xC0) != 0x80) starts.push_back(i);
+  if (starts.empty()) return from;
+  const std::size_t stays = random.below(starts.size());
+  starts.push_back(from.size());
   Bytes to;
-  for (std::size_t i = 0; i < from.size();) {
-    std::size_t end = i + 1;
-    while (end < from.size() && (from[end] & 0xC0) == 0x80) ++end;
-    if (random.uniform() >= how.erase) to.insert(to.end(), from.begin() + i, from.begin() + end);
-    i = end;
-  }
-  return to.empty() ? from : to;
+  for (std::size_t c = 0; c + 1 < starts.size(); ++c)
+    if (random.uniform() >= how.erase || c == stays)
+      to.insert(to.end(), from.begin() + static_cast<std::ptrdiff_t>(starts[c]),
+                from.begin() + static_cast<std::ptrdiff_t>(starts[c + 1]));
+  return to;
 }
 
 /// Later or earlier, louder or softer, with a silence.
@@ -90,14 +94,10 @@ Bytes augment_floats(const Bytes& from, const ModalitySpec& spec, bool series,
                      const Augmentation& how, Random& random) {
   const auto channels = static_cast<std::size_t>(spec.shape[0]);
   const auto length = static_cast<std::int64_t>(from.size() / 4 / channels);
-  const std::int64_t cut =
-      series ? std::min<std::int64_t>(length - 1, std::llround(how.shift * random.uniform() *
-                                                               static_cast<double>(length)))
-             : 0;
+  const std::int64_t cut =  // of half at most: a step stays
+      series ? std::llround(how.shift * random.uniform() * static_cast<double>(length)) : 0;
   const auto blank = draw_stretch(series ? how.erase : 0.0, length, random);
-  Bytes to(from.begin() + static_cast<std::ptrdiff_t>(std::max<std::int64_t>(0, cut) * 4 *
-                                                      static_cast<std::int64_t>(channels)),
-           from.end());
+  Bytes to(from.begin() + cut * 4 * static_cast<std::ptrdiff_t>(channels), from.end());
   for (std::size_t i = 0; i < to.size() / 4; ++i) {
     const std::size_t c = i % channels;
     const auto step = static_cast<std::int64_t>(i / channels) + cut;
@@ -138,12 +138,15 @@ RawBatch augment(const RawBatch& batch, const std::vector<ModalitySpec>& modalit
                  const Augmentation& how, const RandomKey& key,
                  const std::vector<bool>& as_recorded) {
   Random random(key);
-  RawBatch changed = batch;
-  changed.samples.clear();  // they are no longer those of the data set
+  RawBatch changed{batch.size,
+                   std::vector<RawModality>(batch.modalities.size()),
+                   batch.labels,
+                   batch.targets,
+                   {}};  // samples are no longer those of the data set
   for (std::size_t m = 0; m < batch.modalities.size(); ++m) {
     const RawModality& from = batch.modalities[m];
     RawModality& to = changed.modalities[m];
-    to.bytes.clear();
+    to.present = from.present;
     to.offsets = {0};
     for (std::size_t i = 0; i < from.present.size(); ++i) {
       if (from.present[i] != 0) {

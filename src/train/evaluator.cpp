@@ -22,6 +22,7 @@ struct Findings {
   std::optional<ConfusionMatrix> confusion;
   std::map<std::int32_t, std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
   std::int64_t skipped = 0;                     ///< tasks left out
+  std::int64_t blind = 0;                       ///< tasks without any sense
 };
 
 Findings no_findings(const std::vector<std::int32_t>& classes) {
@@ -47,6 +48,16 @@ void hide(const EvaluationPlan& plan, Task& task) {
   }
   task.support = drop_modalities(task.support, plan.missing_rate, task.key.with(Stream::kModel, 3));
   task.query = drop_modalities(task.query, plan.missing_rate, task.key.with(Stream::kModel, 4));
+}
+
+/// Whether support or query has no sense left.
+bool is_blind(const Task& task) {
+  const auto sees = [](const Batch& batch) {
+    return std::any_of(batch.modalities.begin(), batch.modalities.end(),
+                       [](const ModalityInput& input) { return input.rows.numel() > 0; });
+  };
+  if (task.query.environment) return false;
+  return !sees(task.query) || (task.support.size > 0 && !sees(task.support));
 }
 
 void count_classes(const Task& task, const torch::Tensor& predicted, Findings& found) {
@@ -168,6 +179,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       Task task = source.make(evaluation_key(plan, slot.first_slot));
       hide(plan, task);
+      mine.blind += is_blind(task);
       evaluate_task(task, slot.first_slot, learner, there, plan, mine);
       if (progress) progress(++done);
     }
@@ -189,6 +201,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   report.confusion = std::move(mine.confusion);
   report.trace = trace_of(means, metrics);
   report.skipped = comm.all_reduce("episodes left out", {mine.skipped}, ReduceOp::kSum).wait()[0];
+  report.blind = comm.all_reduce("episodes without senses", {mine.blind}, ReduceOp::kSum).wait()[0];
   report.episode_scores = gather_column(comm, mine, learner.kind().score_column());
   return report;
 }

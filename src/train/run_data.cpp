@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/hash.hpp"
@@ -28,6 +30,52 @@ const ModalitySpec* find_sense(const std::vector<ModalitySpec>& senses, const st
 /// Whether one encoder can take both; their normalisation may differ.
 bool fit(const ModalitySpec& a, const ModalitySpec& b) {
   return a.kind == b.kind && a.shape == b.shape && a.sample_rate == b.sample_rate;
+}
+
+/// A source that reads shards names some, also one that is left out: else a name that was written
+/// wrongly would make a source of its own.
+void check_shards(const RunConfig& config, const std::string& name, const SourceType& type) {
+  const SourceOptions& options = config.sources.at(name);
+  if (type.inputs || !options.shards.empty()) return;
+  std::vector<std::string> others;
+  for (const auto& other : config.sources)
+    if (other.first != name && !other.second.shards.empty()) others.push_back(other.first);
+  throw UserError(fmt::format(
+      "sources.{}.shards is missing (the source {} reads shards); name files or patterns such as "
+      "DIR/*.h5{}",
+      name, options.source.type,
+      others.empty() ? "" : ", or did you mean sources." + nearest_name(name, others) + "?"));
+}
+
+/// Says which source it was that could not do something.
+template <class Work>
+void named(const std::string& key, const Work& work) {
+  try {
+    work();
+  } catch (const UserError& problem) {
+    throw UserError(key + ": " + problem.what());
+  }
+}
+
+DataOptions on_disk(DataOptions options) {
+  options.in_memory = false;
+  return options;
+}
+
+/// The data set of these options, with the rows of these senses in memory if that is asked for.
+std::unique_ptr<Dataset> with_rows(std::unique_ptr<Dataset> on_disk, DataOptions options,
+                                   std::vector<std::string> senses) {
+  if (!options.in_memory) return on_disk;
+  options.modalities = std::move(senses);
+  return Dataset::open(options);
+}
+
+void warn_of_lacking(const std::string& where, const std::vector<ModalitySpec>& has,
+                     const std::vector<ModalitySpec>& takes) {
+  std::vector<std::string> lacking;
+  for (const ModalitySpec& spec : takes)
+    if (find_sense(has, spec.name) == nullptr) lacking.push_back(spec.name);
+  log_warning("{}: no sample has {}; the model answers without", where, fmt::join(lacking, ", "));
 }
 
 /// Those that the config names, in its order; all if it names none.
@@ -75,7 +123,9 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
       run->inputs_ = {only.senses, only.target_width,
                       static_cast<std::int64_t>(only.data->classes_of(Split::kTrain).size())};
   } else {
-    run->unite(config, senses);
+    const Section& target = config.episode.target;
+    const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
+    run->unite(config, kind->values(), senses);
   }
   if (trained != nullptr) run->inputs_ = *trained;
   return run;
@@ -84,6 +134,9 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
 void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
                          const std::vector<ModalitySpec>* trained) {
   const bool one = config.sources.empty();
+  for (const auto& [name, options] : config.sources)
+    check_shards(config, name,
+                 find_type(extensions.sources, "sources." + name + ".type", options.source.type));
   for (ChosenSource& chosen : chosen_sources(config)) {
     const std::string shards = one ? "data.shards" : chosen.key + ".shards";
     Part part;
@@ -103,11 +156,8 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
       part.data = trained == nullptr ? Dataset::open(chosen.data) : open_for(*trained, chosen.data);
       part.senses = part.data->modalities();
     } else {
-      CUTTLE_VALIDATE(!chosen.data.shards.empty(),
-                      "{} is missing (the source {} reads shards); name files or patterns such as "
-                      "DIR/*.h5",
-                      shards, chosen.section->type);
-      part.data = Dataset::open(chosen.data);
+      part.options = std::exchange(chosen.data, {});
+      named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
       part.senses = part.data->modalities();
     }
     if (part.data) part.target_width = part.data->target_width();
@@ -116,20 +166,28 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
 }
 
 /// Several sources in the senses of all of them, or of the model.
-void RunData::unite(const RunConfig& config, const std::vector<ModalitySpec>* trained) {
+void RunData::unite(const RunConfig& config, bool values,
+                    const std::vector<ModalitySpec>* trained) {
   std::vector<ModalitySpec> all = trained != nullptr ? *trained : std::vector<ModalitySpec>();
   for (const Part& part : parts_)
     for (const ModalitySpec& spec : part.senses) {
       const ModalitySpec* known = find_sense(all, spec.name);
       CUTTLE_VALIDATE(known == nullptr || fit(*known, spec),
                       "{}: its modality {} has another kind, shape or sample rate than {} (one "
-                      "encoder serves all); rename one of them in its shards, or make them alike",
+                      "encoder serves all); make them alike, or give one another name",
                       part.key, spec.name,
                       trained != nullptr ? "the model was trained on" : "an earlier source's");
+      if (known != nullptr && (known->mean != spec.mean || known->stddev != spec.stddev))
+        log_warning("{}: its {} are normalised with {} mean and standard deviation", part.key,
+                    spec.name, trained != nullptr ? "the training data's" : "an earlier source's");
       if (known == nullptr && trained == nullptr) all.push_back(spec);
     }
   inputs_.modalities = trained != nullptr ? all : select(all, config.data.modalities);
-  inputs_.target_width = common_target_width(config);
+  CUTTLE_VALIDATE(inputs_.modalities.size() <= kMostModalities,
+                  "sources: they have {} modalities, a run takes {} at most; choose some with "
+                  "data.modalities",
+                  inputs_.modalities.size(), kMostModalities);
+  inputs_.target_width = common_target_width(values);
   if (const Dataset* data = alone())
     inputs_.classes = static_cast<std::int64_t>(data->classes_of(Split::kTrain).size());
   for (Part& part : parts_) {
@@ -146,16 +204,19 @@ void RunData::unite(const RunConfig& config, const std::vector<ModalitySpec>* tr
                     "data.modalities",
                     part.key, part.section->type, fmt::join(names_of(part.senses), ", "));
     if (!part.data) continue;
-    part.data = in_senses(std::move(part.data), inputs_.modalities);
+    if (used.size() < inputs_.modalities.size() && trained != nullptr)
+      warn_of_lacking(part.key, used, inputs_.modalities);
+    part.data = in_senses(with_rows(std::move(part.data), part.options, names_of(used)),
+                          inputs_.modalities);
     part.senses = inputs_.modalities;
   }
 }
 
-std::int64_t RunData::common_target_width(const RunConfig& config) const {
+std::int64_t RunData::common_target_width(bool values) const {
   std::int64_t width = -1;
   for (const Part& part : parts_) {
     const std::int64_t own = part.target_width;
-    CUTTLE_VALIDATE(width < 0 || own == width || config.episode.target.type == "class",
+    CUTTLE_VALIDATE(width < 0 || own == width || !values,
                     "{}: its samples have {} target values, an earlier source's {} (one model "
                     "predicts them); make them alike",
                     part.key, own, width);
@@ -210,46 +271,45 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
           part.key, part.section->type);
       made.places.push_back(static_cast<std::size_t>(place - senses.data()));
     }
-    made.source = part.type->make({*part.section, asked, wanted.split, part.data.get(),
-                                   *assembly.model, kept == nullptr ? nullptr : &(*kept)[i],
-                                   wanted.dropout, wanted.evaluation});
+    const auto make = [&] {
+      made.source = part.type->make({*part.section, asked, wanted.split, part.data.get(),
+                                     *assembly.model, kept == nullptr ? nullptr : &(*kept)[i],
+                                     wanted.dropout, wanted.evaluation});
+    };
+    if (parts_.size() > 1)
+      named(part.key, make);
+    else
+      make();
     mixture.push_back(std::move(made));
   }
-  if (mixture.size() == 1 && mixture[0].places.size() == senses.size())
-    return std::move(mixture[0].source);
+  std::vector<std::size_t> in_order(senses.size());
+  std::iota(in_order.begin(), in_order.end(), std::size_t{0});
+  if (mixture.size() == 1 && mixture[0].places == in_order) return std::move(mixture[0].source);
   return mix(std::move(mixture), senses.size());
 }
 
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
                                   const DataOptions& options) {
-  DataOptions wanted = options;
-  wanted.modalities.clear();
-  wanted.in_memory = false;
-  auto data = Dataset::open(wanted);
-  const auto own = data->modalities();
-  std::vector<std::string> lacking;
+  DataOptions all = options;
+  all.modalities.clear();
+  auto data = Dataset::open(on_disk(all));
+  std::vector<ModalitySpec> used;
   for (const ModalitySpec& spec : modalities) {
-    const ModalitySpec* found = find_sense(own, spec.name);
+    const ModalitySpec* found = find_sense(data->modalities(), spec.name);
     CUTTLE_VALIDATE(
         found == nullptr || fit(*found, spec),
         "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
         "make the shard with `cuttle-data pack --like` a training shard",
         options.shards.front(), spec.name);
-    (found == nullptr ? lacking : wanted.modalities).push_back(spec.name);
+    if (found != nullptr) used.push_back(spec);
   }
-  CUTTLE_VALIDATE(lacking.size() < modalities.size(),
+  CUTTLE_VALIDATE(!used.empty(),
                   "{}: it has {}, and the model takes {} (there is nothing that it could look at); "
                   "give data of these senses",
-                  options.shards.front(), fmt::join(names_of(own), ", "),
+                  options.shards.front(), fmt::join(names_of(data->modalities()), ", "),
                   fmt::join(names_of(modalities), ", "));
-  if (!lacking.empty())
-    log_warning("{}: no sample has {}; the model answers without", options.shards.front(),
-                fmt::join(lacking, ", "));
-  if (options.in_memory) {  // only what is looked at
-    wanted.in_memory = true;
-    data = Dataset::open(wanted);
-  }
-  return in_senses(std::move(data), modalities);
+  if (used.size() < modalities.size()) warn_of_lacking(options.shards.front(), used, modalities);
+  return in_senses(with_rows(std::move(data), all, names_of(used)), modalities);
 }
 
 }  // namespace cuttle

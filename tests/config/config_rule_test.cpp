@@ -38,10 +38,6 @@ TEST(ConfigRule, Choices) {
 }
 
 TEST(ConfigRule, Names) {
-  EXPECT_EQ(registered_name().objection(std::string("lab:my-net_2.b")), "");
-  EXPECT_NE(registered_name().objection(std::string()), "");
-  EXPECT_NE(registered_name().objection(std::string("a b")), "");
-  EXPECT_EQ(registered_name_or_empty().objection(std::string()), "");
   EXPECT_EQ(plain_word().objection(std::string("image_2")), "");
   EXPECT_NE(plain_word().objection(std::string("a.b")), "");
   EXPECT_NE(plain_word().objection(std::string("caf\xC3\xA9")), "");

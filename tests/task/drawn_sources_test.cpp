@@ -140,7 +140,8 @@ TEST(Groups, RefusesWhatNoGroupCanGive) {
   const FakeDataset data = patients();
   EXPECT_THAT(refusal([&] { Drawn("groups", data, episodes(3, 2, 1)); }),
               HasSubstr("split train has 5 groups, and none has 2 + 1 samples (shot + query) of 3 "
-                        "classes (way); the largest set has 5"));
+                        "classes (way); the "
+                        "most that one has of a class is 5. Lower way, shot or query"));
   EXPECT_THAT(refusal([&] { Drawn("groups", data, episodes(1, 2, 1, "value")); }),
               HasSubstr("the shards hold no targets"));
   auto apart = episodes(3, 1, 1);

@@ -176,6 +176,17 @@ TEST_F(Evaluation, HidesTheModalitiesThatThePlanLeavesOut) {
   }
 }
 
+TEST_F(Evaluation, CountsEpisodesThatHaveNothingToLookAt) {
+  const TinyModel model = model_of("protonet");
+  auto plan = tiny_plan();
+  EXPECT_EQ(model.evaluate(*solo_, plan).blind, 0);
+  plan.modalities = {false, false};
+  for (const auto& text : on_ranks(3, [&](Communicator& comm) {
+         return std::to_string(model_of("protonet").evaluate(comm, plan).blind);
+       }))
+    EXPECT_EQ(text, std::to_string(plan.episodes));
+}
+
 TEST_F(Evaluation, MissingRateHidesAtRandomButNeverTheLastSense) {
   EvaluationPlan plan = tiny_plan();
   plan.episodes = 30;

@@ -1,5 +1,6 @@
 // Runs that draw from several sources: what their tasks look like, what is refused, and that the
 // same bits come out at every world size (proofs_world_size_test.cpp).
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
@@ -116,6 +117,11 @@ TEST_F(Sources, RefusesThoseThatDoNotFit) {
                         "rate than an earlier source's"));
   config_.sources["b"].shards.clear();
   EXPECT_THAT(refusal(), HasSubstr("sources.b.shards is missing"));
+  config_.sources["b"].weight =
+      0;  // one that was written wrongly would else be a source of its own
+  EXPECT_THAT(refusal(), HasSubstr("did you mean sources.a?"));
+  config_.sources["b"] = {Section("episodes"), 1.0, {folder_ / "nowhere" + "/*.h5"}};
+  EXPECT_THAT(refusal(), HasSubstr("sources.b: no shard matches"));
   config_.sources["b"] = {Section("sinusoids"), 1.0, {"x.h5"}};
   EXPECT_THAT(refusal(), HasSubstr("sources.b.shards: sinusoids makes its tasks itself"));
   config_.sources["b"].shards.clear();
@@ -206,6 +212,31 @@ TEST_F(Sources, PretrainingKeepsToOne) {
   config_.sources["b"].weight = 0;
   config_.model.encoders.erase("vector");
   EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(Sources, TogetherTheyHaveAsManySensesAsADataSetMayHave) {
+  for (const char* name : {"pictures", "numbers"}) {
+    std::vector<ModalitySpec> many;
+    for (int i = 0; i < 20; ++i)
+      many.push_back({fmt::format("{}{}", name, i), ModalityKind::kText, {}, 0.0, {}, {}});
+    EXPECT_EQ(in_senses(Dataset::open({{folder_ / name + "/*.h5"}, {}, false, 0}), many)
+                  ->modalities()
+                  .size(),
+              20u);
+    many.resize(33);
+    EXPECT_THROW(in_senses(Dataset::open({{folder_ / name + "/*.h5"}, {}, false, 0}), many), Error);
+  }
+}
+
+TEST_F(Sources, OnlyWhatIsInUseIsHeldInMemory) {
+  config_.data.in_memory = true;
+  config_.data.modalities = {"text"};
+  const auto data = RunData::open(config_, extensions_);
+  EXPECT_EQ(senses_of(*data), config_.data.modalities);
+  config_.sources["a"].weight = 0;
+  const auto one = RunData::open(config_, extensions_);
+  std::vector<std::uint8_t> bytes;
+  EXPECT_GT(one->alone()->read(0, 0, bytes), 0);
 }
 
 TEST_F(Sources, AModelTakesDataThatLackSomeOfItsSenses) {

@@ -9,7 +9,7 @@ namespace cuttle {
 /// What values a key may have, beyond its type. Made by the functions below, which read well in a
 /// schema line.
 struct ConfigRule {
-  enum class Text { kAny, kName, kNameOrEmpty, kWord, kRunName };
+  enum class Text { kAny, kWord, kRunName };
 
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
@@ -32,10 +32,6 @@ ConfigRule from_below(double low, double high);  ///< low <= value < high
 ConfigRule above_to(double low, double high);    ///< low < value <= high
 /// A choice between texts that only cuttle itself gives meaning to.
 ConfigRule one_of(std::vector<std::string> allowed);
-/// A name that other programs may register (checked against the registry later): letters, digits, _
-/// - . :
-ConfigRule registered_name();
-ConfigRule registered_name_or_empty();
 /// A name that is part of keys and paths in files, such as a modality's: letters, digits, _ and -
 ConfigRule plain_word();
 /// Part of a folder name: letters, digits, _ - . and not a dot first; at most 64 characters.

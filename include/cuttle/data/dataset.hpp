@@ -54,7 +54,7 @@ class Dataset {
 
 /// The data set as if its shards had these modalities: what it lacks, no sample has; what is not
 /// named is not there. A sense is known by its name.
-std::unique_ptr<Dataset> in_senses(std::unique_ptr<const Dataset> data,
+std::unique_ptr<Dataset> in_senses(std::unique_ptr<Dataset> data,
                                    std::vector<ModalitySpec> modalities);
 
 }  // namespace cuttle

@@ -38,6 +38,9 @@ const char* to_string(Split split);
 /// "train" | "validation" | "test"; UserError with the nearest name otherwise.
 Split split_from(const std::string& name);
 
+/// Of a data set, and of all sources of a run: bits of SampleInfo::present.
+constexpr std::size_t kMostModalities = 32;
+
 /// What the index knows of a sample without reading its data.
 struct SampleInfo {
   std::int32_t class_id =

@@ -53,7 +53,7 @@ struct TaskInputs {
 /// samples of all training classes; an environment.
 enum class TaskForm { kEpisode, kMinibatch, kEnvironment };
 
-/// What a source of tasks is built from. References outlive it.
+/// What a source of tasks is built from. References outlive it, but for `episode`, which it copies.
 struct SourceRequest {
   const Section& section;
   const EpisodeOptions& episode;  ///< way, shot, query, ...

@@ -37,6 +37,7 @@ struct EvaluationReport {
   std::optional<ConfusionMatrix> confusion;
   std::vector<StepDiagnostics> trace;  ///< means over episodes
   std::vector<float> episode_scores;   ///< the score by episode, for paired comparisons
+  std::int64_t blind = 0;              ///< episodes whose support or query had no sense at all
   std::int64_t skipped = 0;  ///< episodes that were not finite; NaN means: all of them were
 };
 

@@ -52,6 +52,7 @@ class RunData {
     const Section* section = nullptr;
     double weight = 1.0;
     const SourceType* type = nullptr;
+    DataOptions options;            ///< of its shards, beside other sources
     std::unique_ptr<Dataset> data;  ///< null: it needs none
     std::vector<ModalitySpec> senses;
     std::int64_t target_width = 0;
@@ -62,8 +63,8 @@ class RunData {
   RunData() = default;
   void open_parts(const RunConfig& config, const Extensions& extensions,
                   const std::vector<ModalitySpec>* trained);
-  void unite(const RunConfig& config, const std::vector<ModalitySpec>* trained);
-  std::int64_t common_target_width(const RunConfig& config) const;
+  void unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained);
+  std::int64_t common_target_width(bool values) const;
 };
 
 /// Opens shards in the senses of a model; those that they lack are missing, with a warning.

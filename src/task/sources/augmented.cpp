@@ -21,7 +21,8 @@ struct AugmentedOptions {
 
 /// Each sample a class of its own, for learning without labels (UMTRA: Khodadadeh, Boloni, Shah
 /// 2019): `way` samples of the split, whatever their class; the first of a class's support samples
-/// is the sample itself, the others and all its queries are augmented.
+/// is the sample itself, the others and all its queries are augmented. episode.groups is for the
+/// episodes that evaluate.
 class AugmentedSource final : public TaskSource {
  public:
   using Options = AugmentedOptions;

@@ -37,14 +37,16 @@ class GroupSource final : public TaskSource {
                                           options_.shot + options_.query;
                                  }),
                   group.end());
-      if (static_cast<std::int64_t>(group.size()) >= options_.way) groups_.push_back(group);
+      if (static_cast<std::int64_t>(group.size()) >= options_.way)
+        groups_.push_back(std::move(group));
     }
+    const bool values = options_.values();
     CUTTLE_VALIDATE(!groups_.empty(),
-                    "split {} has {} groups, and none has {} + {} samples (shot + query) {}; the "
-                    "largest set has {}. Lower way, shot or query, or use more data",
+                    "split {} has {} groups, and none has {} + {} samples (shot + query){}; the "
+                    "most that one has{} is {}. Lower {}shot or query, or use more data",
                     to_string(request.split), groups.size(), options_.shot, options_.query,
-                    options_.values() ? "" : fmt::format("of {} classes (way)", options_.way),
-                    most);
+                    values ? "" : fmt::format(" of {} classes (way)", options_.way),
+                    values ? "" : " of a class", most, values ? "" : "way, ");
   }
 
   EpisodeSize size(const RandomKey& key) const override {
