@@ -75,12 +75,13 @@ def test_a_bad_validation_episode_does_not_end_a_run_that_skips_tasks(poisoned, 
     assert "validation episodes were not finite" in said
     assert driver.metrics(tmp_path / "3") == driver.metrics(tmp_path / "1")
     told = driver.cuttle("eval", tmp_path / "1", "--split", "validation", code=driver.FAILURE).stderr
-    assert "validation episode" in told and "mean meaningless" in told  # a number that is reported must not leave out what failed
+    # A number that is reported must not leave out what failed.
+    assert "validation episode" in told and "mean meaningless" in told
 
 
 def test_validation_episodes_that_are_all_bad(poisoned, tmp_path):
     """None is the best so far, and patience counts them."""
-    words = ("adapt.algorithm=maml", "adapt.inner_lr=1.0e+38", "train.patience=1", "train.steps=6", *VALIDATE)
+    words = ("adapt.algorithm=maml", "adapt.inner_lr=1.0e+38", "adapt.inner_steps=3", "train.patience=1", *VALIDATE)
     said = driver.train(poisoned, tmp_path / "run", *words, "train.validate_every=1").stderr
     told = driver.inspect(tmp_path / "run")
     assert told["stopped_early"] and told["step"] == 1 and "best_step" not in told
