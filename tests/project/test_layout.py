@@ -25,8 +25,8 @@ DEFINED = {"src/train/trainer.cpp": r"\bTrainer::run\(", "src/step/meta_step.cpp
 ROWS = {"model": "src/model/rows.hpp", "task": "src/task/rows.hpp", "adapt": "src/adapt/rows.hpp",
         "metrics": "src/metrics/rows.hpp", "step": "src/step/rows.hpp"}
 # Names that are other things, too.
-ANY_WORD = {"none", "linear", "episodes", "concat", "class", "groups", "batch", "support", "cosine", "value", "return", "lstm",
-            "running", "adam", "sgd"}
+ANY_WORD = {"none", "linear", "episodes", "concat", "class", "groups", "batch", "support", "cosine", "value", "return",
+            "lstm", "running", "adam", "sgd"}
 # Options whose default is a type's name, and the type that stands for the usual one.
 NAMES_A_DEFAULT = re.compile(r"options\.hpp$|run_config\.hpp$|model/registry\.cpp$|model/encoders/common\.")
 
