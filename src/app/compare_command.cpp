@@ -13,12 +13,12 @@ using nlohmann::ordered_json;
 /// Runs and their data; contenders refer to them.
 struct Field {
   std::vector<LoadedRun> runs;
-  std::vector<std::unique_ptr<Dataset>> data;
+  std::vector<std::unique_ptr<RunData>> data;
 
   std::vector<Contender> contenders() const {
     std::vector<Contender> all;
     for (std::size_t i = 0; i < runs.size(); ++i)
-      all.push_back({*data[i], *runs[i].parts.learner, runs[i].parameters});
+      all.push_back({*data[i]->alone(), *runs[i].parts.learner, runs[i].parameters});
     return all;
   }
 };
@@ -73,20 +73,21 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
     together(comm, "loading the models", [&] {
       CUTTLE_VALIDATE(arguments.runs.size() >= 2,
                       "compare needs two runs or more (the first is compared with the others)");
+      field.runs.reserve(arguments.runs.size());  // what is opened refers to their configs
       for (const auto& run : arguments.runs) {
         field.runs.push_back(
             load_run(run, true, arguments.overrides, extensions, session.local_rank()));
         const auto& loaded = field.runs.back();
-        CUTTLE_VALIDATE(loaded.config.sources.empty(),
-                        "{}: it draws from several sources (compare takes its samples from one "
-                        "data set); use cuttle eval with --per-episode on each",
-                        run);
         CUTTLE_VALIDATE(
             loaded.parts.kind->classes() && loaded.parts.kind->score_name() == "accuracy",
             "{}: it is not scored by accuracy (compare counts right classes of samples of one data "
             "set); use cuttle eval with --per-episode on each",
             run);
-        field.data.push_back(open_for(loaded.inputs.modalities, loaded.config.data));
+        field.data.push_back(RunData::open(loaded.config, extensions, &loaded.inputs));
+        CUTTLE_VALIDATE(field.data.back()->alone() != nullptr,
+                        "{}: it draws from several sources (compare takes its samples from one "
+                        "data set); give all but one the weight 0 (--set sources.NAME.weight=0)",
+                        run);
       }
       const RunConfig& config = field.runs.front().config;
       plan = evaluation_plan(config, split_from(arguments.split), arguments.episodes);

@@ -18,7 +18,10 @@ Recorder::Recorder(const RunConfig& config, const Extensions& extensions, bool w
   if (!writes_) return;
   check_sinks(config.sinks, extensions.sinks);
   make_folders(folder_);
-  CUTTLE_VALIDATE(folder.resume || !std::filesystem::exists(folder_ + "/" + kRecordsFile),
+  // Without a record there is nothing to lose: a start that failed may be tried again.
+  const std::filesystem::path records = folder_ + "/" + kRecordsFile;
+  const bool begun = std::filesystem::exists(records) && std::filesystem::file_size(records) > 0;
+  CUTTLE_VALIDATE(folder.resume || !begun,
                   "{} holds a run already (a new one would overwrite it); add --resume to go on "
                   "with it, or give "
                   "another --run-dir",

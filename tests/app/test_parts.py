@@ -105,6 +105,20 @@ def test_evaluation_is_finite_and_the_same_on_two_ranks(finished):
     assert {"accuracy", "mean_squared_error", "return"} & set(told)
 
 
+@pytest.mark.parametrize("finished", [name for name in CASES if "sources" in CASES[name]], indirect=True)
+def test_one_of_several_sources_is_evaluated_by_its_weight(finished):
+    sources, told = CASES[finished.name]["sources"], {}
+    for name in sources:
+        others = [f"sources.{other}.weight=0" for other in sources if other != name]
+        told[name] = json.loads(driver.cuttle("eval", finished.folder / "alone", "--json", *others).stdout)
+        assert finite(told[name]) and told[name]["sources"][name] > 0
+        runs = [finished.folder / "alone"] * 2
+        sets = [word for other in others for word in ("--set", other)]
+        assert json.loads(driver.cuttle("compare", *runs, "--json", *sets).stdout)["runs"][1]["lead"]["mean"] == 0
+    assert "weight 0" in driver.cuttle("compare", *runs, code=driver.USER_ERROR).stderr
+    assert told["inside"]["accuracy"] != told["unnamed"]["accuracy"]
+
+
 def test_adapted_models_give_finite_answers(finished, tmp_path):
     words = ("adapt", finished.folder / "alone", "--support", finished.use, "--out", tmp_path / "adapted")
     if CASES[finished.name]["episode"]["target"] == "return":

@@ -177,6 +177,20 @@ TEST_F(RecorderTest, ASinkThatCannotWriteEndsTheRunAndItsResumeGoesOn) {
   EXPECT_EQ(told_.at(1), "step 3");
 }
 
+TEST_F(RecorderTest, AStartThatFailedMayBeTriedAgainButNoRunIsOverwritten) {
+  RunConfig asked = config();
+  asked.sinks["mine"].sink.type = "notes";
+  extensions_.sinks["notes"].make = [](const SinkRequest&) -> std::unique_ptr<Sink> {
+    throw UserError("cannot make the folder");
+  };
+  EXPECT_THROW(train(asked), UserError);
+  EXPECT_THAT(files_below(run_), Contains("config.yaml"));
+  train(config());
+  const std::string written = records();
+  EXPECT_THROW(train(config()), UserError);
+  EXPECT_EQ(records(), written);
+}
+
 TEST_F(RecorderTest, SinksThatDoNotGoTogetherAreRefusedBeforeAnythingIsWritten) {
   RunConfig without = config(), twice = config(), unknown = config();
   without.sinks["records"].sink.type = "tensorboard";
