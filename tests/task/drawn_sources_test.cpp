@@ -26,11 +26,8 @@ RandomKey draw_key(std::uint32_t slot) {
 
 EpisodeOptions episodes(std::int64_t way, std::int64_t shot, std::int64_t query,
                         const char* target = "class") {
-  EpisodeOptions episode;
+  EpisodeOptions episode = episodes_of(way, shot, query);
   episode.target = target;
-  episode.way = way;
-  episode.shot = shot;
-  episode.query = query;
   return episode;
 }
 

@@ -7,8 +7,17 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/data/dataset.hpp"
+#include "cuttle/task/options.hpp"
 
 namespace cuttle {
+
+inline EpisodeOptions episodes_of(std::int64_t way, std::int64_t shot, std::int64_t query) {
+  EpisodeOptions options;
+  options.way = way;
+  options.shot = shot;
+  options.query = query;
+  return options;
+}
 
 /// A data set in memory with any classes and groups: modalities "a" and "b"; the data of sample i
 /// in modality m are m + 1 bytes of value i.

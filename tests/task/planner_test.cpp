@@ -17,10 +17,7 @@ using testing::HasSubstr;
 
 EpisodeOptions options_of(std::int64_t way, std::int64_t shot, std::int64_t query,
                           const char* groups = "free") {
-  EpisodeOptions options;
-  options.way = way;
-  options.shot = shot;
-  options.query = query;
+  EpisodeOptions options = episodes_of(way, shot, query);
   options.groups = groups;
   return options;
 }

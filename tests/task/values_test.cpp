@@ -21,11 +21,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 EpisodeOptions options_of(std::int64_t shot, std::int64_t query) {
-  EpisodeOptions options;
+  EpisodeOptions options = episodes_of(1, shot, query);
   options.target = "value";
-  options.way = 1;
-  options.shot = shot;
-  options.query = query;
   return options;
 }
 

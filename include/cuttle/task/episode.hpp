@@ -67,7 +67,6 @@ class EpisodePlanner {
   ClassPool pool_of(const Dataset& data, std::int32_t class_id) const;
   bool enough(const ClassPool& pool, std::int64_t shot) const;
   GroupRanks rank_groups(const std::vector<std::int64_t>& chosen, Random& random) const;
-  void draw_free(const ClassPool& pool, std::int64_t shot, Random& random, EpisodePlan& plan) const;
   void draw_apart(const ClassPool& pool, const GroupRanks& ranks, std::int64_t shot, Random& random,
                   EpisodePlan& plan) const;
 

@@ -15,8 +15,19 @@ void check_episodes(const Dataset& data, const EpisodeOptions& options);
 /// Way and shot of an episode, as the options let them vary.
 EpisodeSize draw_size(const EpisodeOptions& options, Random& random);
 
+/// Whether an episode may have a sample: it has a sense in use, and all of the shards' if asked
+/// for.
+bool can_be_drawn(const SampleInfo& info, const EpisodeOptions& options);
+
 /// `count` of `from`, without replacement, in random order.
 void draw(const std::vector<std::int64_t>& from, std::int64_t count, Random& random,
           std::vector<std::int64_t>& to);
+
+/// Adds `shot` of these samples to the plan's support and `query` others to its query.
+void draw_support_and_query(const std::vector<std::int64_t>& from, std::int64_t shot,
+                            std::int64_t query, Random& random, EpisodePlan& plan);
+
+/// What was added to the plan since the last class is of this one, and has the next label.
+void label_class(std::int32_t class_id, EpisodePlan& plan);
 
 }  // namespace cuttle

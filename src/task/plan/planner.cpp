@@ -86,6 +86,25 @@ void draw(const std::vector<std::int64_t>& from, std::int64_t count, Random& ran
   }
 }
 
+bool can_be_drawn(const SampleInfo& info, const EpisodeOptions& options) {
+  return info.present != 0 && (info.complete || !options.complete);
+}
+
+void draw_support_and_query(const std::vector<std::int64_t>& from, std::int64_t shot,
+                            std::int64_t query, Random& random, EpisodePlan& plan) {
+  std::vector<std::int64_t> drawn;
+  draw(from, shot + query, random, drawn);
+  plan.support.insert(plan.support.end(), drawn.begin(), drawn.begin() + shot);
+  plan.query.insert(plan.query.end(), drawn.begin() + shot, drawn.end());
+}
+
+void label_class(std::int32_t class_id, EpisodePlan& plan) {
+  const auto label = static_cast<std::int64_t>(plan.classes.size());
+  plan.classes.push_back(class_id);
+  plan.support_labels.resize(plan.support.size(), label);
+  plan.query_labels.resize(plan.query.size(), label);
+}
+
 EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options)
     : options_(options), apart_(options.groups == "apart") {
   check_episodes(data, options);
@@ -113,8 +132,7 @@ EpisodePlanner::ClassPool EpisodePlanner::pool_of(const Dataset& data,
   std::vector<std::pair<std::int32_t, std::int64_t>> usable;  // group, sample
   for (const std::int64_t sample : data.samples_of(class_id)) {
     const SampleInfo& info = data.samples()[static_cast<std::size_t>(sample)];
-    const bool fit = info.present != 0 && (info.complete || !options_.complete);
-    if (fit) usable.emplace_back(apart_ ? info.group_id : 0, sample);
+    if (can_be_drawn(info, options_)) usable.emplace_back(apart_ ? info.group_id : 0, sample);
   }
   std::sort(usable.begin(), usable.end());
   ClassPool pool;
@@ -147,16 +165,13 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   const EpisodeSize size = draw_size(options_, random);
   const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size.way);
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};
-  for (std::size_t label = 0; label < chosen.size(); ++label) {
-    const ClassPool& pool = pools_[static_cast<std::size_t>(chosen[label])];
-    plan.classes.push_back(pool.class_id);
-    if (apart_) {
+  for (const std::int64_t i : chosen) {
+    const ClassPool& pool = pools_[static_cast<std::size_t>(i)];
+    if (apart_)
       draw_apart(pool, ranks, size.shot, random, plan);
-    } else {
-      draw_free(pool, size.shot, random, plan);
-    }
-    plan.support_labels.resize(plan.support.size(), static_cast<std::int64_t>(label));
-    plan.query_labels.resize(plan.query.size(), static_cast<std::int64_t>(label));
+    else
+      draw_support_and_query(pool.groups.front().samples, size.shot, options_.query, random, plan);
+    label_class(pool.class_id, plan);
   }
   return plan;
 }
@@ -175,14 +190,6 @@ EpisodePlanner::GroupRanks EpisodePlanner::rank_groups(const std::vector<std::in
   GroupRanks ranks;
   for (std::size_t i = 0; i < ids.size(); ++i) ranks.emplace_back(ids[i], order[i]);
   return ranks;
-}
-
-void EpisodePlanner::draw_free(const ClassPool& pool, std::int64_t shot, Random& random,
-                               EpisodePlan& plan) const {
-  std::vector<std::int64_t> drawn;
-  draw(pool.groups.front().samples, shot + options_.query, random, drawn);
-  plan.support.insert(plan.support.end(), drawn.begin(), drawn.begin() + shot);
-  plan.query.insert(plan.query.end(), drawn.begin() + shot, drawn.end());
 }
 
 void EpisodePlanner::draw_apart(const ClassPool& pool, const GroupRanks& ranks, std::int64_t shot,

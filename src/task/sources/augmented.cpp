@@ -1,9 +1,12 @@
 #include <torch/types.h>
 
+#include <utility>
+
 #include "cuttle/core/error.hpp"
 #include "cuttle/sense/augment.hpp"
 #include "task/plan/draws.hpp"
 #include "task/rows.hpp"
+#include "task/sources/from_shards.hpp"
 
 namespace cuttle {
 namespace {
@@ -39,7 +42,7 @@ class AugmentedSource final : public TaskSource {
     for (const std::int32_t id : data_.classes_of(request.split))
       for (const std::int64_t sample : data_.samples_of(id)) {
         const SampleInfo& info = data_.samples()[static_cast<std::size_t>(sample)];
-        if (info.present != 0 && (info.complete || !episode_.complete)) samples_.push_back(sample);
+        if (can_be_drawn(info, episode_)) samples_.push_back(sample);
       }
     CUTTLE_VALIDATE(
         static_cast<std::int64_t>(samples_.size()) >= episode_.way,
@@ -59,12 +62,9 @@ class AugmentedSource final : public TaskSource {
     draw(samples_, size.way, random, chosen);
     Task task;
     task.key = key;
-    task.support = drop_modalities(batch_of(chosen, size.shot, true, key.with(Stream::kModel, 5)),
-                                   dropout_, key.with(Stream::kModel, 1));
-    task.query =
-        drop_modalities(batch_of(chosen, episode_.query, false, key.with(Stream::kModel, 6)),
-                        dropout_, key.with(Stream::kModel, 2));
-    return task;
+    task.support = batch_of(chosen, size.shot, true, key.with(Stream::kModel, 5));
+    task.query = batch_of(chosen, episode_.query, false, key.with(Stream::kModel, 6));
+    return drop_senses(std::move(task), dropout_);
   }
 
  private:
@@ -96,15 +96,10 @@ class AugmentedSource final : public TaskSource {
 }  // namespace
 
 SourceType row_of_augmented() {
-  auto row = type_of<AugmentedSource, SourceType>(
+  return evaluated_on_episodes(type_of<AugmentedSource, SourceType>(
       "training: every sample a class of its own, its augmented versions the queries (no labels); "
       "validation and test: episodes",
-      "UMTRA: Khodadadeh, Boloni, Shah 2019");
-  const auto train = row.make;
-  row.make = [train](const SourceRequest& request) {
-    return request.evaluation ? row_of_episodes().make(request) : train(request);
-  };
-  return row;
+      "UMTRA: Khodadadeh, Boloni, Shah 2019"));
 }
 
 }  // namespace cuttle

@@ -4,6 +4,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "task/rows.hpp"
+#include "task/sources/from_shards.hpp"
 
 namespace cuttle {
 namespace {
@@ -17,6 +18,7 @@ struct MinibatchOptions {
 /// labels are places in the list of training classes; its support is empty.
 class MinibatchSource final : public TaskSource {
  public:
+  using Options = MinibatchOptions;
   MinibatchSource(const SourceRequest& request, const MinibatchOptions& options)
       : data_(*request.data),
         model_(request.model),
@@ -50,10 +52,9 @@ class MinibatchSource final : public TaskSource {
     task.key = key;
     task.classes = classes_;
     const auto way = static_cast<std::int64_t>(classes_.size());
-    task.query =
-        drop_modalities(model_.prepare(raw, way, kept_), dropout_, key.with(Stream::kModel, 2));
+    task.query = model_.prepare(raw, way, kept_);
     task.support = select_rows(task.query, {});
-    return task;
+    return drop_senses(std::move(task), dropout_);
   }
 
  private:
@@ -69,17 +70,11 @@ class MinibatchSource final : public TaskSource {
 }  // namespace
 
 SourceType row_of_minibatches() {
-  SourceType row;
-  row.summary = "training: labelled samples of all classes; validation and test: episodes";
-  row.source = "Chen et al. 2019";
-  row.keys = keys_of<MinibatchOptions>();
+  auto row = evaluated_on_episodes(type_of<MinibatchSource, SourceType>(
+      "training: labelled samples of all classes; validation and test: episodes",
+      "Chen et al. 2019"));
   row.form = TaskForm::kMinibatch;
   row.protocol = {"episode.groups", "episode.complete", "model.modality_dropout"};
-  row.make = [](const SourceRequest& request) -> std::unique_ptr<const TaskSource> {
-    if (request.evaluation) return row_of_episodes().make(request);
-    return std::make_unique<const MinibatchSource>(request,
-                                                   options_of<MinibatchOptions>(request.section));
-  };
   return row;
 }
 

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "cuttle/task/task.hpp"
+
+// What sources that draw from shards have in common.
+namespace cuttle {
+
+/// Hides present senses of a training task's samples at this rate; support and query by streams of
+/// their own.
+Task drop_senses(Task task, double rate);
+
+/// A source whose tasks are for training alone: whoever evaluates gets episodes.
+SourceType evaluated_on_episodes(SourceType row);
+
+/// Episodes as a planner draws them: made of (data, split, options), it has size(key) and
+/// plan(key).
+template <class Planner>
+class PlannedEpisodes final : public TaskSource {
+ public:
+  using Options = NoOptions;
+  PlannedEpisodes(const SourceRequest& request, const Options&)
+      : data_(*request.data),
+        planner_(data_, request.split, request.episode),
+        model_(request.model),
+        kept_(request.kept),
+        dropout_(request.modality_dropout) {}
+
+  EpisodeSize size(const RandomKey& key) const override { return planner_.size(key); }
+  Task make(const RandomKey& key) const override {
+    return drop_senses(make_task(model_, materialise(data_, planner_.plan(key)), kept_), dropout_);
+  }
+
+ private:
+  const Dataset& data_;
+  Planner planner_;
+  const Model& model_;
+  SampleCache* kept_;
+  double dropout_;
+};
+
+}  // namespace cuttle
