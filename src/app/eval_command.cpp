@@ -18,8 +18,7 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   auto plan = evaluation_plan(run.config, split_from(arguments.split), arguments.episodes);
   plan.missing_rate = arguments.missing_rate;
   plan.trace = arguments.diagnostics;
-  std::vector<std::string> names;
-  for (const auto& spec : run.inputs.modalities) names.push_back(spec.name);
+  const auto names = names_of(run.inputs.modalities);
   for (const auto& name : arguments.modalities)
     CUTTLE_VALIDATE(std::find(names.begin(), names.end(), name) != names.end(),
                     "--modalities: the model has no modality '{}'; it has {}", name,

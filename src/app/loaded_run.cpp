@@ -17,8 +17,7 @@ namespace {
 /// An override of the senses would otherwise do nothing.
 void check_modalities(const std::vector<std::string>& wanted,
                       const std::vector<ModalitySpec>& trained) {
-  std::vector<std::string> names;
-  for (const auto& spec : trained) names.push_back(spec.name);
+  const auto names = names_of(trained);
   CUTTLE_VALIDATE(wanted.empty() ||
                       std::is_permutation(wanted.begin(), wanted.end(), names.begin(), names.end()),
                   "data.modalities: the model takes {} (what it was trained on); leave the key "
@@ -34,22 +33,18 @@ std::int64_t most_shots(const RunConfig& config) {
   return std::max(config.episode.shot, config.evaluation.shot);
 }
 
-std::vector<std::pair<std::string, std::vector<std::int64_t>>> names_and_shapes(
-    const Assembly& parts) {
-  const auto& layout = *parts.model->layout();
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> all;
-  for (std::int64_t i = 0; i < layout.count(); ++i)
-    all.emplace_back(layout.spec(i).name, layout.spec(i).shape);
-  return all;
-}
-
-/// Refuses larger episodes than the run was trained for, where they take other parameters.
-void check_size(const RunConfig& config, RunConfig saved, const Assembly& parts,
-                const TaskInputs& inputs, const Extensions& extensions) {
+/// Refuses larger episodes than the run was trained for, where they take other parameters than it
+/// has.
+void check_size(const RunConfig& config, const RunConfig& saved, const ParameterLayout& layout,
+                const std::vector<NamedArray>& has) {
   if (most_ways(config) <= most_ways(saved) && most_shots(config) <= most_shots(saved)) return;
-  saved.device = config.device;
+  bool fits = has.size() == static_cast<std::size_t>(layout.count());
+  for (std::int64_t i = 0; fits && i < layout.count(); ++i)
+    fits = std::any_of(has.begin(), has.end(), [&](const NamedArray& array) {
+      return array.name == layout.spec(i).name && array.shape == layout.spec(i).shape;
+    });
   CUTTLE_VALIDATE(
-      names_and_shapes(parts) == names_and_shapes(assemble(saved, inputs, extensions)),
+      fits,
       "evaluation.way, evaluation.shot: episodes of way {} and shot {} are larger than in training "
       "(way {}, shot {}), and the parameters of {} are made for a size; ask for smaller ones, or "
       "train with a larger episode.way or episode.shot",
@@ -64,19 +59,21 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   auto source = find_checkpoint(folder, best);
   for (const auto& reason : source.refused) log_warning("a checkpoint is not used: {}", reason);
   const CheckpointContent& content = *source.content;
-  RunConfig config = parse_saved(content.config_yaml, source.folder + "/config.yaml", overrides,
-                                 catalog_of(extensions));
+  const auto parsed = [&](const std::vector<std::string>& changes) {
+    return parse_saved(content.config_yaml, source.folder + "/config.yaml", changes,
+                       catalog_of(extensions));
+  };
+  RunConfig config = parsed(overrides);
   TaskInputs inputs = inputs_from(content.facts, source.folder + "/facts.json");
   check_modalities(config.data.modalities, inputs.modalities);
-  const RunConfig saved =
-      parse_saved(content.config_yaml, source.folder + "/config.yaml", {}, catalog_of(extensions));
+  const RunConfig saved = overrides.empty() ? config : parsed({});
   check_protocol(config, saved, extensions);
   auto parts = assemble(config, inputs, extensions);
-  check_size(config, saved, parts, inputs, extensions);
   const auto layout = parts.model->layout();
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
                   source.folder);
+  check_size(config, saved, *layout, arrays->second);
   ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
   prepare_process(config, local_rank);
   return {source.folder,    std::move(config),     std::move(inputs),

@@ -1,5 +1,7 @@
 #include "cuttle/data/sample.hpp"
 
+#include <algorithm>
+
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/nearest_name.hpp"
 #include "shard_names.hpp"
@@ -41,6 +43,19 @@ std::int64_t ModalitySpec::element_bytes() const {
 bool ModalitySpec::operator==(const ModalitySpec& other) const {
   return name == other.name && kind == other.kind && shape == other.shape &&
          sample_rate == other.sample_rate && mean == other.mean && stddev == other.stddev;
+}
+
+std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities) {
+  std::vector<std::string> names;
+  for (const ModalitySpec& spec : modalities) names.push_back(spec.name);
+  return names;
+}
+
+const ModalitySpec* find_modality(const std::vector<ModalitySpec>& modalities,
+                                  const std::string& name) {
+  const auto found = std::find_if(modalities.begin(), modalities.end(),
+                                  [&](const ModalitySpec& spec) { return spec.name == name; });
+  return found == modalities.end() ? nullptr : &*found;
 }
 
 const char* to_string(Split split) {

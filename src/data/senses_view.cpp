@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -16,18 +15,15 @@ class SensesView final : public Dataset {
  public:
   SensesView(std::unique_ptr<Dataset> data, std::vector<ModalitySpec> modalities)
       : data_(std::move(data)), modalities_(std::move(modalities)), samples_(data_->samples()) {
+    const auto& own = data_->modalities();
     for (const ModalitySpec& spec : modalities_) {
-      const auto& own = data_->modalities();
-      const auto found = std::find_if(own.begin(), own.end(), [&](const ModalitySpec& other) {
-        return other.name == spec.name;
-      });
-      places_.push_back(found == own.end() ? kNowhere
-                                           : static_cast<std::size_t>(found - own.begin()));
+      const ModalitySpec* place = find_modality(own, spec.name);
+      places_.push_back(place == nullptr ? kNowhere : static_cast<std::size_t>(place - own.data()));
     }
     for (SampleInfo& info : samples_) {
-      const std::uint32_t own = std::exchange(info.present, 0);
+      const std::uint32_t there = std::exchange(info.present, 0);
       for (std::size_t m = 0; m < places_.size(); ++m)
-        if (places_[m] != kNowhere && (own >> places_[m] & 1) != 0)
+        if (places_[m] != kNowhere && (there >> places_[m] & 1) != 0)
           info.present |= std::uint32_t{1} << m;
     }
   }
@@ -40,12 +36,9 @@ class SensesView final : public Dataset {
     return data_->read(sample, places_[modality], out);
   }
   std::string fingerprint() const override {
-    Sha256 hash;
-    for (const ModalitySpec& spec : modalities_)
-      hash.update(spec.name.c_str(), spec.name.size() + 1);
-    const std::string own = data_->fingerprint();
-    hash.update(own.data(), own.size());
-    return hash.hex();
+    std::string text;
+    for (const std::string& name : names_of(modalities_)) text += name + '\0';
+    return sha256(text + data_->fingerprint());
   }
 
   const std::vector<std::string>& class_names() const override { return data_->class_names(); }

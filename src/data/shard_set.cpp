@@ -30,12 +30,6 @@ std::vector<std::string> find_shards(const std::vector<std::string>& patterns) {
   return {paths.begin(), paths.end()};
 }
 
-std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities) {
-  std::vector<std::string> names;
-  for (const ModalitySpec& spec : modalities) names.push_back(spec.name);
-  return names;
-}
-
 void check_same_modalities(const ShardIndex& shard, const ShardIndex& first) {
   const std::vector<ModalitySpec>&mine = shard.header.modalities, &theirs = first.header.modalities;
   CUTTLE_VALIDATE(names_of(mine) == names_of(theirs),

@@ -64,14 +64,12 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
     : device_(device),
       layout_(std::make_shared<ParameterLayout>()),
       modalities_(std::move(modalities)) {
-  std::vector<std::string> names;
-  for (const auto& spec : modalities_) names.push_back(spec.name);
   for (const auto& entry : options.encoders)
     CUTTLE_VALIDATE(
-        std::find(names.begin(), names.end(), entry.first) != names.end(),
+        find_modality(modalities_, entry.first) != nullptr,
         "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
         "add the modality to data.modalities",
-        entry.first, fmt::join(names, ", "));
+        entry.first, fmt::join(names_of(modalities_), ", "));
   make_encoders(options, inner_steps, registry);
   make_fusion_and_heads(options, way, registry);
   find_perceptron();

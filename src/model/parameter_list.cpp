@@ -39,9 +39,7 @@ double draw(const ParameterSpec& spec, Random& random) {
 /// The stream of a parameter's initial values: 80 bits of its name's hash stand for it, so that no
 /// other part of a run changes where it starts.
 RandomKey start_of(const std::string& name, std::uint64_t seed) {
-  Sha256 hash;
-  hash.update(name.data(), name.size());
-  const std::string hex = hash.hex();
+  const std::string hex = sha256(name);
   return {seed, Stream::kInit, std::stoull(hex.substr(0, 12), nullptr, 16),
           static_cast<std::uint32_t>(std::stoul(hex.substr(12, 8), nullptr, 16))};
 }

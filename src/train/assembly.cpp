@@ -53,8 +53,9 @@ void check_sources(const RunConfig& config, const Extensions& extensions, const 
                    const Demands& demands) {
   const auto chosen = chosen_sources(config);
   for (const ChosenSource& source : chosen)
-    check_tasks(config, source, find_type(extensions.sources, source.key, source.section->type),
-                kind, demands);
+    check_tasks(config, source,
+                find_type(extensions.sources, source.type_key, source.section->type), kind,
+                demands);
   CUTTLE_VALIDATE(demands.form != TaskForm::kMinibatch || chosen.size() == 1,
                   "sources: {} learns the classes of one data set (minibatches of several number "
                   "them alike); keep one, or pack the data sets into one",

@@ -7,10 +7,10 @@
 
 namespace cuttle {
 
-/// A source that a config asks for, by the key of its type.
+/// A source that a config asks for.
 struct ChosenSource {
-  std::string key;
-  const Section* section = nullptr;  ///< the config's
+  std::string key, type_key, shards_key;  ///< where the config speaks of it
+  const Section* section = nullptr;       ///< the config's
   double weight = 1.0;
   DataOptions data;
 };

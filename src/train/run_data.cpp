@@ -15,18 +15,6 @@
 namespace cuttle {
 namespace {
 
-std::vector<std::string> names_of(const std::vector<ModalitySpec>& senses) {
-  std::vector<std::string> names;
-  for (const ModalitySpec& spec : senses) names.push_back(spec.name);
-  return names;
-}
-
-const ModalitySpec* find_sense(const std::vector<ModalitySpec>& senses, const std::string& name) {
-  const auto found = std::find_if(senses.begin(), senses.end(),
-                                  [&](const ModalitySpec& spec) { return spec.name == name; });
-  return found == senses.end() ? nullptr : &*found;
-}
-
 /// Whether one encoder can take both; their normalisation may differ.
 bool fit(const ModalitySpec& a, const ModalitySpec& b) {
   return a.kind == b.kind && a.shape == b.shape && a.sample_rate == b.sample_rate;
@@ -74,7 +62,7 @@ void warn_of_lacking(const std::string& where, const std::vector<ModalitySpec>& 
                      const std::vector<ModalitySpec>& takes) {
   std::vector<std::string> lacking;
   for (const ModalitySpec& spec : takes)
-    if (find_sense(has, spec.name) == nullptr) lacking.push_back(spec.name);
+    if (find_modality(has, spec.name) == nullptr) lacking.push_back(spec.name);
   log_warning("{}: no sample has {}; the model answers without", where, fmt::join(lacking, ", "));
 }
 
@@ -84,7 +72,7 @@ std::vector<ModalitySpec> select(const std::vector<ModalitySpec>& senses,
   if (wanted.empty()) return senses;
   std::vector<ModalitySpec> chosen;
   for (const std::string& name : wanted) {
-    const ModalitySpec* spec = find_sense(senses, name);
+    const ModalitySpec* spec = find_modality(senses, name);
     CUTTLE_VALIDATE(spec != nullptr,
                     "no source has the modality '{}' (data.modalities), they have {}; did you mean "
                     "'{}'?",
@@ -97,14 +85,18 @@ std::vector<ModalitySpec> select(const std::vector<ModalitySpec>& senses,
 }  // namespace
 
 std::vector<ChosenSource> chosen_sources(const RunConfig& config) {
-  if (config.sources.empty()) return {{"episode.source", &config.episode.source, 1.0, config.data}};
+  if (config.sources.empty())
+    return {{"episode.source", "episode.source", "data.shards", &config.episode.source, 1.0,
+             config.data}};
   std::vector<ChosenSource> chosen;
   for (const auto& [name, options] : config.sources) {
     if (options.weight == 0) continue;
     DataOptions data = config.data;
     data.shards = options.shards;
     data.modalities.clear();
-    chosen.push_back({"sources." + name, &options.source, options.weight, std::move(data)});
+    const std::string key = "sources." + name;
+    chosen.push_back(
+        {key, key + ".type", key + ".shards", &options.source, options.weight, std::move(data)});
   }
   return chosen;
 }
@@ -138,17 +130,15 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
     check_shards(config, name,
                  find_type(extensions.sources, "sources." + name + ".type", options.source.type));
   for (ChosenSource& chosen : chosen_sources(config)) {
-    const std::string shards = one ? "data.shards" : chosen.key + ".shards";
     Part part;
     part.key = chosen.key;
     part.section = chosen.section;
     part.weight = chosen.weight;
-    part.type = &find_type(extensions.sources, one ? chosen.key : chosen.key + ".type",
-                           chosen.section->type);
+    part.type = &find_type(extensions.sources, chosen.type_key, chosen.section->type);
     if (part.type->inputs) {
       CUTTLE_VALIDATE(chosen.data.shards.empty(),
                       "{}: {} makes its tasks itself and would not read them; remove the key",
-                      shards, chosen.section->type);
+                      chosen.shards_key, chosen.section->type);
       const TaskInputs gives = part.type->inputs(*chosen.section);
       part.senses = gives.modalities;
       part.target_width = gives.target_width;
@@ -171,7 +161,7 @@ void RunData::unite(const RunConfig& config, bool values,
   std::vector<ModalitySpec> all = trained != nullptr ? *trained : std::vector<ModalitySpec>();
   for (const Part& part : parts_)
     for (const ModalitySpec& spec : part.senses) {
-      const ModalitySpec* known = find_sense(all, spec.name);
+      const ModalitySpec* known = find_modality(all, spec.name);
       CUTTLE_VALIDATE(known == nullptr || fit(*known, spec),
                       "{}: its modality {} has another kind, shape or sample rate than {} (one "
                       "encoder serves all); make them alike, or give one another name",
@@ -193,7 +183,7 @@ void RunData::unite(const RunConfig& config, bool values,
   for (Part& part : parts_) {
     std::vector<ModalitySpec> used;
     for (const ModalitySpec& spec : part.senses)
-      if (find_sense(inputs_.modalities, spec.name) != nullptr) used.push_back(spec);
+      if (find_modality(inputs_.modalities, spec.name) != nullptr) used.push_back(spec);
     CUTTLE_VALIDATE(!used.empty() || part.senses.empty(),
                     "{}: it has none of the modalities in use ({}), only {}; leave it out, or "
                     "change data.modalities",
@@ -227,12 +217,10 @@ std::int64_t RunData::common_target_width(bool values) const {
 
 std::string RunData::fingerprint() const {
   if (parts_.size() == 1) return parts_[0].data ? parts_[0].data->fingerprint() : "none";
-  Sha256 hash;
-  for (const Part& part : parts_) {
-    const std::string own = part.key + "=" + (part.data ? part.data->fingerprint() : "none") + "\n";
-    hash.update(own.data(), own.size());
-  }
-  return hash.hex();
+  std::string text;
+  for (const Part& part : parts_)
+    text += part.key + "=" + (part.data ? part.data->fingerprint() : "none") + "\n";
+  return sha256(text);
 }
 
 const Dataset* RunData::alone() const {
@@ -263,7 +251,7 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
     MixturePart made;
     made.weight = part.weight;
     for (const ModalitySpec& spec : part.senses) {
-      const ModalitySpec* place = find_sense(senses, spec.name);
+      const ModalitySpec* place = find_modality(senses, spec.name);
       CUTTLE_VALIDATE(
           place != nullptr && fit(*place, spec),
           "{}: {} with these keys gives other inputs than the model was made for; leave "
@@ -295,7 +283,7 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
   auto data = Dataset::open(on_disk(all));
   std::vector<ModalitySpec> used;
   for (const ModalitySpec& spec : modalities) {
-    const ModalitySpec* found = find_sense(data->modalities(), spec.name);
+    const ModalitySpec* found = find_modality(data->modalities(), spec.name);
     CUTTLE_VALIDATE(
         found == nullptr || fit(*found, spec),
         "{}: modality {} has another kind, shape or sample rate than the model was trained on; "

@@ -32,6 +32,11 @@ struct ModalitySpec {
   bool operator==(const ModalitySpec& other) const;
 };
 
+std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities);
+/// The one of this name; null: there is none.
+const ModalitySpec* find_modality(const std::vector<ModalitySpec>& modalities,
+                                  const std::string& name);
+
 enum class Split : std::uint8_t { kTrain = 0, kValidation = 1, kTest = 2 };
 
 const char* to_string(Split split);

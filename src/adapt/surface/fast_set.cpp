@@ -53,7 +53,7 @@ FastSet whole_model(const ParameterLayout& layout) {
 }
 
 FastSet head_alone(const ParameterLayout& layout) {
-  return selected(layout, "head");
+  return layout.with_role(ParameterRole::kHead);
 }
 
 void FastOptions::keys(Keys& keys) {
