@@ -20,14 +20,8 @@ EvaluationPlan fair_plan() {
   return plan;
 }
 
-class Comparison : public testing::Test {
+class Comparison : public TinyShardsTest {
  protected:
-  static void SetUpTestSuite() {
-    shards_ = std::make_unique<TempFolder>();
-    write_tiny_shards(shards_->path());
-  }
-  static void TearDownTestSuite() { shards_.reset(); }
-
   static TinyModel model_of(const std::vector<std::string>& senses = {}) {
     return TinyModel(shards_->path(), "maml", senses);
   }
@@ -41,11 +35,8 @@ class Comparison : public testing::Test {
     return model;
   }
 
-  static std::unique_ptr<TempFolder> shards_;
   const std::unique_ptr<Communicator> solo_ = make_solo_communicator();
 };
-
-std::unique_ptr<TempFolder> Comparison::shards_;
 
 std::string exact(const ComparisonReport& report) {
   std::string text;

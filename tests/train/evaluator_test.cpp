@@ -16,14 +16,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
-class Evaluation : public testing::Test {
+class Evaluation : public TinyShardsTest {
  protected:
-  static void SetUpTestSuite() {
-    shards_ = std::make_unique<TempFolder>();
-    write_tiny_shards(shards_->path());
-  }
-  static void TearDownTestSuite() { shards_.reset(); }
-
   static TinyModel model_of(const std::string& algorithm) {
     return TinyModel(shards_->path(), algorithm);
   }
@@ -41,11 +35,9 @@ class Evaluation : public testing::Test {
     return given;
   }
 
-  static std::unique_ptr<TempFolder> shards_;
   static std::unique_ptr<Communicator> solo_;
 };
 
-std::unique_ptr<TempFolder> Evaluation::shards_;
 std::unique_ptr<Communicator> Evaluation::solo_ = make_solo_communicator();
 
 /// Which senses each sample has, as bits.

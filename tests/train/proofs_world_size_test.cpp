@@ -111,15 +111,8 @@ const Case kSgd{"sgd", "protonet", [](RunConfig& c) {
                   c.step.outer_lr = 0.1;
                 }};
 
-class Parts : public testing::TestWithParam<Case> {
+class Parts : public TinyShardsTest, public testing::WithParamInterface<Case> {
  protected:
-  static void SetUpTestSuite() {
-    init_log(0, 1, LogLevel::kWarning);
-    shards_ = std::make_unique<TempFolder>();
-    write_tiny_shards(shards_->path());  // senses are missing at times
-  }
-  static void TearDownTestSuite() { shards_.reset(); }
-
   static RunConfig config_of(const Case& part) {
     RunConfig config = tiny_config(shards_->path(), part.algorithm);
     config.train.steps = 6;
@@ -129,11 +122,7 @@ class Parts : public testing::TestWithParam<Case> {
     part.set(config);
     return config;
   }
-
-  static std::unique_ptr<TempFolder> shards_;
 };
-
-std::unique_ptr<TempFolder> Parts::shards_;
 
 class WorldSize : public Parts {};
 

@@ -57,15 +57,8 @@ class Notes final : public Sink {
   std::int64_t fails_at_;
 };
 
-class RecorderTest : public testing::Test {
+class RecorderTest : public TinyShardsTest {
  protected:
-  static void SetUpTestSuite() {
-    init_log(0, 1, LogLevel::kWarning);
-    shards_ = std::make_unique<TempFolder>();
-    write_tiny_shards(shards_->path());
-  }
-  static void TearDownTestSuite() { shards_.reset(); }
-
   /// Six steps, checkpoints after each second, validation after the fourth.
   static RunConfig config() {
     RunConfig config = tiny_config(shards_->path(), "protonet");
@@ -94,15 +87,12 @@ class RecorderTest : public testing::Test {
     };
   }
 
-  static std::unique_ptr<TempFolder> shards_;
   const TempFolder runs_;
   std::string run_ = runs_ / "run";
   Extensions extensions_;
   std::vector<std::string> told_;
   std::atomic<int> made_{0};
 };
-
-std::unique_ptr<TempFolder> RecorderTest::shards_;
 
 TEST_F(RecorderTest, AllSinksWriteAndAResumedRunGoesOnWhereItsCheckpointWas) {
   RunConfig asked = config();

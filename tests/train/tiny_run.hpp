@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
 #include "cuttle/train/trainer.hpp"
 #include "support/shard_writer.hpp"
+#include "support/temp_folder.hpp"
 
 namespace cuttle {
 
@@ -27,6 +30,19 @@ inline void write_tiny_shards(const std::string& folder) {
   data.missing_rate = 0.2;
   write_synthetic_shards(folder, data);
 }
+
+/// Tests that share those in one folder.
+class TinyShardsTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    init_log(0, 1, LogLevel::kWarning);
+    shards_ = std::make_unique<TempFolder>();
+    write_tiny_shards(shards_->path());
+  }
+  static void TearDownTestSuite() { shards_.reset(); }
+
+  static inline std::unique_ptr<TempFolder> shards_;
+};
 
 /// Eight filters, two blocks; `more`: keys beside.
 inline Section tiny_encoder(std::map<std::string, std::string> more = {}) {

@@ -14,15 +14,8 @@
 namespace cuttle {
 namespace {
 
-class WorldSizeTest : public testing::Test {
+class WorldSizeTest : public TinyShardsTest {
  protected:
-  static void SetUpTestSuite() {
-    init_log(0, 1, LogLevel::kWarning);
-    shards_ = std::make_unique<TempFolder>();
-    write_tiny_shards(shards_->path());
-  }
-  static void TearDownTestSuite() { shards_.reset(); }
-
   static RunConfig tiny(const std::string& algorithm) {
     return tiny_config(shards_->path(), algorithm);
   }
@@ -36,11 +29,7 @@ class WorldSizeTest : public testing::Test {
                   alone)
           << config.adapt.type << " on " << ranks << " ranks";
   }
-
-  static std::unique_ptr<TempFolder> shards_;
 };
-
-std::unique_ptr<TempFolder> WorldSizeTest::shards_;
 
 TEST_F(WorldSizeTest, Maml) {
   expect_equal_everywhere(tiny("maml"));
