@@ -66,6 +66,7 @@ void add_statistics(const Statistics& given, std::map<std::string, torch::Tensor
     const std::string name = kNorms + std::to_string(norm);
     state[name + ".mean"] = moments.mean;
     state[name + ".variance"] = moments.variance;
+    state[name + ".samples"] = torch::tensor({moments.samples});
   }
 }
 
@@ -74,7 +75,10 @@ Statistics statistics_in(const std::map<std::string, torch::Tensor>& state) {
   for (const auto& [name, tensor] : state) {
     if (name.rfind(kNorms, 0) != 0) continue;
     auto& moments = given.moments[std::stoll(name.substr(kNorms.size()))];
-    (name.back() == 'n' ? moments.mean : moments.variance) = tensor;
+    const auto entry = name.substr(name.rfind('.'));
+    if (entry == ".mean") moments.mean = tensor;
+    if (entry == ".variance") moments.variance = tensor;
+    if (entry == ".samples") moments.samples = tensor.item<std::int64_t>();
   }
   return given;
 }

@@ -18,7 +18,7 @@ void check(const ConvBlockShape& s, const BlockInputs<T>& inputs, bool needs_inp
   // Pixels are numbered in 32 bits within an image.
   if (s.height * s.width > (std::int64_t{1} << 30))
     throw std::invalid_argument("convolution block: image too large");
-  if (s.by_patches() && inputs.moments == nullptr)
+  if (s.by_patches() && !inputs.given() && inputs.moments == nullptr)
     throw std::invalid_argument("convolution block by patches: needs patch_moments");
   if (needs_input_gradient && !s.input_gradient)
     throw std::invalid_argument(
@@ -37,10 +37,14 @@ void forward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const Bl
 
 template <class T>
 void backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const BlockSaved<T>& saved,
-              const T* pooled_gradient, const BlockGradients<T>& gradients) {
+              const T* pooled_gradient, const BlockGradients<T>& gradients,
+              const MomentGradients<T>& of_moments) {
   check(shape, inputs, gradients.x != nullptr);
-  shape.by_patches() ? PatchPath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients)
-                     : DensePath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients);
+  if (inputs.given() && (gradients.mean == nullptr || gradients.variance == nullptr))
+    throw std::invalid_argument("convolution block: given statistics, but not their gradients");
+  shape.by_patches()
+      ? PatchPath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients, of_moments)
+      : DensePath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients, of_moments);
 }
 
 template <class T>
@@ -49,6 +53,8 @@ void double_backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs,
                      const BlockCotangents<T>& cotangents,
                      const BlockSecondGradients<T>& gradients) {
   check(shape, inputs, gradients.x != nullptr || cotangents.x != nullptr);
+  if (inputs.given())
+    throw std::invalid_argument("convolution block: no second derivative by given statistics");
   shape.by_patches()
       ? PatchPath<T>{shape, inputs, saved}.double_backward(pooled_gradient, cotangents, gradients)
       : DensePath<T>{shape, inputs, saved}.double_backward(pooled_gradient, cotangents, gradients);
@@ -58,7 +64,7 @@ void double_backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs,
   template void forward<T>(const ConvBlockShape&, const BlockInputs<T>&, const BlockSaved<T>&,  \
                            T*);                                                                 \
   template void backward<T>(const ConvBlockShape&, const BlockInputs<T>&, const BlockSaved<T>&, \
-                            const T*, const BlockGradients<T>&);                                \
+                            const T*, const BlockGradients<T>&, const MomentGradients<T>&);     \
   template void double_backward<T>(const ConvBlockShape&, const BlockInputs<T>&,                \
                                    const BlockSaved<T>&, const T*, const BlockCotangents<T>&,   \
                                    const BlockSecondGradients<T>&);

@@ -27,6 +27,7 @@ void DensePath<T>::forward(T* pooled) const {
       convolve_group(batch, plan, batch.groups.images_of(g), real, layout, weights, {source, {}}, y,
                      out);
       clear_padding(real, pixels, out, y);
+      if (inputs.given()) continue;
       counts[g] = static_cast<double>(pixels);
       if (real != nullptr)
         counts[g] =
@@ -35,7 +36,8 @@ void DensePath<T>::forward(T* pooled) const {
           {y, real, pixels, out, counts[g], rounded_mean, means + g * out, deviations + g * out});
     }
   });
-  merge_moments(batch, counts, means, deviations, saved);
+  inputs.given() ? keep_given(shape, inputs, saved)
+                 : merge_moments(batch, counts, means, deviations, saved);
   T* scale = scratch.take<T>(out);
   for (std::int64_t c = 0; c < out; ++c) scale[c] = inputs.gamma[c] * saved.inv_std[c];
   in_parts(shape.images, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
@@ -49,7 +51,8 @@ void DensePath<T>::forward(T* pooled) const {
 }
 
 template <class T>
-void DensePath<T>::backward(const T* d, const BlockGradients<T>& gradients) const {
+void DensePath<T>::backward(const T* d, const BlockGradients<T>& gradients,
+                            const MomentGradients<T>& of_moments) const {
   const Batch<T> batch{shape, inputs};
   const std::int64_t out = shape.out, in = shape.in, groups = batch.groups.count;
   Scratch scratch;
@@ -60,7 +63,14 @@ void DensePath<T>::backward(const T* d, const BlockGradients<T>& gradients) cons
     const NormSums known{count, inputs.gamma[c], saved.inv_std[c], sums.plain[c], sums.centered[c]};
     gradients.beta[c] = static_cast<T>(known.plain);
     gradients.gamma[c] = static_cast<T>(known.dgamma());
-    const FirstTerms first(known);
+    if (inputs.given()) {
+      const GivenTerms given(known);
+      terms.a[c] = static_cast<T>(given.a);
+      gradients.mean[c] = static_cast<T>(given.mean);
+      gradients.variance[c] = static_cast<T>(given.variance);
+      continue;
+    }
+    const FirstTerms first(known, element(of_moments.mean, c), element(of_moments.variance, c));
     terms.a[c] = static_cast<T>(first.a);
     terms.b[c] = static_cast<T>(first.b);
     terms.c[c] = static_cast<T>(first.c);
@@ -93,7 +103,9 @@ void DensePath<T>::backward(const T* d, const BlockGradients<T>& gradients) cons
 
 template void DensePath<float>::forward(float*) const;
 template void DensePath<double>::forward(double*) const;
-template void DensePath<float>::backward(const float*, const BlockGradients<float>&) const;
-template void DensePath<double>::backward(const double*, const BlockGradients<double>&) const;
+template void DensePath<float>::backward(const float*, const BlockGradients<float>&,
+                                         const MomentGradients<float>&) const;
+template void DensePath<double>::backward(const double*, const BlockGradients<double>&,
+                                          const MomentGradients<double>&) const;
 
 }  // namespace cuttle::kernels

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "cuttle/kernels/conv_block.hpp"
+
 /// Batch norm's derivatives, per channel, in double. With n real pixels, m the mean and r = (v +
 /// eps)^-1/2 of the convolution's output y, xhat = (y - m) r, z = g xhat + b, and d the gradient of
 /// z (nonzero only at the windows' choices that ReLU lets pass):
@@ -41,7 +43,28 @@ struct FirstTerms {
       : a(k.gamma * k.inv_std),
         b(-a * k.plain / k.count),
         c(-a * k.dgamma() * k.inv_std / k.count) {}
+  /// With gradients dm and dv of m and of the variance v, used elsewhere: + dm / n + 2 dv (y - m) /
+  /// n.
+  FirstTerms(const NormSums& k, double of_mean, double of_variance) : FirstTerms(k) {
+    b += of_mean / k.count;
+    c += 2 * of_variance / k.count;
+  }
 };
+
+/// By given statistics: dy = a d, and dm = -g r sum d, dv = -g r^3 / 2 sum d (y - m).
+struct GivenTerms {
+  double a, mean, variance;
+  explicit GivenTerms(const NormSums& k)
+      : a(k.gamma * k.inv_std),
+        mean(-a * k.plain),
+        variance(-a * k.inv_std * k.inv_std * k.centered / 2) {}
+};
+
+/// The element, or 0 of null.
+template <class T>
+double element(const T* values, std::int64_t i) {
+  return values ? static_cast<double>(values[i]) : 0.0;
+}
 
 struct TangentSums {
   double mean;      ///< mean(ty)
@@ -64,5 +87,16 @@ struct SecondTerms {
     e = -of_tangent * dgamma * r / k.count;
   }
 };
+
+/// What is saved of given statistics.
+template <class T>
+void keep_given(const ConvBlockShape& shape, const BlockInputs<T>& inputs,
+                const BlockSaved<T>& saved) {
+  for (std::int64_t c = 0; c < shape.out; ++c) {
+    saved.mean[c] = inputs.mean[c];
+    saved.inv_std[c] =
+        static_cast<T>(1 / std::sqrt(static_cast<double>(inputs.variance[c]) + kNormEpsilon));
+  }
+}
 
 }  // namespace cuttle::kernels

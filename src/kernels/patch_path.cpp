@@ -56,14 +56,18 @@ void patch_moments(const ConvBlockShape& shape, const T* x, const T* real, doubl
 template <class T>
 void PatchPath<T>::forward(T* pooled) const {
   Scratch scratch;
-  const PatchStatistics y(shape, inputs.moments, inputs.weight, scratch);
-  const double* variance = column_products(shape, y.weighted, y.weight, scratch);
-  T* scale = scratch.take<T>(shape.out);
-  for (std::int64_t c = 0; c < shape.out; ++c) {
-    saved.mean[c] = static_cast<T>(y.mean[c]);
-    saved.inv_std[c] = static_cast<T>(1 / std::sqrt(std::max(variance[c], 0.0) + kNormEpsilon));
-    scale[c] = inputs.gamma[c] * saved.inv_std[c];
+  if (inputs.given()) {
+    keep_given(shape, inputs, saved);
+  } else {
+    const PatchStatistics y(shape, inputs.moments, inputs.weight, scratch);
+    const double* variance = column_products(shape, y.weighted, y.weight, scratch);
+    for (std::int64_t c = 0; c < shape.out; ++c) {
+      saved.mean[c] = static_cast<T>(y.mean[c]);
+      saved.inv_std[c] = static_cast<T>(1 / std::sqrt(std::max(variance[c], 0.0) + kNormEpsilon));
+    }
   }
+  T* scale = scratch.take<T>(shape.out);
+  for (std::int64_t c = 0; c < shape.out; ++c) scale[c] = inputs.gamma[c] * saved.inv_std[c];
   over_convolved_rows(
       shape, inputs, inputs.weight, [&](const WindowRows<T>& rows, std::int64_t i, std::int64_t r) {
         const std::int64_t window = rows.window(i, r);
@@ -73,7 +77,9 @@ void PatchPath<T>::forward(T* pooled) const {
 }
 
 template <class T>
-void PatchPath<T>::backward(const T* d, const BlockGradients<T>& gradients) const {
+void PatchPath<T>::backward(const T* d, const BlockGradients<T>& gradients,
+                            const MomentGradients<T>& of_moments) const {
+  if (inputs.given()) return backward_by_given(d, gradients);
   const std::int64_t out = shape.out;
   Scratch scratch;
   const PatchStatistics y(shape, inputs.moments, inputs.weight, scratch);
@@ -85,13 +91,39 @@ void PatchPath<T>::backward(const T* d, const BlockGradients<T>& gradients) cons
     gradients.gamma[c] = static_cast<T>(known.dgamma());
     if (!gradients.weight) continue;
     // a S + b n mean(X) + c n cov W, where b = -a sum d / n makes of the first two the centred sum.
-    const FirstTerms terms(known);
+    // The mean's own gradient comes beside it.
+    const double of_mean = element(of_moments.mean, c);
+    const FirstTerms terms(known, of_mean, element(of_moments.variance, c));
     for (std::int64_t i = 0; i < shape.in; ++i) {
       for (std::int64_t tap = 0; tap < shape.taps(); ++tap) {
-        const std::int64_t k = (tap * shape.in + i) * out + c;
+        const std::int64_t patch = tap * shape.in + i, k = patch * out + c;
         gradients.weight[(c * shape.in + i) * shape.taps() + tap] =
-            static_cast<T>(terms.a * sums.patches[k] + terms.c * y.count * y.weighted[k]);
+            static_cast<T>(terms.a * sums.patches[k] + terms.c * y.count * y.weighted[k] +
+                           of_mean * y.patch_mean[patch]);
       }
+    }
+  }
+}
+
+template <class T>
+void PatchPath<T>::backward_by_given(const T* d, const BlockGradients<T>& gradients) const {
+  const std::int64_t out = shape.out;
+  Scratch scratch;
+  const ChosenPatches<T> sums(shape, inputs, saved, d, scratch);
+  const double* with_y =
+      column_products(shape, sums.patches, by_patch(shape, inputs.weight, scratch), scratch);
+  for (std::int64_t c = 0; c < out; ++c) {
+    const double centered = with_y[c] - static_cast<double>(saved.mean[c]) * sums.plain[c];
+    const NormSums known{1, inputs.gamma[c], saved.inv_std[c], sums.plain[c], centered};
+    const GivenTerms terms(known);
+    gradients.beta[c] = static_cast<T>(known.plain);
+    gradients.gamma[c] = static_cast<T>(known.dgamma());
+    gradients.mean[c] = static_cast<T>(terms.mean);
+    gradients.variance[c] = static_cast<T>(terms.variance);
+    for (std::int64_t i = 0; gradients.weight && i < shape.in; ++i) {
+      for (std::int64_t tap = 0; tap < shape.taps(); ++tap)
+        gradients.weight[(c * shape.in + i) * shape.taps() + tap] =
+            static_cast<T>(terms.a * sums.patches[(tap * shape.in + i) * out + c]);
     }
   }
 }

@@ -16,7 +16,8 @@ struct DensePath {
   const BlockInputs<T>& inputs;
   const BlockSaved<T>& saved;
   void forward(T* pooled) const;
-  void backward(const T* d, const BlockGradients<T>& gradients) const;
+  void backward(const T* d, const BlockGradients<T>& gradients,
+                const MomentGradients<T>& of_moments) const;
   void double_backward(const T* d, const BlockCotangents<T>& cotangents,
                        const BlockSecondGradients<T>& gradients) const;
 };
@@ -28,9 +29,13 @@ struct PatchPath {
   const BlockInputs<T>& inputs;
   const BlockSaved<T>& saved;
   void forward(T* pooled) const;
-  void backward(const T* d, const BlockGradients<T>& gradients) const;
+  void backward(const T* d, const BlockGradients<T>& gradients,
+                const MomentGradients<T>& of_moments) const;
   void double_backward(const T* d, const BlockCotangents<T>& cotangents,
                        const BlockSecondGradients<T>& gradients) const;
+
+ private:
+  void backward_by_given(const T* d, const BlockGradients<T>& gradients) const;
 };
 
 }  // namespace cuttle::kernels

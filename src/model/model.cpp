@@ -186,8 +186,10 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) c
 }
 
 bool Model::samples_apart() const {
-  return uses_support_ || std::all_of(encoders_.begin(), encoders_.end(),
-                                      [](const auto& encoder) { return encoder->samples_apart(); });
+  for (const auto& encoder : encoders_)
+    for (const auto& block : encoder->blocks())
+      if (!block->samples_apart() && !block->uses_support()) return false;
+  return true;
 }
 
 Pass Model::look(const Tensors& parameters, const Batch& batch, const Context& context) const {

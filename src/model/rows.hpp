@@ -6,7 +6,9 @@
 #include "cuttle/model/norm.hpp"
 
 // The registry of this stage: one row a type. Its function stands at the end of the type's file.
-#define CUTTLE_NORMS(row) row(batch) row(batch_per_step) row(none) row(running) row(support)
+#define CUTTLE_NORMS(row)                                                                   \
+  row(batch) row(batch_per_step) row(group) row(instance) row(layer) row(none) row(running) \
+      row(support) row(task)
 #define CUTTLE_HEADS(row) row(cosine) row(linear)
 #define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
 #define CUTTLE_ENCODERS(row) \

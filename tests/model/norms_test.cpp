@@ -4,91 +4,11 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <cmath>
-#include <map>
-#include <string>
-#include <vector>
-
 #include "cuttle/step/outer_optimizer.hpp"
-#include "support/tiny_task.hpp"
+#include "norm_support.hpp"
 
 namespace cuttle {
 namespace {
-
-namespace F = torch::nn::functional;
-
-double largest(const torch::Tensor& x) {
-  return x.abs().max().item<double>();
-}
-
-Context using_it() {
-  Context context;
-  context.mode = Mode::kUse;
-  return context;
-}
-
-/// A norm of three channels by itself.
-struct NormAlone {
-  explicit NormAlone(const std::string& type, std::map<std::string, std::string> values = {}) {
-    const Section section(type, std::move(values));
-    norm = builtin_norms().at(type).make({section, *layout, "norm", 3, 2});
-    torch::manual_seed(2);
-    const auto initial = ParameterList::initial(layout, 1, torch::kFloat64);
-    for (const auto& value : initial.tensors())
-      p.push_back(value + 0.3 * torch::rand(value.sizes(), torch::kFloat64));
-  }
-  const torch::Tensor& own(const std::string& name) const {
-    return p[static_cast<std::size_t>(place(name))];
-  }
-  std::int64_t place(const std::string& name) const {
-    for (std::int64_t i = 0; i < layout->count(); ++i)
-      if (layout->spec(i).name == "norm." + name) return i;
-    return -1;
-  }
-  std::shared_ptr<ParameterLayout> layout = std::make_shared<ParameterLayout>();
-  std::unique_ptr<const Norm> norm;
-  Tensors p;
-};
-
-torch::Tensor image() {
-  return torch::randn({4, 3, 5, 2}, torch::kFloat64) * 2 + 1;
-}
-/// Sequences of 6, 3, 1 and 2 real steps; something is behind their ends too.
-torch::Tensor sequences() {
-  return torch::randn({4, 3, 6}, torch::kFloat64) * 2 + 1;
-}
-torch::Tensor lengths() {
-  const auto steps = torch::arange(6).unsqueeze(0);
-  return steps.lt(torch::tensor({6, 3, 1, 2}).unsqueeze(1)).to(torch::kFloat64);
-}
-
-/// All real values of one channel.
-std::vector<double> channel(const torch::Tensor& x, const torch::Tensor& mask, std::int64_t c) {
-  std::vector<double> values;
-  for (std::int64_t i = 0; i < x.size(0); ++i) {
-    const auto flat = x[i][c].flatten();
-    for (std::int64_t t = 0; t < flat.size(0); ++t)
-      if (!mask.defined() || mask[i][t].item<double>() == 1.0)
-        values.push_back(flat[t].item<double>());
-  }
-  return values;
-}
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-double variance_of(const std::vector<double>& values, double divisor) {
-  double sum = 0;
-  for (const double v : values) sum += std::pow(v - mean_of(values), 2);
-  return sum / divisor;
-}
-
-torch::Tensor batch_norm_with(const NormAlone& alone, const torch::Tensor& x,
-                              const torch::Tensor& mean, const torch::Tensor& variance) {
-  return torch::batch_norm(x, alone.own("weight"), alone.own("bias"), mean, variance,
-                           /*training=*/false, 0.0, 1e-5, false);
-}
 
 TEST(RunningNorm, UsesItsAveragesInUse) {
   const NormAlone alone("running");
@@ -102,7 +22,9 @@ TEST(RunningNorm, UsesItsAveragesInUse) {
     context.record = &seen;
     EXPECT_LT(largest(alone.norm->forward(alone.p, x, mask, context) - expected), 1e-12);
     EXPECT_TRUE(seen.observed().empty());
-    EXPECT_FALSE(alone.norm->batch_affine(alone.p, context));
+    const auto fused = alone.norm->fused(alone.p, context);
+    EXPECT_TRUE(torch::equal(fused->given->mean, alone.own("running_mean")));
+    EXPECT_TRUE(torch::equal(fused->given->variance, alone.own("running_var")));
   }
   EXPECT_TRUE(alone.norm->samples_apart());
 }
@@ -187,46 +109,16 @@ TEST(SupportNorm, LeavesAloneWhatTheSupportLacks) {
             1e-12);
 }
 
-std::unique_ptr<const Learner> learner_of(const std::string& algorithm, const std::string& norm,
-                                          bool fused = true, const std::string& fusion = "concat") {
-  torch::set_num_threads(1);
-  TinySettings settings;
-  settings.algorithm = algorithm;
-  settings.norm = norm;
-  settings.fused = fused;
-  settings.fusion = fusion;
-  return tiny_learner(settings);
-}
-
-ParameterList start(const Learner& learner, torch::Dtype dtype = torch::kFloat64) {
-  return ParameterList::initial(learner.model().layout(), 3, dtype);
-}
-
-void expect_differences(const Learner& learner, const ParameterList& parameters, const Task& task) {
-  const auto result = learner.meta_gradient(parameters, task);
-  const auto loss = [&](const torch::Tensor& flat) {
-    const auto adapted = learner.adapt({parameters.shared_layout(), flat}, task.support, task.key);
-    return F::cross_entropy(adapted->predict(task.query), task.query.labels).item<double>();
-  };
-  EXPECT_NEAR(result.values[0], loss(parameters.flat()), 1e-12);
-  const double size = result.gradient.norm().item<double>();
-  ASSERT_GT(size, 1e-3);
-  torch::manual_seed(5);
-  for (auto direction :
-       {result.gradient, torch::randn_like(result.gradient), torch::randn_like(result.gradient)}) {
-    direction = direction / direction.norm();
-    EXPECT_NEAR(
-        (loss(parameters.flat() + 1e-6 * direction) - loss(parameters.flat() - 1e-6 * direction)) /
-            2e-6,
-        result.gradient.dot(direction).item<double>(), 1e-6 * size);
-  }
-}
-
-class SupportNormIn : public testing::TestWithParam<std::pair<const char*, const char*>> {
+struct Setting {
+  const char *algorithm, *fusion, *norm;
+};
+class SupportNormIn : public testing::TestWithParam<Setting> {
  protected:
   Task task() const { return tiny_task(learner->model(), 1, torch::kFloat64); }
-  std::unique_ptr<const Learner> learner =
-      learner_of(GetParam().first, "support", true, GetParam().second);
+  std::unique_ptr<const Learner> learner_by(const std::string& norm, bool fused = true) const {
+    return learner_of(GetParam().algorithm, norm, fused, GetParam().fusion);
+  }
+  std::unique_ptr<const Learner> learner = learner_by(GetParam().norm);
 };
 
 TEST_P(SupportNormIn, MetaGradientEqualsFiniteDifferencesOfTheAdaptedLoss) {
@@ -236,7 +128,7 @@ TEST_P(SupportNormIn, MetaGradientEqualsFiniteDifferencesOfTheAdaptedLoss) {
 TEST_P(SupportNormIn, AnAnswerIsOfItsOwnQueryAlone) {
   const auto parameters = start(*learner);
   const Task task = this->task();
-  const auto batch = learner_of(GetParam().first, "batch", true, GetParam().second);
+  const auto batch = learner_by("batch");
   const auto adapted = learner->adapt(parameters, task.support, task.key);
   const auto by_batch = batch->adapt(start(*batch), task.support, task.key);
   const auto together = adapted->predict(task.query);
@@ -275,28 +167,27 @@ TEST_P(SupportNormIn, ASenseThatTheSupportLacksKeepsAllPromises) {
   expect_differences(*learner, parameters, task);
 }
 
-INSTANTIATE_TEST_SUITE_P(Learners, SupportNormIn,
-                         testing::Values(std::pair("maml", "concat"), std::pair("anil", "late"),
-                                         std::pair("protonet", "late"),
-                                         std::pair("r2d2", "concat")));
-
-/// The gradient of each parameter, by name.
-std::map<std::string, torch::Tensor> gradients_of(const Learner& learner, const Task& task) {
-  const auto& layout = *learner.model().layout();
-  // The same values for the same names, whatever else the layout holds.
-  const auto parameters = start(learner);
-  for (std::int64_t i = 0; i < layout.count(); ++i) {
-    if (!layout.is_learned(i)) continue;
-    torch::manual_seed(std::hash<std::string>()(layout.spec(i).name) % 1000);
-    auto& value = parameters.tensors()[static_cast<std::size_t>(i)];
-    value.copy_(torch::randn(value.sizes(), torch::kFloat64) * 0.3);
+/// Own kernels give what LibTorch's operations give, the gradient through the support's statistics
+/// included.
+TEST_P(SupportNormIn, OwnKernelsChangeNothing) {
+  const auto apart = learner_by(GetParam().norm, false);
+  for (const bool lacking : {false, true}) {
+    Task task = this->task();
+    if (lacking) task.support = keep_modalities(task.support, {false, true});
+    const auto ours = gradients_of(*learner, task), theirs = gradients_of(*apart, task);
+    double size = 0;
+    for (const auto& entry : theirs) size = std::max(size, largest(entry.second));
+    ASSERT_GT(size, 1e-3);
+    for (const auto& [name, gradient] : theirs)
+      EXPECT_LT(largest(ours.at(name) - gradient), 1e-10 * size) << name;
   }
-  const auto parts = layout.views(learner.meta_gradient(parameters, task).gradient);
-  std::map<std::string, torch::Tensor> gradients;
-  for (std::int64_t i = 0; i < layout.count(); ++i)
-    if (layout.is_learned(i)) gradients[layout.spec(i).name] = parts[static_cast<std::size_t>(i)];
-  return gradients;
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Learners, SupportNormIn,
+    testing::Values(Setting{"maml", "concat", "support"}, Setting{"anil", "late", "support"},
+                    Setting{"protonet", "late", "support"}, Setting{"r2d2", "concat", "support"},
+                    Setting{"maml", "late", "task"}, Setting{"protonet", "concat", "task"}));
 
 TEST(RunningNorm, TrainsByBatchNormsGradient) {
   for (const char* algorithm : {"maml", "anil", "protonet", "r2d2"})
@@ -311,6 +202,21 @@ TEST(RunningNorm, TrainsByBatchNormsGradient) {
       for (const auto& [name, gradient] : theirs)
         EXPECT_LT(largest(ours.at(name) - gradient), 1e-10 * size) << algorithm << " " << name;
     }
+}
+
+TEST(RunningNorm, OwnKernelsSeeTheSameStatistics) {
+  const auto ours = learner_of("maml", "running"), theirs = learner_of("maml", "running", false);
+  const auto parameters = start(*ours);
+  const Task task = tiny_task(ours->model(), 1, torch::kFloat64);
+  const auto& layout = *ours->model().layout();
+  const auto a = layout.views(ours->meta_gradient(parameters, task).gradient),
+             b = layout.views(theirs->meta_gradient(parameters, task).gradient);
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    if (layout.spec(i).section != ParameterSection::kStatistics) continue;
+    const auto at = static_cast<std::size_t>(i);
+    EXPECT_GT(largest(b[at]), 1e-4);
+    EXPECT_LT(largest(a[at] - b[at]), 1e-12 * (1 + largest(b[at]))) << layout.spec(i).name;
+  }
 }
 
 /// Averages move by (1 - m) old + m mean over the tasks that saw the sense; nothing else moves

@@ -59,6 +59,7 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings,
   const std::map<std::string, std::string> small{{"width", "4"},
                                                  {"depth", "2"},
                                                  {"norm", settings.norm},
+                                                 {"norm_groups", "2"},
                                                  {"fused", settings.fused ? "true" : "false"}};
   options.encoders["image"] = Section("conv4", small);
   options.encoders["text"] = Section("char_conv", small);

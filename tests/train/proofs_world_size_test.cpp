@@ -102,6 +102,8 @@ const Case kContrastive{"contrastive", "protonet", [](RunConfig& c) { agree(c, "
 const Case kContrastiveInside{"contrastive_inside", "maml", [](RunConfig& c) { agree(c, "both"); }};
 const Case kSupport{"support", "maml", [](RunConfig& c) { norms(c, "support"); }};
 const Case kRunning{"running", "protonet", [](RunConfig& c) { norms(c, "running"); }};
+const Case kTask{"task", "maml", [](RunConfig& c) { norms(c, "task"); }};
+const Case kLayer{"layer", "maml", [](RunConfig& c) { norms(c, "layer"); }};
 const Case kLion{"lion", "protonet", [](RunConfig& c) {
                    c.step.optimizer = Section("lion", {{"beta2", "0.9"}});
                    c.step.weight_decay = 0.1;
@@ -143,7 +145,8 @@ TEST_P(WorldSize, ChangesNoBit) {
 const auto kAll =
     testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
                     kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
-                    kContrastive, kContrastiveInside, kSupport, kRunning, kLion, kSgd);
+                    kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion,
+                    kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <vector>
 
-/// The block convolution -> batch norm by the batch's statistics -> ReLU -> max-pool on CPUs, with
-/// its first and second derivatives, for gradients through the steps of an inner loop. Plain
-/// pointers, no LibTorch.
+/// The block convolution -> batch norm -> ReLU -> max-pool on CPUs, with its first and second
+/// derivatives, for gradients through the steps of an inner loop. The norm's statistics are the
+/// batch's own, or given (a support set's, say; first derivatives only). Plain pointers, no
+/// LibTorch.
 ///
 /// Activations are [images, height, width, channels], dense, channels innermost. The kernel is 3 x
 /// 3 (or 1 x 3) with padding 1, or 1 x 1, and without bias: batch norm cancels a bias, whose
@@ -62,8 +63,13 @@ struct BlockInputs {
   /// 1 at real pixels, 0 at padding of sequences, [images, height, width]; null: all are real. Only
   /// real pixels enter the statistics, and the others are 0 after batch norm. x must be 0 there.
   const T* real = nullptr;
-  /// By patches only: what patch_moments gives. Depends on x and real alone.
+  /// By patches and own statistics only: what patch_moments gives. Depends on x and real alone.
   const double* moments = nullptr;
+  /// Statistics to normalise by, [out] each; null: those of the batch.
+  const T* mean = nullptr;
+  const T* variance = nullptr;
+
+  bool given() const { return mean != nullptr; }
 };
 
 /// What forward leaves for the derivatives.
@@ -78,10 +84,20 @@ struct BlockSaved {
 
 template <class T>
 struct BlockGradients {
-  T* x = nullptr;       ///< may be null: not wanted
-  T* weight = nullptr;  ///< may be null: not wanted
-  T* gamma = nullptr;   ///< must be given
-  T* beta = nullptr;    ///< must be given
+  T* x = nullptr;         ///< may be null: not wanted
+  T* weight = nullptr;    ///< may be null: not wanted
+  T* gamma = nullptr;     ///< must be given
+  T* beta = nullptr;      ///< must be given
+  T* mean = nullptr;      ///< of given statistics; must be there with them
+  T* variance = nullptr;  ///< likewise
+};
+
+/// Gradients of the batch's own statistics, [out] each, where somebody used them; null stands for
+/// 0. `variance` is the biased one.
+template <class T>
+struct MomentGradients {
+  const T* mean = nullptr;
+  const T* variance = nullptr;
 };
 
 /// Cotangents of backward's results; null stands for 0. x's can only be given if the shape has
@@ -113,8 +129,10 @@ void forward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const Bl
 
 template <class T>
 void backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const BlockSaved<T>& saved,
-              const T* pooled_gradient, const BlockGradients<T>& gradients);
+              const T* pooled_gradient, const BlockGradients<T>& gradients,
+              const MomentGradients<T>& of_moments = {});
 
+/// Of backward by the batch's own statistics, without gradients of moments.
 template <class T>
 void double_backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs,
                      const BlockSaved<T>& saved, const T* pooled_gradient,

@@ -9,9 +9,10 @@
 
 namespace cuttle {
 
-/// Mean and variance [C] of what one norm saw.
+/// Mean and (biased) variance of what one norm saw: [C], or [m, C] by sample.
 struct Moments {
   torch::Tensor mean, variance;
+  std::int64_t samples = 0;  ///< that they are of
 };
 
 /// What norms saw in one pass, and what statistics parameters should move towards.

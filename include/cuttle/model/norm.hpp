@@ -5,13 +5,18 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "cuttle/config/type.hpp"
 #include "cuttle/model/context.hpp"
 #include "cuttle/model/parameter_list.hpp"
 
 namespace cuttle {
+
+/// A norm as own kernels compute it, together with its convolution.
+struct FusedNorm {
+  torch::Tensor scale, shift;    ///< [C]
+  std::optional<Moments> given;  ///< [C]; nothing: by the statistics of the batch at hand
+};
 
 /// What follows a convolution: activations to mean 0 and variance 1, then a learned scale and
 /// shift. Where the statistics come from is the type's choice. No state: what is averaged over
@@ -22,12 +27,15 @@ class Norm {
   /// values [m, C, ...]; mask [m, T] for [m, C, T] or undefined.
   virtual torch::Tensor forward(const Tensors& parameters, const torch::Tensor& values,
                                 const torch::Tensor& mask, const Context& context) const = 0;
-  /// Scale and shift [C] if this pass is by the statistics of the batch at hand and nobody asks
-  /// for them: own kernels then compute convolution and norm in one.
-  virtual std::optional<std::pair<torch::Tensor, torch::Tensor>> batch_affine(
-      const Tensors&, const Context&) const {
+  /// Set if own kernels may compute this pass, convolution and norm in one.
+  virtual std::optional<FusedNorm> fused(const Tensors&, const Context&) const {
     return std::nullopt;
   }
+  /// Whether they ever do.
+  virtual bool fuses() const { return false; }
+  /// After a pass of theirs by the statistics of the batch at hand: those, of `count` real values a
+  /// channel; with graph.
+  virtual void saw(const Moments&, double /*count*/, const Context&) const {}
   /// False: it does nothing, and the convolution before it needs its bias.
   virtual bool active() const { return true; }
   /// Whether, in use, what a sample becomes depends on no other sample of its batch.

@@ -13,17 +13,16 @@ class ConvBlock final : public Block {
             const NormOptions& norm)
       : conv_(layout, name + ".conv", {out, in, 3, 3}),
         norm_(make_norm(layout, name + ".norm", out, norm)),
-        fused_(norm.fused && norm_->active() && !norm_->uses_support()) {}
+        fused_(norm.fused && norm_->fuses()) {}
   std::string kind() const override { return "conv_norm_relu_pool"; }
   bool samples_apart() const override { return norm_->samples_apart(); }
   bool uses_support() const override { return norm_->uses_support(); }
   bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
-    const auto affine = norm_->batch_affine(p, context);
-    if (fused_ && affine && can_fuse(input.values))
-      return {fused_conv_block(input.values, at(p, conv_.weight), affine->first, affine->second, {},
-                               {}),
-              {}};
+    if (fused_)
+      if (const auto pooled = by_kernels(*norm_, p, input.values,
+                                         {at(p, conv_.weight), at(p, conv_.bias)}, {}, {}, context))
+        return {*pooled, {}};
     auto x = torch::conv2d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
     x = norm_->forward(p, x, {}, context);
     return {torch::max_pool2d(torch::relu(x), 2), {}};
@@ -42,7 +41,7 @@ class SequenceBlock final : public Block {
       : conv_(layout, name + ".conv", {out, in, 3}),
         norm_(make_norm(layout, name + ".norm", out, norm)),
         pool_(pool),
-        fused_(norm.fused && norm_->active() && !norm_->uses_support()) {}
+        fused_(norm.fused && norm_->fuses()) {}
   std::string kind() const override {
     return pool_ ? "sequence_conv_norm_relu_pool" : "sequence_conv_norm_relu";
   }
@@ -56,11 +55,11 @@ class SequenceBlock final : public Block {
       return torch::max_pool1d(x, 2, 2, 0, 1, true);
     };
     const auto mask = pool_ ? pooled(input.mask.unsqueeze(1)).squeeze(1) : input.mask;
-    const auto affine = norm_->batch_affine(p, context);
-    if (fused_ && affine && can_fuse(input.values))
-      return {fused_conv_block(input.values, at(p, conv_.weight), affine->first, affine->second,
-                               input.mask, {0, pool_}),
-              mask};
+    if (fused_)
+      if (const auto values =
+              by_kernels(*norm_, p, input.values, {at(p, conv_.weight), at(p, conv_.bias)},
+                         input.mask, {0, pool_}, context))
+        return {*values, mask};
     auto x = torch::conv1d(input.values, at(p, conv_.weight), at(p, conv_.bias), 1, 1);
     x = torch::relu(norm_->forward(p, x, input.mask, context));
     return {pool_ ? pooled(x) : x, mask};

@@ -3,6 +3,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include <algorithm>
+
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
@@ -13,11 +15,13 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// Dense tensors, channels innermost, of which one block call is made. `real` and `moments` may be
-/// undefined.
+/// Dense tensors, channels innermost, of which one block call is made. `real`, `moments` and given
+/// statistics may be undefined.
 struct Inputs {
   ConvBlockShape shape;
-  torch::Tensor x, weight, scale, shift, real, moments;
+  torch::Tensor x, weight, scale, shift, real, moments, mean, variance;
+
+  bool given() const { return mean.defined(); }
 
   torch::TensorOptions options() const { return x.options().requires_grad(false); }
 };
@@ -34,8 +38,9 @@ T* data_of(const torch::Tensor& tensor) {
 
 template <class T>
 kernels::BlockInputs<T> pointers(const Inputs& in) {
-  return {data_of<T>(in.x),     data_of<T>(in.weight), data_of<T>(in.scale),
-          data_of<T>(in.shift), data_of<T>(in.real),   data_of<double>(in.moments)};
+  return {data_of<T>(in.x),     data_of<T>(in.weight),  data_of<T>(in.scale),
+          data_of<T>(in.shift), data_of<T>(in.real),    data_of<double>(in.moments),
+          data_of<T>(in.mean),  data_of<T>(in.variance)};
 }
 
 template <class T>
@@ -58,8 +63,8 @@ void keep(AutogradContext* ctx, const Inputs& in, const Saved& saved,
       std::vector<std::int64_t>{s.images, s.height,         s.width,       s.in,
                                 s.out,    s.kernel_height,  s.pool_height, s.pool_width,
                                 s.ceil,   s.input_gradient, s.relu,        s.kernel_width};
-  ctx->save_for_backward({in.x, in.weight, in.scale, in.shift, in.real, in.moments, saved.y,
-                          saved.mean, saved.inv_std, saved.choice, gradient});
+  ctx->save_for_backward({in.x, in.weight, in.scale, in.shift, in.real, in.moments, in.mean,
+                          in.variance, saved.y, saved.mean, saved.inv_std, saved.choice, gradient});
   ctx->set_materialize_grads(false);
 }
 
@@ -74,25 +79,42 @@ Kept kept(AutogradContext* ctx) {
   const auto t = ctx->get_saved_variables();
   const ConvBlockShape shape{s[0], s[1], s[2],      s[3],      s[4],       s[5],
                              s[6], s[7], s[8] != 0, s[9] != 0, s[10] != 0, s[11]};
-  return {{shape, t[0], t[1], t[2], t[3], t[4], t[5]}, {t[6], t[7], t[8], t[9]}, t[10]};
+  return {
+      {shape, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]}, {t[8], t[9], t[10], t[11]}, t[12]};
 }
+
+/// Where a vjp writes; undefined: nowhere.
+struct GradientTensors {
+  torch::Tensor weight, scale, shift, mean, variance, x;
+};
 
 /// The block's vjp, an operation of its own so that it can be differentiated again.
 class BlockGradient : public Function<BlockGradient> {
  public:
-  /// Gradients of weight, scale and shift, then of x if the shape has it.
+  /// Gradients of weight, scale and shift; of given mean and variance; of x if the shape has it.
   static variable_list forward(AutogradContext* ctx, const Inputs& in, const Saved& saved,
                                const torch::Tensor& x, const torch::Tensor& weight,
-                               const torch::Tensor& scale, const torch::Tensor& gradient) {
-    keep(ctx, {in.shape, x, weight, scale, in.shift, in.real, in.moments}, saved, gradient);
-    variable_list result{torch::empty_like(weight), torch::empty_like(scale),
-                         torch::empty_like(scale)};
-    if (in.shape.input_gradient) result.push_back(torch::empty_like(x));
+                               const torch::Tensor& scale, const torch::Tensor& gradient,
+                               const Moments& of_moments) {
+    keep(ctx, {in.shape, x, weight, scale, in.shift, in.real, in.moments, in.mean, in.variance},
+         saved, gradient);
+    ctx->saved_data["once"] =
+        in.given() || of_moments.mean.defined() || of_moments.variance.defined();
+    GradientTensors to;
+    to.weight = torch::empty_like(weight);
+    to.scale = torch::empty_like(scale);
+    to.shift = torch::empty_like(scale);
+    variable_list result{to.weight, to.scale, to.shift};
+    if (in.given())
+      for (auto* tensor : {&to.mean, &to.variance})
+        result.push_back(*tensor = torch::empty_like(scale));
+    if (in.shape.input_gradient) result.push_back(to.x = torch::empty_like(x));
     with_type(x, [&](auto type) {
       using T = decltype(type);
       kernels::backward<T>(in.shape, pointers<T>(in), pointers<T>(saved), data_of<T>(gradient),
-                           {in.shape.input_gradient ? data_of<T>(result[3]) : nullptr,
-                            data_of<T>(result[0]), data_of<T>(result[1]), data_of<T>(result[2])});
+                           {data_of<T>(to.x), data_of<T>(to.weight), data_of<T>(to.scale),
+                            data_of<T>(to.shift), data_of<T>(to.mean), data_of<T>(to.variance)},
+                           {data_of<T>(of_moments.mean), data_of<T>(of_moments.variance)});
     });
     return result;
   }
@@ -102,6 +124,9 @@ class BlockGradient : public Function<BlockGradient> {
     CUTTLE_REQUIRE(!torch::GradMode::is_enabled(),
                    "the fused convolution block has no third derivative; set fused: false for the "
                    "encoder");
+    CUTTLE_REQUIRE(!ctx->saved_data["once"].toBool(),
+                   "the fused convolution block has no second derivative through statistics of "
+                   "another batch; set fused: false for the encoder");
     const Kept k = kept(ctx);
     for (auto& cotangent : cotangents)
       if (cotangent.defined()) cotangent = cotangent.contiguous();
@@ -119,18 +144,27 @@ class BlockGradient : public Function<BlockGradient> {
            data_of<T>(cotangent(2))},
           {data_of<T>(of_gradient), data_of<T>(of_x), data_of<T>(of_weight), data_of<T>(of_scale)});
     });
-    return {{}, {}, of_x, of_weight, of_scale, of_gradient};
+    return {{}, {}, of_x, of_weight, of_scale, of_gradient, {}};
   }
 };
 
 class FusedBlock : public Function<FusedBlock> {
  public:
-  /// Pooled activations, dense.
-  static torch::Tensor forward(AutogradContext* ctx, Inputs in, const torch::Tensor& x,
+  /// Pooled activations, dense; then mean and variance of the batch, unless they are given.
+  static variable_list forward(AutogradContext* ctx, Inputs in, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& scale,
-                               const torch::Tensor& shift) {
+                               const torch::Tensor& shift, const std::optional<torch::Tensor>& mean,
+                               const std::optional<torch::Tensor>& variance) {
     const auto& s = in.shape;
-    in = {s, x, weight, scale, shift, in.real, in.moments};
+    in = {s,
+          x,
+          weight,
+          scale,
+          shift,
+          in.real,
+          in.moments,
+          mean.value_or(torch::Tensor()),
+          variance.value_or(torch::Tensor())};
     const auto pooled =
         torch::empty({s.images, s.pooled_height(), s.pooled_width(), s.out}, in.options());
     const Saved saved{torch::empty({s.conv_elements()}, in.options()),
@@ -138,7 +172,7 @@ class FusedBlock : public Function<FusedBlock> {
                       torch::empty({s.pooled_elements()}, in.options().dtype(torch::kUInt8))};
     with_type(x, [&](auto type) {
       using T = decltype(type);
-      if (s.by_patches()) {
+      if (s.by_patches() && !in.given()) {
         in.moments = torch::empty({s.moment_elements()}, in.options().dtype(torch::kFloat64));
         kernels::patch_moments<T>(s, data_of<T>(x), data_of<T>(in.real),
                                   data_of<double>(in.moments));
@@ -146,24 +180,49 @@ class FusedBlock : public Function<FusedBlock> {
       kernels::forward<T>(s, pointers<T>(in), pointers<T>(saved), data_of<T>(pooled));
     });
     keep(ctx, in, saved, {});
-    return pooled;
+    if (in.given()) return {pooled};
+    return {pooled, saved.mean.clone(), variance_of(saved.inv_std)};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    if (!gradients[0].defined()) return variable_list(5);
+    variable_list result(7);
+    if (std::none_of(gradients.begin(), gradients.end(), [](auto& g) { return g.defined(); }))
+      return result;
     const Kept k = kept(ctx);
-    const auto result = BlockGradient::apply(k.in, k.saved, k.in.x, k.in.weight, k.in.scale,
-                                             gradients[0].contiguous());
-    const auto of_x = k.in.shape.input_gradient ? result[3] : torch::Tensor();
-    return {{}, of_x, result[0], result[1], result[2]};
+    Moments of_moments;
+    if (!k.in.given()) of_moments = {gradients[1], gradients[2]};
+    for (auto* of : {&of_moments.mean, &of_moments.variance})
+      if (of->defined()) *of = of->contiguous();
+    const auto& s = k.in.shape;
+    const auto of_pooled =
+        gradients[0].defined()
+            ? gradients[0].contiguous()
+            : torch::zeros({s.images, s.pooled_height(), s.pooled_width(), s.out}, k.in.options());
+    const auto found =
+        BlockGradient::apply(k.in, k.saved, k.in.x, k.in.weight, k.in.scale, of_pooled, of_moments);
+    for (std::size_t i = 0; i < 3; ++i) result[2 + i] = found[i];
+    if (k.in.given()) result[5] = found[3], result[6] = found[4];
+    if (s.input_gradient) result[1] = found.back();
+    return result;
+  }
+
+ private:
+  /// From 1 / std; what that lost of a variance far below the epsilon is lost in its use, too.
+  static torch::Tensor variance_of(const torch::Tensor& inv_std) {
+    return (inv_std.to(torch::kFloat64).pow(-2) - 1e-5).clamp_min(0).to(inv_std.scalar_type());
   }
 };
 
+/// Whether the operation can take `x`.
+bool can_fuse(const torch::Tensor& x) {
+  return x.device().is_cpu() &&
+         (x.scalar_type() == torch::kFloat32 || x.scalar_type() == torch::kFloat64);
+}
+
 }  // namespace
 
-torch::Tensor fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
-                               const torch::Tensor& scale, const torch::Tensor& shift,
-                               const torch::Tensor& mask, AfterNorm after) {
+FusedOutput fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
+                             const FusedNorm& norm, const torch::Tensor& mask, AfterNorm after) {
   const bool image = x.dim() == 4;
   const auto dense =
       image ? x.permute({0, 2, 3, 1}).contiguous() : x.transpose(1, 2).contiguous().unsqueeze(1);
@@ -179,16 +238,33 @@ torch::Tensor fused_conv_block(const torch::Tensor& x, const torch::Tensor& weig
   s.ceil = !image;
   s.relu = after.slope == 0;
   s.input_gradient = x.requires_grad() && torch::GradMode::is_enabled();
-  auto pooled =
-      FusedBlock::apply(in, dense, weight.contiguous(), scale.contiguous(), shift.contiguous());
+  const auto result = FusedBlock::apply(
+      in, dense, weight.contiguous(), norm.scale.contiguous(), norm.shift.contiguous(),
+      norm.given ? std::optional(norm.given->mean.contiguous()) : std::nullopt,
+      norm.given ? std::optional(norm.given->variance.contiguous()) : std::nullopt);
+  auto pooled = result[0];
   // In place: nobody keeps what came before. It rises with its input, so pooling may come first.
   if (after.slope > 0 && after.slope < 1) torch::leaky_relu_(pooled, after.slope);
-  return image ? pooled.permute({0, 3, 1, 2}) : pooled.squeeze(1).transpose(1, 2);
+  FusedOutput output{image ? pooled.permute({0, 3, 1, 2}) : pooled.squeeze(1).transpose(1, 2), {}};
+  if (!norm.given) output.moments = {result[1], result[2], s.images};
+  return output;
 }
 
-bool can_fuse(const torch::Tensor& x) {
-  return x.device().is_cpu() &&
-         (x.scalar_type() == torch::kFloat32 || x.scalar_type() == torch::kFloat64);
+std::optional<torch::Tensor> by_kernels(const Norm& norm, const Tensors& parameters,
+                                        const torch::Tensor& x, const Filters& filters,
+                                        const torch::Tensor& mask, AfterNorm after,
+                                        const Context& context) {
+  auto how = norm.fused(parameters, context);
+  if (!how || !can_fuse(x)) return std::nullopt;
+  if (how->given && filters.bias.defined()) how->given->mean = how->given->mean - filters.bias;
+  auto [values, moments] = fused_conv_block(x, filters.weight, *how, mask, after);
+  if (!how->given && context.record != nullptr) {
+    const double count =
+        mask.defined() ? mask.sum().item<double>() : static_cast<double>(x.numel() / x.size(1));
+    if (filters.bias.defined()) moments.mean = moments.mean + filters.bias;
+    norm.saw(moments, count, context);
+  }
+  return values;
 }
 
 }  // namespace cuttle

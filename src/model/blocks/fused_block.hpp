@@ -2,7 +2,10 @@
 
 #include <torch/types.h>
 
+#include <optional>
+
 #include "cuttle/kernels/conv_block.hpp"
+#include "cuttle/model/norm.hpp"
 
 namespace cuttle {
 
@@ -13,18 +16,31 @@ struct AfterNorm {
                      ///< it is kept)
 };
 
-/// Convolution, batch norm, ReLU and pooling as one operation with exact first and second
-/// derivatives (kernels/conv_block.hpp): an inner step is a handful of nodes in the graph rather
-/// than hundreds, and what it keeps is one activation a block.
+struct FusedOutput {
+  torch::Tensor values;
+  Moments moments;  ///< of the batch, with graph; undefined where statistics were given
+};
+
+/// Convolution, norm, ReLU and pooling as one operation with exact first and second derivatives
+/// (kernels/conv_block.hpp): an inner step is a handful of nodes in the graph rather than hundreds,
+/// and what it keeps is one activation a block. Through statistics that are given, or used
+/// elsewhere, only first derivatives: asking for second ones throws.
 ///
 /// x [m, C, H, W] or [m, C, T], any strides, float32 or float64, on the CPU; weight as LibTorch's,
-/// 3 x 3, 1 x 1, or 3 for sequences; mask [m, T] for sequences or undefined. The convolution's bias
-/// is not an input: the norm cancels it.
-torch::Tensor fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
-                               const torch::Tensor& scale, const torch::Tensor& shift,
-                               const torch::Tensor& mask, AfterNorm after);
+/// 3 x 3, 1 x 1, or 3 for sequences; mask [m, T] for sequences or undefined. The convolution has no
+/// bias: statistics, taken and given, are of its output without one.
+FusedOutput fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
+                             const FusedNorm& norm, const torch::Tensor& mask, AfterNorm after);
 
-/// Whether the operation can take `x`.
-bool can_fuse(const torch::Tensor& x);
+/// Of a convolution; the bias may be undefined.
+struct Filters {
+  torch::Tensor weight, bias;
+};
+/// The block with this norm, if own kernels can compute it in this pass. The batch's statistics
+/// cancel a bias; what the norm is told, and what it gives, are statistics with it.
+std::optional<torch::Tensor> by_kernels(const Norm& norm, const Tensors& parameters,
+                                        const torch::Tensor& x, const Filters& filters,
+                                        const torch::Tensor& mask, AfterNorm after,
+                                        const Context& context);
 
 }  // namespace cuttle

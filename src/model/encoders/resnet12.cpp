@@ -26,15 +26,16 @@ class NormedConv {
         weight_(layout.add({conv + ".weight", {out, in, kernel, kernel}})),
         norm_(make_norm(layout, norm, out, options)),
         bias_(norm_->active() ? -1 : layout.add({conv + ".bias", {out}, Init::kZeros})),
-        fused_(options.fused && norm_->active() && !norm_->uses_support()) {}
+        fused_(options.fused && norm_->fuses()) {}
 
   /// `slope`: 1 for no ReLU.
   torch::Tensor forward(const Tensors& p, const torch::Tensor& x, double slope,
                         const Context& context) const {
-    const auto affine = norm_->batch_affine(p, context);
-    if (fused_ && affine && can_fuse(x))
-      return fused_conv_block(x, at(p, weight_), affine->first, affine->second, {}, {slope, false});
     const auto bias = bias_ < 0 ? torch::Tensor() : at(p, bias_);
+    if (fused_)
+      if (const auto y =
+              by_kernels(*norm_, p, x, {at(p, weight_), bias}, {}, {slope, false}, context))
+        return *y;
     auto y = norm_->forward(p, torch::conv2d(x, at(p, weight_), bias, 1, padding_), {}, context);
     // In place: nobody keeps what a norm gives, and a leaky ReLU's derivative can be told from its
     // result, so the graph holds one activation less. At 84x84 and width 64 one activation of 75

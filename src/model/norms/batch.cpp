@@ -20,10 +20,10 @@ class BatchNorm final : public Norm {
                         const Context&) const override {
     return normalise_by_batch(values, mask, at(p, affine_.weight), at(p, affine_.bias));
   }
-  std::optional<std::pair<torch::Tensor, torch::Tensor>> batch_affine(
-      const Tensors& p, const Context&) const override {
-    return std::pair(at(p, affine_.weight), at(p, affine_.bias));
+  std::optional<FusedNorm> fused(const Tensors& p, const Context&) const override {
+    return FusedNorm{at(p, affine_.weight), at(p, affine_.bias), {}};
   }
+  bool fuses() const override { return true; }
   bool samples_apart() const override { return false; }
 
  private:
@@ -44,14 +44,14 @@ class BatchPerStepNorm final : public Norm {
 
   torch::Tensor forward(const Tensors& p, const torch::Tensor& values, const torch::Tensor& mask,
                         const Context& context) const override {
-    const auto [weight, bias] = *batch_affine(p, context);
-    return normalise_by_batch(values, mask, weight, bias);
+    const auto own = *fused(p, context);
+    return normalise_by_batch(values, mask, own.scale, own.shift);
   }
-  std::optional<std::pair<torch::Tensor, torch::Tensor>> batch_affine(
-      const Tensors& p, const Context& context) const override {
+  std::optional<FusedNorm> fused(const Tensors& p, const Context& context) const override {
     const std::int64_t step = std::min(context.inner_step, steps_ - 1);
-    return std::pair(at(p, weight_).select(0, step), at(p, bias_).select(0, step));
+    return FusedNorm{at(p, weight_).select(0, step), at(p, bias_).select(0, step), {}};
   }
+  bool fuses() const override { return true; }
   bool samples_apart() const override { return false; }
 
  private:

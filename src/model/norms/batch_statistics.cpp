@@ -7,10 +7,11 @@
 namespace cuttle {
 namespace {
 
-/// [1, C, 1, ...]: per channel beside values [m, C, ...].
+/// [C] or [m, C] as it stands beside values [m, C, ...].
 torch::Tensor per_channel(const torch::Tensor& vector, const torch::Tensor& values) {
   std::vector<std::int64_t> shape(static_cast<std::size_t>(values.dim()), 1);
-  shape[1] = -1;
+  shape[0] = vector.dim() == 2 ? vector.size(0) : 1;
+  shape[1] = vector.size(-1);
   return vector.view(shape);
 }
 
@@ -39,12 +40,38 @@ Moments moments_of(const torch::Tensor& values, const torch::Tensor& mask) {
   const auto rows = values.transpose(0, 1).flatten(1);  // [C, m * ...]
   if (!mask.defined()) {
     const auto mean = rows.mean(1);
-    return {mean, (rows - mean.unsqueeze(1)).square().mean(1)};
+    return {mean, (rows - mean.unsqueeze(1)).square().mean(1), values.size(0)};
   }
   const auto real = mask.flatten();
   const auto count = real.sum().clamp_min(1.0);
   const auto mean = rows.matmul(real) / count;
-  return {mean, (rows - mean.unsqueeze(1)).square().matmul(real) / count};
+  return {mean, (rows - mean.unsqueeze(1)).square().matmul(real) / count, values.size(0)};
+}
+
+Moments moments_of_samples(const torch::Tensor& values, const torch::Tensor& mask,
+                           std::int64_t groups) {
+  const std::int64_t samples = values.size(0), channels = values.size(1);
+  const auto x = values.flatten(2).unflatten(1, {groups, channels / groups});  // [m, G, C/G, T]
+  const std::vector<std::int64_t> over{2, 3};
+  torch::Tensor mean, variance;  // [m, G, 1, 1]
+  if (mask.defined()) {
+    const auto real = mask.view({samples, 1, 1, -1});
+    const auto count = (real.sum(over, true) * (channels / groups)).clamp_min(1.0);
+    mean = (x * real).sum(over, true) / count;
+    variance = ((x - mean).square() * real).sum(over, true) / count;
+  } else {
+    mean = x.mean(over, true);
+    variance = (x - mean).square().mean(over, true);
+  }
+  const auto by_channel = [&](const torch::Tensor& of_group) {
+    return of_group.squeeze(3).expand({samples, groups, channels / groups}).flatten(1);
+  };
+  return {by_channel(mean), by_channel(variance), samples};
+}
+
+double real_values(const torch::Tensor& values, const torch::Tensor& mask) {
+  return mask.defined() ? mask.sum().item<double>()
+                        : static_cast<double>(values.numel() / values.size(1));
 }
 
 torch::Tensor normalise_by(const Moments& moments, const torch::Tensor& values,

@@ -16,7 +16,12 @@ torch::Tensor normalise_by_batch(const torch::Tensor& values, const torch::Tenso
                                  const torch::Tensor& weight, const torch::Tensor& bias);
 /// The batch's mean and (biased) variance per channel, with graph; padding counts nowhere.
 Moments moments_of(const torch::Tensor& values, const torch::Tensor& mask);
-/// Normalises by given moments; padding stays zero.
+/// The same of each sample by itself, over `groups` equal groups of channels: [m, C].
+Moments moments_of_samples(const torch::Tensor& values, const torch::Tensor& mask,
+                           std::int64_t groups);
+/// How many values of a channel are real.
+double real_values(const torch::Tensor& values, const torch::Tensor& mask);
+/// Normalises by given moments, [C] or [m, C]; padding stays zero.
 torch::Tensor normalise_by(const Moments& moments, const torch::Tensor& values,
                            const torch::Tensor& mask, const torch::Tensor& weight,
                            const torch::Tensor& bias);

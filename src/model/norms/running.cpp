@@ -29,27 +29,31 @@ class RunningNorm final : public Norm {
   torch::Tensor forward(const Tensors& p, const torch::Tensor& values, const torch::Tensor& mask,
                         const Context& context) const override {
     const auto &weight = at(p, affine_.weight), &bias = at(p, affine_.bias);
-    if (context.mode == Mode::kUse)
-      return normalise_by({at(p, mean_).detach(), at(p, variance_).detach()}, values, mask, weight,
-                          bias);
+    if (context.mode == Mode::kUse) return normalise_by(averages(p), values, mask, weight, bias);
     if (context.record == nullptr) return normalise_by_batch(values, mask, weight, bias);
     const auto moments = moments_of(values, mask);
+    saw(moments, real_values(values, mask), context);
+    return normalise_by(moments, values, mask, weight, bias);
+  }
+  std::optional<FusedNorm> fused(const Tensors& p, const Context& context) const override {
+    FusedNorm how{at(p, affine_.weight), at(p, affine_.bias), {}};
+    if (context.mode == Mode::kUse) how.given = averages(p);
+    return how;
+  }
+  bool fuses() const override { return true; }
+  void saw(const Moments& moments, double count, const Context& context) const override {
+    if (context.record == nullptr) return;
     // The averages estimate the variance of the population, without the bias of a sample's.
-    const double count = mask.defined() ? mask.sum().item<double>()
-                                        : static_cast<double>(values.numel() / values.size(1));
     const double unbiased = count > 1 ? count / (count - 1) : 1;
     context.record->observe(mean_, moments.mean);
     context.record->observe(variance_, moments.variance * unbiased);
-    return normalise_by(moments, values, mask, weight, bias);
-  }
-  std::optional<std::pair<torch::Tensor, torch::Tensor>> batch_affine(
-      const Tensors& p, const Context& context) const override {
-    if (context.mode == Mode::kUse || context.record != nullptr) return std::nullopt;
-    return std::pair(at(p, affine_.weight), at(p, affine_.bias));
   }
   bool samples_apart() const override { return true; }
 
  private:
+  Moments averages(const Tensors& p) const {
+    return {at(p, mean_).detach(), at(p, variance_).detach()};
+  }
   static ParameterSpec statistic(const NormRequest& request, const char* suffix, Init init,
                                  const Options& options) {
     ParameterSpec spec{request.name + suffix, {request.channels}, init};
