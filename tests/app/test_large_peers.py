@@ -53,7 +53,7 @@ def test_meta_gradient_of_resnet12(algorithm, steps, tmp_path):
     save_file({name: value.detach() for name, value in model.named_parameters()}, files["parameters"])
     config = tmp_path / "bench.yaml"
     config.write_text("data: {shards: [unused.h5]}\n"
-                      f"model: {{encoders: {{image: {{type: resnet12, width: {WIDTH}}}}}}}\n"
+                      f"model: {{encoders: {{image: {{type: resnet12, width: {WIDTH}, norm: batch}}}}}}\n"
                       f"adapt: {{algorithm: {algorithm}, inner_steps: {steps}, inner_lr: {RATE}}}\n", encoding="utf-8")
     driver.cuttle("bench", config, *(word for name, file in files.items() for word in (f"--{name}", file)))
     ours = load_file(files["gradient"])

@@ -69,7 +69,7 @@ def config_of_bench(tmp_path):
     """bench takes a config for the model; its data section is not used."""
     path = tmp_path / "bench.yaml"
     path.write_text("data: {shards: [unused.h5]}\n"
-                    f"model: {{encoders: {{image: {{type: conv4, width: {WIDTH}, depth: 4}}}}}}\n"
+                    f"model: {{encoders: {{image: {{type: conv4, width: {WIDTH}, depth: 4, norm: batch}}}}}}\n"
                     f"adapt: {{inner_lr: {RATE}}}\n", encoding="utf-8")
     return path
 
@@ -157,7 +157,7 @@ def trained_conv4(tmp_path_factory):
     config = folder / "config.yaml"
     config.write_text(f"data: {{shards: [{shards}/*.h5], modalities: [image]}}\n"
                       "episode: {way: 3, query: 2, meta_batch_size: 2}\n"
-                      f"model: {{encoders: {{image: {{type: conv4, width: {WIDTH}, depth: 4}}}}}}\n"
+                      f"model: {{encoders: {{image: {{type: conv4, width: {WIDTH}, depth: 4, norm: batch}}}}}}\n"
                       "train: {steps: 3, validate_every: 0}\n", encoding="utf-8")
     driver.train(config, folder / "run")
     return folder

@@ -56,7 +56,7 @@ def image_words(folder, shots):
     save_file(arrays, files["tasks"])
     model = plain_large.ResNet12(3, 64, WAY)
     save_file({name: value.detach() for name, value in model.named_parameters()}, files["parameters"])
-    config = "data: {shards: [unused.h5]}\nmodel: {encoders: {image: {type: resnet12, width: 64}}}\n"
+    config = "data: {shards: [unused.h5]}\nmodel: {encoders: {image: {type: resnet12, width: 64, norm: batch}}}\n"
     return config, [word for name, file in files.items() for word in (f"--{name}", str(file))]
 
 

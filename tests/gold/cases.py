@@ -1,10 +1,10 @@
 """What is recorded: small runs of every learner, fusion and encoder. Each config has the keys of its own types only."""
 
-IMAGE = {"type": "conv4", "width": 8, "depth": 2}
-TEXT = {"type": "char_conv", "width": 8, "depth": 2}
+IMAGE = {"type": "conv4", "width": 8, "depth": 2, "norm": "batch"}
+TEXT = {"type": "char_conv", "width": 8, "depth": 2, "norm": "batch"}
 TRANSFORMER = {"type": "transformer", "width": 32, "depth": 1}
-MEL = {"type": "mel_conv", "width": 8, "depth": 2, "max_length": 35}
-SERIES = {"type": "series_conv", "width": 8, "depth": 2, "max_length": 12}
+MEL = {"type": "mel_conv", "width": 8, "depth": 2, "norm": "batch", "max_length": 35}
+SERIES = {"type": "series_conv", "width": 8, "depth": 2, "norm": "batch", "max_length": 12}
 MLP = {"type": "mlp", "width": 8, "depth": 2}
 BOTH = {"image": IMAGE, "text": TEXT}
 OWN_KERNELS = ("conv4", "char_conv", "mel_conv", "series_conv", "resnet12", "mlp")
@@ -64,7 +64,7 @@ CASES = {
     "fomaml_sizes": case(gradient("fomaml"), LATE, BOTH, episode={
         "way_min": 2, "shot": 2, "shot_min": 1, "groups": "apart", "complete": True, "micro_batch": 2}),
     "fomaml_resnet": case(gradient("fomaml", 1), LATE,
-                          {"image": {"type": "resnet12", "width": 4},
+                          {"image": {"type": "resnet12", "width": 4, "norm": "batch"},
                            "series": {**TRANSFORMER, "max_length": 10}}, data="senses"),
     "anil_concat": case(gradient("anil", 3), CONCAT, BOTH),
     "anil_gated_no_norm": case(gradient("anil", 3), GATED, with_norm("none", BOTH)),
@@ -81,7 +81,7 @@ CASES = {
         "schedule": "step", "decay": 0.5, "decay_every": 6}),
     "protonet_late_no_norm": case(protonet(part_loss=0.5), LATE, with_norm("none", BOTH)),
     "protonet_senses": case(protonet(refine=1), LATE, {
-        "image": {"type": "resnet12", "width": 4}, "audio": MEL, "series": SERIES}, data="senses"),
+        "image": {"type": "resnet12", "width": 4, "norm": "batch"}, "audio": MEL, "series": SERIES}, data="senses"),
     "protonet_frozen": case(protonet(part_loss=0.2), LATE, BOTH, bases={"text": "protonet_concat"}),
     "vectors_maml": case(gradient("maml", 3), CONCAT, {"x": MLP}, data="values"),
     "vectors_protonet": case(protonet(), LATE, {"x": MLP}, data="values"),

@@ -26,7 +26,7 @@ struct BlockOptions {
 };
 /// The same with norms.
 struct NormedOptions : BlockOptions {
-  Section norm{"batch"};
+  Section norm{"support"};
   bool fused = true;
   void keys(Keys& keys);
 };

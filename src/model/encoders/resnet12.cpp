@@ -91,7 +91,7 @@ class GlobalMeanBlock final : public Block {
 
 struct ResNetOptions {
   std::int64_t width = 64;
-  Section norm{"batch"};
+  Section norm{"support"};
   bool fused = true;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "filters of the first stage");

@@ -96,7 +96,7 @@ def write(problem, folder):
 def encoder_of(problem):
     if is_mlp(problem):
         return f"x: {{type: mlp, width: {problem['width']}, depth: {problem['depth']}}}"
-    return f"image: {{type: conv4, width: {problem['width']}, depth: 4}}"
+    return f"image: {{type: conv4, width: {problem['width']}, depth: 4, norm: batch}}"
 
 
 def model_of(problem):
