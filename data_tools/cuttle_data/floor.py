@@ -1,23 +1,31 @@
 """Few-shot accuracy of raw features: what a trained model must beat.
 
-Episodes of N ways, K shots and Q queries; each query goes to the class whose mean support feature
-has the highest cosine similarity; fused: the mean of the similarities of the modalities that both
-sides have. Features: pixels (at most 32 x 32), hashed character 1- to 3-grams, mean and deviation
-over time of log-mel bands, series at 32 steps, vectors as they are; all but text are centred by the
-mean of up to 1000 training samples. Nothing is aligned: pixels are compared where they lie.
+Episodes of N ways, K shots and Q queries, the very ones of `cuttle eval` with the same protocol and
+seed; each query goes to the class whose mean support feature has the highest cosine similarity;
+fused: the mean of the similarities of the modalities that both sides have. Every column is over all
+queries: one that lacks the modality is a guess, right in 1 of N. Features: pixels (at most 32 x
+32), hashed character 1- to 3-grams, mean and deviation over time of log-mel bands, series at 32
+steps, vectors as they are; all but text are centred by the mean of up to 1000 training samples.
+Nothing is aligned: pixels are compared where they lie.
 """
 
 import contextlib
 
 import numpy as np
 
-from . import names, schema
+from . import episodes, names, schema
 from .errors import UserError
 from .features import feature_of
 from .files import shard_paths
 from .reader import Shard
 
 CENTRE_SAMPLES = 1000
+# Quantiles 0.975 of Student's t with 1, 2, ... 28 degrees of freedom.
+STUDENT = (12.7062047364, 4.3026527297, 3.1824463053, 2.7764451052, 2.5705818356, 2.4469118511,
+           2.3646242516, 2.3060041352, 2.2621571628, 2.2281388520, 2.2009851601, 2.1788128297,
+           2.1603686565, 2.1447866879, 2.1314495456, 2.1199052992, 2.1098155778, 2.1009220402,
+           2.0930240544, 2.0859634473, 2.0796138447, 2.0738730679, 2.0686576104, 2.0638985616,
+           2.0595385528, 2.0555294386, 2.0518305165, 2.0484071418)
 
 
 def add_arguments(parser):
@@ -37,7 +45,16 @@ def add_arguments(parser):
         "--groups-apart",
         action="store_true",
         help="per class, the support's groups (style, speaker, ...) do not occur among the queries")
-    parser.add_argument("--seed", type=int, default=0, help="decides the episodes (default: 0)")
+    parser.add_argument("--complete",
+                        action="store_true",
+                        help="only samples that have every modality of the shards")
+    parser.add_argument("--modalities",
+                        help="use these only, e.g. image,text: as data.modalities (default: all)")
+    parser.add_argument("--seed",
+                        type=int,
+                        default=1,
+                        help="decides the episodes: the run's seed, or its evaluation.seed "
+                        "(default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -48,24 +65,19 @@ def run(args, report):
         )
     with contextlib.ExitStack() as stack:
         shards = [stack.enter_context(Shard(path)) for path in shard_paths(args.paths)]
-        _report(args, report, measure(Collection(shards), args, report))
+        _report(args, report, measure(Collection(shards, args.modalities), args, report))
     return 0
 
 
 def measure(collection, args, report):
-    """{modality or "fused": [accuracy of each episode that has one]}."""
-    classes = usable_classes(collection, args)
-    if len(classes) < args.way:
-        raise UserError(
-            f"{len(classes)} classes of the split {args.split} have {args.shot} + {args.query} "
-            f"samples{' with groups apart' if args.groups_apart else ''}, but --way is {args.way} "
-            "(an episode needs that many); lower --way, --shot or --query")
+    """{modality or "fused": [accuracy of each episode]}."""
+    planner = episodes.planner_of(collection.shards, args, collection.modalities)
     if not collection.of_split(names.SPLIT_TRAIN):
         report.note("no training samples: features are not centred, which lowers the floor")
     features = Features(collection)
     accuracies = {name: [] for name in [*collection.modalities, "fused"]}
     for episode in report.progress(range(args.episodes), args.episodes, "episodes"):
-        support, query = plan_episode(np.random.default_rng([args.seed, episode]), classes, args)
+        support, query = planner.plan(args.way, episodes.Random(args.seed, args.split, episode))
         scores = score_episode(features, list(collection.modalities), support, query)
         for name, value in scores.items():
             accuracies[name].append(value)
@@ -73,10 +85,16 @@ def measure(collection, args, report):
 
 
 class Collection:
-    """Several shards as one list of samples."""
-    def __init__(self, shards):
+    """Several shards as one list of samples. `wanted`: modalities to use, with commas; None: all."""
+    def __init__(self, shards, wanted=None):
         self.shards = shards
         self.modalities = {modality.name: modality for modality in shards[0].modalities}
+        if wanted is not None:
+            for name in wanted.split(","):
+                if name not in self.modalities:
+                    raise UserError(f"--modalities: the shards have no modality '{name}'; they have "
+                                    f"{', '.join(self.modalities)}")
+            self.modalities = {name: self.modalities[name] for name in wanted.split(",")}
         for shard in shards[1:]:
             if shard.modalities != shards[0].modalities:
                 raise UserError(
@@ -91,12 +109,6 @@ class Collection:
             index for index, (shard, sample) in enumerate(self.samples)
             if schema.SPLITS[shard.sample_split[sample]] == split
         ]
-
-    def class_and_group(self, index):
-        shard, sample = self.samples[index]
-        class_id = shard.sample_class[sample]
-        class_name = None if class_id < 0 else shard.class_names[class_id]
-        return class_name, shard.group_names[shard.sample_group[sample]]
 
 
 class Features:
@@ -128,57 +140,8 @@ class Features:
         return feature_of(self.collection_.modalities[name], shard.read(sample, name))
 
 
-def usable_classes(collection, args):
-    """[{group: [sample index]}] of the split's classes with enough samples, ordered by name."""
-    by_class = {}
-    for index in collection.of_split(args.split):
-        class_name, group = collection.class_and_group(index)
-        if class_name is not None:
-            by_class.setdefault(class_name, {}).setdefault(group, []).append(index)
-    return [groups for _, groups in sorted(by_class.items()) if _enough(groups, args)]
-
-
-def _enough(groups, args):
-    sizes = [len(members) for members in groups.values()]
-    if not args.groups_apart:
-        return sum(sizes) >= args.shot + args.query
-    sums = {0}  # of all subsets of the groups: one must hold the support and leave the queries
-    for size in sizes:
-        sums |= {total + size for total in sums}
-    return any(args.shot <= total <= sum(sizes) - args.query for total in sums)
-
-
-def plan_episode(random, classes, args):
-    """(support, query): per class of the episode a list of sample indices."""
-    support, query = [], []
-    for choice in random.choice(len(classes), args.way, replace=False):
-        draw = _draw_apart if args.groups_apart else _draw
-        shot, rest = draw(random, classes[choice], args)
-        support.append(shot)
-        query.append(rest)
-    return support, query
-
-
-def _draw(random, groups, args):
-    members = [index for group in groups.values() for index in group]
-    drawn = random.choice(members, args.shot + args.query, replace=False).tolist()
-    return drawn[:args.shot], drawn[args.shot:]
-
-
-def _draw_apart(random, groups, args):
-    """Groups in random order go to the support until it is full, the others to the queries; a draw
-    that leaves too few queries is repeated."""
-    while True:
-        shot, rest = [], []
-        for group in random.permutation(list(groups)):
-            (shot if len(shot) < args.shot else rest).extend(groups[group])
-        if len(rest) >= args.query:
-            return (random.choice(shot, args.shot, replace=False).tolist(),
-                    random.choice(rest, args.query, replace=False).tolist())
-
-
 def score_episode(features, modality_names, support, query):
-    """{modality or "fused": accuracy}; a modality that no query has is left out."""
+    """{modality or "fused": accuracy}, each over all queries."""
     queries = [(way, index) for way, members in enumerate(query) for index in members]
     similarities = np.stack([
         _similarities(features, name, support, [index for _, index in queries])
@@ -187,9 +150,7 @@ def score_episode(features, modality_names, support, query):
     truth = np.array([way for way, _ in queries])
     result = {}
     for name, table in zip(modality_names, similarities):
-        has = ~np.isnan(table).all(axis=1)
-        if has.any():
-            result[name] = _accuracy(table[has], truth[has])
+        result[name] = _accuracy(table, truth)
     known = ~np.isnan(similarities)
     fused = np.where(known.any(axis=0),
                      np.nansum(similarities, axis=0) / np.maximum(known.sum(axis=0), 1), np.nan)
@@ -214,29 +175,37 @@ def _similarities(features, name, support, queries):
 
 def _accuracy(table, truth):
     """A class without similarity counts as 0, which is neither like nor unlike; ties share the
-    credit."""
+    credit, so a query without any similarity has one in as many as there are classes."""
     table = np.nan_to_num(table)
     best = table == table.max(axis=1, keepdims=True)
     return float((best[np.arange(len(truth)), truth] / best.sum(axis=1)).mean())
 
 
+def interval_95(values):
+    """Half the width of the mean's 95 % interval: 1.96 standard errors, Student's t under 30
+    values."""
+    count = len(values)
+    if count < 2:
+        return 0.0
+    errors = STUDENT[count - 2] if count < 30 else 1.96
+    return float(errors * np.std(values, ddof=1) / np.sqrt(count))
+
+
 def _report(args, report, accuracies):
     rows, results = [], {}
     for name, values in accuracies.items():
-        if values:
-            mean = float(np.mean(values))
-            deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
-            interval = float(1.96 * deviation / np.sqrt(len(values)))
-            results[name] = {"accuracy": mean, "interval_95": interval, "episodes": len(values)}
-            rows.append([name, f"{100 * mean:.1f} +- {100 * interval:.1f}", len(values)])
+        mean, interval = float(np.mean(values)), interval_95(values)
+        results[name] = {"accuracy": mean, "interval_95": interval, "episodes": len(values)}
+        rows.append([name, f"{100 * mean:.1f} +- {100 * interval:.1f}", len(values)])
     protocol = {
         key: getattr(args, key)
-        for key in ("way", "shot", "query", "episodes", "split", "groups_apart", "seed")
+        for key in ("way", "shot", "query", "episodes", "split", "groups_apart", "complete", "seed")
     }
     if args.json:
         report.json = {"protocol": protocol, "results": results}
         return
     title = (f"nearest class mean of raw features: {args.way}-way {args.shot}-shot, {args.query} "
              f"queries, {args.episodes} episodes, split {args.split}, groups "
-             f"{'apart' if args.groups_apart else 'mixed'}, seed {args.seed}")
+             f"{'apart' if args.groups_apart else 'mixed'}, "
+             f"{'complete samples, ' if args.complete else ''}seed {args.seed}")
     report.table(title, ["modality", "accuracy %", "episodes"], rows)

@@ -21,7 +21,7 @@ void LoopOptions::keys(Keys& keys) {
 Demands LoopOptions::demands() const {
   Demands demands;
   demands.inner_loss = true;
-  demands.inner_steps = std::max(inner_steps, eval_inner_steps);
+  demands.inner_steps = inner_steps;
   return demands;
 }
 

@@ -1,11 +1,13 @@
 #include <fmt/ranges.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 #include "app/commands.hpp"
 #include "app/loaded_run.hpp"
@@ -79,16 +81,18 @@ std::vector<float> read_targets(const Dataset& data, std::int64_t width, const s
 }
 
 /// Refuses a support set that the run's model cannot learn classes from.
-void check_classes(const LoadedRun& run, const WholeShard& support, const std::string& path) {
+void check_classes(const LoadedRun& run, const WholeShard& support, const std::string& path,
+                   const Extensions& extensions) {
   const auto way = static_cast<std::int64_t>(support.classes.size());
   CUTTLE_VALIDATE(
       way >= 2, "{}: {} (adapting needs labelled samples of two classes or more)", path,
       way == 0 ? "not all of its samples are labelled" : "all of its samples are of one class");
-  const std::int64_t most = run.parts.model->head_rows();
+  const std::int64_t most = most_classes(run.config, extensions);
   CUTTLE_VALIDATE(
       most == 0 || way <= most,
-      "{}: it has {} classes, but the model's head was trained for {} at most; give "
-      "fewer classes, or train with a larger episode.way (or a metric learner such as protonet)",
+      "{}: it has {} classes, but the model was trained for {} at most (those beyond would be "
+      "answered by parameters that never moved); give fewer classes, or train with a larger "
+      "episode.way (or a learner that compares samples, such as protonet)",
       path, way, most);
 }
 
@@ -134,6 +138,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   // A few samples, and a file for machines that may have no GPU.
   auto overrides = arguments.overrides;
   overrides.push_back("device=cpu");
+  overrides.push_back("evaluation.way=0");  // plays no part: the shard says how many classes
   const LoadedRun run = load_run(arguments.run, true, overrides, extensions, 0);
   CUTTLE_VALIDATE(run.parts.kind->classes() || run.parts.kind->values(),
                   "{}: its tasks are environments (adapting to a shard needs tasks of labelled "
@@ -146,7 +151,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
     support.raw.targets = read_targets(*data, run.inputs.target_width, arguments.support);
     support.classes.clear();
   } else {
-    check_classes(run, support, arguments.support);
+    check_classes(run, support, arguments.support, extensions);
   }
   const auto way = static_cast<std::int64_t>(support.classes.size());
   const auto& [kind, model, learner] = run.parts;
@@ -176,8 +181,10 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   CUTTLE_VALIDATE(metadata_entry(file, arguments.file, "format") == kFormat,
                   "{}: written by another version of cuttle; make it again with cuttle adapt",
                   arguments.file);
-  const RunConfig config = parse_saved(metadata_entry(file, arguments.file, "config"),
-                                       arguments.file, {}, catalog_of(extensions));
+  RunConfig config = parse_saved(metadata_entry(file, arguments.file, "config"), arguments.file, {},
+                                 catalog_of(extensions));
+  // Older versions made room for what evaluation asked for, and the file has it.
+  config.episode.way = std::max(config.episode.way, std::exchange(config.evaluation.way, 0));
   const TaskInputs inputs = inputs_from(file.metadata, arguments.file);
   prepare_process(config, 0);
   const auto [kind, model, learner] = assemble(config, inputs, extensions);

@@ -163,8 +163,9 @@ void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request,
   add_overrides(*validate, a.overrides);
   validate->callback([&] {
     request.without_mpi = [&] {
-      check_sinks(load_config(a.config, a.overrides, catalog_of(extensions)).sinks,
-                  extensions.sinks);
+      const RunConfig config = load_config(a.config, a.overrides, catalog_of(extensions));
+      check_sinks(config.sinks, extensions.sinks);
+      check_ways(config, extensions);
       std::cout << a.config << " is fine\n";
       return ExitCode::kDone;
     };

@@ -1,5 +1,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include <fmt/ranges.h>
 
@@ -44,7 +45,25 @@ const char* norms_of(const LoadedRun& run) {
   return run.parts.model->samples_apart() ? "inductive" : "transductive";
 }
 
-ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
+/// The class whose queries were recognised least often, over all episodes of the list.
+struct WorstClass {
+  std::string name;
+  ClassScores scores;
+};
+std::optional<WorstClass> worst_class(const Dataset* data, const EvaluationPlan& plan,
+                                      const EvaluationReport& report) {
+  std::optional<WorstClass> worst;
+  if (data == nullptr || !report.confusion) return worst;
+  const std::vector<ClassScores> classes = report.confusion->class_scores();
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (classes[c].truths == 0 || (worst && classes[c].recall >= worst->scores.recall)) continue;
+    const auto id = static_cast<std::size_t>(data->classes_of(plan.split)[c]);
+    worst = {data->class_names()[id], classes[c]};
+  }
+  return worst;
+}
+
+ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const Dataset* data,
                      const EvaluationPlan& plan, const EvaluationReport& report) {
   ordered_json json{{"run", arguments.run},
                     {"checkpoint", run.folder},
@@ -57,7 +76,9 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
                     {"query", plan.episode.query},
                     {"inner_steps", run.parts.learner->eval_steps()},
                     {"batch_norm", norms_of(run)},
+                    {"seed", plan.seed},
                     {"missing_rate", plan.missing_rate},
+                    {"missing_rate_in_effect", report.hidden_rate},
                     {"modalities", arguments.modalities},
                     {"loss", report.loss.mean}};
   for (const auto& [name, source] : run.config.sources) json["sources"][name] = source.weight;
@@ -74,6 +95,10 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
     json["macro_recall"] = scores.macro_recall;
     json["macro_f1"] = scores.macro_f1;
   }
+  if (const auto worst = worst_class(data, plan, report))
+    json["worst_class"] = {{"name", worst->name},
+                           {"accuracy", worst->scores.recall},
+                           {"queries", worst->scores.truths}};
   for (const auto& line : report.trace) {
     ordered_json entry{{"step", line.step}, {"support_loss", line.support_loss}};
     for (std::size_t m = 0; m < names.size(); ++m)
@@ -86,14 +111,22 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run,
   return json;
 }
 
-void print_text(const LoadedRun& run, const EvaluationPlan& plan, const EvaluationReport& report) {
+/// How wide the interval is.
+std::string reach(const Interval& interval) {
+  const double errors = standard_errors(interval.count);
+  return interval.count >= 30 ? fmt::format("{} standard errors", errors)
+                              : fmt::format("{:.2f} standard errors, Student's t", errors);
+}
+
+void print_text(const LoadedRun& run, const Dataset* data, const EvaluationPlan& plan,
+                const EvaluationReport& report) {
   const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
-      "{} on {} {} episodes (mean, 95 % interval: 1.96 standard errors)\n"
+      "{} on {} {} episodes (mean, 95 % interval: {})\n"
       "{}, {}, {} inner steps, norms {}\n",
       kind.say_score(report.score.mean, report.score.half_width), plan.episodes,
-      to_string(plan.split), run.config.adapt.type, describe_episodes(kind, plan.episode),
-      run.parts.learner->eval_steps(), norms_of(run));
+      to_string(plan.split), reach(report.score), run.config.adapt.type,
+      describe_episodes(kind, plan.episode), run.parts.learner->eval_steps(), norms_of(run));
   for (const auto& [name, source] : run.config.sources)
     if (source.weight > 0) std::cout << fmt::format("source {}, weight {}\n", name, source.weight);
   if (report.confusion) {
@@ -102,6 +135,13 @@ void print_text(const LoadedRun& run, const EvaluationPlan& plan, const Evaluati
                              100 * scores.macro_precision, 100 * scores.macro_recall,
                              100 * scores.macro_f1, report.loss.mean);
   }
+  if (const auto worst = worst_class(data, plan, report))
+    std::cout << fmt::format("worst class {}: {:.2f} % of its {} queries\n", worst->name,
+                             100 * worst->scores.recall, worst->scores.truths);
+  if (plan.missing_rate > 0)
+    std::cout << fmt::format(
+        "missing rate {:.2f} as asked for, {:.2f} in effect (a sample's last sense stays)\n",
+        plan.missing_rate, report.hidden_rate);
   std::cout << run.folder << "\n";
   const auto names = kind.metrics();
   for (const auto& line : report.trace) {
@@ -168,9 +208,9 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                     run->config.adapt.type);
       write_tables(arguments, data->alone(), *run->parts.kind, plan, report);
       if (arguments.json)
-        std::cout << to_json(arguments, *run, plan, report).dump(2) << std::endl;
+        std::cout << to_json(arguments, *run, data->alone(), plan, report).dump(2) << std::endl;
       else
-        print_text(*run, plan, report);
+        print_text(*run, data->alone(), plan, report);
     });
     return ExitCode::kDone;
   });

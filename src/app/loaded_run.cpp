@@ -25,31 +25,55 @@ void check_modalities(const std::vector<std::string>& wanted,
                   fmt::join(names, ", "));
 }
 
-std::int64_t most_ways(const RunConfig& config) {
-  return std::max(config.episode.way, config.evaluation.way);
-}
-
 std::int64_t most_shots(const RunConfig& config) {
   return std::max(config.episode.shot, config.evaluation.shot);
 }
 
-/// Refuses larger episodes than the run was trained for, where they take other parameters than it
-/// has.
+/// Refuses episodes of more classes than the run has trained parameters for.
+void check_trained_ways(const RunConfig& config, const RunConfig& saved,
+                        const Extensions& extensions) {
+  const std::int64_t most = most_classes(saved, extensions), way = evaluation_episodes(config).way;
+  CUTTLE_VALIDATE(most == 0 || way <= most,
+                  "evaluation.way: episodes of {} classes are larger than in training, where "
+                  "episode.way was {} ({} has parameters of its own for each class, and those of "
+                  "the others never moved); give evaluation.way={} or less, or train with a larger "
+                  "episode.way",
+                  way, most, config.adapt.type, most);
+}
+
+const NamedArray* find_array(const std::vector<NamedArray>& arrays, const std::string& name) {
+  for (const NamedArray& array : arrays)
+    if (array.name == name) return &array;
+  return nullptr;
+}
+
+/// Refuses more shots than the run was trained for, where they take other parameters than it has.
 void check_size(const RunConfig& config, const RunConfig& saved, const ParameterLayout& layout,
                 const std::vector<NamedArray>& has) {
-  if (most_ways(config) <= most_ways(saved) && most_shots(config) <= most_shots(saved)) return;
+  if (most_shots(config) <= most_shots(saved)) return;
   bool fits = has.size() == static_cast<std::size_t>(layout.count());
-  for (std::int64_t i = 0; fits && i < layout.count(); ++i)
-    fits = std::any_of(has.begin(), has.end(), [&](const NamedArray& array) {
-      return array.name == layout.spec(i).name && array.shape == layout.spec(i).shape;
-    });
-  CUTTLE_VALIDATE(
-      fits,
-      "evaluation.way, evaluation.shot: episodes of way {} and shot {} are larger than in training "
-      "(way {}, shot {}), and the parameters of {} are made for a size; ask for smaller ones, or "
-      "train with a larger episode.way or episode.shot",
-      most_ways(config), most_shots(config), most_ways(saved), most_shots(saved),
-      config.adapt.type);
+  for (std::int64_t i = 0; fits && i < layout.count(); ++i) {
+    const NamedArray* array = find_array(has, layout.spec(i).name);
+    fits = array != nullptr && array->shape == layout.spec(i).shape;
+  }
+  CUTTLE_VALIDATE(fits,
+                  "evaluation.shot: episodes of shot {} are larger than in training (shot {}), and "
+                  "the parameters of {} are made for a size; ask for smaller ones, or train with a "
+                  "larger episode.shot",
+                  most_shots(config), most_shots(saved), config.adapt.type);
+}
+
+/// Older versions kept rows for what evaluation alone asked for.
+void warn_of_untrained(const ParameterLayout& layout, const std::vector<NamedArray>& has,
+                       const std::string& folder) {
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const ParameterSpec& spec = layout.spec(i);
+    const NamedArray* array = find_array(has, spec.name);
+    if (!spec.first_rows || array == nullptr || array->shape[0] <= spec.shape[0]) continue;
+    log_warning("{}: {} has {} rows, and no training task used more than {}; those serve", folder,
+                spec.name, array->shape[0], spec.shape[0]);
+    return;  // the others are alike
+  }
 }
 
 }  // namespace
@@ -68,12 +92,14 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   check_modalities(config.data.modalities, inputs.modalities);
   const RunConfig saved = overrides.empty() ? config : parsed({});
   check_protocol(config, saved, extensions);
+  check_trained_ways(config, saved, extensions);
   auto parts = assemble(config, inputs, extensions);
   const auto layout = parts.model->layout();
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
                   source.folder);
   check_size(config, saved, *layout, arrays->second);
+  warn_of_untrained(*layout, arrays->second, source.folder);
   ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
   prepare_process(config, local_rank);
   return {source.folder,    std::move(config),     std::move(inputs),

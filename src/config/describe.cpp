@@ -140,6 +140,8 @@ void describe(ConfigSchema& keys, EvaluationOptions& o) {
   keys.add("way", o.way, at_least(0), "0: as in training");
   keys.add("shot", o.shot, at_least(0), "0: as in training");
   keys.add("query", o.query, at_least(0), "0: as in training");
+  keys.add("seed", o.seed, anything(),
+           "of the validation and test episodes, say for runs of several seeds; 0: the run's own");
 }
 
 void describe(ConfigSchema& keys, CommOptions& o) {

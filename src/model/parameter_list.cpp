@@ -51,6 +51,13 @@ bool OuterRule::operator==(const OuterRule& other) const {
          std::tie(other.rate, other.decay, other.low, other.high, other.momentum);
 }
 
+ParameterSpec rows_of(std::string name, std::vector<std::int64_t> shape, Init init,
+                      ParameterRole role) {
+  ParameterSpec spec{std::move(name), std::move(shape), init, role};
+  spec.first_rows = true;
+  return spec;
+}
+
 std::int64_t ParameterLayout::add(ParameterSpec spec) {
   for (const auto& other : specs_)
     CUTTLE_REQUIRE(other.name != spec.name, "parameter {} is declared twice", spec.name);

@@ -27,6 +27,19 @@ std::int64_t count_rows(Communicator& comm, std::string_view name,
 
 }  // namespace
 
+double standard_errors(std::int64_t count) {
+  // Quantiles 0.975 of Student's t with 1, 2, ... 28 degrees of freedom.
+  constexpr double kStudent[] = {
+      12.7062047364, 4.3026527297, 3.1824463053, 2.7764451052, 2.5705818356, 2.4469118511,
+      2.3646242516,  2.3060041352, 2.2621571628, 2.2281388520, 2.2009851601, 2.1788128297,
+      2.1603686565,  2.1447866879, 2.1314495456, 2.1199052992, 2.1098155778, 2.1009220402,
+      2.0930240544,  2.0859634473, 2.0796138447, 2.0738730679, 2.0686576104, 2.0638985616,
+      2.0595385528,  2.0555294386, 2.0518305165, 2.0484071418};
+  if (count < 2) return std::numeric_limits<double>::quiet_NaN();
+  if (count >= 30) return 1.96;
+  return kStudent[count - 2];
+}
+
 std::vector<Interval> mean_intervals(Communicator& comm, std::string_view name,
                                      Span<const std::vector<float>> rows, std::size_t columns) {
   const std::int64_t count = count_rows(comm, name, rows);
@@ -52,7 +65,7 @@ std::vector<Interval> mean_intervals(Communicator& comm, std::string_view name,
   }
   const std::vector<double> spread = exact_sum(comm, name, squares, columns, count);
   for (std::size_t c = 0; c < columns; ++c) {
-    result[c].half_width = 1.96 * std::sqrt(spread[c] / (n - 1.0) / n);
+    result[c].half_width = standard_errors(count) * std::sqrt(spread[c] / (n - 1.0) / n);
   }
   return result;
 }

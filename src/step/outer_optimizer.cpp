@@ -52,9 +52,10 @@ double OuterOptimizer::learning_rate(std::int64_t step) const {
                    : 1.0;
   double rate = o.outer_lr;
   if (o.schedule == "cosine") {
+    // From outer_lr at the first step to min_lr at the last one.
     const double done =
         std::min(1.0, static_cast<double>(step) /
-                          static_cast<double>(std::max<std::int64_t>(1, total_steps_)));
+                          static_cast<double>(std::max<std::int64_t>(1, total_steps_ - 1)));
     rate = o.min_lr + 0.5 * (o.outer_lr - o.min_lr) * (1.0 + std::cos(M_PI * done));
   } else if (o.schedule == "step") {
     rate = std::max(o.min_lr,

@@ -72,15 +72,14 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   const Section& target = config.episode.target;
   made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
   check_sources(config, extensions, *made.kind, demands);
+  check_ways(config, extensions);
   CUTTLE_VALIDATE(demands.head || config.model.head.type == ModelOptions().head.type,
                   "model.head: {} has no head, so {} would do nothing; remove the key",
                   algorithm.type, config.model.head.type);
-  const std::int64_t outputs =
-      made.kind->outputs(std::max(config.episode.way, config.evaluation.way), inputs.target_width);
+  const std::int64_t outputs = made.kind->outputs(config.episode.way, inputs.target_width);
   TaskInputs sized = inputs;
   sized.outputs = outputs;
-  sized.support = std::max(config.episode.way, config.evaluation.way) *
-                  std::max(config.episode.shot, config.evaluation.shot);
+  sized.support = config.episode.way * std::max(config.episode.shot, config.evaluation.shot);
   const auto model =
       std::make_shared<Model>(config.model, inputs.modalities, demands.head ? outputs : 0,
                               demands.inner_steps, extensions.model, torch::Device(config.device));
@@ -95,6 +94,24 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
                   "evaluate the run that they come from, or leave frozen_from of one empty",
                   algorithm.type);
   return made;
+}
+
+std::int64_t most_classes(const RunConfig& config, const Extensions& extensions) {
+  const Section &target = config.episode.target, &algorithm = config.adapt;
+  const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
+  const Demands demands =
+      find_type(extensions.learners, "adapt.algorithm", algorithm.type).demands(algorithm);
+  return kind->classes() && (demands.head || demands.class_rows) ? config.episode.way : 0;
+}
+
+void check_ways(const RunConfig& config, const Extensions& extensions) {
+  const std::int64_t most = most_classes(config, extensions);
+  CUTTLE_VALIDATE(
+      most == 0 || config.evaluation.way <= most,
+      "evaluation.way: is {}, above episode.way, {}, and {} has parameters of its own for each "
+      "class of a task (those of the others would never be trained); use {} or less, train with a "
+      "larger episode.way, or take a learner that compares samples, such as protonet or r2d2",
+      config.evaluation.way, most, config.adapt.type, most);
 }
 
 void check_protocol(const RunConfig& config, const RunConfig& usual, const Extensions& extensions) {

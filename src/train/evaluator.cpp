@@ -23,6 +23,7 @@ struct Findings {
   std::map<std::int32_t, std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
   std::int64_t skipped = 0;                     ///< tasks left out
   std::int64_t blind = 0;                       ///< tasks without any sense
+  std::int64_t present = 0, hidden = 0;         ///< senses of samples
 };
 
 Findings no_findings(const std::vector<std::int32_t>& classes) {
@@ -34,8 +35,16 @@ Findings no_findings(const std::vector<std::int32_t>& classes) {
   return found;
 }
 
+/// Senses that the samples have.
+std::int64_t senses_in(const Task& task) {
+  std::int64_t count = 0;
+  for (const Batch* batch : {&task.support, &task.query})
+    for (const ModalityInput& input : batch->modalities) count += input.rows.numel();
+  return count;
+}
+
 /// What the plan hides of a task.
-void hide(const EvaluationPlan& plan, Task& task) {
+void hide(const EvaluationPlan& plan, Task& task, Findings& found) {
   if (task.query.environment) {
     CUTTLE_VALIDATE(plan.modalities.empty() && plan.missing_rate == 0,
                     "--modalities and --missing-rate hide senses of samples, and these tasks are "
@@ -46,8 +55,11 @@ void hide(const EvaluationPlan& plan, Task& task) {
     task.support = keep_modalities(task.support, plan.modalities);
     task.query = keep_modalities(task.query, plan.modalities);
   }
+  const std::int64_t present = senses_in(task);
   task.support = drop_modalities(task.support, plan.missing_rate, task.key.with(Stream::kModel, 3));
   task.query = drop_modalities(task.query, plan.missing_rate, task.key.with(Stream::kModel, 4));
+  found.present += present;
+  found.hidden += present - senses_in(task);
 }
 
 /// Whether support or query has no sense left.
@@ -154,7 +166,7 @@ std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episod
 
 EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_t episodes) {
   EvaluationPlan plan;
-  plan.seed = config.seed;
+  plan.seed = config.evaluation.seed != 0 ? config.evaluation.seed : config.seed;
   plan.split = split;
   plan.episode = evaluation_episodes(config);
   plan.episodes = episodes > 0 ? episodes : config.evaluation.episodes;
@@ -178,7 +190,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
     std::int64_t done = 0;
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       Task task = source.make(evaluation_key(plan, slot.first_slot));
-      hide(plan, task);
+      hide(plan, task, mine);
       mine.blind += is_blind(task);
       evaluate_task(task, slot.first_slot, learner, there, plan, mine);
       if (progress) progress(++done);
@@ -202,6 +214,10 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   report.trace = trace_of(means, metrics);
   report.skipped = comm.all_reduce("episodes left out", {mine.skipped}, ReduceOp::kSum).wait()[0];
   report.blind = comm.all_reduce("episodes without senses", {mine.blind}, ReduceOp::kSum).wait()[0];
+  const auto senses =
+      comm.all_reduce("senses hidden", {mine.present, mine.hidden}, ReduceOp::kSum).wait();
+  if (senses[0] > 0)
+    report.hidden_rate = static_cast<double>(senses[1]) / static_cast<double>(senses[0]);
   report.episode_scores = gather_column(comm, mine, learner.kind().score_column());
   return report;
 }

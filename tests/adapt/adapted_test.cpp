@@ -1,7 +1,10 @@
 // What adaptation produces: predictions, saved state, traces; and what is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
+
+#include <algorithm>
 
 #include "cuttle/core/error.hpp"
 #include "support/tiny_task.hpp"
@@ -65,6 +68,40 @@ TEST(Trace, GoesFromTheStartToTheAdaptedModel) {
     const double loss = torch::cross_entropy_loss(logits, task.query.labels).item<double>();
     EXPECT_NEAR(lines.back().query_loss, loss, 1e-6) << algorithm;
   }
+}
+
+/// The set of a step that training never took would be untouched: the last trained one serves.
+TEST(BatchPerStep, MoreStepsInUseThanInTrainingGoByTheLastTrainedSet) {
+  TinySettings settings;
+  settings.inner_steps = 2;
+  settings.norm = "batch_per_step";
+  const auto learner = tiny_learner(settings, {{"eval_inner_steps", "5"}});
+  const Model& model = learner->model();
+  auto flat = ParameterList::initial(model.layout(), 3, torch::kFloat64).flat().clone();
+  std::int64_t sets = 0;
+  for (std::int64_t i = 0; i < model.layout()->count(); ++i) {  // each of its own
+    const ParameterSpec& spec = model.layout()->spec(i);
+    if (spec.name.find(".norm.") == std::string::npos) continue;
+    sets = spec.shape.front();
+    auto table = model.layout()->views(flat)[static_cast<std::size_t>(i)];
+    for (std::int64_t row = 0; row < sets; ++row) table[row] += 0.3 * static_cast<double>(row);
+  }
+  EXPECT_EQ(sets, 3);  // of the two steps, and of the query
+  const ParameterList parameters(model.layout(), flat);
+  const Task task = tiny_task(model, 4, torch::kFloat64);
+  Tensors theta;
+  for (const auto& value : parameters.tensors()) theta.push_back(value.clone().requires_grad_());
+  for (std::int64_t k = 0; k < 5; ++k) {
+    const auto logits = model.forward(theta, task.support, {std::min<std::int64_t>(k, 2)});
+    const auto gradient = torch::autograd::grad(
+        {torch::cross_entropy_loss(logits, task.support.labels)}, theta, {}, false, false, true);
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      if (gradient[i].defined())
+        theta[i] = (theta[i] - 0.1 * gradient[i]).detach().requires_grad_();
+  }
+  const auto expected = model.forward(theta, task.query, {2});
+  const auto adapted = learner->adapt(parameters, task.support, task.key);
+  EXPECT_TRUE(torch::allclose(adapted->predict(task.query), expected, 1e-9, 1e-9));
 }
 
 TEST(Anil, MovesTheHeadAlone) {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <set>
+
 #include "cuttle/core/error.hpp"
 #include "support/tiny_task.hpp"
 
@@ -307,6 +309,58 @@ TEST_P(Reptile, IsTheWayTravelledByAnIndependentOptimizer) {
   EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
                            learner->model().layout()->flatten(travelled)),
             1e-6);
+}
+
+/// With mini-batches, against a loop that draws and picks its samples by itself.
+TEST_P(Reptile, GoesByMiniBatchesInTurn) {
+  TinySettings settings;
+  settings.algorithm = "reptile";
+  settings.inner_steps = 5;
+  settings.inner_lr = 0.01;
+  settings.inner_optimizer = GetParam();
+  settings.norm = "none";  // samples of a mini-batch do not touch
+  const auto learner = tiny_learner(settings, {{"inner_batch", "6"}});
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  const Batch all = concatenate(task.support, task.query);  // of 6 and 9 samples
+  ASSERT_EQ(all.size, 15);
+  Random random(task.key.with(Stream::kModel, 9));
+  std::vector<std::int64_t> order;  // two rounds: the third batch spans them
+  for (int round = 0; round < 2; ++round)
+    for (const std::int64_t i : random.sample(15, 15)) order.push_back(i);
+  EXPECT_EQ(std::set<std::int64_t>(order.begin(), order.begin() + 15).size(), 15u);
+  Tensors theta;
+  for (const auto& value : parameters.tensors())
+    theta.push_back(value.detach().clone().requires_grad_());
+  std::unique_ptr<torch::optim::Optimizer> optimizer;
+  if (settings.inner_optimizer == "adam")
+    optimizer = std::make_unique<torch::optim::Adam>(
+        theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
+  else
+    optimizer = std::make_unique<torch::optim::SGD>(theta, torch::optim::SGDOptions(0.01));
+  double loss_before_last = 0;
+  for (int k = 0; k < 5; ++k) {
+    optimizer->zero_grad();
+    const auto logits =
+        learner->model().forward(theta, all, {k});  // of all, the batch picked after
+    const auto chosen = torch::tensor(
+        std::vector<std::int64_t>(order.begin() + 6 * k, order.begin() + 6 * (k + 1)));
+    const auto loss =
+        F::cross_entropy(logits.index_select(0, chosen), all.labels.index_select(0, chosen));
+    loss_before_last = loss.item<double>();
+    loss.backward();
+    optimizer->step();
+  }
+  Tensors travelled;
+  for (std::size_t i = 0; i < theta.size(); ++i)
+    travelled.push_back((parameters.tensors()[i] - theta[i]).detach());
+  const auto result = learner->meta_gradient(parameters, task);
+  EXPECT_LT(relative_error(result.gradient, learner->model().layout()->flatten(travelled)), 1e-6);
+  EXPECT_NEAR(result.values[0], loss_before_last, 1e-9);
+  const auto whole = tiny_learner(settings)->meta_gradient(parameters, task).gradient;
+  EXPECT_GT(relative_error(result.gradient, whole), 0.01);
+  const auto with_all = tiny_learner(settings, {{"inner_batch", "15"}});
+  EXPECT_TRUE(torch::equal(with_all->meta_gradient(parameters, task).gradient, whole));
 }
 
 INSTANTIATE_TEST_SUITE_P(Optimizers, Reptile, testing::Values("sgd", "adam"));

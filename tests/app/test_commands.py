@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import re
+import shutil
+from pathlib import Path
 
 import driver
 import numpy as np
@@ -126,7 +129,12 @@ def test_eval_is_the_same_on_one_and_three_ranks(trained, tmp_path):
     mean = sum(accuracy) / 20
     deviation = math.sqrt(sum((value - mean) ** 2 for value in accuracy) / 19)
     assert told["accuracy"] == pytest.approx(mean, abs=1e-6) == pytest.approx(hits / 120, abs=1e-6)
-    assert told["ci95"] == pytest.approx(1.96 * deviation / math.sqrt(20), rel=1e-4)
+    assert told["ci95"] == pytest.approx(2.0930 * deviation / math.sqrt(20), rel=1e-4)  # Student's t of 19
+    recalls = [counts[i][i] / sum(counts[i]) for i in range(5)]
+    worst = recalls.index(min(recalls))
+    assert told["worst_class"] == {"name": rows[1 + worst][0], "accuracy": pytest.approx(recalls[worst]),
+                                   "queries": sum(counts[worst])}
+    assert told["worst_class"]["accuracy"] < told["accuracy"]
 
 
 def test_eval_options(trained):
@@ -135,14 +143,62 @@ def test_eval_options(trained):
     assert few["episodes"] == 8 and few["split"] == "validation" and few["inner_steps"] == 3
     assert [line["step"] for line in few["trace"]] == [0, 1, 2, 3]
     assert few["trace"][3]["support_loss"] < few["trace"][0]["support_loss"]
-    assert "%" in cuttle("eval", trained, "--episodes", "8").stdout
+    said = cuttle("eval", trained, "--episodes", "8").stdout
+    assert "95 % interval: 2.36 standard errors, Student's t" in said and "worst class " in said
+    assert "95 % interval: 1.96 standard errors)" in cuttle("eval", trained, "--episodes", "30").stdout
     assert cuttle_json("eval", trained, "evaluation.shot=2")["shot"] == 2
     assert "tset" in cuttle("eval", trained, "--split", "tset", code=driver.USER_ERROR).stderr
+
+
+def test_the_list_has_a_seed_of_its_own(trained):
+    usual, other = (cuttle_json("eval", trained, *words) for words in ((), ("evaluation.seed=9", )))
+    assert usual["seed"] == 1 and other["seed"] == 9 and usual["loss"] != other["loss"]
+    assert cuttle_json("eval", trained, "seed=9") == other
+    assert cuttle_json("eval", trained, "seed=9", "evaluation.seed=1") == usual
+
+
+def in_section(text, section, key, value):
+    """The text of a config with another value for this key."""
+    pattern = rf"(^{section}:\n(?:  .*\n)*?  {key}: )\S+"
+    assert re.search(pattern, text, re.M)
+    return re.sub(pattern, rf"\g<1>{value}", text, count=1, flags=re.M)
+
+
+def test_a_run_whose_evaluation_had_more_classes_and_steps_than_training(config, tmp_path):
+    """Older programs made room for them: heads and norms have rows that never moved. Here they did, under a config that
+    says otherwise, so what the first rows answer can be compared."""
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    driver.train(config, whole, "episode.way=5", "train.steps=4", "train.validate_every=0", "adapt.inner_steps=4",
+                 "model.encoders.image.norm=batch_per_step")
+    shutil.copytree(whole, run)
+    checkpoint = Path(driver.inspect(run)["last_checkpoint"])
+    text = (checkpoint / "config.yaml").read_text(encoding="utf-8")
+    for section, key, value in (("episode", "way", 3), ("evaluation", "way", 5), ("adapt", "inner_steps", 2),
+                                ("adapt", "eval_inner_steps", 4)):
+        text = in_section(text, section, key, value)
+    driver.rewrite_in_checkpoint(checkpoint, "config.yaml", text)
+    assert driver.inspect(run)["step"] == 4
+    said = cuttle("eval", run, code=driver.USER_ERROR).stderr
+    assert "evaluation.way: episodes of 5 classes" in said and "give evaluation.way=3 or less" in said
+    fewer = cuttle("eval", run, "evaluation.way=3", "adapt.eval_inner_steps=2", "--json")
+    assert "rows, and no training task used more than 3; those serve" in fewer.stderr
+    loss = cuttle_json("eval", whole, "evaluation.way=3", "adapt.eval_inner_steps=2")["loss"]
+    assert json.loads(fewer.stdout)["loss"] == loss
+    assert cuttle_json("eval", run, "evaluation.way=3")["inner_steps"] == 4
+    for classes, code in (("3", driver.DONE), ("4", driver.USER_ERROR)):
+        small = driver.make_shards(tmp_path / classes, "--classes", classes, "--splits", "1,0,0", "--shards", "1")
+        (shard, ) = small.glob("*.h5")
+        said = cuttle("adapt", run, "--support", shard, "--out", tmp_path / "adapted", code=code).stderr
+        assert (code == driver.DONE) == ("trained for 3 at most" not in said)
+    assert len(cuttle("predict", tmp_path / "adapted", shard).stdout.splitlines()) == 32
 
 
 def test_eval_with_fewer_senses(trained):
     whole = cuttle_json("eval", trained, "--missing-rate", "0")
     hidden = cuttle_json("eval", trained, "--missing-rate", "0.9")
+    assert whole["missing_rate_in_effect"] == 0 and 0.2 < hidden["missing_rate_in_effect"] < 0.5  # of two one stays
+    said = cuttle("eval", trained, "--missing-rate", "0.9").stdout
+    assert f"missing rate 0.90 as asked for, {hidden['missing_rate_in_effect']:.2f} in effect" in said
     image = cuttle_json("eval", trained, "--modalities", "image", "data.in_memory=true")
     assert len({whole["loss"], hidden["loss"], image["loss"]}) == 3
     assert cuttle_json("eval", trained, "--modalities", "image,text")["loss"] == whole["loss"]

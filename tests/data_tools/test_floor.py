@@ -1,16 +1,18 @@
 """`floor`: known accuracies, protocol, seeds, missing modalities."""
 
-import argparse
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cuttle_data import features, floor
+from cuttle_data import episodes, features, floor
 from cuttle_data.schema import Modality
 from cuttle_data.shards import Sample
 from test_shards import write
 
+DRAWN = Path(__file__).resolve().parent / "episodes"
 VECTOR = [Modality("vector", "vector", (16, ))]
 
 
@@ -45,32 +47,33 @@ def test_separable_classes_and_no_information(run, tmp_path):
 
 
 def test_groups_apart(run, tmp_path):
-    """Values tell the group and not the class. Two groups, so either both classes have their
-    queries in the group of no support (a tie), or each query looks like the other class."""
+    """Values tell the group and not the class. The episode has one order of its two groups: both
+    supports are in one and look alike, both queries in the other."""
     make(tmp_path, lambda c, g: {"vector": one_hot(g)}, groups=2)
     apart = results(run, tmp_path, "--episodes", "100", "--groups-apart", "--way",
                     "2")["vector"]["accuracy"]
-    assert apart == pytest.approx(0.25, abs=0.1)
-    args = argparse.Namespace(way=3, shot=2, query=2, groups_apart=True)
-    classes = [{f"g{g}": [10 * g + i for i in range(2)] for g in range(3)} for _ in range(3)]
+    assert apart == 0.5  # ties
+    classes = [[(g, 10 * g + i) for g in range(3) for i in range(2)] for _ in range(3)]
+    planner = episodes.Planner(classes, 2, 2, apart=True)
     for seed in range(20):
-        support, query = floor.plan_episode(np.random.default_rng(seed), classes, args)
+        support, query = planner.plan(3, episodes.Random(seed, "test", 0))
         for shot, rest in zip(support, query):
             assert len(set(shot)) == len(set(rest)) == 2
             assert not {index // 10 for index in shot} & {index // 10 for index in rest}
 
 
 def test_classes_too_small_for_groups_apart_are_not_used():
-    args = argparse.Namespace(shot=2, query=2, groups_apart=True)
     for sizes, enough in (([4], False), ([2, 2], True), ([3, 1], False), ([1, 1, 1, 1], True),
                           ([3, 1, 1], True), ([1, 1, 1], False)):
-        assert floor._enough({f"g{i}": [0] * n for i, n in enumerate(sizes)}, args) == enough, sizes
+        assert (episodes.split_groups(sizes, 2, 2) is not None) == enough, sizes
+        classes = [[(group, 0) for group, size in enumerate(sizes) for _ in range(size)]]
+        assert episodes.Planner(classes, 2, 2, True).usable_classes() == enough, sizes
 
 
 def test_the_seed_decides_the_episodes(run, tmp_path):
     random = np.random.default_rng(0)
     make(tmp_path, lambda c, g: {"vector": one_hot(c) + random.normal(0, 1, 16).astype(np.float32)})
-    first, again, other = (results(run, tmp_path, "--episodes", "40", "--seed", s) for s in "001")
+    first, again, other = (results(run, tmp_path, "--episodes", "40", "--seed", s) for s in "112")
     assert first == again != other
     assert 0 < first["vector"]["interval_95"] < 0.2
 
@@ -82,12 +85,11 @@ def test_mean_and_interval_are_those_of_the_episodes(run, tmp_path):
     values = random.normal(0, 1, (6, 4, 16)).astype(np.float32)
     paths = make(tmp_path, lambda c, g: {"vector": values[c, g]})
     found = results(run, tmp_path, "--episodes", "50", "--way", "2")["vector"]
-    collection = floor.Collection([floor.Shard(path) for path in paths])
-    args = argparse.Namespace(way=2, shot=1, query=1, groups_apart=False, split="test")
-    classes = floor.usable_classes(collection, args)
-    flat, accuracies = values.reshape(-1, 16), []
+    shards = [floor.Shard(path) for path in paths]
+    classes = episodes.classes_of(shards, "test", ["vector"], False)
+    planner, flat, accuracies = episodes.Planner(classes, 1, 1, False), values.reshape(-1, 16), []
     for episode in range(50):
-        support, query = floor.plan_episode(np.random.default_rng([0, episode]), classes, args)
+        support, query = planner.plan(2, episodes.Random(1, "test", episode))
         right = 0
         for way in range(2):
             q = flat[query[way][0]]
@@ -98,6 +100,30 @@ def test_mean_and_interval_are_those_of_the_episodes(run, tmp_path):
         accuracies.append(right / 2)
     assert found["accuracy"] == pytest.approx(np.mean(accuracies))
     assert found["interval_95"] == pytest.approx(1.96 * np.std(accuracies, ddof=1) / 50**0.5)
+    few = results(run, tmp_path, "--episodes", "20", "--way", "2")["vector"]  # t, 19 degrees
+    assert few["interval_95"] == pytest.approx(2.0930 * np.std(accuracies[:20], ddof=1) / 20**0.5,
+                                               rel=1e-4)
+    assert results(run, tmp_path, "--episodes", "1")["vector"]["interval_95"] == 0
+
+
+def test_the_episodes_are_those_of_the_program():
+    """planner_files_test.cpp compares the program's with the same lines."""
+    sys.path.insert(0, str(DRAWN))
+    import make
+    lines = (DRAWN / "drawn.txt").read_text(encoding="utf-8").splitlines()
+    protocols = [line.removeprefix("protocol ") for line in lines if line.startswith("protocol ")]
+    assert tuple(protocols) == make.PROTOCOLS
+    for protocol in protocols:
+        first = lines.index(f"protocol {protocol}") + 1
+        assert lines[first:first + make.EPISODES] == list(make.drawn(protocol)), protocol
+
+
+def test_numbers_are_philoxs():
+    """The vectors published with Random123."""
+    assert episodes.philox((0, 0, 0, 0), (0, 0)) == (0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8)
+    ones = 0xffffffff
+    assert episodes.philox((ones, ) * 4, (ones, ) * 2) == (0x408f276d, 0x41c83b0e, 0xa20bc7c6,
+                                                           0x6d5451fd)
 
 
 def test_fusion_uses_what_is_present(run, tmp_path):
@@ -108,10 +134,42 @@ def test_fusion_uses_what_is_present(run, tmp_path):
     make(tmp_path,
          lambda c, g: {"text": words[c]} if c % 2 else {"vector": one_hot(c)},
          modalities=modalities)
-    found = results(run, tmp_path, "--episodes", "20")
-    assert found["fused"]["accuracy"] == 1.0 and found["vector"]["accuracy"] == 1.0
+    found = results(run, tmp_path, "--episodes", "20", "--way", "6")
+    assert found["fused"]["accuracy"] == 1.0
+    # Half of the queries have the one, half the other: those are right, the rest guesses of one in 6.
+    assert found["vector"]["accuracy"] == found["text"]["accuracy"] == pytest.approx(7 / 12)
     make(tmp_path / "empty", lambda c, g: {"vector": one_hot(c)}, modalities=modalities)
-    assert "text" not in results(run, tmp_path / "empty", "--episodes", "5")
+    assert results(run, tmp_path / "empty", "--episodes", "5")["text"]["accuracy"] == pytest.approx(0.2)
+
+
+def test_all_columns_are_over_all_queries_and_complete_ones_have_every_sense(run, tmp_path):
+    """The text tells the classes apart, but only groups 0 and 1 have one."""
+    words = ["alpha", "bravo", "xylophone", "zebra", "quick", "jumbo"]
+    modalities = [*VECTOR, Modality("text", "text")]
+    make(tmp_path, lambda c, g: {"vector": one_hot(0), **({"text": words[c]} if g < 2 else {})},
+         modalities=modalities)
+    options = ("--episodes", "200", "--way", "2")
+    text = results(run, tmp_path, *options)["text"]
+    # Half of the queries have none, and guess. Of the others a third has a support of its class
+    # with text (right), a third the other class's alone (wrong), a third neither (a guess).
+    assert text["accuracy"] == pytest.approx(0.5, abs=0.05) and text["episodes"] == 200
+    complete = results(run, tmp_path, *options, "--complete")
+    assert complete["text"]["accuracy"] == 1.0
+    code, said, _ = run("floor", tmp_path, *options, "--complete")
+    assert code == 0 and "complete samples" in said
+    code, _, said = run("floor", tmp_path, "--complete", "--shot", "2")
+    assert code == 2 and "0 classes of the split test have 2 + 1 complete samples" in said
+
+
+def test_modalities_in_use(run, tmp_path):
+    """As data.modalities: samples that have none of them are not drawn."""
+    modalities = [*VECTOR, Modality("text", "text")]
+    make(tmp_path, lambda c, g: {"vector": one_hot(c)} if g < 2 else {"text": "same"},
+         modalities=modalities)
+    found = results(run, tmp_path, "--episodes", "20", "--modalities", "vector")
+    assert set(found) == {"vector", "fused"} and found["fused"]["accuracy"] == 1.0
+    code, _, said = run("floor", tmp_path, "--modalities", "smell")
+    assert code == 2 and "no modality 'smell'; they have vector, text" in said
 
 
 def test_refusals(run, tmp_path):

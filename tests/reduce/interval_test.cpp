@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "cuttle/core/error.hpp"
@@ -18,10 +19,31 @@ TEST(MeanIntervals, KnownValues) {
   // 0 1 2 5: mean 2, sample variance (4 + 1 + 0 + 9) / 3; a constant column has no spread.
   const auto result = mean_intervals(*comm, "test", Rows{{0, 7}, {1, 7}, {2, 7}, {5, 7}}, 2);
   EXPECT_EQ(result[0].mean, 2.0);
-  EXPECT_NEAR(result[0].half_width, 1.96 * std::sqrt(14.0 / 3.0 / 4.0), 1e-7);
+  EXPECT_NEAR(result[0].half_width, 3.1824463 * std::sqrt(14.0 / 3.0 / 4.0), 1e-6);
   EXPECT_EQ(result[0].count, 4);
   EXPECT_EQ(result[1].mean, 7.0);
   EXPECT_EQ(result[1].half_width, 0.0);
+}
+
+/// The chance that Student's t with so many degrees of freedom is below `t`: half, and the integral
+/// of its density from 0 by Simpson's rule.
+double student_below(double t, int freedom) {
+  const double v = freedom;
+  const auto density = [&](double x) { return std::pow(1 + x * x / v, -(v + 1) / 2); };
+  constexpr int kPieces = 20000;
+  double sum = density(0) + density(t);
+  for (int i = 1; i < kPieces; ++i) sum += (i % 2 == 1 ? 4 : 2) * density(t * i / kPieces);
+  const double scale =
+      std::exp(std::lgamma((v + 1) / 2) - std::lgamma(v / 2)) / std::sqrt(v * std::acos(-1.0));
+  return 0.5 + scale * sum * t / kPieces / 3;
+}
+
+TEST(StandardErrors, AreStudentsQuantilesUnderThirtyValues) {
+  for (int count = 2; count < 30; ++count)
+    EXPECT_NEAR(student_below(standard_errors(count), count - 1), 0.975, 1e-9) << count;
+  EXPECT_EQ(standard_errors(30), 1.96);
+  EXPECT_EQ(standard_errors(600), 1.96);
+  EXPECT_TRUE(std::isnan(standard_errors(1)) && std::isnan(standard_errors(0)));
 }
 
 TEST(MeanIntervals, SmallSpreadAroundALargeMeanKeepsItsDigits) {

@@ -264,11 +264,14 @@ TEST(OuterOptimizer, Schedules) {
   options.warmup = 0;
   options.schedule = "cosine";
   options.min_lr = 0.2;
-  const auto cosine = outer(options);
-  EXPECT_DOUBLE_EQ(cosine.learning_rate(0), 0.4);
+  const auto cosine = outer(options, 11);
+  EXPECT_EQ(cosine.learning_rate(0), 0.4);
   EXPECT_DOUBLE_EQ(cosine.learning_rate(5), 0.3);
-  EXPECT_DOUBLE_EQ(cosine.learning_rate(10), 0.2);
-  EXPECT_DOUBLE_EQ(cosine.learning_rate(15), 0.2);
+  EXPECT_GT(cosine.learning_rate(9), 0.2);
+  EXPECT_EQ(cosine.learning_rate(10), 0.2);  // of the last of 11 steps, exactly
+  EXPECT_EQ(cosine.learning_rate(15), 0.2);
+  EXPECT_EQ(outer(options, 2).learning_rate(1), 0.2);
+  EXPECT_EQ(outer(options, 1).learning_rate(0), 0.4);  // first and last: it trains
   options.min_lr = 0.0;
   options.schedule = "step";
   options.decay = 0.5;

@@ -12,6 +12,7 @@
 namespace cuttle {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -132,7 +133,7 @@ std::vector<std::int64_t> shape_of(const Assembly& parts, const std::string& nam
   return {};
 }
 
-TEST(Assembly, HasRoomForTheLargerWayAndTheMoreStepsOfTrainingAndEvaluation) {
+TEST(Assembly, HasRowsForTrainingAlone) {
   RunConfig config = tiny_config("", "maml");  // way 3, 2 steps
   config.model.encoders["image"] = tiny_encoder({{"norm", "batch_per_step"}});
   const auto sizes = [&] {
@@ -143,16 +144,47 @@ TEST(Assembly, HasRoomForTheLargerWayAndTheMoreStepsOfTrainingAndEvaluation) {
     found.push_back(shape_of(parts, "encoder.image.0.norm.weight").front());
     return found;
   };
-  EXPECT_EQ(sizes(), (std::vector<std::int64_t>{3, 3, 3}));
-  config.evaluation.way = 5;
+  const std::vector<std::int64_t> of_training{3, 3, 3};
+  EXPECT_EQ(sizes(), of_training);
   config.adapt.values["eval_inner_steps"] = "4";
-  EXPECT_EQ(sizes(), (std::vector<std::int64_t>{5, 5, 5}));
+  EXPECT_EQ(sizes(), of_training);
   config.evaluation.way = 2;
   config.adapt.values["eval_inner_steps"] = "1";
-  EXPECT_EQ(sizes(), (std::vector<std::int64_t>{3, 3, 3}));
+  EXPECT_EQ(sizes(), of_training);
   config.adapt.type = "protonet";
   const auto metric = assemble(config, {tiny_modalities()}, {});
   EXPECT_THAT(metric.model->layout()->with_role(ParameterRole::kHead), IsEmpty());
+}
+
+TEST(Assembly, MoreWaysThanTrainedAreForLearnersThatCompare) {
+  RunConfig config = tiny_config("", "maml");  // way 3
+  config.evaluation.way = 5;
+  const auto refusal = [&](const std::string& algorithm) {
+    config.adapt.type = algorithm;
+    const auto said = refusal_of([&] { check_ways(config, {}); });
+    const TaskInputs inputs{tiny_modalities(), 0, 6};
+    if (algorithm != "pretrain") {  // which trains on minibatches
+      EXPECT_EQ(refusal_of([&] { assemble(config, inputs, {}); }), said);
+    }
+    return said;
+  };
+  for (const char* algorithm : {"maml", "fomaml", "anil", "reptile", "meta_sgd", "lstm", "snail"})
+    EXPECT_THAT(refusal(algorithm),
+                AllOf(HasSubstr("evaluation.way: is 5, above episode.way, 3, and " +
+                                std::string(algorithm)),
+                      HasSubstr("use 3 or less, train with a larger episode.way")));
+  for (const char* algorithm : {"protonet", "r2d2", "pretrain"})
+    EXPECT_EQ(refusal(algorithm), "") << algorithm;
+  EXPECT_EQ(most_classes(config, {}), 0);
+  config.adapt.type = "snail";
+  config.evaluation.way = 3;
+  EXPECT_EQ(refusal("snail"), "");
+  EXPECT_EQ(most_classes(config, {}), 3);
+  config.episode.target = Section("value");
+  config.episode.way = 1;
+  config.evaluation.way = 0;
+  EXPECT_EQ(refusal_of([&] { check_ways(config, {}); }), "");
+  EXPECT_EQ(most_classes(config, {}), 0);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ std::string exact(const ComparisonReport& report) {
   return text + exact(report.averaged) + exact(report.lead_over_averaged);
 }
 
-/// Mean and 1.96 standard errors of a - b.
+/// Mean and standard errors of a - b.
 void expect_lead(const Interval& lead, const std::vector<float>& a, const std::vector<float>& b) {
   const auto count = static_cast<double>(a.size());
   double sum = 0, squares = 0;
@@ -56,7 +56,9 @@ void expect_lead(const Interval& lead, const std::vector<float>& a, const std::v
   }
   EXPECT_NEAR(lead.mean, sum / count, 1e-7);
   const double variance = (squares - sum * sum / count) / (count - 1);
-  EXPECT_NEAR(lead.half_width, 1.96 * std::sqrt(variance / count), 1e-6);
+  EXPECT_NEAR(lead.half_width,
+              standard_errors(static_cast<std::int64_t>(count)) * std::sqrt(variance / count),
+              1e-6);
   EXPECT_EQ(lead.count, static_cast<std::int64_t>(a.size()));
 }
 

@@ -112,7 +112,7 @@ TEST_F(Evaluation, MeansAccuracyAndLossOverEpisodes) {
   ASSERT_THAT(report.metrics, SizeIs(1));
   const Interval& accuracy = report.metrics[0];
   EXPECT_NEAR(accuracy.mean, sum / 7, 1e-7);
-  EXPECT_NEAR(accuracy.half_width, 1.96 * std::sqrt((squares - sum * sum / 7) / 6 / 7), 1e-6);
+  EXPECT_NEAR(accuracy.half_width, 2.4469119 * std::sqrt((squares - sum * sum / 7) / 6 / 7), 1e-6);
   EXPECT_EQ(exact(report.score), exact(accuracy));
   EXPECT_NEAR(report.loss.mean, losses / 7, 1e-5);
   EXPECT_EQ(accuracy.count, 7);
@@ -204,6 +204,38 @@ TEST_F(Evaluation, MissingRateHidesAtRandomButNeverTheLastSense) {
     // samples.
     EXPECT_NEAR(lost / could_lose, 0.64, 4 * std::sqrt(0.64 * 0.36 / could_lose));
   }
+}
+
+TEST_F(Evaluation, TheRateInEffectIsOfAllSensesOfAllEpisodesAtEveryWorldSize) {
+  EvaluationPlan plan = tiny_plan();
+  EXPECT_EQ(model_of("protonet").evaluate(*solo_, plan).hidden_rate, 0.0);
+  const auto count = [&](const std::vector<bool>& in_use) {
+    plan.missing_rate = 0.7;
+    plan.modalities = in_use;
+    const TinyModel model = model_of("protonet");
+    const auto given = tasks_given(plan);
+    double had = 0, has = 0;
+    for (std::size_t n = 0; n < given.size(); ++n)
+      for (const auto part : {&Task::support, &Task::query}) {
+        const Batch whole = model.task(plan, static_cast<std::int64_t>(n)).*part;
+        for (std::size_t m = 0; m < 2; ++m) {
+          if (!in_use[m]) continue;
+          had += static_cast<double>(whole.modalities[m].rows.numel());
+          has += static_cast<double>((given[n].*part).modalities[m].rows.numel());
+        }
+      }
+    return 1 - has / had;
+  };
+  const double expected = count({true, true});
+  EXPECT_GT(expected, 0.2);
+  EXPECT_LT(expected, 0.5);  // of two senses one stays
+  for (const int ranks : {1, 2, 3, 8})
+    for (const auto& told : on_ranks(ranks, [&](Communicator& comm) {
+           return fmt::format("{}", model_of("protonet").evaluate(comm, plan).hidden_rate);
+         }))
+      EXPECT_NEAR(std::stod(told), expected, 1e-12) << ranks << " ranks";
+  EXPECT_EQ(count({true, false}), 0.0);  // what --modalities leaves out is not counted as hidden
+  EXPECT_EQ(model_of("protonet").evaluate(*solo_, plan).hidden_rate, 0.0);
 }
 
 TEST_F(Evaluation, AtMissingRateOneEverySampleHasOneSenseOfThoseInUse) {
@@ -331,6 +363,15 @@ TEST(DescribeEpisodes, SpeaksOfWhatTheyAreMadeOf) {
   EXPECT_EQ(said("class"), "5-way 3-shot, 4 queries per class");
   EXPECT_EQ(said("value"), "regression from 3 samples, 4 queries");
   EXPECT_EQ(said("return"), "3 episodes to adapt to, 4 to score");
+}
+
+TEST(EvaluationPlanOfAConfig, HasTheRunsSeedUnlessItHasItsOwn) {
+  RunConfig config;
+  config.seed = 7;
+  EXPECT_EQ(evaluation_plan(config, Split::kTest, 3).seed, 7u);
+  config.evaluation.seed = 4;
+  EXPECT_EQ(evaluation_plan(config, Split::kTest, 3).seed, 4u);
+  EXPECT_EQ(evaluation_plan(config, Split::kValidation, 3).seed, 4u);
 }
 
 TEST(EvaluationKey, NamesSeedSplitAndEpisode) {

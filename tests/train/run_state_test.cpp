@@ -108,6 +108,26 @@ TEST(ParameterArrays, ComeBackInAnyOrderAndBesideOthersOfAnotherPrefix) {
   EXPECT_TRUE(same_bits(flat_from_arrays(*layout, arrays, "", "second."), second));
 }
 
+TEST(ParameterArrays, OfMoreRowsThatStandForThemselvesTheFirstServe) {
+  const auto few = layout_of({{"body", {2, 3}}, rows_of("head", {2, 3}, Init::kFanIn)});
+  const auto many = layout_of({{"body", {2, 3}}, rows_of("head", {5, 3}, Init::kFanIn)});
+  const auto values = values_of(*many, 1.0f);
+  const auto cut = flat_from_arrays(*few, parameter_arrays(*many, values, "m."), "the file", "m.");
+  EXPECT_TRUE(same_bits(few->views(cut)[0], many->views(values)[0]));
+  EXPECT_TRUE(same_bits(few->views(cut)[1], many->views(values)[1].narrow(0, 0, 2)));
+  const auto refusal = [&](const ParameterLayout& has, const ParameterLayout& wants) {
+    return refusal_of([&] {
+      flat_from_arrays(wants, parameter_arrays(has, values_of(has, 1.0f), ""), "the file");
+    });
+  };
+  EXPECT_THAT(refusal(*few, *many), HasSubstr("'head' has another shape"));
+  EXPECT_THAT(refusal(*layout_of({{"head", {5, 3}}}), *layout_of({{"head", {2, 3}}})),
+              HasSubstr("'head' has another shape"));
+  EXPECT_THAT(
+      refusal(*layout_of({{"head", {5, 4}}}), *layout_of({rows_of("head", {2, 3}, Init::kFanIn)})),
+      HasSubstr("'head' has another shape"));
+}
+
 TEST(ParameterArrays, RefusalsNameTheFirstParameterThatDiffers) {
   EXPECT_EQ(arrays_refusal(small_arrays()), "");
   auto arrays = small_arrays();

@@ -47,11 +47,12 @@ class Adapted {
 struct Demands {
   bool head = true;           ///< it answers by the model's head
   bool classes = false;       ///< it compares samples with classes: targets of values are refused
+  bool class_rows = false;    ///< beside the head: parameters of its own for each class of a task
   bool second_order = false;  ///< it differentiates twice: refused on parts that cannot
   bool inner_loss = false;    ///< inner objectives move something
   TaskForm form = TaskForm::kEpisode;  ///< of the training tasks that it takes
-  std::int64_t inner_steps = 0;        ///< most inner updates that the model's parameters see
-  double inner_lr = 0;                 ///< on the mean loss, to be told to people; 0: none
+  std::int64_t inner_steps = 0;  ///< inner updates that the model's parameters see in training
+  double inner_lr = 0;           ///< on the mean loss, to be told to people; 0: none
 };
 
 /// What a learner is built from. Its own parameters go to `layout`, names starting with "learner.",

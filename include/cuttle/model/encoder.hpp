@@ -68,7 +68,7 @@ struct EncoderRequest {
   const Section& section;
   ParameterLayout& layout;       ///< declare parameters here, names starting with `prefix`
   std::string prefix;            ///< "encoder.<modality>"
-  std::int64_t inner_steps = 0;  ///< most inner steps that will be taken
+  std::int64_t inner_steps = 0;  ///< of training
   const ModelRegistry& registry;
 };
 using EncoderType = Type<Encoder, EncoderRequest>;

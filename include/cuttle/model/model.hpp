@@ -35,7 +35,7 @@ struct Pass {
 class Model {
  public:
   /// `way`: rows of the head (the largest way, or the values of a target), 0: no head;
-  /// `inner_steps`: the most that will be taken. UserError naming the key for an unknown type, a
+  /// `inner_steps`: of training. UserError naming the key for an unknown type, a
   /// type that cannot take the modality's kind, or options for a modality that is not there.
   /// `device`: where it is meant to be computed.
   Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, std::int64_t way,

@@ -50,7 +50,7 @@ struct NormRequest {
   ParameterLayout& layout;  ///< declare parameters here, names starting with `name`
   std::string name;         ///< as in encoder.image.0.norm
   std::int64_t channels = 0;
-  std::int64_t inner_steps = 0;  ///< most inner steps that will be taken
+  std::int64_t inner_steps = 0;  ///< of training; use may take more
 };
 using NormType = Type<Norm, NormRequest>;
 

@@ -41,8 +41,13 @@ struct ParameterSpec {
   ParameterRole role = ParameterRole::kBody;
   ParameterSection section = ParameterSection::kLearned;
   OuterRule outer = {};
-  double start = 0.0;  ///< of Init::kConstant
+  double start = 0.0;       ///< of Init::kConstant
+  bool first_rows = false;  ///< its rows stand for themselves: of an array with more of them (of a
+                            ///< model for more classes, say) the first serve
 };
+/// The spec of such rows.
+ParameterSpec rows_of(std::string name, std::vector<std::int64_t> shape, Init init,
+                      ParameterRole role = ParameterRole::kBody);
 
 /// Names, shapes and places of all parameters in one flat buffer: frozen ones first, then
 /// statistics, then learned ones, each in the order of their declaration. Each starts at a multiple

@@ -10,8 +10,13 @@
 
 namespace cuttle {
 
-/// Mean of `count` values with the half width of its 95 % interval: 1.96 standard errors, as
-/// few-shot papers report it. The half width is NaN for fewer than two values, the mean for none.
+/// How many standard errors the 95 % interval of a mean of `count` values reaches to either side:
+/// 1.96 from 30 values on, as few-shot papers report it, Student's t for fewer (12.71 for two). NaN
+/// for fewer than two.
+double standard_errors(std::int64_t count);
+
+/// Mean of `count` values with the half width of its 95 % interval. The half width is NaN for fewer
+/// than two values, the mean for none.
 struct Interval {
   double mean = 0.0;
   double half_width = 0.0;

@@ -40,6 +40,12 @@ struct Assembly {
 /// UserError if a type is unknown, or parts do not fit each other.
 Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions);
 
+/// The most classes that a task may have: more would be answered by rows of the head, or of the
+/// learner, that no training task has used. 0: any number.
+std::int64_t most_classes(const RunConfig& config, const Extensions& extensions);
+/// UserError where evaluation.way is above that. Part of assemble().
+void check_ways(const RunConfig& config, const Extensions& extensions);
+
 /// UserError where an optional key of the protocol (SourceType) is not as in `usual`, and none of
 /// the run's sources goes by it. Sources without a weight count.
 void check_protocol(const RunConfig& config, const RunConfig& usual, const Extensions& extensions);

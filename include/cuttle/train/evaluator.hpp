@@ -37,7 +37,9 @@ struct EvaluationReport {
   std::optional<ConfusionMatrix> confusion;
   std::vector<StepDiagnostics> trace;  ///< means over episodes
   std::vector<float> episode_scores;   ///< the score by episode, for paired comparisons
-  std::int64_t blind = 0;              ///< episodes whose support or query had no sense at all
+  double hidden_rate = 0;  ///< of the senses that samples have and the plan looks at: hidden, which
+                           ///< is less than its missing_rate, as a sample's last one stays
+  std::int64_t blind = 0;  ///< episodes whose support or query had no sense at all
   std::int64_t skipped = 0;  ///< episodes that were not finite; NaN means: all of them were
 };
 

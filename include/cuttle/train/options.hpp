@@ -9,6 +9,7 @@ namespace cuttle {
 struct EvaluationOptions {
   std::int64_t episodes = 600;
   std::int64_t way = 0, shot = 0, query = 0;
+  std::uint64_t seed = 0;  ///< of the lists; so that runs of several seeds are asked the same
 };
 
 struct TrainOptions {

@@ -1,6 +1,8 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "adapt/descent.hpp"
 #include "adapt/fast_weights.hpp"
@@ -12,6 +14,7 @@ namespace {
 
 struct ReptileOptions : RateOptions {
   std::string inner_optimizer = "sgd";
+  std::int64_t inner_batch = 0;
   void keys(Keys& keys) {
     // Not from 0 steps on: it learns from where they lead, so it would never move.
     keys.add("inner_steps", inner_steps, at_least(1), "adaptation steps in training");
@@ -20,15 +23,48 @@ struct ReptileOptions : RateOptions {
     keys.add("inner_lr", inner_lr, above(0), "on the mean loss");
     keys.add("inner_optimizer", inner_optimizer, one_of({"sgd", "adam"}),
              "adam: beta1 = 0, fresh for every task");
+    keys.add(
+        "inner_batch", inner_batch, at_least(0),
+        "samples that an inner step looks at, in turn, shuffled again after each round; 0: all "
+        "of the task");
     keys.add("diagnostics", diagnostics, anything(),
              "record loss and accuracy before and after every inner step");
   }
 };
 
+/// What each inner step looks at: as many samples as asked for, without replacement until all have
+/// had their turn (the batches of the paper's program), or all of them. A function of the task's
+/// key.
+class MiniBatches {
+ public:
+  MiniBatches(const Batch& all, std::int64_t size, const RandomKey& key)
+      : all_(all), size_(size), random_(key.with(Stream::kModel, 9)) {}
+
+  Batch next() {
+    if (size_ == 0 || size_ >= all_.size) return all_;
+    std::vector<std::int64_t> chosen;
+    while (static_cast<std::int64_t>(chosen.size()) < size_) {
+      if (left_.empty()) {
+        left_ = random_.sample(all_.size, all_.size);
+        std::reverse(left_.begin(), left_.end());
+      }
+      chosen.push_back(left_.back());
+      left_.pop_back();
+    }
+    return select_rows(all_, chosen);
+  }
+
+ private:
+  const Batch& all_;
+  std::int64_t size_;
+  Random random_;
+  std::vector<std::int64_t> left_;  ///< of this round, the next one last
+};
+
 /// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K, so that only
 /// what the inner loop moves is ever learned, and it moves the whole model. It has no query set in
 /// training: the inner loop sees support and query together, and reports the loss before its last
-/// update.
+/// update, of what that looked at.
 class Reptile final : public Learner {
  public:
   using Options = ReptileOptions;
@@ -49,20 +85,21 @@ class Reptile final : public Learner {
     context.key = task.key;
     Statistics seen;
     context.record = &seen;
-    Point last;
+    Last last;
     const auto theta = descend(parameters.tensors(), samples, options_.inner_steps, context, last);
     Tensors gradient;
     for (std::size_t i = 0; i < theta.size(); ++i)
       gradient.push_back(parameters.tensors()[i] - theta[i]);
     Judged judged;
-    judged.values.push_back(last.loss.item<double>());
-    for (const double value : kind_->measure(last.outputs, samples)) judged.values.push_back(value);
+    judged.values.push_back(last.point.loss.item<double>());
+    for (const double value : kind_->measure(last.point.outputs, last.batch))
+      judged.values.push_back(value);
     return result_of(gradient, judged, seen);
   }
 
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
-    Point last;
+    Last last;
     auto theta = descend(parameters.tensors(), support, eval_steps(), in_use(0, key), last);
     return std::make_unique<FastWeights>(model_, std::move(theta), support, eval_steps());
   }
@@ -74,7 +111,7 @@ class Reptile final : public Learner {
   std::vector<StepDiagnostics> trace(const ParameterList& parameters,
                                      const Task& task) const override {
     std::vector<StepDiagnostics> lines;
-    Point last;
+    Last last;
     for (std::int64_t k = 0; k <= eval_steps(); ++k)
       lines.push_back(diagnose(
           surface_, descend(parameters.tensors(), task.support, k, in_use(0, task.key), last), task,
@@ -85,18 +122,29 @@ class Reptile final : public Learner {
   std::int64_t eval_steps() const override { return options_.steps_in_use(); }
   double cost(const EpisodeSize& size) const override {
     constexpr double kGradient = 3;
-    return kGradient * static_cast<double>(size.query + options_.inner_steps * size.support);
+    const std::int64_t all = size.support + size.query;
+    const std::int64_t batch =
+        options_.inner_batch == 0 ? all : std::min(options_.inner_batch, all);
+    return kGradient * static_cast<double>(options_.inner_steps * batch);
   }
 
  private:
-  Tensors descend(const Tensors& theta, const Batch& batch, std::int64_t steps, Context context,
-                  Point& last) const {
+  /// The last update, and what it looked at.
+  struct Last {
+    Batch batch;
+    Point point;
+  };
+
+  Tensors descend(const Tensors& theta, const Batch& samples, std::int64_t steps, Context context,
+                  Last& last) const {
     InnerUpdate::Moved place{theta, update_->fresh(theta)};
+    MiniBatches batches(samples, options_.inner_batch, context.key);
     for (std::int64_t k = 0; k < steps; ++k) {
       context.inner_step = k;
-      last = surface_.at(place.theta, batch, context, false);
+      last.batch = batches.next();
+      last.point = surface_.at(place.theta, last.batch, context, false);
       const torch::NoGradGuard no_grad;
-      place = update_->step(last, place.state, k);
+      place = update_->step(last.point, place.state, k);
     }
     return place.theta;
   }

@@ -21,6 +21,7 @@ struct SnailOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.class_rows = true;
     return demands;
   }
 };

@@ -20,10 +20,8 @@ class CosineHead final : public Head {
   using Options = CosineOptions;
   CosineHead(const HeadRequest& request, const Options& options)
       : scale_(options.scale),
-        weight_(request.layout.add({request.name + ".weight",
-                                    {request.rows, request.width},
-                                    Init::kFanIn,
-                                    ParameterRole::kHead})) {}
+        weight_(request.layout.add(rows_of(request.name + ".weight", {request.rows, request.width},
+                                           Init::kFanIn, ParameterRole::kHead))) {}
 
   torch::Tensor forward(const Tensors& p, const torch::Tensor& features,
                         std::int64_t way) const override {

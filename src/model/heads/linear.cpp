@@ -11,12 +11,10 @@ class LinearHead final : public Head {
  public:
   using Options = NoOptions;
   LinearHead(const HeadRequest& request, const Options&)
-      : layer_{request.layout.add({request.name + ".weight",
-                                   {request.rows, request.width},
-                                   Init::kFanIn,
-                                   ParameterRole::kHead}),
-               request.layout.add(
-                   {request.name + ".bias", {request.rows}, Init::kZeros, ParameterRole::kHead}),
+      : layer_{request.layout.add(rows_of(request.name + ".weight", {request.rows, request.width},
+                                          Init::kFanIn, ParameterRole::kHead)),
+               request.layout.add(rows_of(request.name + ".bias", {request.rows}, Init::kZeros,
+                                          ParameterRole::kHead)),
                request.width, request.rows, false} {}
 
   torch::Tensor forward(const Tensors& p, const torch::Tensor& features,

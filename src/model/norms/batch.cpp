@@ -30,7 +30,8 @@ class BatchNorm final : public Norm {
   ScaleAndShift affine_;
 };
 
-/// The same with a scale and shift of its own for every inner step (MAML++).
+/// The same with a scale and shift of its own for every inner step of training (MAML++). Where use
+/// takes more steps, the last set serves for those too: others would never have been trained.
 class BatchPerStepNorm final : public Norm {
  public:
   using Options = NoOptions;
@@ -38,9 +39,9 @@ class BatchPerStepNorm final : public Norm {
   BatchPerStepNorm(const NormRequest& request, const Options&)
       : steps_(request.inner_steps + 1),
         weight_(request.layout.add(
-            {request.name + ".weight", {steps_, request.channels}, Init::kOnes})),
+            rows_of(request.name + ".weight", {steps_, request.channels}, Init::kOnes))),
         bias_(request.layout.add(
-            {request.name + ".bias", {steps_, request.channels}, Init::kZeros})) {}
+            rows_of(request.name + ".bias", {steps_, request.channels}, Init::kZeros))) {}
 
   torch::Tensor forward(const Tensors& p, const torch::Tensor& values, const torch::Tensor& mask,
                         const Context& context) const override {
