@@ -10,6 +10,7 @@
 #include "app/commands.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/nearest_name.hpp"
+#include "cuttle/train/environment.hpp"
 
 namespace cuttle {
 namespace {
@@ -241,7 +242,10 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   }
   ::umask(::umask(0) | S_IWOTH);  // a checkpoint that anybody may change is nobody's
   const ExitCode code = report_errors([&] {
-    if (request.without_mpi) return request.without_mpi();
+    if (request.without_mpi) {
+      choose_instruction_set();
+      return request.without_mpi();
+    }
     MpiSession session(&argc, &argv);
     return request.with_mpi(session);
   });

@@ -2,6 +2,7 @@
 
 #include "app/commands.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/train/environment.hpp"
 
 namespace cuttle {
 namespace {
@@ -26,6 +27,7 @@ ExitCode with_communicator(MpiSession& session, const CommOptions& options,
   init_log(session.rank(), session.size());
   const auto comm = session.world(options);
   try {
+    together(*comm, "choosing instructions", [] { choose_instruction_set(); });
     return body(*comm);
   } catch (const PeerLost& problem) {
     log_local(LogLevel::kError, "{}", problem.what());

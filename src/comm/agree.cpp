@@ -67,7 +67,7 @@ void agree(Communicator& comm, const std::vector<Fact>& facts) {
   std::vector<std::vector<Fact>> by_rank;
   for (const auto& packed : comm.all_gather("agree", pack(facts)).wait())
     by_rank.push_back(unpack(packed));
-  std::string differences;
+  std::string differences, advice;
   for (std::size_t i = 0; i < by_rank[0].size(); ++i) {
     std::vector<std::string> values;
     for (const auto& theirs : by_rank) {
@@ -75,13 +75,15 @@ void agree(Communicator& comm, const std::vector<Fact>& facts) {
       values.push_back(theirs[i].value);
     }
     const auto found = difference(by_rank[0][i].name, values);
-    if (!found.empty()) differences += (differences.empty() ? "" : "; ") + found;
+    if (found.empty()) continue;
+    differences += (differences.empty() ? "" : "; ") + found;
+    if (!facts[i].advice.empty()) advice = "; " + facts[i].advice;
   }
   CUTTLE_VALIDATE(differences.empty(),
                   "the ranks differ in {} (they would not compute the same model); start all ranks "
                   "with the same "
-                  "program, configuration and environment",
-                  differences);
+                  "program, configuration and environment{}",
+                  differences, advice);
 }
 
 }  // namespace cuttle

@@ -29,6 +29,18 @@ std::vector<InstructionSet> available_instruction_sets() {
   return result;
 }
 
+const char* to_string(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::kAvx512:
+      return "avx512";
+    case InstructionSet::kAvx2:
+      return "avx2";
+    case InstructionSet::kGeneric:
+      break;
+  }
+  return "generic";
+}
+
 InstructionSet instruction_set() {
   return selected().load(std::memory_order_relaxed);
 }

@@ -13,18 +13,6 @@
 namespace cuttle {
 namespace {
 
-const char* to_string(kernels::InstructionSet set) {
-  switch (set) {
-    case kernels::InstructionSet::kAvx512:
-      return "avx512";
-    case kernels::InstructionSet::kAvx2:
-      return "avx2";
-    case kernels::InstructionSet::kGeneric:
-      break;
-  }
-  return "generic";
-}
-
 /// Rows of the present samples, spread over all n; absent samples get zeros.
 torch::Tensor over_all(const torch::Tensor& values, const torch::Tensor& rows, std::int64_t n,
                        std::vector<std::int64_t> shape, const torch::TensorOptions& options) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cuttle/core/error.hpp"
+#include "reduce/odd_quotient.hpp"
 
 // The loops here are written so that the compiler vectorises them for plain x86-64: nothing shifts
 // by a number that differs from element to element, and __restrict says what bytes do not alias.
@@ -87,6 +88,48 @@ void add_as_integers(Span<const std::vector<float>> rows, std::size_t first, std
   }
 }
 
+double from_magic(std::int64_t sum) {
+  const std::int64_t bits = sum + kMagicBits;
+  double shifted;
+  std::memcpy(&shifted, &bits, sizeof shifted);
+  return shifted - kMagic;
+}
+
+std::uint64_t sign_of(double value) {  // 1 for what is below 0, and for -0
+  std::uint64_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits >> 63;
+}
+
+// Rounded to odd where it matters: next to what lies half way between two floats, all of which have
+// an even last bit as doubles. Such a quotient has 25 bits, so its product with the number of rows
+// is exact, and so is the remainder, whose sign then says which side the true quotient is on.
+// Elsewhere the last bit may come out as it likes: no step of one crosses a half.
+void odd_quotients(const std::int64_t* __restrict sums, std::size_t count, double rows, double unit,
+                   float* __restrict means) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const double sum = from_magic(sums[i]);
+    double quotient = sum / rows;
+    const double remainder = sum - quotient * rows;
+    const std::uint64_t too_large = sign_of(remainder * sum + 0.0);  // -0 + 0 is 0
+    const std::uint64_t inexact = sign_of(0.0 - remainder * remainder);
+    std::uint64_t bits;
+    std::memcpy(&bits, &quotient, sizeof bits);
+    bits = (bits - too_large) | inexact;
+    std::memcpy(&quotient, &bits, sizeof quotient);
+    means[i] = static_cast<float>(quotient * unit);
+  }
+}
+
+float mean_of(std::int64_t sum, std::int64_t rows, double unit) {
+  if (sum == 0) return 0.0f;
+  const std::uint64_t magnitude = static_cast<std::uint64_t>(sum < 0 ? -sum : sum);
+  const int shift = __builtin_clzll(magnitude);
+  const double scale = 2048.0 / static_cast<double>(std::uint64_t{1} << shift);
+  const double mean = odd_quotient(magnitude << shift, false, rows) * scale * unit;
+  return static_cast<float>(sum < 0 ? -mean : mean);
+}
+
 }  // namespace
 
 void BlockRanges::clear(std::size_t columns) {
@@ -143,14 +186,18 @@ void from_units(const std::int64_t* __restrict sums, std::size_t count, const Bl
                 double* __restrict values) {
   const double factor = unit.unit;
   if (unit.width == Width::kDouble) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::int64_t bits = sums[i] + kMagicBits;
-      double shifted;
-      std::memcpy(&shifted, &bits, sizeof shifted);
-      values[i] = (shifted - kMagic) * factor;
-    }
+    for (std::size_t i = 0; i < count; ++i) values[i] = from_magic(sums[i]) * factor;
   } else {
     for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<double>(sums[i]) * factor;
+  }
+}
+
+void means_from_units(const std::int64_t* sums, std::size_t count, const BlockUnit& unit,
+                      std::int64_t rows, float* means) {
+  if (unit.width == Width::kDouble) {
+    odd_quotients(sums, count, static_cast<double>(rows), unit.unit, means);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) means[i] = mean_of(sums[i], rows, unit.unit);
   }
 }
 

@@ -83,5 +83,8 @@ void add_in_units(Span<const std::vector<float>> rows, std::size_t first, std::s
 
 /// The sums as numbers, each rounded once. At most kBlockColumns of them, of one block.
 void from_units(const std::int64_t* sums, std::size_t count, const BlockUnit& unit, double* values);
+/// The same, divided by `rows` (1 to kMostRows): each quotient rounded once, ties to even.
+void means_from_units(const std::int64_t* sums, std::size_t count, const BlockUnit& unit,
+                      std::int64_t rows, float* means);
 
 }  // namespace cuttle

@@ -1,10 +1,10 @@
 #include "reduce/column_sums.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "cuttle/core/error.hpp"
 #include "reduce/fixed_point.hpp"
+#include "reduce/odd_quotient.hpp"
 
 // A float is an integer of 24 bits times a power of two. If a block's exponents lie close enough
 // together (over all rows of all ranks; almost always so), every value is an integer of the block's
@@ -25,15 +25,21 @@ int bits_to_count(std::int64_t rows) {  // smallest n with 2^n >= rows
 
 }  // namespace
 
-void ColumnSums::run(std::string_view name, Span<const std::vector<float>> rows,
-                     std::size_t columns, const BlockRanges& ranges, std::int64_t most_rows,
-                     const Sink& sink) {
+ColumnResults ColumnSums::run(std::string_view name, Span<const std::vector<float>> rows,
+                              std::size_t means, std::size_t sums, const BlockRanges& ranges,
+                              std::int64_t most_rows) {
+  CUTTLE_EXPECT(means == 0 || most_rows <= kMostRows);
   name_ = name;
   rows_ = rows;
-  columns_ = columns;
+  means_ = means;
+  columns_ = means + sums;
+  results_ = {};
+  results_.means.reserve(means);
+  results_.sums.resize(sums);
   agree_on_units(ranges, most_rows);
-  add_narrow(sink);
-  add_wide(sink);
+  add_narrow();
+  add_wide();
+  return std::move(results_);
 }
 
 void ColumnSums::agree_on_units(const BlockRanges& mine, std::int64_t most_rows) {
@@ -43,16 +49,16 @@ void ColumnSums::agree_on_units(const BlockRanges& mine, std::int64_t most_rows)
 
 // One piece is in flight while the next is added up: ranks need not keep step, and the meeting of
 // that collective takes no time of its own. There is always a piece, for it counts the rows.
-void ColumnSums::add_narrow(const Sink& sink) {
+void ColumnSums::add_narrow() {
   std::optional<Piece> before;
   std::size_t first = 0;
   do {
     Piece piece = start_piece(first);
     first += piece.count;
-    if (before) settle(*before, sink);
+    if (before) settle(*before);
     before.emplace(std::move(piece));
   } while (first < columns_);
-  settle(*before, sink);
+  settle(*before);
 }
 
 ColumnSums::Piece ColumnSums::start_piece(std::size_t first) {
@@ -76,36 +82,43 @@ ColumnSums::Piece ColumnSums::start_piece(std::size_t first) {
   return {first, count, comm_.all_reduce(name_ + " sum", std::move(sums), ReduceOp::kSum)};
 }
 
-void ColumnSums::settle(Piece& piece, const Sink& sink) {
+void ColumnSums::settle(Piece& piece) {
   std::vector<std::int64_t> sums = piece.sums.wait();
-  if (piece.first == 0) total_rows_ = sums.back();
-  std::array<double, kChunkColumns> values;
+  if (piece.first == 0) results_.rows = sums.back();
   for (std::size_t begin = 0; begin < piece.count; begin += kChunkColumns) {
     const std::size_t end = std::min(begin + kChunkColumns, piece.count);
-    for (std::size_t c = begin; c < end; c += kBlockColumns) {
-      const BlockUnit unit(ranges_, (piece.first + c) / kBlockColumns, row_bits_);
-      from_units(sums.data() + c, std::min(kBlockColumns, end - c), unit,
-                 values.data() + (c - begin));
-    }
-    sink(total_rows_, piece.first + begin, Span<const double>(values.data(), end - begin));
+    // Growing with the chunks: the zeros that this writes are overwritten while in the cache.
+    const std::size_t known = std::min(piece.first + end, means_);
+    if (results_.means.size() < known) results_.means.resize(known);
+    for (std::size_t c = begin; c < end; c += kBlockColumns)
+      settle_block(piece.first + c, std::min(kBlockColumns, end - c), sums.data() + c);
   }
   idle_.push_back(std::move(sums));
 }
 
-void ColumnSums::add_wide(const Sink& sink) {
+void ColumnSums::settle_block(std::size_t first, std::size_t count, const std::int64_t* sums) {
+  const BlockUnit unit(ranges_, first / kBlockColumns, row_bits_);
+  const std::size_t means = std::clamp(means_, first, first + count) - first;
+  if (means > 0 && results_.rows > 0)
+    means_from_units(sums, means, unit, results_.rows, results_.means.data() + first);
+  if (means < count)
+    from_units(sums + means, count - means, unit, results_.sums.data() + (first + means - means_));
+}
+
+void ColumnSums::add_wide() {
   std::vector<std::size_t> found;
   for (std::size_t block = 0; block < ranges_.blocks(); ++block) {
     if (BlockUnit(ranges_, block, row_bits_).width != Width::kWide) continue;
     const std::size_t end = std::min((block + 1) * kBlockColumns, columns_);
     for (std::size_t c = block * kBlockColumns; c < end; ++c) found.push_back(c);
     if (found.size() < kWideBlock) continue;
-    add_wide(found, sink);
+    add_wide(found);
     found.clear();
   }
-  if (!found.empty()) add_wide(found, sink);
+  if (!found.empty()) add_wide(found);
 }
 
-void ColumnSums::add_wide(const std::vector<std::size_t>& columns, const Sink& sink) {
+void ColumnSums::add_wide(const std::vector<std::size_t>& columns) {
   std::vector<std::int64_t> limbs(columns.size() * kFixedLimbs, 0);
   for (const auto& row : rows_) {
     for (std::size_t k = 0; k < columns.size(); ++k) {
@@ -114,8 +127,11 @@ void ColumnSums::add_wide(const std::vector<std::size_t>& columns, const Sink& s
   }
   limbs = comm_.all_reduce(name_ + " wide sum", std::move(limbs), ReduceOp::kSum).wait();
   for (std::size_t k = 0; k < columns.size(); ++k) {
-    const double value = fixed_value(limbs.data() + k * kFixedLimbs);
-    sink(total_rows_, columns[k], Span<const double>(&value, 1));
+    const std::int64_t* sum = limbs.data() + k * kFixedLimbs;
+    if (columns[k] < means_)
+      results_.means[columns[k]] = fixed_mean(sum, results_.rows);
+    else
+      results_.sums[columns[k] - means_] = fixed_value(sum);
   }
 }
 

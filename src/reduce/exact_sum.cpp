@@ -17,12 +17,7 @@ std::vector<double> exact_sum(Communicator& comm, std::string_view name,
     CUTTLE_EXPECT(row.size() == columns);
     ranges.take(0, row);
   }
-  std::vector<double> result(columns);
-  ColumnSums(comm).run(name, rows, columns, ranges, total_rows,
-                       [&](std::int64_t, std::size_t first, Span<const double> sums) {
-                         std::copy(sums.begin(), sums.end(), result.data() + first);
-                       });
-  return result;
+  return ColumnSums(comm).run(name, rows, 0, columns, ranges, total_rows).sums;
 }
 
 std::size_t first_nonfinite(Span<const float> values) {

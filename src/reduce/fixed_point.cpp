@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "reduce/odd_quotient.hpp"
+
 namespace cuttle {
 namespace {
 
@@ -35,6 +37,29 @@ Magnitude carry(const std::int64_t* limbs) {
   return result;
 }
 
+// (bits + rest) * 2^exponent, the highest bit being set; what lies below the 64 leading bits only
+// matters as "something": it decides ties when they become fewer. No bits: zero.
+struct Leading {
+  bool negative = false;
+  std::uint64_t bits = 0;
+  bool rest = false;
+  int exponent = 0;
+};
+
+Leading leading_of(const Magnitude& number) {
+  const auto& words = number.words;
+  int top = static_cast<int>(words.size()) - 1;
+  while (top >= kPadding && words[top] == 0) --top;
+  if (top < kPadding) return {};
+  const int shift = __builtin_clz(words[top]);
+  Leading result{number.negative, (std::uint64_t{words[top]} << 32 | words[top - 1]) << shift,
+                 static_cast<std::uint32_t>(std::uint64_t{words[top - 2]} << shift) != 0,
+                 32 * (top - kPadding - 1) - shift - 149};
+  result.bits |= (std::uint64_t{words[top - 2]} << shift) >> 32;
+  for (int i = kPadding; i < top - 2; ++i) result.rest = result.rest || words[i] != 0;
+  return result;
+}
+
 }  // namespace
 
 void fixed_add(std::int64_t* limbs, std::uint32_t float_bits) {
@@ -50,22 +75,17 @@ void fixed_add(std::int64_t* limbs, std::uint32_t float_bits) {
 }
 
 double fixed_value(const std::int64_t* limbs) {
-  const Magnitude number = carry(limbs);
-  const auto& words = number.words;
-  int top = static_cast<int>(words.size()) - 1;
-  while (top >= kPadding && words[top] == 0) --top;
-  if (top < kPadding) return 0.0;
-  const int shift = __builtin_clz(words[top]);
-  std::uint64_t leading = (std::uint64_t{words[top]} << 32 | words[top - 1]) << shift;
-  leading |= (std::uint64_t{words[top - 2]} << shift) >> 32;
-  // What lies below the 64 leading bits only matters as "something": it decides ties when 64 bits
-  // become 53.
-  bool rest = static_cast<std::uint32_t>(std::uint64_t{words[top - 2]} << shift) != 0;
-  for (int i = kPadding; i < top - 2; ++i) rest = rest || words[i] != 0;
-  if (rest) leading |= 1;
-  const double value =
-      std::ldexp(static_cast<double>(leading), 32 * (top - kPadding - 1) - shift - 149);
+  const Leading number = leading_of(carry(limbs));
+  const double value = std::ldexp(static_cast<double>(number.bits | number.rest), number.exponent);
   return number.negative ? -value : value;
+}
+
+float fixed_mean(const std::int64_t* limbs, std::int64_t rows) {
+  const Leading number = leading_of(carry(limbs));
+  if (number.bits == 0) return 0.0f;
+  const double mean =
+      std::ldexp(odd_quotient(number.bits, number.rest, rows), number.exponent + 11);
+  return static_cast<float>(number.negative ? -mean : mean);
 }
 
 }  // namespace cuttle

@@ -14,5 +14,7 @@ void fixed_add(std::int64_t* limbs, std::uint32_t float_bits);
 
 /// The number, rounded once to the nearest double (ties to even).
 double fixed_value(const std::int64_t* limbs);
+/// The number divided by `rows` (1 to kMostRows), rounded once to the nearest float.
+float fixed_mean(const std::int64_t* limbs, std::int64_t rows);
 
 }  // namespace cuttle

@@ -228,23 +228,13 @@ Reduced MetaReducer::reduce(std::int64_t request) {
     result.scalars.clear();
     return result;
   }
-  const std::size_t columns = gradient_size_ + result.scalars.size();
-  if (rows.empty()) work_->ranges.clear(columns);
-  result.gradient.reserve(gradient_size_);
-  const auto take_means = [&](std::int64_t tasks, std::size_t first, Span<const double> sums) {
-    result.tasks = tasks;
-    const double divisor = static_cast<double>(tasks);
-    const std::size_t end = std::min(first + sums.size(), gradient_size_);
-    // Growing with the pieces: the zeros that this writes are overwritten while in the cache.
-    if (result.gradient.size() < end) result.gradient.resize(end);
-    for (std::size_t c = first; c < end; ++c) {
-      result.gradient[c] = static_cast<float>(sums[c - first] / divisor);
-    }
-    for (std::size_t c = std::max(first, end); c < first + sums.size(); ++c) {
-      result.scalars[c - gradient_size_] = sums[c - first] / divisor;
-    }
-  };
-  work_->sums.run("gradient", rows, columns, work_->ranges, comm_.size() * most_tasks, take_means);
+  if (rows.empty()) work_->ranges.clear(gradient_size_ + result.scalars.size());
+  ColumnResults sums = work_->sums.run("gradient", rows, gradient_size_, result.scalars.size(),
+                                       work_->ranges, comm_.size() * most_tasks);
+  result.tasks = sums.rows;
+  result.gradient = std::move(sums.means);
+  const double tasks = static_cast<double>(sums.rows);
+  for (std::size_t i = 0; i < sums.sums.size(); ++i) result.scalars[i] = sums.sums[i] / tasks;
   return result;
 }
 

@@ -14,6 +14,7 @@
 
 #include "cuttle/comm/mpi_session.hpp"
 #include "cuttle/core/hash.hpp"
+#include "cuttle/kernels/conv_block.hpp"
 #include "train/gpu.hpp"
 #include "train/tensor_memory.hpp"
 
@@ -21,8 +22,8 @@ namespace cuttle {
 
 namespace {
 
-constexpr std::array kBitFacts = {"binary_sha256",   "libtorch", "libc",
-                                  "instruction_set", "threads",  "processor"};
+constexpr std::array kBitFacts = {"binary_sha256", "libtorch", "libc",     "instruction_set",
+                                  "kernels",       "threads",  "processor"};
 
 /// As Linux names it; empty where it does not.
 std::string processor() {
@@ -40,6 +41,7 @@ std::map<std::string, std::string> environment_facts(const RunConfig& config) {
           {"libtorch", TORCH_VERSION},
           {"libc", gnu_get_libc_version()},
           {"instruction_set", at::get_cpu_capability()},
+          {"kernels", to_string(kernels::instruction_set())},
           {"threads", std::to_string(config.threads)},
           {"processor", processor()},
           {"mpi", MpiSession::version()}};

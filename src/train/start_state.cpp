@@ -227,8 +227,12 @@ std::map<std::string, std::string> agreed_environment(Communicator& comm, const 
   agree_on_config(comm, config, catalog);
   const auto facts = environment_facts(config);
   std::vector<Fact> all;
-  for (const auto& name : {"binary_sha256", "libtorch", "libc", "instruction_set", "threads"})
+  for (const auto& name : {"binary_sha256", "libtorch", "libc", "threads"})
     all.push_back({name, facts.at(name)});
+  for (const auto& name : {"instruction_set", "kernels"})
+    all.push_back({name, facts.at(name),
+                   "where processors differ, set CUTTLE_INSTRUCTION_SET on all hosts to what each "
+                   "has: avx2 or generic"});
   agree(comm, all);
   announce_hosts(comm, facts.at("processor"), static_cast<int>(config.threads));
   announce_idle(comm, config.episode.meta_batch_size);

@@ -116,7 +116,8 @@ def test_files_obey_the_users_umask_and_are_never_world_writable(umask, forbidde
 
 def test_what_the_bits_depend_on(trained):
     told = cuttle_json("inspect", trained, "--deterministic")
-    names = {"binary_sha256", "libtorch", "libc", "instruction_set", "threads", "processor", "mpi"}
+    names = {"binary_sha256", "libtorch", "libc", "instruction_set", "kernels", "threads", "processor",
+             "mpi"}
     assert names <= set(told) and told["same_bits"]
     assert all(told[name]["then"] == told[name]["now"] for name in names)
 

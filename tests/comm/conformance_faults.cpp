@@ -15,6 +15,7 @@ namespace {
 
 using testing::AllOf;
 using testing::ContainsRegex;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -172,9 +173,11 @@ void agree_names_the_rank_that_differs(Communicator& comm) {
 void agree_goes_by_the_majority(Communicator& comm) {
   if (comm.size() < 3) return;
   const auto message = thrown_by<UserError>([&] {
-    agree(comm, {{"threads", comm.rank() == 0 ? "4" : "1"}});
+    agree(comm,
+          {{"threads", comm.rank() == 0 ? "4" : "1", "use four"}, {"libc", "2", "use another"}});
   });
-  EXPECT_THAT(message, AllOf(HasSubstr("rank 0: '4'"), HasSubstr("others: '1'")));
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("rank 0: '4'"), HasSubstr("others: '1'"), EndsWith("; use four")));
 }
 
 }  // namespace

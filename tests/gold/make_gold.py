@@ -28,7 +28,7 @@ PORTABLE = {"ATEN_CPU_CAPABILITY": "default",  # LibTorch's own loops
             "ONEDNN_MAX_CPU_ISA": "SSE41",  # convolutions
             "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4"}  # exp, log, sin of the C library
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-CHOOSE_INSTRUCTIONS = re.compile("ATEN_|MKL_|ONEDNN_|DNNL_|GLIBC_TUNABLES")
+CHOOSE_INSTRUCTIONS = re.compile("ATEN_|MKL_|ONEDNN_|DNNL_|GLIBC_TUNABLES|CUTTLE_INSTRUCTION_SET")
 MAX_SECONDS = 120
 PATHS = ("run", "checkpoint")  # of what eval tells: where it lies is not what it is
 

@@ -47,17 +47,6 @@ TEST(MetaReducer, MeanOfGradientsAndScalars) {
   EXPECT_EQ(result.scalars, (std::vector<double>{0.375}));
 }
 
-TEST(MetaReducer, MeanIsTheExactSumDividedAndRoundedOnce) {
-  const Rows rows = make_rows(11, 3000, 12.0, 1);
-  const auto comm = make_solo_communicator();
-  MetaReducer reducer(*comm, 2998, {});
-  add_all(reducer, rows);
-  const Reduced result = reducer.reduce(0);
-  for (std::size_t c = 0; c < 2998; ++c) {
-    ASSERT_EQ(result.gradient[c], static_cast<float>(reference_column(rows, c) / 11.0));
-  }
-}
-
 TEST(MetaReducer, SameHashOnEveryNumberOfRanksAndEveryOrderOfTasks) {
   Rows rows = make_rows(13, 4002, 12.0, 2);
   for (std::size_t c = 0; c < 100; ++c) rows[5][c] = 1e-42f;

@@ -88,6 +88,7 @@ void together(Communicator& comm, std::string_view what, const std::function<voi
 struct Fact {
   std::string name;
   std::string value;
+  std::string advice = {};  ///< what to do if it differs, beside the usual
 };
 
 /// Throws the same UserError on all ranks if any fact differs: names the fact, the ranks that

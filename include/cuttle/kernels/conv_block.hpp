@@ -143,8 +143,9 @@ void double_backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs,
 enum class InstructionSet { kGeneric, kAvx2, kAvx512 };
 std::vector<InstructionSet> available_instruction_sets();
 InstructionSet instruction_set();
-/// For tests: not while another thread computes. Throws std::invalid_argument if the processor
-/// lacks it.
+/// "generic", "avx2" or "avx512".
+const char* to_string(InstructionSet set);
+/// Not while another thread computes. Throws std::invalid_argument if the processor lacks it.
 void select_instruction_set(InstructionSet chosen);
 
 }  // namespace cuttle::kernels

@@ -32,8 +32,9 @@ struct Reduced {
 /// gradients until reduce(), and keeps their memory for the next step; beside them 16 to 32 MB at
 /// most, however large the model.
 ///
-/// mean = float(double(exact sum) / tasks): within half a unit in the last place of the true mean
-/// (times 1 + 2^-27), whatever the values, their order, and the number of ranks.
+/// A gradient's mean is the exact sum over the exact number of tasks, rounded once (to nearest,
+/// ties to even), whatever the values, their order, and the number of ranks. Scalars' means are
+/// double(exact sum) / tasks.
 class MetaReducer {
  public:
   /// Throws UserError if options.on_nonfinite is not one of its words. The communicator must

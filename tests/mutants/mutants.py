@@ -1,0 +1,279 @@
+"""Errors that a test must notice: by test, by file, a text that the file has once and what stands there instead.
+
+A change of the file that moves or rewrites such a line needs the line here too (test_list.py says so at once). A mutant
+must compile and must not compute the same; what only costs time or precision is none.
+"""
+
+from typing import NamedTuple
+
+MODEL = {"references": {
+    "src/model/fusions/concat.cpp": [
+        ("(1.0 - senses.present.narrow(1, static_cast<std::int64_t>(m), 1))",
+         "senses.present.narrow(1, static_cast<std::int64_t>(m), 1)"),
+        ('options.missing == "zeros" || ', ""),
+    ],
+    "src/model/fusions/gated.cpp": [
+        ("torch::tanh(", "torch::sigmoid("),
+        ("senses.present == 0, -1e30", "senses.present == 0, 0.0"),
+        ("torch::softmax(score, 1)", "torch::sigmoid(score)"),
+    ],
+    "src/model/fusions/late.cpp": [
+        ("torch::softmax(at(p, weight_), 0)", "torch::softmax(2.0 * at(p, weight_), 0)"),
+    ],
+    "src/model/fusion.cpp": [
+        ("const auto share = known * weight;", "const auto share = known.clone();"),
+        ("sum / total.masked_fill(total.eq(0), 1.0)", "sum"),
+    ],
+    "src/model/fusions/cross_attention.cpp": [
+        (" + at(p, sense_[m])", ""),
+        ("real.push_back(senses.token_mask[m]);", "real.push_back(torch::ones_like(senses.token_mask[m]));"),
+        ("signal.values.select(1, 0)", "signal.values.mean(1)"),
+    ],
+    "src/model/blocks/attention.cpp": [
+        ("scores.masked_fill(padded, -1e30)", "scores.masked_fill(padded, -1.0)"),
+        ("std::sqrt(static_cast<double>(width / heads_))", "std::sqrt(static_cast<double>(width))"),
+        ("torch::gelu(", "torch::relu("),
+        ("attend(p, layer_norm(p, norm1_, input.values), input.mask)", "attend(p, input.values, input.mask)"),
+    ],
+    "src/model/encoders/transformer.cpp": [
+        ("angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
+        ("-std::log(1e4)", "-std::log(1e3)"),
+        ("real.sum(1).clamp_min(1.0)", "static_cast<double>(real.size(1))"),
+    ],
+    "src/model/blocks/blocks.cpp": [
+        ("real.sum(2).clamp_min(1.0)", "static_cast<double>(real.size(2))"),
+        ("torch::cat({mean, most}, 1)", "torch::cat({mean, mean}, 1)"),
+        ("x * input.mask.unsqueeze(1), input.mask", "x, input.mask"),
+        ("layer_.relu ? torch::relu(x) : x", "layer_.relu ? x.abs() : x"),
+    ],
+    "src/model/model.cpp": [
+        ("index_fill_(0, rows, 1.0)", "fill_(1.0)"),
+    ],
+    "src/model/heads/cosine.cpp": [
+        ("scale_ * torch::linear(", "torch::linear("),
+        ("1e-12", "1.0"),
+    ],
+    "src/adapt/learners/protonet.cpp": [
+        ("torch::softmax(result.logits, 1)", "torch::softmax(0.2 * result.logits, 1)"),
+        ("2.0 * q.matmul(", "q.matmul("),
+        ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
+        ("share * samples.mask.select(1, part)", "share * samples.mask.select(1, 0)"),
+        ("return loss / static_cast<double>(parts.size());", "return loss;"),
+        ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
+        ("i <= refinements", "i == 0 || i < refinements"),
+    ],
+}, "batch_test": {
+    "src/sense/log_mel.cpp": [
+        ("wave.unfold(0, window_, hop_) * hann_", "wave.unfold(0, window_, hop_)"),
+        ("power.matmul(filters_) + 1e-6", "power.matmul(filters_) + 0.1"),
+    ],
+    "src/sense/batch.cpp": [
+        ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
+    ],
+}}
+
+TASK = {"objective_test": {
+    "src/task/objectives/contrastive.cpp": [
+        ("sum + 0.5 * (", "sum + ("),
+        (".t()) / temperature_", ".t()) * temperature_"),
+        ("sum / static_cast<double>(pairs)", "sum / static_cast<double>(pairs + 1)"),
+    ],
+    "src/adapt/surface/surface.cpp": [
+        ("objective.weight * objective.objective", "objective.objective"),
+    ],
+    "src/adapt/learner.cpp": [
+        ("judged.loss + weight * loss", "judged.loss + 2 * weight * loss"),
+    ],
+}, "task_plan_test": {
+    "src/task/plan/planner.cpp": [
+        ("static_cast<std::uint64_t>(most - least + 1)", "static_cast<std::uint64_t>(most - least)"),
+        ("plan.query.end(), drawn.begin() + shot, drawn.end()",
+         "plan.query.end(), drawn.begin(), drawn.begin() + query"),
+        ("info.present != 0 && (info.complete || !options.complete)", "info.complete || !options.complete"),
+        ("static_cast<std::int64_t>(plan.classes.size());\n  plan.classes.push_back",
+         "static_cast<std::int64_t>(class_id);\n  plan.classes.push_back"),
+    ],
+    "src/task/plan/group_split.cpp": [
+        ("in_query + rest >= query", "in_query + rest > query"),
+    ],
+    "src/task/plan/schedule.cpp": [
+        ("std::min(micro_batch, total - slot)", "micro_batch"),
+        ("share + (rank < longer)", "share + (rank <= longer)"),
+        ("cost_of[a] > cost_of[b]", "cost_of[a] < cost_of[b]"),
+    ],
+    "src/task/plan/materialise.cpp": [
+        ("episode.query.targets = read_targets(data, plan.query)",
+         "episode.query.targets = read_targets(data, plan.support)"),
+    ],
+}, "sources_test": {
+    "src/task/mixture.cpp": [
+        ("left -= parts_[i].weight", "left -= total_ / 3"),
+    ],
+    "src/task/sources/sinusoids.cpp": [
+        ("M_PI * random.uniform()", "2 * M_PI * random.uniform()"),
+        ("-5.0 + 10.0 * random.uniform()", "5.0 * random.uniform()"),
+    ],
+    "src/task/sources/tabular_mdp.cpp": [
+        ("rewards_.push_back(1.0 + random.normal())", "rewards_.push_back(random.normal())"),
+        ("-std::log1p(-random.uniform())", "random.uniform()"),
+    ],
+}, "task_stream_test": {
+    "src/task/task_stream.cpp": [
+        ("static_cast<std::uint64_t>(step),", "static_cast<std::uint64_t>(step / 2),"),
+    ],
+}, "perceptron_test": {
+    "src/task/kinds/value.cpp": [
+        ("torch::mse_loss(", "torch::l1_loss("),
+    ],
+    "src/adapt/surface/perceptron.cpp": [
+        ("to[i] = from[i] - rate * gradient[i]", "to[i] = from[i] + rate * gradient[i]"),
+    ],
+}}
+
+ADAPT = {"meta_gradient_test": {
+    "src/adapt/updates/sgd.cpp": [
+        ("at.theta[i] - rate_ * at.gradient[i]", "at.theta[i] + rate_ * at.gradient[i]"),
+        ("push_back(-rate_ * part)", "push_back(rate_ * part)"),
+    ],
+    "src/adapt/updates/adam.cpp": [
+        ("static_cast<double>(k + 1)", "static_cast<double>(k + 2)"),
+        ("(1.0 - kBeta) * gradient.square()", "(1.0 - kBeta) * gradient.abs()"),
+    ],
+    "src/adapt/descent.cpp": [
+        ("lambda[i] += adjoint.theta[i]", "lambda[i] += 0.5 * adjoint.theta[i]"),
+        ("std::int64_t k = steps - 1;", "std::int64_t k = steps - 2;"),
+        ("context.inner_step = steps;", "context.inner_step = 0;"),
+    ],
+    "src/adapt/surface/trajectory.cpp": [
+        ("i < k; ++i", "i + 1 < k; ++i"),
+        ("context.inner_step = k;", "context.inner_step = k / 2;"),
+    ],
+    "src/adapt/learners/anil.cpp": [
+        ("options_.inner_steps, context, true)", "options_.inner_steps, context, false)"),
+    ],
+    "src/adapt/learners/reptile.cpp": [
+        ("parameters.tensors()[i] - theta[i]", "theta[i] - parameters.tensors()[i]"),
+    ],
+}, "proofs_test": {
+    "src/adapt/learners/meta_sgd.cpp": [
+        ("at.theta[i] - at.theta[static_cast<std::size_t>(rates_[i])] * at.gradient[i]",
+         "at.theta[i] + at.theta[static_cast<std::size_t>(rates_[i])] * at.gradient[i]"),
+    ],
+    "src/adapt/learners/lstm.cpp": [
+        ("f * theta - i * g", "f * theta + i * g"),
+        ("gate[1].sigmoid() * state[1] + gate[0].sigmoid()", "gate[0].sigmoid() * state[1] + gate[1].sigmoid()"),
+    ],
+    "src/adapt/learners/r2d2.cpp": [
+        ("ridge * torch::eye(", "2.0 * ridge * torch::eye("),
+        ("value(p, places.scale).exp() * outputs", "value(p, places.scale) * outputs"),
+    ],
+    "src/adapt/learners/snail.cpp": [
+        (".triu(1)", ".triu(0)"),
+        ("{dilation, 0}", "{0, dilation}"),
+    ],
+}, "pretrain_test": {
+    "src/adapt/learners/pretrain.cpp": [
+        ("kMomentum = 0.9,", "kMomentum = 0.8,"),
+        ("slopes[0] + kDecay * weight", "slopes[0] - kDecay * weight"),
+        ("asked.square().sum(1, true) - 2 * asked", "asked.square().sum(1, true) - asked"),
+    ],
+}, "policy_gradient_test": {
+    "src/adapt/learners/policy_gradient.cpp": [
+        ("rewards.flip(1).cumsum(1).flip(1)", "rewards.cumsum(1)"),
+        ("-(log_policy * (to_go - others)).sum()", "(log_policy * (to_go - others)).sum()"),
+        ("torch::full({}, -earned,", "torch::full({}, earned,"),
+    ],
+}, "outer_optimizer_test": {
+    "src/step/optimizers/adam.cpp": [
+        ("m / (v.sqrt() + epsilon)", "m / (v + epsilon).sqrt()"),
+    ],
+    "src/step/optimizers/lion.cpp": [
+        ("mean.mul(beta1)", "mean.mul(beta2)"),
+    ],
+    "src/step/outer_optimizer.cpp": [
+        ("(mean.narrow(0, place - first, size) / share, momentum)", "(mean.narrow(0, place - first, size), momentum)"),
+        ("rate * rule.rate", "rate + 0 * rule.rate"),
+    ],
+}}
+
+REDUCE = {"mean_test": {
+    "src/reduce/block_units.cpp": [
+        ("(bits - too_large) | inexact", "bits | inexact | (too_large & 0)"),
+        ("(bits - too_large) | inexact", "(bits - too_large) | (inexact & 0)"),
+        ("sum - quotient * rows;", "0 * (sum - quotient * rows);"),
+        ("sign_of(remainder * sum + 0.0)", "sign_of(remainder + 0.0)"),
+    ],
+    "src/reduce/odd_quotient.hpp": [
+        ("(leading & 0x7ff) != 0 || ", ""),
+        (" || quotient * divisor != value", ""),
+        ("bool inexact = rest ||", "bool inexact = (rest && leading == 0) ||"),
+    ],
+}, "block_units_test": {
+    "src/reduce/block_units.hpp": [
+        ("bits <= 51 ?", "bits <= 52 ?"),
+        ("bits <= 63 ?", "bits <= 64 ?"),
+    ],
+    "src/reduce/block_units.cpp": [
+        ("255 - (least >> 23) - (least < kFirstNormal)", "255 - (least >> 23)"),
+    ],
+}, "exact_sum_test": {
+    "src/reduce/fixed_point.cpp": [
+        ("i < top - 2; ++i", "i < 0; ++i"),
+        ("negative ? -high : high", "negative ? -low : high"),
+        ("for (auto& sum : sums) sum = -sum;", "for (auto& sum : sums) sum = ~sum;"),
+    ],
+}, "meta_reducer_test": {
+    "src/reduce/meta_reducer.cpp": [
+        ("result.tasks > 0 && (result.skipped == 0 || policy_ == NonFinite::kSkipTask)", "result.tasks > 0"),
+        ("sums.sums[i] / tasks", "sums.sums[i] / (tasks + 1)"),
+    ],
+}, "interval_test": {
+    "src/reduce/interval.cpp": [
+        ("deviation * deviation, kLargest", "std::abs(deviation), kLargest"),
+        ("spread[c] / (n - 1.0) / n", "spread[c] / n / n"),
+    ],
+}}
+
+EVALUATION = {"evaluation_test": {
+    "src/task/kinds/class.cpp": [
+        ("outputs.detach().argmax(1)", "outputs.detach().argmin(1)"),
+    ],
+    "src/train/evaluator.cpp": [
+        ("task.query = keep_modalities(task.query, plan.modalities);", ""),
+        ("line.query_loss = means[c + 1 + metrics].mean;", "line.query_loss = means[c].mean;"),
+        ("static_cast<std::uint32_t>(number)", "static_cast<std::uint32_t>(number / 2)"),
+        ("row_of(task.query.labels[i]), row_of(predicted[i])", "row_of(predicted[i]), row_of(task.query.labels[i])"),
+    ],
+    "src/train/comparison.cpp": [
+        ("row[0] - row[i]", "row[i] - row[0]"),
+        ("i == 1 ? logits : others + logits", "logits"),
+    ],
+}, "confusion_matrix_test": {
+    "src/metrics/confusion_matrix.cpp": [
+        ("result.macro_f1 += score.f1;", "result.macro_f1 += score.recall;"),
+        ("*mean /= static_cast<double>(present);", "*mean /= static_cast<double>(present + 1);"),
+        ("result.accuracy = ratio(right, total);", "result.accuracy = ratio(right, total + 1);"),
+    ],
+}}
+
+AREAS = {"model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
+TARGETS = {"references": "reference_dump"}  # what is built for a test, where it is no program of the same name
+
+
+class Mutant(NamedTuple):
+    area: str
+    test: str  # its name in ctest
+    file: str
+    text: str
+    replacement: str
+
+    @property
+    def target(self):
+        return TARGETS.get(self.test, self.test)
+
+    def __str__(self):
+        return f"{self.file}: {self.text!r} -> {self.replacement!r}"
+
+
+MUTANTS = [Mutant(area, test, file, *change) for area, tests in AREAS.items() for test, files in tests.items()
+           for file, changes in files.items() for change in changes]

@@ -1,0 +1,266 @@
+"""cuttle's models as NumPy says them, in float64, from the papers and the README: nothing of cuttle is called.
+
+A model is a dict of parameters by name and a dict of words (types and keys); a batch is a dict of arrays by name. What
+a sample lacks has no row in the sense's arrays: `rows` says which samples the rows are.
+"""
+
+import math
+
+import numpy as np
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def affine(p, name, x):
+    return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+
+
+# Sequences: values [m, C, T], mask [m, T].
+
+def convolve(p, name, x):
+    """Width 3, zeros before the first step and after the last of the padded length."""
+    steps = x.shape[2]
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1)))
+    windows = np.stack([padded[:, :, k:k + steps] for k in range(3)])
+    return np.einsum("oik,kmit->mot", p[f"{name}.weight"], windows) + p[f"{name}.bias"][:, None]
+
+
+def normalise(p, name, x, mask, norm):
+    """Statistics of the real steps of all rows; padding becomes zero."""
+    if norm == "batch":
+        real = np.swapaxes(x, 1, 2)[mask == 1]  # [steps, C]
+        x = (x - real.mean(0)[:, None]) / np.sqrt(real.var(0)[:, None] + 1e-5)
+        x = x * p[f"{name}.weight"][:, None] + p[f"{name}.bias"][:, None]
+    return np.where(mask[:, None, :] == 1, x, 0.0)
+
+
+def pool_pairs(x):
+    """Maximum of two steps; an odd last one stays."""
+    steps = x.shape[-1]
+    return np.stack([x[..., t:t + 2].max(-1) for t in range(0, steps, 2)], -1)
+
+
+def sequence_encoder(p, name, x, mask, words):
+    """(pooled [m, 2C], tokens [m, T, C], their mask)"""
+    depth = int(words["depth"])
+    for i in range(depth):
+        x = convolve(p, f"{name}.{i}.conv", x)
+        x = np.maximum(normalise(p, f"{name}.{i}.norm", x, mask, words.get("norm", "batch")), 0.0)
+        if i + 1 < depth:
+            x, mask = pool_pairs(x), pool_pairs(mask)
+    pooled = []
+    for row, real in zip(x, mask):
+        steps = row[:, real == 1]
+        pooled.append(np.concatenate([steps.mean(1), steps.max(1)]))
+    return np.array(pooled), np.swapaxes(x, 1, 2), mask
+
+
+def positions(steps, width):
+    table = np.zeros((steps, width))
+    for t in range(steps):
+        for pair in range(width // 2):
+            angle = t / 10000.0**(pair / (width // 2))
+            table[t, 2 * pair:2 * pair + 2] = math.sin(angle), math.cos(angle)
+    return table
+
+
+def layer_norm(p, name, x):
+    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + 1e-5) * p[f"{name}.weight"] + p[f"{name}.bias"]
+
+
+def attend(p, name, x, mask):
+    """One sample: x [T, W]. Steps that are not real are not looked at."""
+    width = x.shape[1]
+    heads = max(1, width // 32)
+    query, key, value = np.split(x @ p[f"{name}.in_proj_weight"].T + p[f"{name}.in_proj_bias"], 3, axis=1)
+    columns = []
+    for part in np.split(np.arange(width), heads):
+        scores = query[:, part] @ key[:, part].T / math.sqrt(width / heads)
+        scores[:, mask == 0] = -1e30
+        columns.append(softmax(scores) @ value[:, part])
+    return affine(p, f"{name}.out_proj", np.concatenate(columns, 1))
+
+
+def transformer_layer(p, name, x, mask):
+    """All samples: x [n, T, W], mask [n, T]."""
+    def one(row, real):
+        row = row + attend(p, f"{name}.self_attn", layer_norm(p, f"{name}.norm1", row), real)
+        hidden = affine(p, f"{name}.linear1", layer_norm(p, f"{name}.norm2", row))
+        return row + affine(p, f"{name}.linear2", 0.5 * hidden * (1.0 + erf(hidden / math.sqrt(2.0))))
+    return np.array([one(row, real) for row, real in zip(x, mask)])
+
+
+def transformer_encoder(p, name, x, mask, words):
+    if x.ndim == 2:
+        x = p[f"{name}.embedding.weight"][x]
+    else:
+        x = affine(p, f"{name}.embedding", np.swapaxes(x, 1, 2))
+    x = x + positions(x.shape[1], x.shape[2])
+    for i in range(int(words["depth"])):
+        x = transformer_layer(p, f"{name}.layers.{i}", x, mask)
+    normed = layer_norm(p, f"{name}.norm", x)
+    return np.array([row[real == 1].mean(0) for row, real in zip(normed, mask)]), x, mask
+
+
+def encode(p, sense, batch, words):
+    name, kind = f"encoder.{sense}", words[f"encoder.{sense}"]
+    x, mask = batch[f"{sense}.values"], batch.get(f"{sense}.mask")
+    if kind == "mlp":
+        for i in range(int(words["depth"])):
+            x = np.maximum(affine(p, f"{name}.{i}", x), 0.0)
+        return x, x[:, None, :], np.ones((len(x), 1))
+    if kind == "transformer":
+        return transformer_encoder(p, name, x, mask, words)
+    if kind == "char_conv":
+        x = np.where(mask[:, None, :] == 1, np.swapaxes(p[f"{name}.table.weight"][x], 1, 2), 0.0)
+    return sequence_encoder(p, name, x, mask, words)
+
+
+def senses_of(words):
+    return sorted(word.partition(".")[2] for word in words if word.startswith("encoder."))
+
+
+def spread(values, rows, size):
+    """Rows of the samples that have a sense among all samples; zeros elsewhere."""
+    result = np.zeros((size, *values.shape[1:]))
+    result[rows] = values
+    return result
+
+
+class Looked:
+    """A batch's features: by sense pooled [n, w], tokens [n, T, w], their mask; present [n, senses]."""
+
+    def __init__(self, p, batch, words):
+        self.size = len(batch["labels"])
+        self.pooled, self.tokens, self.masks, present = [], [], [], []
+        for sense in senses_of(words):
+            rows = batch[f"{sense}.rows"]
+            pooled, tokens, mask = (spread(part, rows, self.size) for part in encode(p, sense, batch, words))
+            self.pooled.append(pooled)
+            self.tokens.append(tokens)
+            self.masks.append(mask)
+            present.append(np.isin(np.arange(self.size), rows))
+        self.present = np.stack(present, 1)
+
+
+# Fusions: (parts [n, w] each, which samples have them [n, parts], weights of the parts).
+
+def concat(p, looked, words):
+    columns = []
+    for m, sense in enumerate(senses_of(words)):
+        column = looked.pooled[m].copy()
+        if words.get("missing") != "zeros" and len(looked.pooled) > 1:
+            column[~looked.present[:, m]] = p[f"fusion.absent.{sense}"]
+        columns.append(column)
+    return [np.concatenate(columns, 1)]
+
+
+def gated(p, looked, words):
+    projected, scores = [], []
+    for m, sense in enumerate(senses_of(words)):
+        h = np.tanh(affine(p, f"fusion.{sense}", looked.pooled[m]))
+        projected.append(h)
+        scores.append(np.where(looked.present[:, m], h @ p[f"fusion.{sense}.gate"][0], -1e30))
+    gates = softmax(np.stack(scores, 1), 1)
+    return [sum(gates[:, m, None] * h for m, h in enumerate(projected))]
+
+
+def cross_attention(p, looked, words):
+    width, layers = int(words["fusion_width"]), int(words["fusion_layers"])
+    tokens = [np.broadcast_to(p["fusion.first"], (looked.size, 1, width))]
+    for m, sense in enumerate(senses_of(words)):
+        tokens.append(affine(p, f"fusion.{sense}.project", looked.tokens[m]) + p[f"fusion.{sense}.sense"])
+    x, mask = np.concatenate(tokens, 1), np.concatenate([np.ones((looked.size, 1)), *looked.masks], 1)
+    for i in range(layers):
+        x = transformer_layer(p, f"fusion.layers.{i}", x, mask)
+    return [layer_norm(p, "fusion.norm", x[:, 0])]
+
+
+def embed(p, batch, words):
+    looked = Looked(p, batch, words)
+    if words["fusion"] == "late":
+        return looked.pooled, looked.present, softmax(p["fusion.weight"])
+    parts = {"concat": concat, "gated": gated, "cross_attention": cross_attention}[words["fusion"]](p, looked, words)
+    return parts, np.ones((looked.size, 1), bool), np.ones(1)
+
+
+def combine(logits, known, weights):
+    """Mean of the parts that can say, by weight; 0 where none can."""
+    sums, total = 0.0, 0.0
+    for part, can, weight in zip(logits, known, weights):
+        sums = sums + np.where(can, weight * part, 0.0)
+        total = total + weight * can
+    return np.divide(sums, total, out=np.zeros_like(sums + total), where=total > 0)
+
+
+def head(p, name, words, x):
+    if words["head"] == "linear":
+        return affine(p, name, x)
+    directions = p[f"{name}.weight"]
+    lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(directions, axis=1)
+    return float(words.get("head_scale", 10)) * np.divide(x @ directions.T, lengths, out=np.zeros_like(lengths),
+                                                          where=lengths > 0)
+
+
+def classify(p, batch, words):
+    """(logits [n, way], parts of the embedding)"""
+    parts, have, weights = embed(p, batch, words)
+    if len(parts) == 1:
+        return head(p, "head", words, parts[0]), parts
+    logits = [head(p, f"head.{i}", words, part) for i, part in enumerate(parts)]
+    return combine(logits, have.T[:, :, None], weights), parts
+
+
+# Prototypes.
+
+def neutral(logits, known):
+    """The mean of a sample's known logits where nothing is known."""
+    result = logits.copy()
+    for row, can in zip(result, known):
+        row[~can] = row[can].mean() if can.any() else 0.0
+    return result
+
+
+def prototype_logits(p, support, query, words, refine):
+    """(logits [n, way], those of each part alone, where each can say)"""
+    way = support["labels"].max() + 1
+    known_parts, known_have, weights = embed(p, support, words)
+    parts, have, _ = embed(p, query, words)
+    guess = np.zeros((len(query["labels"]), way))
+    for _ in range(refine + 1):
+        members = np.concatenate([np.eye(way)[support["labels"]], guess])
+        logits, known = [], []
+        for i, part in enumerate(parts):
+            samples = np.concatenate([known_parts[i], part])
+            share = members * np.concatenate([known_have[:, i], have[:, i]])[:, None]
+            there = share.sum(0) > 0
+            centres = np.zeros((way, part.shape[1]))
+            centres[there] = (share.T @ samples)[there] / share.sum(0)[there, None]
+            logits.append(-np.array([[np.sum((x - c)**2) for c in centres] for x in part]))
+            known.append(have[:, i, None] & there)
+        together = neutral(combine(logits, known, weights), np.any(known, 0))
+        guess = softmax(together)
+    return together, logits, known
+
+
+def cross_entropy(logits, labels):
+    return -np.mean(np.log(softmax(logits))[np.arange(len(labels)), labels])
+
+
+def prototype_loss(p, support, query, words):
+    """(loss of all senses together, the same with each part's own loss beside it, by adapt.part_loss)"""
+    labels = query["labels"]
+    together, logits, known = prototype_logits(p, support, query, words, 0)
+    alone = []
+    for part, can in zip(logits, known):
+        rows = can[np.arange(len(labels)), labels]
+        if rows.any():
+            alone.append(cross_entropy(neutral(np.where(can, part, 0.0), can)[rows], labels[rows]))
+    loss = cross_entropy(together, labels)
+    return loss, loss + float(words["part_loss"]) * sum(alone) / len(logits)
