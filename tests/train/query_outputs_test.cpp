@@ -142,7 +142,7 @@ TEST(UnbalancedCounts, AreSharesOfADirichletDraw) {
   const double unit = 1.0 / (kWay * kWay * (2 * kWay + 1));
   EXPECT_NEAR(sum / kDraws, 0, 5 * std::sqrt(4 * unit / kDraws));
   EXPECT_NEAR(squares / kDraws / (4 * unit), 1, 0.06);
-  EXPECT_NEAR(products / kDraws / -unit, 1, 0.25);
+  EXPECT_NEAR(products / kDraws / -unit, 1, 0.15);
 }
 
 }  // namespace
