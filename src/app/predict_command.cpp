@@ -98,6 +98,26 @@ class Answers {
   std::optional<UnfinishedFile> file_;
 };
 
+/// Reads, answers and writes a batch at a time, so that memory does not grow with the samples.
+void answer_all(const AdaptedModel& model, const Dataset& data, PredictionFormat format,
+                Answers& answers) {
+  const auto total = static_cast<std::int64_t>(data.samples().size());
+  const std::int64_t batches = batches_of(model, total);
+  const PredictionText text(format, model.to.classes, model.outputs);
+  answers.write(text.header());
+  Counter counter(total);
+  for (std::int64_t b = 0; b < batches; ++b) {
+    const std::int64_t first = b * total / batches, end = (b + 1) * total / batches;
+    std::vector<std::int64_t> samples(static_cast<std::size_t>(end - first));
+    std::iota(samples.begin(), samples.end(), first);
+    const Batch batch = model.parts.model->prepare(read_batch(data, samples), model.outputs);
+    const auto outputs = model.adapted->predict(batch).contiguous();
+    for (const std::int64_t i : samples)
+      answers.write(text.line(data.sample_name(i), outputs[i - first]));
+    counter.update(end);
+  }
+}
+
 }  // namespace
 
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
@@ -107,24 +127,11 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   warn_if_transductive(model.parts, model.to.config);
   // One sample gives threads nothing to do, and sums may be rounded by how many there are.
   if (model.parts.learner->samples_apart()) torch::set_num_threads(1);
-  const auto total = static_cast<std::int64_t>(data->samples().size());
-  const std::int64_t batches = batches_of(model, total);
-  const PredictionText text(format, model.to.classes, model.outputs);
   Answers answers(arguments.out);
-  answers.write(text.header());
-  Counter counter(total);
-  for (std::int64_t b = 0; b < batches; ++b) {
-    const std::int64_t first = b * total / batches, end = (b + 1) * total / batches;
-    std::vector<std::int64_t> samples(static_cast<std::size_t>(end - first));
-    std::iota(samples.begin(), samples.end(), first);
-    const Batch batch = model.parts.model->prepare(read_batch(*data, samples), model.outputs);
-    const auto outputs = model.adapted->predict(batch).contiguous();
-    for (const std::int64_t i : samples)
-      answers.write(text.line(data->sample_name(i), outputs[i - first]));
-    counter.update(end);
-  }
+  answer_all(model, *data, format, answers);
   answers.finish();
-  if (!arguments.out.empty()) log_info("answers to {} samples: {}", total, arguments.out);
+  if (!arguments.out.empty())
+    log_info("answers to {} samples: {}", data->samples().size(), arguments.out);
   return ExitCode::kDone;
 }
 

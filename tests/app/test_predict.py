@@ -88,11 +88,11 @@ def test_every_learner_has_a_case():
 def test_an_inductive_answer_is_the_same_bits_alone_together_and_in_any_order(name, sets, tmp_path):
     use = sets[part_cases.CASES[name]["use"]]["use"]
     adapted, said = adapted_to(use, config_of(name, sets, **({"refine": 0} if name == "protonet" else {})), tmp_path)
-    assert "transductive" not in said
+    assert "is transductive" not in said
     assert cuttle_json("eval", tmp_path / "run", "--episodes", "2")["batch_norm"] == "inductive"
     result = cuttle("predict", adapted, use, "--json")
     whole, count = result.stdout.splitlines(), count_of(use)
-    assert len(whole) == count and "transductive" not in result.stderr
+    assert len(whole) == count and "is transductive" not in result.stderr
     order = [(5 * i + 3) % count for i in range(count)]
     assert sorted(order) == list(range(count)) != order
     assert answers(adapted, part_of(use, order, tmp_path / "order.h5")) == [whole[i] for i in order]
@@ -104,7 +104,7 @@ def test_a_transductive_model_says_what_it_is_and_looks_at_as_many_as_eval_did(s
     use = sets["senses"]["use"]
     adapted, said = adapted_to(use, config_of("anil", sets, ("batch", )), tmp_path)
     for told in (said, cuttle("predict", adapted, use).stderr):
-        (line, ) = [line for line in told.splitlines() if "transductive" in line]
+        (line, ) = [line for line in told.splitlines() if "is transductive" in line]
         assert "batch at hand" in line and "--queries one" in line and "running or support" in line
     twice = part_of(use, [*range(6), *range(6)], tmp_path / "twice.h5")
     once = answers(adapted, use)
@@ -117,7 +117,7 @@ def test_refinement_by_the_query_is_named(sets, tmp_path):
     use = sets["senses"]["use"]
     adapted, said = adapted_to(use, config_of("protonet", sets, refine=1), tmp_path)
     for told in (said, cuttle("predict", adapted, use).stderr):
-        assert "transductive" in told and "adapt with adapt.refine=0" in told
+        assert "is transductive" in told and "adapt with adapt.refine=0" in told
     assert cuttle_json("eval", tmp_path / "run")["batch_norm"] == "transductive"
     assert cuttle_json("eval", tmp_path / "run", "adapt.refine=0")["batch_norm"] == "inductive"
 
