@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <numeric>
+#include <utility>
 
 #include "adapt/fast_weights.hpp"
 #include "cuttle/core/error.hpp"
@@ -97,6 +98,25 @@ Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>&
     support.modalities.push_back(std::move(input));
   }
   return support;
+}
+
+torch::Tensor KnownSupport::predict(const Batch& query) const {
+  const torch::NoGradGuard no_grad;
+  Context context = in_use();
+  if (!model_->samples_apart()) {
+    const Embedded both = embed_both(*model_, parameters_, support_, query, context);
+    return compare(both.support, study(both.support), both.query);
+  }
+  if (!known_) {
+    Known known;
+    Context of_support = context;
+    if (model_->uses_support()) of_support.record = &known.given;
+    known.support = model_->embed(parameters_, support_, of_support);
+    known.lesson = study(known.support);
+    known_ = std::move(known);
+  }
+  if (model_->uses_support()) context.given = &known_->given;
+  return compare(known_->support, known_->lesson, model_->embed(parameters_, query, context));
 }
 
 }  // namespace cuttle

@@ -1,5 +1,10 @@
 #pragma once
 
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
 #include "cuttle/adapt/learner.hpp"
 
 namespace cuttle {
@@ -34,5 +39,44 @@ std::map<std::string, torch::Tensor> state_of(const Model& model, const Tensors&
 Tensors parameters_in(const Model& model, const std::map<std::string, torch::Tensor>& state);
 Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>& state,
                  std::int64_t way);
+
+/// A support set in use by a learner that compares embeddings. Where samples stand apart it is
+/// embedded and studied once, and each query embedded by itself; where norms go by the batch at
+/// hand, all of that again with every query.
+class KnownSupport : public Adapted {
+ public:
+  torch::Tensor predict(const Batch& query) const final;
+  std::map<std::string, torch::Tensor> state() const final {
+    return state_of(*model_, parameters_, support_);
+  }
+
+ protected:
+  KnownSupport(std::shared_ptr<const Model> model, Tensors parameters, Batch support)
+      : model_(std::move(model)),
+        parameters_(std::move(parameters)),
+        support_(std::move(support)) {}
+  const Model& model() const { return *model_; }
+  const Tensors& parameters() const { return parameters_; }
+  const Batch& support() const { return support_; }
+
+ private:
+  /// What the support's embedding teaches, whatever will be asked.
+  virtual Tensors study(const Embedding&) const { return {}; }
+  /// [n, way] outputs for a query; `lesson` is what study() made of `support`.
+  virtual torch::Tensor compare(const Embedding& support, const Tensors& lesson,
+                                const Embedding& query) const = 0;
+
+  /// Of the first query; like all of a learner in use, for one thread at a time.
+  struct Known {
+    Embedding support;
+    Tensors lesson;
+    Statistics given;
+  };
+  mutable std::optional<Known> known_;
+
+  std::shared_ptr<const Model> model_;
+  Tensors parameters_;
+  Batch support_;
+};
 
 }  // namespace cuttle

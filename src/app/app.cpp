@@ -53,6 +53,14 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
       ->allow_extra_args(false);
   command->add_option("--missing-rate", a.missing_rate, "hide present modalities at this rate")
       ->check(CLI::Range(0.0, 1.0));
+  command
+      ->add_option("--queries", a.queries,
+                   "how many queries of an episode are answered at once: all, a class, or one")
+      ->check(CLI::IsMember({"all", "class", "one"}))
+      ->capture_default_str();
+  command->add_flag("--unbalanced", a.unbalanced,
+                    "classes of an episode have unequal shares of its queries, drawn from "
+                    "Dirichlet(2, 2, ...)");
   command->add_flag("--last", a.last, "the newest checkpoint instead of the best by validation");
   command->add_flag("--diagnostics", a.diagnostics,
                     "loss and accuracy before and after each inner step");
@@ -99,7 +107,15 @@ void add_predict(CLI::App& app, PredictArguments& a, Request& request,
       app.add_subcommand("predict", "classify the samples of a shard with an adapted model");
   command->add_option("file", a.file, "made by cuttle adapt")->required();
   command->add_option("shard", a.shard, "samples, labelled or not")->required();
-  command->add_flag("--json", a.json, "one JSON object per sample");
+  auto* json = command->add_flag("--json", a.json, "one JSON object per sample");
+  command
+      ->add_option(
+          "--out", a.out,
+          "write the answers to this file, by its ending CSV (.csv) or JSON lines (.jsonl)")
+      ->excludes(json);
+  command->footer(
+      "On standard output a line is sample, class and probability (or values) between tabs; "
+      "\\t, \\n, \\r and \\\\ stand for a tab, the ends of lines and a backslash in a name.");
   command->callback([&] { request.without_mpi = [&] { return predict_command(a, extensions); }; });
 }
 

@@ -20,11 +20,11 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
                        const Extensions& extensions);
 
 struct EvalArguments {
-  std::string run, split = "test", confusion, per_episode;
+  std::string run, split = "test", confusion, per_episode, queries = "all";
   std::vector<std::string> overrides, modalities;
   std::int64_t episodes = 0;
   double missing_rate = 0.0;
-  bool last = false, json = false, diagnostics = false;
+  bool last = false, json = false, diagnostics = false, unbalanced = false;
 };
 ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                       const Extensions& extensions);
@@ -45,7 +45,7 @@ struct AdaptArguments {
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);
 
 struct PredictArguments {
-  std::string file, shard;
+  std::string file, shard, out;  ///< out empty: standard output
   bool json = false;
 };
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions);

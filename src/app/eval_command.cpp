@@ -19,6 +19,18 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   auto plan = evaluation_plan(run.config, split_from(arguments.split), arguments.episodes);
   plan.missing_rate = arguments.missing_rate;
   plan.trace = arguments.diagnostics;
+  plan.at_once = arguments.queries == "one"     ? QueriesAtOnce::kOne
+                 : arguments.queries == "class" ? QueriesAtOnce::kClass
+                                                : QueriesAtOnce::kAll;
+  plan.unbalanced = arguments.unbalanced;
+  const TaskKind& kind = *run.parts.kind;
+  CUTTLE_VALIDATE(kind.classes() || !(plan.unbalanced || plan.at_once == QueriesAtOnce::kClass),
+                  "--unbalanced and --queries class share out classes, and these tasks have none; "
+                  "leave them out");
+  CUTTLE_VALIDATE(kind.classes() || kind.values() || plan.at_once == QueriesAtOnce::kAll,
+                  "--queries: these tasks are acted in, one episode at a time; leave it out");
+  CUTTLE_VALIDATE(!plan.trace || plan.at_once == QueriesAtOnce::kAll,
+                  "--diagnostics looks at all queries of an episode at once; leave out --queries");
   const auto names = names_of(run.inputs.modalities);
   for (const auto& name : arguments.modalities)
     CUTTLE_VALIDATE(std::find(names.begin(), names.end(), name) != names.end(),
@@ -40,9 +52,9 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   return plan;
 }
 
-/// What the model's norms go by, as far as it makes answers depend on each other.
-const char* norms_of(const LoadedRun& run) {
-  return run.parts.model->samples_apart() ? "inductive" : "transductive";
+/// Whether answers depend on each other.
+const char* mode_of(const LoadedRun& run) {
+  return run.parts.learner->samples_apart() ? "inductive" : "transductive";
 }
 
 /// The class whose queries were recognised least often, over all episodes of the list.
@@ -75,12 +87,14 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
                     {"shot", plan.episode.shot},
                     {"query", plan.episode.query},
                     {"inner_steps", run.parts.learner->eval_steps()},
-                    {"batch_norm", norms_of(run)},
+                    {"batch_norm", mode_of(run)},
                     {"seed", plan.seed},
                     {"missing_rate", plan.missing_rate},
                     {"missing_rate_in_effect", report.hidden_rate},
                     {"modalities", arguments.modalities},
                     {"loss", report.loss.mean}};
+  if (plan.at_once != QueriesAtOnce::kAll) json["queries"] = arguments.queries;
+  if (plan.unbalanced) json["unbalanced"] = true;
   for (const auto& [name, source] : run.config.sources) json["sources"][name] = source.weight;
   if (report.blind > 0) json["blind_episodes"] = report.blind;
   const TaskKind& kind = *run.parts.kind;
@@ -123,10 +137,14 @@ void print_text(const LoadedRun& run, const Dataset* data, const EvaluationPlan&
   const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
       "{} on {} {} episodes (mean, 95 % interval: {})\n"
-      "{}, {}, {} inner steps, norms {}\n",
+      "{}, {}, {} inner steps, {}{}{}\n",
       kind.say_score(report.score.mean, report.score.half_width), plan.episodes,
       to_string(plan.split), reach(report.score), run.config.adapt.type,
-      describe_episodes(kind, plan.episode), run.parts.learner->eval_steps(), norms_of(run));
+      describe_episodes(kind, plan.episode), run.parts.learner->eval_steps(), mode_of(run),
+      plan.at_once == QueriesAtOnce::kOne     ? ", queries one by one"
+      : plan.at_once == QueriesAtOnce::kClass ? ", queries a class at a time"
+                                              : "",
+      plan.unbalanced ? ", classes unbalanced" : "");
   for (const auto& [name, source] : run.config.sources)
     if (source.weight > 0) std::cout << fmt::format("source {}, weight {}\n", name, source.weight);
   if (report.confusion) {

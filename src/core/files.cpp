@@ -17,7 +17,7 @@
 namespace cuttle {
 namespace {
 
-/// Owns a file descriptor; closes quietly (writers call close_checked first).
+/// Owns a file descriptor.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -28,7 +28,6 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
   bool valid() const { return fd_ >= 0; }
   int get() const { return fd_; }
-  int close_checked() { return ::close(std::exchange(fd_, -1)); }
 
  private:
   int fd_;
@@ -50,17 +49,6 @@ void write_all(int fd, std::string_view bytes, const std::string& path) {
   }
 }
 
-void write_durably(const std::string& temporary, std::string_view bytes, const std::string& path) {
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  CUTTLE_REQUIRE(
-      file.valid(),
-      "cannot create '{}': {} (needed to write '{}'); check the folder and its permissions",
-      temporary, reason(), path);
-  write_all(file.get(), bytes, path);
-  CUTTLE_REQUIRE(::fsync(file.get()) == 0, "cannot flush '{}' to disk: {}", temporary, reason());
-  CUTTLE_REQUIRE(file.close_checked() == 0, "cannot close '{}': {}", temporary, reason());
-}
-
 std::string folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return folder.empty() ? "." : folder;
@@ -73,7 +61,7 @@ std::string read_file(const std::string& path, std::uint64_t limit) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   CUTTLE_VALIDATE(file.valid(), "cannot open '{}': {}; check the path and its permissions", path,
                   reason());
-  struct stat status {};
+  struct stat status{};
   CUTTLE_VALIDATE(::fstat(file.get(), &status) == 0, "cannot read '{}': {}", path, reason());
   CUTTLE_VALIDATE(S_ISREG(status.st_mode), "'{}' is not a regular file; give the path of a file",
                   path);
@@ -94,17 +82,39 @@ std::string read_file(const std::string& path, std::uint64_t limit) {
   return bytes;
 }
 
+UnfinishedFile::UnfinishedFile(std::string path)
+    : path_(std::move(path)),
+      temporary_(fmt::format("{}.tmp.{}", path_, ::getpid())),
+      file_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+  CUTTLE_REQUIRE(
+      file_ >= 0,
+      "cannot create '{}': {} (needed to write '{}'); check the folder and its permissions",
+      temporary_, reason(), path_);
+}
+
+UnfinishedFile::~UnfinishedFile() {
+  if (file_ >= 0) ::close(file_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void UnfinishedFile::write(std::string_view bytes) {
+  write_all(file_, bytes, path_);
+}
+
+void UnfinishedFile::finish() {
+  CUTTLE_REQUIRE(::fsync(file_) == 0, "cannot flush '{}' to disk: {}", temporary_, reason());
+  CUTTLE_REQUIRE(::close(std::exchange(file_, -1)) == 0, "cannot close '{}': {}", temporary_,
+                 reason());
+  CUTTLE_REQUIRE(::rename(temporary_.c_str(), path_.c_str()) == 0, "cannot rename '{}' to '{}': {}",
+                 temporary_, path_, reason());
+  temporary_.clear();
+  sync_path(folder_of(path_));
+}
+
 void write_file_atomically(const std::string& path, std::string_view bytes) {
-  const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
-  try {
-    write_durably(temporary, bytes, path);
-    CUTTLE_REQUIRE(::rename(temporary.c_str(), path.c_str()) == 0, "cannot rename '{}' to '{}': {}",
-                   temporary, path, reason());
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_path(folder_of(path));
+  UnfinishedFile file(path);
+  file.write(bytes);
+  file.finish();
 }
 
 void remove_unfinished(const std::string& path) {

@@ -174,10 +174,12 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) c
 }
 
 bool Model::samples_apart() const {
-  for (const auto& encoder : encoders_)
-    for (const auto& block : encoder->blocks())
-      if (!block->samples_apart() && !block->uses_support()) return false;
-  return true;
+  return std::all_of(encoders_.begin(), encoders_.end(), [](const auto& encoder) {
+    const Blocks& blocks = encoder->blocks();
+    return std::all_of(blocks.begin(), blocks.end(), [](const auto& block) {
+      return block->samples_apart() || block->uses_support();
+    });
+  });
 }
 
 Pass Model::look(const Tensors& parameters, const Batch& batch, const Context& context) const {

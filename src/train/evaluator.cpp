@@ -60,6 +60,7 @@ void hide(const EvaluationPlan& plan, Task& task, Findings& found) {
   task.query = drop_modalities(task.query, plan.missing_rate, task.key.with(Stream::kModel, 4));
   found.present += present;
   found.hidden += present - senses_in(task);
+  if (plan.unbalanced) task.query = unbalanced_query(task);
 }
 
 /// Whether support or query has no sense left.
@@ -101,7 +102,7 @@ bool check_finite(const std::vector<float>& row, std::int64_t episode, const Tas
 /// Task number `episode` of the plan.
 void evaluate_task(const Task& task, std::int64_t episode, const Learner& learner,
                    const ParameterList& parameters, const EvaluationPlan& plan, Findings& found) {
-  const auto outputs = query_outputs(learner, parameters, task);
+  const auto outputs = query_outputs(learner, parameters, task, plan.at_once);
   std::vector<float> row{learner.kind().loss(outputs, task.query).item<float>()};
   const auto append = [&](const std::vector<double>& values) {
     for (const double value : values) row.push_back(static_cast<float>(value));

@@ -2,16 +2,24 @@
 
 #include <torch/types.h>
 
+#include <vector>
+
 #include "cuttle/adapt/learner.hpp"
+#include "cuttle/train/evaluator.hpp"
 
 namespace cuttle {
 
 /// What the model says of a task's query after adapting to its support, on the CPU as the task is.
-/// `parameters` are on the model's device.
-inline torch::Tensor query_outputs(const Learner& learner, const ParameterList& parameters,
-                                   const Task& task) {
-  const Task there = task.on(learner.model().device());
-  return learner.adapt(parameters, there.support, there.key)->predict(there.query).to(torch::kCPU);
-}
+/// `parameters` are on the model's device. `at_once`: kClass needs labels.
+torch::Tensor query_outputs(const Learner& learner, const ParameterList& parameters,
+                            const Task& task, QueriesAtOnce at_once = QueriesAtOnce::kAll);
+
+/// How many of `most` queries each of `way` classes keeps where shares are unequal
+/// (EvaluationPlan::unbalanced); a pure function of the key.
+std::vector<std::int64_t> unbalanced_counts(std::int64_t way, std::int64_t most,
+                                            const RandomKey& key);
+
+/// A task's query with unequal shares of its classes, in the same order.
+Batch unbalanced_query(const Task& task);
 
 }  // namespace cuttle

@@ -62,12 +62,30 @@ TEST(Files, ReadRefusesMoreThanTheLimit) {
   EXPECT_THROW(read_file(folder / "f", kPlenty), UserError);
 }
 
+TEST(Files, AnUnfinishedFileIsNotThere) {
+  const TempFolder folder;
+  write_file_atomically(folder / "f", "old");
+  {
+    UnfinishedFile file(folder / "f");
+    file.write("half");
+    EXPECT_EQ(read_file(folder / "f", kPlenty), "old");
+  }
+  EXPECT_EQ(read_file(folder / "f", kPlenty), "old");
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("f"));
+  UnfinishedFile file(folder / "f");
+  file.write("in ");
+  file.write("pieces");
+  file.finish();
+  EXPECT_EQ(read_file(folder / "f", kPlenty), "in pieces");
+  EXPECT_THAT(names_in(folder.path()), ElementsAre("f"));
+}
+
 TEST(Files, AFailedWriteLeavesTheOldFileAndNoTemporary) {
   const TempFolder folder;
   write_file_atomically(folder / "f", "old");
   // A file size limit stands in for a full disk: write() fails half-way.
   const auto previous_handler = ::signal(SIGXFSZ, SIG_IGN);
-  struct rlimit previous {};
+  struct rlimit previous{};
   ::getrlimit(RLIMIT_FSIZE, &previous);
   struct rlimit small = previous;
   small.rlim_cur = 4096;

@@ -86,6 +86,9 @@ class Learner {
   virtual std::vector<StepDiagnostics> trace(const ParameterList&, const Task&) const { return {}; }
   /// Whether the config asks for traces in validation.
   virtual bool diagnostics() const { return false; }
+  /// Whether an answer in use depends on the support set and its own sample alone, whatever is
+  /// asked beside it: such a learner is inductive, any other transductive.
+  virtual bool samples_apart() const { return model_->samples_apart(); }
   /// Inner updates that adapt() takes; 0 for learners without.
   virtual std::int64_t eval_steps() const { return 0; }
 

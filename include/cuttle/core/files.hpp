@@ -11,9 +11,26 @@ namespace cuttle {
 /// unreadable, not a regular file, or larger than `limit` bytes (checked before allocation).
 std::string read_file(const std::string& path, std::uint64_t limit);
 
-/// All or nothing: writes PATH.tmp.<pid> in the same folder, fsyncs it, renames it over PATH,
-/// fsyncs the folder. On failure (disk full, no permission) the temporary is removed, PATH is as
-/// before, and Error says why.
+/// A file that is there as a whole or not at all: what is written goes to PATH.tmp.<pid> in the
+/// same folder until finish(). On failure (disk full, no permission) and without finish() the
+/// temporary is removed, PATH is as before, and Error says why.
+class UnfinishedFile {
+ public:
+  explicit UnfinishedFile(std::string path);
+  ~UnfinishedFile();
+  UnfinishedFile(const UnfinishedFile&) = delete;
+  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
+
+  void write(std::string_view bytes);
+  /// fsyncs it, renames it to PATH, fsyncs the folder. Nothing may be written after.
+  void finish();
+
+ private:
+  std::string path_, temporary_;
+  int file_;  ///< descriptor; -1: closed
+};
+
+/// An UnfinishedFile of these bytes, finished.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
 /// Removes PATH.tmp.*, which killed writers of PATH left. Only where nobody else may be writing it.

@@ -56,7 +56,8 @@ class Model {
   std::string first_order_only() const;
   /// Whether a norm takes its statistics from the support set: queries then need look_at().
   bool uses_support() const { return uses_support_; }
-  /// Whether, in use, an answer does not depend on the other samples of its batch.
+  /// Whether, in use, what is made of a sample depends on no other of its batch, though it may on
+  /// the support set.
   bool samples_apart() const;
 
   /// The layers, the head last, of a model that is nothing but a multilayer perceptron of one

@@ -15,6 +15,9 @@
 
 namespace cuttle {
 
+/// How many queries of an episode are answered at once; it matters to transductive models.
+enum class QueriesAtOnce { kAll, kClass, kOne };
+
 /// Which episodes are evaluated, and with what of them.
 struct EvaluationPlan {
   std::uint64_t seed = 1;
@@ -23,8 +26,12 @@ struct EvaluationPlan {
   std::int64_t episodes = 600;
   std::vector<bool> modalities;  ///< by modality: use it; empty: all
   double missing_rate =
-      0.0;             ///< hides present modalities at this rate, seeded (never all of a sample)
-  bool trace = false;  ///< also loss and accuracy before and after every inner step
+      0.0;  ///< hides present modalities at this rate, seeded (never all of a sample)
+  QueriesAtOnce at_once = QueriesAtOnce::kAll;
+  /// Classes have unequal shares of an episode's queries, drawn from Dirichlet(2, ..., 2) (Veilleux
+  /// et al. 2021); the class with the largest share keeps all of its own.
+  bool unbalanced = false;
+  bool trace = false;           ///< also loss and accuracy before and after every inner step
   bool skip_nonfinite = false;  ///< leave episodes out whose numbers are not finite; false: throw
 };
 

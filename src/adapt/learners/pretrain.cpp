@@ -70,38 +70,34 @@ std::pair<torch::Tensor, torch::Tensor> fit(const PretrainOptions& options,
   return {weight.detach(), bias.detach()};
 }
 
-/// What the support taught, on the pretrained features.
-class Tuned final : public Adapted {
+/// A classifier of the support's classes, or their means, on the pretrained features.
+class Tuned final : public KnownSupport {
  public:
   Tuned(std::shared_ptr<const Model> model, PretrainOptions options, Tensors parameters,
         Batch support)
-      : model_(std::move(model)),
-        options_(std::move(options)),
-        parameters_(std::move(parameters)),
-        support_(std::move(support)) {}
+      : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
+        options_(std::move(options)) {}
 
-  torch::Tensor predict(const Batch& batch) const override {
-    const torch::NoGradGuard no_grad;
-    const auto both = embed_both(*model_, parameters_, support_, batch, in_use());
-    const auto known = as_one(both.support), asked = as_one(both.query);
+ private:
+  Tensors study(const Embedding& embedding) const override {
+    const auto known = as_one(embedding);
     if (options_.adapt_by == "finetune") {
-      const auto [weight, bias] = fit(options_, known, support_);
-      return classify(options_, asked, weight, bias);
+      const auto [weight, bias] = fit(options_, known, support());
+      return {weight, bias};
     }
-    const auto one_hot = torch::one_hot(support_.labels, support_.way).to(known.dtype());
-    const auto means = one_hot.t().matmul(known) / one_hot.sum(0).clamp_min(1).unsqueeze(1);
+    const auto one_hot = torch::one_hot(support().labels, support().way).to(known.dtype());
+    return {one_hot.t().matmul(known) / one_hot.sum(0).clamp_min(1).unsqueeze(1)};
+  }
+  torch::Tensor compare(const Embedding&, const Tensors& lesson,
+                        const Embedding& query) const override {
+    const auto asked = as_one(query);
+    if (options_.adapt_by == "finetune") return classify(options_, asked, lesson[0], lesson[1]);
+    const auto& means = lesson[0];
     return -(asked.square().sum(1, true) - 2 * asked.matmul(means.t()) +
              means.square().sum(1).unsqueeze(0));
   }
-  std::map<std::string, torch::Tensor> state() const override {
-    return state_of(*model_, parameters_, support_);
-  }
 
- private:
-  std::shared_ptr<const Model> model_;
   PretrainOptions options_;
-  Tensors parameters_;
-  Batch support_;
 };
 
 /// Supervised training on all training classes, then a new classifier for each task on the frozen

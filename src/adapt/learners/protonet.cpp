@@ -11,22 +11,29 @@
 namespace cuttle {
 namespace {
 
-/// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
-/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice. `share` [way, samples]: how much of each
-/// sample belongs to each class.
-std::vector<PartLogits> compare_with_prototypes(const Embedding& samples,
-                                                const torch::Tensor& share,
-                                                const Embedding& query) {
-  std::vector<PartLogits> parts;
+/// Class means of every part, and how many samples each rests on, part after part. `share` [way,
+/// samples]: how much of each sample belongs to each class.
+Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share) {
+  Tensors prototypes;
   for (std::size_t p = 0; p < samples.parts.size(); ++p) {
-    const auto part = static_cast<std::int64_t>(p);
-    const auto members = share * samples.mask.select(1, part);
+    const auto members = share * samples.mask.select(1, static_cast<std::int64_t>(p));
     const auto count = members.sum(1, true);
-    const auto prototypes = members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0);
-    const auto& q = query.parts[p];
-    const auto distance = q.square().sum(1, true) - 2.0 * q.matmul(prototypes.t()) +
-                          prototypes.square().sum(1).unsqueeze(0);
-    const auto known = query.mask.narrow(1, part, 1) * count.gt(0).to(q.dtype()).t();
+    prototypes.push_back(members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0));
+    prototypes.push_back(count);
+  }
+  return prototypes;
+}
+
+/// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
+/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
+std::vector<PartLogits> distances_to(const Tensors& prototypes, const Embedding& query) {
+  std::vector<PartLogits> parts;
+  for (std::size_t p = 0; p < query.parts.size(); ++p) {
+    const auto &means = prototypes[2 * p], &count = prototypes[2 * p + 1], &q = query.parts[p];
+    const auto distance =
+        q.square().sum(1, true) - 2.0 * q.matmul(means.t()) + means.square().sum(1).unsqueeze(0);
+    const auto known =
+        query.mask.narrow(1, static_cast<std::int64_t>(p), 1) * count.gt(0).to(q.dtype()).t();
     parts.push_back({-distance, known});
   }
   return parts;
@@ -39,32 +46,16 @@ torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Te
   return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
 }
 
-struct TaskLogits {
-  torch::Tensor logits;  ///< [n, way]
-  std::vector<PartLogits> parts;
-  Embedded both;
-};
+/// [n, way]: what the parts say together.
+torch::Tensor logits_of(const Fusion& fusion, const std::vector<PartLogits>& parts,
+                        const torch::Tensor& weights) {
+  const auto together = fusion.combine(parts, weights);
+  return neutral_where_unknown(together.logits, together.known);
+}
 
-/// `refinements`: how often the query, weighted by what all parts together say of it, joins the
-/// support in making the prototypes of every part (soft k-means of Ren et al. 2018): what one sense
-/// recognises teaches the others.
-TaskLogits logits_of(const Model& model, const Tensors& parameters, const Batch& support,
-                     const Batch& query, std::int64_t refinements, const Context& context) {
-  TaskLogits result;
-  result.both = embed_both(model, parameters, support, query, context);
-  const Embedding &known = result.both.support, &unknown = result.both.query;
-  Embedding all{{}, torch::cat({known.mask, unknown.mask}), known.weights};
-  for (std::size_t p = 0; p < known.parts.size(); ++p)
-    all.parts.push_back(torch::cat({known.parts[p], unknown.parts[p]}));
-  const auto labels = torch::one_hot(support.labels, support.way).to(all.mask.dtype()).t();
-  auto guess = torch::zeros({support.way, query.size}, labels.options());
-  for (std::int64_t i = 0; i <= refinements; ++i) {
-    result.parts = compare_with_prototypes(all, torch::cat({labels, guess}, 1), unknown);
-    const auto together = model.fusion().combine(result.parts, all.weights);
-    result.logits = neutral_where_unknown(together.logits, together.known);
-    guess = torch::softmax(result.logits, 1).t();
-  }
-  return result;
+/// [way, n]: which samples are of which class.
+torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like) {
+  return torch::one_hot(batch.labels, batch.way).to(like.dtype()).t();
 }
 
 /// Mean over the parts of the loss that each would have alone, on the samples that it can tell.
@@ -80,29 +71,38 @@ torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::T
   return loss / static_cast<double>(parts.size());
 }
 
-/// The support set itself: prototypes depend on the batch statistics of the samples they are
-/// compared with.
-class SupportSet final : public Adapted {
+/// The support set, and its prototypes.
+class Prototypes final : public KnownSupport {
  public:
-  SupportSet(std::shared_ptr<const Model> model, Tensors parameters, Batch support,
+  Prototypes(std::shared_ptr<const Model> model, Tensors parameters, Batch support,
              std::int64_t refinements)
-      : model_(std::move(model)),
-        parameters_(std::move(parameters)),
-        support_(std::move(support)),
+      : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
         refinements_(refinements) {}
 
-  torch::Tensor predict(const Batch& batch) const override {
-    const torch::NoGradGuard no_grad;
-    return logits_of(*model_, parameters_, support_, batch, refinements_, in_use()).logits;
+ private:
+  Tensors study(const Embedding& known) const override {
+    return prototypes_of(known, members_of(support(), known.mask.options()));
   }
-  std::map<std::string, torch::Tensor> state() const override {
-    return state_of(*model_, parameters_, support_);
+  torch::Tensor compare(const Embedding& known, const Tensors& lesson,
+                        const Embedding& query) const override {
+    const Fusion& fusion = model().fusion();
+    auto logits = logits_of(fusion, distances_to(lesson, query), query.weights);
+    if (refinements_ == 0) return logits;
+    Embedding all{{}, torch::cat({known.mask, query.mask}), known.weights};
+    for (std::size_t p = 0; p < known.parts.size(); ++p)
+      all.parts.push_back(torch::cat({known.parts[p], query.parts[p]}));
+    const auto labels = members_of(support(), known.mask.options());
+    for (std::int64_t i = 0; i < refinements_; ++i) {
+      const auto guess = torch::softmax(logits, 1).t();
+      const auto refined = prototypes_of(all, torch::cat({labels, guess}, 1));
+      logits = logits_of(fusion, distances_to(refined, query), query.weights);
+    }
+    return logits;
   }
 
- private:
-  std::shared_ptr<const Model> model_;
-  Tensors parameters_;
-  Batch support_;
+  /// How often the query, weighted by what all parts together say of it, joins the support in
+  /// making the prototypes of every part (soft k-means of Ren et al. 2018): what one sense
+  /// recognises teaches the others.
   std::int64_t refinements_;
 };
 
@@ -114,7 +114,8 @@ struct ProtoNetOptions {
              "late fusion: weight of the mean loss that each sense has alone, beside the loss of "
              "all; no sense then rests on the others");
     keys.add("refine", refine, between(0, 100),
-             "in evaluation and use: how often the unlabelled query refines the prototypes");
+             "in evaluation and use: how often the unlabelled query refines the prototypes "
+             "(transductive)");
   }
   Demands demands() const {
     Demands demands;
@@ -141,23 +142,27 @@ class ProtoNet final : public Learner {
     Context context;
     context.key = task.key;
     context.record = &seen;
-    const auto [logits, parts, both] =
-        logits_of(*model_, leaves, task.support, task.query, /*refinements=*/0, context);
+    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+    const auto prototypes =
+        prototypes_of(both.support, members_of(task.support, both.support.mask.options()));
+    const auto parts = distances_to(prototypes, both.query);
+    const auto logits = logits_of(model_->fusion(), parts, both.query.weights);
     Judged judged = judge(leaves, logits, task.query, both.pass, both.seen, context);
     if (options_.part_loss > 0.0)
       judged.loss = judged.loss + options_.part_loss * loss_of_parts(parts, task.query.labels);
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
   }
+  bool samples_apart() const override { return options_.refine == 0 && Learner::samples_apart(); }
   double cost(const EpisodeSize& size) const override {
     return static_cast<double>(size.support + size.query);
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey&) const override {
-    return std::make_unique<SupportSet>(model_, parameters.tensors(), support, options_.refine);
+    return std::make_unique<Prototypes>(model_, parameters.tensors(), support, options_.refine);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t way) const override {
-    return std::make_unique<SupportSet>(model_, parameters_in(*model_, state),
+    return std::make_unique<Prototypes>(model_, parameters_in(*model_, state),
                                         support_in(*model_, state, way), options_.refine);
   }
 

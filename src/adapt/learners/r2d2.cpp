@@ -38,53 +38,55 @@ const torch::Tensor& value(const Tensors& p, std::int64_t place) {
 /// embedding, solved in closed form for each task; with fewer samples than columns by Woodbury's
 /// identity (equation 6):
 ///   W = X^T (X X^T + lambda I)^-1 Y.
-/// Each part of the embedding has its own W; samples without the part are left out of it.
-torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places& places,
-                         const Embedding& support, const torch::Tensor& answers,
-                         const Embedding& query) {
-  std::vector<PartLogits> parts;
+/// Each part of the embedding has its own W; samples without the part are left out of it. Gives W
+/// and whether any sample has the part, part after part.
+Tensors solve(const Tensors& p, const R2d2Places& places, const Embedding& support,
+              const torch::Tensor& answers) {
+  Tensors solved;
   for (std::size_t i = 0; i < support.parts.size(); ++i) {
-    const auto part = static_cast<std::int64_t>(i);
-    const auto has = support.mask.narrow(1, part, 1);
+    const auto has = support.mask.narrow(1, static_cast<std::int64_t>(i), 1);
     const auto x = support.parts[i] * has;
     const auto ridge = value(p, places.ridge).exp();
     const auto gram = x.matmul(x.t()) + ridge * torch::eye(x.size(0), x.options());
     // Symmetric and positive definite.
     const auto dual = torch::cholesky_solve(answers * has, torch::linalg_cholesky(gram));
-    const auto outputs = query.parts[i].matmul(x.t().matmul(dual));
-    parts.push_back({value(p, places.scale).exp() * outputs + value(p, places.shift),
-                     query.mask.narrow(1, part, 1) * has.amax()});
+    solved.push_back(x.t().matmul(dual));
+    solved.push_back(has.amax());
   }
-  return parts.size() == 1 ? parts[0].logits
-                           : model.fusion().combine(parts, support.weights).logits;
+  return solved;
 }
 
-/// The support set and the learned numbers: W depends on the norms' view of both sets.
-class Solved final : public Adapted {
+torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places& places,
+                         const Tensors& solved, const Embedding& query) {
+  std::vector<PartLogits> parts;
+  for (std::size_t i = 0; i < query.parts.size(); ++i) {
+    const auto outputs = query.parts[i].matmul(solved[2 * i]);
+    parts.push_back({value(p, places.scale).exp() * outputs + value(p, places.shift),
+                     query.mask.narrow(1, static_cast<std::int64_t>(i), 1) * solved[2 * i + 1]});
+  }
+  return parts.size() == 1 ? parts[0].logits : model.fusion().combine(parts, query.weights).logits;
+}
+
+/// The support set and the learned numbers.
+class Solved final : public KnownSupport {
  public:
   Solved(std::shared_ptr<const Model> model, R2d2Places places, Tensors parameters, Batch support,
          std::int64_t outputs)
-      : model_(std::move(model)),
+      : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
         places_(places),
-        parameters_(std::move(parameters)),
-        support_(std::move(support)),
         outputs_(outputs) {}
 
-  torch::Tensor predict(const Batch& batch) const override {
-    const torch::NoGradGuard no_grad;
-    const auto both = embed_both(*model_, parameters_, support_, batch, in_use());
-    const auto answers = answers_of(support_, outputs_, both.support.mask.options());
-    return outputs_of(*model_, parameters_, places_, both.support, answers, both.query);
+ private:
+  Tensors study(const Embedding& known) const override {
+    return solve(parameters(), places_, known,
+                 answers_of(support(), outputs_, known.mask.options()));
   }
-  std::map<std::string, torch::Tensor> state() const override {
-    return state_of(*model_, parameters_, support_);
+  torch::Tensor compare(const Embedding&, const Tensors& lesson,
+                        const Embedding& query) const override {
+    return outputs_of(model(), parameters(), places_, lesson, query);
   }
 
- private:
-  std::shared_ptr<const Model> model_;
   R2d2Places places_;
-  Tensors parameters_;
-  Batch support_;
   std::int64_t outputs_;
 };
 
@@ -105,7 +107,8 @@ class R2d2 final : public Learner {
     context.record = &seen;
     const auto both = embed_both(*model_, leaves, task.support, task.query, context);
     const auto answers = answers_of(task.support, task.support.way, both.support.mask.options());
-    const auto outputs = outputs_of(*model_, leaves, places_, both.support, answers, both.query);
+    const auto outputs = outputs_of(*model_, leaves, places_,
+                                    solve(leaves, places_, both.support, answers), both.query);
     const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
   }

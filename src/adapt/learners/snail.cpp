@@ -128,8 +128,8 @@ class Snail final : public Learner {
     context.record = &seen;
     const Batch support = shuffled(task.support, task.key);
     const auto both = embed_both(*model_, leaves, support, task.query, context);
-    const Judged judged =
-        judge(leaves, read(leaves, support, both), task.query, both.pass, both.seen, context);
+    const Judged judged = judge(leaves, read(leaves, support, both.support, both.query), task.query,
+                                both.pass, both.seen, context);
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
@@ -148,23 +148,18 @@ class Snail final : public Learner {
 
  private:
   /// The sequence so far.
-  class Memory final : public Adapted {
+  class Memory final : public KnownSupport {
    public:
     Memory(const Snail& snail, Tensors parameters, Batch support)
-        : snail_(snail), parameters_(std::move(parameters)), support_(std::move(support)) {}
-    torch::Tensor predict(const Batch& batch) const override {
-      const torch::NoGradGuard no_grad;
-      return snail_.read(parameters_, support_,
-                         embed_both(*snail_.model_, parameters_, support_, batch, in_use()));
-    }
-    std::map<std::string, torch::Tensor> state() const override {
-      return state_of(*snail_.model_, parameters_, support_);
-    }
+        : KnownSupport(snail.model_, std::move(parameters), std::move(support)), snail_(snail) {}
 
    private:
+    torch::Tensor compare(const Embedding& known, const Tensors&,
+                          const Embedding& query) const override {
+      return snail_.read(parameters(), support(), known, query);
+    }
+
     const Snail& snail_;
-    Tensors parameters_;
-    Batch support_;
   };
 
   /// Samples in an order that says nothing of their classes.
@@ -174,8 +169,9 @@ class Snail final : public Learner {
   }
 
   /// [n, way] answers at the last steps.
-  torch::Tensor read(const Tensors& p, const Batch& support, const Embedded& both) const {
-    const auto known = as_one(both.support), asked = as_one(both.query);
+  torch::Tensor read(const Tensors& p, const Batch& support, const Embedding& of_support,
+                     const Embedding& of_query) const {
+    const auto known = as_one(of_support), asked = as_one(of_query);
     const std::int64_t n = asked.size(0), steps = known.size(0);
     const auto answers = answers_of(support, outputs_, known.options());
     const auto past = torch::cat({known, answers}, 1).unsqueeze(0).expand({n, steps, -1});

@@ -1,0 +1,75 @@
+#include "train/query_outputs.hpp"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace cuttle {
+namespace {
+
+/// Places of a batch's samples by label.
+std::vector<std::vector<std::int64_t>> rows_by_class(const Batch& batch) {
+  std::vector<std::vector<std::int64_t>> rows(static_cast<std::size_t>(batch.way));
+  const auto labels = batch.labels.to(torch::kCPU);
+  for (std::int64_t i = 0; i < batch.size; ++i)
+    rows[static_cast<std::size_t>(labels[i].item<std::int64_t>())].push_back(i);
+  return rows;
+}
+
+/// The places that are answered together.
+std::vector<std::vector<std::int64_t>> rows_at_once(const Batch& query, QueriesAtOnce at_once) {
+  if (at_once == QueriesAtOnce::kClass) return rows_by_class(query);
+  std::vector<std::vector<std::int64_t>> rows;
+  for (std::int64_t i = 0; i < query.size; ++i) rows.push_back({i});
+  return rows;
+}
+
+}  // namespace
+
+torch::Tensor query_outputs(const Learner& learner, const ParameterList& parameters,
+                            const Task& task, QueriesAtOnce at_once) {
+  const Task there = task.on(learner.model().device());
+  const auto adapted = learner.adapt(parameters, there.support, there.key);
+  if (at_once == QueriesAtOnce::kAll) return adapted->predict(there.query).to(torch::kCPU);
+  Tensors outputs;
+  std::vector<std::int64_t> places;
+  for (const auto& rows : rows_at_once(task.query, at_once)) {
+    if (rows.empty()) continue;
+    outputs.push_back(adapted->predict(select_rows(there.query, rows)).to(torch::kCPU));
+    places.insert(places.end(), rows.begin(), rows.end());
+  }
+  const auto answered = torch::cat(outputs);
+  return torch::empty_like(answered).index_copy_(0, torch::tensor(places, torch::kInt64), answered);
+}
+
+std::vector<std::int64_t> unbalanced_counts(std::int64_t way, std::int64_t most,
+                                            const RandomKey& key) {
+  Random random(key.with(Stream::kModel, 9));
+  // Gamma(2) is the sum of two exponentials; shares of Gammas are Dirichlet.
+  std::vector<double> weights;
+  for (std::int64_t c = 0; c < way; ++c)
+    weights.push_back(-std::log1p(-random.uniform()) - std::log1p(-random.uniform()));
+  const double largest = *std::max_element(weights.begin(), weights.end());
+  std::vector<std::int64_t> counts;
+  for (const double weight : weights)
+    counts.push_back(
+        static_cast<std::int64_t>(std::llround(static_cast<double>(most) * weight / largest)));
+  return counts;
+}
+
+Batch unbalanced_query(const Task& task) {
+  const auto rows = rows_by_class(task.query);
+  std::size_t most = 0;
+  for (const auto& of_class : rows) most = std::max(most, of_class.size());
+  const auto counts = unbalanced_counts(task.query.way, static_cast<std::int64_t>(most), task.key);
+  std::vector<std::int64_t> kept;
+  for (std::size_t c = 0; c < rows.size(); ++c) {
+    const auto count = std::min(rows[c].size(), static_cast<std::size_t>(counts[c]));
+    kept.insert(kept.end(), rows[c].begin(), rows[c].begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  std::sort(kept.begin(), kept.end());
+  return select_rows(task.query, kept);
+}
+
+}  // namespace cuttle

@@ -1,0 +1,289 @@
+"""`cuttle predict`: an inductive model's answer is its sample's own, and what is told of the others; files of answers."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import driver
+import hand_shard
+import numpy as np
+import part_cases
+import part_data
+import pytest
+from driver import cuttle, cuttle_json
+
+sys.path.insert(0, str(driver.ROOT / "data_tools"))
+
+from cuttle_data.reader import Shard  # noqa: E402
+from cuttle_data.schema import SPLITS, DatasetInfo  # noqa: E402
+from cuttle_data.shard_file import Loaded, write_shard  # noqa: E402
+
+# One case of each learner that adapts to samples, with norms that make it inductive; and one of values.
+CASES = ("maml", "fomaml", "anil", "reptile", "meta_sgd", "lstm", "protonet", "r2d2", "snail", "pretrain",
+         "values_r2d2")
+NORMS = ("running", "support", "none")
+
+
+@pytest.fixture(scope="module", name="sets")
+def data_sets(tmp_path_factory):
+    return part_data.make(tmp_path_factory.mktemp("sets"))
+
+
+def config_of(name, sets, norms=NORMS, **adapt):
+    """The case's config, its encoders having these norms in turn."""
+    config = json.loads(json.dumps(part_cases.config_of(name, sets)))
+    turn = 0
+    for encoder in config["model"]["encoders"].values():
+        if encoder["type"] not in ("mlp", "transformer"):
+            encoder["norm"] = norms[turn % len(norms)]
+            encoder.pop("norm_momentum", None)
+            turn += 1
+    config["adapt"].update(adapt)
+    return config
+
+
+def adapted_to(use, config, folder):
+    """(the adapted file, what `adapt` said): after one step."""
+    path = driver.write_config(folder / "config.yaml", "", json.dumps(config))
+    driver.train(path, folder / "run", "train.steps=1", "train.validate_every=0")
+    said = cuttle("adapt", folder / "run", "--support", use, "--out", folder / "adapted").stderr
+    return folder / "adapted", said
+
+
+def part_of(shard, samples, path, renamed=None):
+    """A shard of these samples of another, in this order; `renamed`: their class names by old name."""
+    with Shard(shard) as whole:
+        chosen = []
+        for i in samples:
+            arrays = {name: np.asarray(whole.read(i, name)) for name in whole.rows if whole.rows[name][i] >= 0}
+            name = whole.class_names[whole.sample_class[i]]
+            chosen.append(Loaded(whole.sample_names[i], (renamed or {}).get(name, name),
+                                 whole.group_names[whole.sample_group[i]], SPLITS[whole.sample_split[i]], arrays,
+                                 whole.targets[i] if whole.target_names else None))
+        info = DatasetInfo("part", "made by a test", "CC0-1.0", "a test", targets=whole.target_names)
+        write_shard(path, info, whole.modalities, chosen)
+    return path
+
+
+def answers(adapted, shard):
+    return cuttle("predict", adapted, shard, "--json").stdout.splitlines()
+
+
+def count_of(shard):
+    with Shard(shard) as whole:
+        return len(whole.sample_class)
+
+
+def test_every_learner_has_a_case():
+    learners = set(cuttle_json("list", "learner")["learner"]) - {"maml_rl"}  # nobody can act in a shard
+    assert {part_cases.CASES[name]["adapt"]["algorithm"] for name in CASES} == learners
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_inductive_answer_is_the_same_bits_alone_together_and_in_any_order(name, sets, tmp_path):
+    use = sets[part_cases.CASES[name]["use"]]["use"]
+    adapted, said = adapted_to(use, config_of(name, sets, **({"refine": 0} if name == "protonet" else {})), tmp_path)
+    assert "is transductive" not in said
+    assert cuttle_json("eval", tmp_path / "run", "--episodes", "2")["batch_norm"] == "inductive"
+    result = cuttle("predict", adapted, use, "--json")
+    whole, count = result.stdout.splitlines(), count_of(use)
+    assert len(whole) == count and "is transductive" not in result.stderr
+    order = [(5 * i + 3) % count for i in range(count)]
+    assert sorted(order) == list(range(count)) != order
+    assert answers(adapted, part_of(use, order, tmp_path / "order.h5")) == [whole[i] for i in order]
+    for i in (0, count - 1):
+        assert answers(adapted, part_of(use, [i], tmp_path / f"{i}.h5")) == [whole[i]]
+
+
+def test_a_transductive_model_says_what_it_is_and_looks_at_as_many_as_eval_did(sets, tmp_path):
+    use = sets["senses"]["use"]
+    adapted, said = adapted_to(use, config_of("anil", sets, ("batch", )), tmp_path)
+    for told in (said, cuttle("predict", adapted, use).stderr):
+        (line, ) = [line for line in told.splitlines() if "is transductive" in line]
+        assert "batch at hand" in line and "--queries one" in line and "running or support" in line
+    twice = part_of(use, [*range(6), *range(6)], tmp_path / "twice.h5")
+    once = answers(adapted, use)
+    assert len(once) == 6 and answers(adapted, twice) == once * 2  # 3 classes with 2 queries each were measured
+    alone = answers(adapted, part_of(use, [0], tmp_path / "alone.h5"))
+    assert json.loads(alone[0])["probability"] != json.loads(once[0])["probability"]
+
+
+def test_refinement_by_the_query_is_named(sets, tmp_path):
+    use = sets["senses"]["use"]
+    adapted, said = adapted_to(use, config_of("protonet", sets, refine=1), tmp_path)
+    for told in (said, cuttle("predict", adapted, use).stderr):
+        assert "is transductive" in told and "adapt with adapt.refine=0" in told
+    assert cuttle_json("eval", tmp_path / "run")["batch_norm"] == "transductive"
+    assert cuttle_json("eval", tmp_path / "run", "adapt.refine=0")["batch_norm"] == "inductive"
+
+
+def test_eval_asks_as_it_is_told(sets, tmp_path):
+    words = ("eval", tmp_path / "run", "--episodes", "12")
+    adapted_to(sets["senses"]["use"], config_of("protonet", sets, refine=0), tmp_path)
+    whole = cuttle_json(*words)
+    for how in ("one", "class"):
+        told = cuttle_json(*words, "--queries", how)
+        assert told.pop("queries") == how and told.pop("loss") == pytest.approx(whole["loss"], abs=1e-5)
+        assert told == {key: value for key, value in whole.items() if key != "loss"}
+    unequal = cuttle_json(*words, "--unbalanced", "--queries", "one")
+    assert unequal["unbalanced"] and unequal == cuttle_json(*words, "--unbalanced", "--queries", "one", ranks=3)
+    assert unequal["loss"] != whole["loss"]
+    refined = cuttle_json(*words, "adapt.refine=2")
+    assert cuttle_json(*words, "adapt.refine=2", "--queries", "one")["loss"] != pytest.approx(refined["loss"], abs=1e-3)
+    shown = cuttle(*words, "--unbalanced", "--queries", "class").stdout
+    assert "inductive, queries a class at a time, classes unbalanced" in shown
+    for wrong in (("--queries", "two"), ("--queries", "one", "--diagnostics")):
+        cuttle(*words, *wrong, code=driver.USER_ERROR)
+
+
+def test_eval_of_values_has_no_classes_to_share_out(sets, tmp_path):
+    adapted_to(sets["values"]["use"], config_of("values_r2d2", sets), tmp_path)
+    words = ("eval", tmp_path / "run")
+    assert cuttle_json(*words, "--queries", "one")["loss"] == pytest.approx(cuttle_json(*words)["loss"], rel=1e-4)
+    for wrong in (("--queries", "class"), ("--unbalanced", )):
+        assert "have none" in cuttle(*words, *wrong, code=driver.USER_ERROR).stderr
+
+
+NAMES = ('a "b", c', "tab\tand \\ and\nline")
+
+
+@pytest.fixture(scope="module", name="named")
+def named_model(sets, tmp_path_factory):
+    """(adapted file, shard): two classes with names that need quotes."""
+    folder = tmp_path_factory.mktemp("named")
+    with Shard(sets["users"]["use"]) as whole:
+        old = whole.class_names
+    use = part_of(sets["users"]["use"], range(8), folder / "use.h5", dict(zip(old, NAMES)))
+    config = config_of("protonet", {**sets, "senses": sets["users"]}, refine=0)
+    config["data"]["modalities"], config["model"]["encoders"] = ["v"], {"v": part_cases.MLP}
+    config.pop("objectives")
+    config["episode"]["way"] = 2
+    return adapted_to(use, config, folder)[0], use
+
+
+def test_files_of_answers_quote_names(named, tmp_path):
+    told = [json.loads(line) for line in answers(*named)]
+    assert {record["class"] for record in told} == set(NAMES)
+    result = cuttle("predict", *named, "--out", tmp_path / "answers.csv")
+    assert result.stdout == "" and "answers to 8 samples" in result.stderr
+    text = (tmp_path / "answers.csv").read_bytes().decode()
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert rows[0] == ["sample", "class", "probability"]
+    assert [(row[0], row[1], np.float32(row[2])) for row in rows[1:]] == [
+        (record["sample"], record["class"], np.float32(record["probability"])) for record in told]
+    cuttle("predict", *named, "--out", tmp_path / "answers.jsonl")
+    assert (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines() == answers(*named)
+    lines = cuttle("predict", *named).stdout.split("\n")
+    assert len(lines) == 9 and lines[8] == ""
+    plain = [line.split("\t") for line in lines[:8]]
+    assert [row[1] for row in plain] == [
+        record["class"].replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n") for record in told]
+    assert all(abs(float(row[2]) - record["probability"]) < 1e-4 for row, record in zip(plain, told))
+
+
+def test_values_have_columns(sets, tmp_path):
+    adapted, _ = adapted_to(sets["values"]["use"], config_of("values_r2d2", sets), tmp_path)
+    cuttle("predict", adapted, sets["values"]["use"], "--out", tmp_path / "answers.csv")
+    rows = list(csv.reader((tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()))
+    told = [json.loads(line) for line in answers(adapted, sets["values"]["use"])]
+    assert rows[0] == ["sample", "value_1", "value_2"]
+    assert [[row[0], *map(np.float32, row[1:])] for row in rows[1:]] == [
+        [record["sample"], *map(np.float32, record["values"])] for record in told]
+
+
+def test_a_file_of_answers_is_whole_or_as_before(named, tmp_path):
+    out = tmp_path / "answers.csv"
+    out.write_text("of yesterday", encoding="utf-8")
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_bytes(named[1].read_bytes())
+    with Shard(named[1]) as whole:
+        last = np.ascontiguousarray(whole.read(7, "v")).tobytes()
+    content = damaged.read_bytes()
+    assert content.count(last) == 1
+    damaged.write_bytes(content.replace(last, last[:-1] + bytes([last[-1] ^ 1])))
+    message = cuttle("predict", named[0], damaged, "--out", out, code=driver.FAILURE).stderr
+    assert "damaged.h5" in message and out.read_text(encoding="utf-8") == "of yesterday"
+    assert not driver.leftovers(tmp_path)
+    for wrong, said in ((tmp_path / "answers.txt", "end it in .csv or .jsonl"), (tmp_path / "no/answers.csv", "no/")):
+        code = driver.FAILURE if "no/" in said else driver.USER_ERROR
+        assert said in cuttle("predict", *named, "--out", wrong, code=code).stderr
+    cuttle("predict", *named, "--json", "--out", out, code=driver.USER_ERROR)
+    with open("/dev/full", "wb") as full:
+        words = [str(word) for word in (driver.PROGRAM, "predict", *named)]
+        failed = subprocess.run(words, env=driver.ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert failed.returncode == driver.FAILURE and b"standard output" in failed.stderr
+
+
+def test_a_sample_without_any_known_sense_is_answered(sets, tmp_path):
+    use = sets["users"]["use"]
+    config = config_of("r2d2", {**sets, "senses": sets["users"]})
+    config["data"]["modalities"] = ["v", "series"]
+    config["model"] = {"fusion": "concat", "encoders": {"v": part_cases.MLP,
+                                                        "series": part_cases.conv("series_conv", "support")}}
+    config["episode"].update({"way": 2, "way_min": 0})
+    adapted, _ = adapted_to(use, config, tmp_path)
+    with Shard(use) as whole:
+        info = DatasetInfo("part", "made by a test", "CC0-1.0", "a test")
+        samples = [Loaded(f"sample {i}", "x", "all", "test",
+                          {"v": np.ones(3, "<f4")} if i == 1 else {}) for i in range(3)]
+        write_shard(tmp_path / "blind.h5", info, whole.modalities, samples)
+    told = [json.loads(line) for line in answers(adapted, tmp_path / "blind.h5")]
+    assert len(told) == 3 and all(0 < record["probability"] <= 1 for record in told)
+    assert told[0]["probability"] == told[2]["probability"]
+
+
+def peak_kb(*words):
+    """The most memory that the command took."""
+    with subprocess.Popen([str(word) for word in words], env=driver.ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
+def test_memory_is_flat_in_the_number_of_samples(tmp_path):
+    """20,000 samples of 4 KB are 80 MB as they are, and the same again as tensors."""
+    draw = np.random.default_rng(1)
+
+    def shard(count, classes, splits):
+        path = tmp_path / f"{count}.h5"
+        hand_shard.write(path, draw.normal(size=(count, 1000)), np.arange(count) % classes, splits)
+        return path
+
+    config = {"data": {"shards": [str(shard(90, 9, np.arange(90) % 9 // 3))]},
+              "model": {"encoders": {"vector": part_cases.MLP}}, "adapt": {"algorithm": "protonet"},
+              "episode": {"way": 3, "shot": 1, "query": 2, "meta_batch_size": 1}}
+    adapted, _ = adapted_to(shard(6, 3, [2] * 6), config, tmp_path)
+    few, many = (peak_kb(driver.PROGRAM, "predict", adapted, shard(count, 3, [2] * count), "--out", tmp_path / "a.csv")
+                 for count in (200, 20000))
+    assert len((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()) == 20001
+    assert many - few < 16 * 1024, (few, many)
+
+
+def test_progress_is_told_to_a_terminal_alone(named, tmp_path):
+    shard = part_of(named[1], [*range(8)] * 250, tmp_path / "many.h5")
+    words = [str(word) for word in (driver.PROGRAM, "predict", named[0], shard, "--out", tmp_path / "answers.csv")]
+    quiet = cuttle(*words[1:]).stderr
+    assert " a second" not in quiet and "\x1b" not in quiet
+    terminal, other = pty.openpty()
+    with subprocess.Popen(words, env=driver.ENVIRONMENT, stderr=other) as process:
+        os.close(other)
+        shown = b""
+        while piece := read(terminal):
+            shown += piece
+    os.close(terminal)
+    assert process.returncode == 0 and re.search(rb"\r\x1b\[K\d+ of 2000 samples \(\d+ %\), \d+ a second", shown)
+    assert shown.rpartition(b"\x1b[K")[2].strip().endswith(b"answers.csv")  # the line is gone at the end
+
+
+def read(terminal):
+    """What comes next; nothing when the other side is closed."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
