@@ -2,7 +2,7 @@
 // once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/types.h>
+#include <torch/torch.h>
 
 #include <numeric>
 #include <set>
