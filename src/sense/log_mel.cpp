@@ -51,8 +51,11 @@ LogMel::LogMel(double sample_rate, std::int64_t mels, bool centred)
 torch::Tensor LogMel::forward(const torch::Tensor& samples) const {
   auto wave = samples.to(torch::kFloat32) / 32768.0;
   if (wave.numel() < window_) wave = torch::constant_pad_nd(wave, {0, window_ - wave.numel()});
-  const auto frames = wave.unfold(0, window_, hop_) * hann_;
-  const auto spectrum = torch::fft_rfft(frames);
+  auto frames = wave.unfold(0, window_, hop_);
+  // Of a short clip much would be left out otherwise.
+  if (!centred_ && (wave.numel() - window_) % hop_ != 0)
+    frames = torch::cat({frames, wave.slice(0, -window_).unsqueeze(0)});
+  const auto spectrum = torch::fft_rfft(frames * hann_);
   const auto power = torch::real(spectrum).square() + torch::imag(spectrum).square();
   const auto mel = (power.matmul(filters_) + 1e-6).log().t();
   return (centred_ ? mel - mel.mean(1, true) : (mel - kMean) / kDeviation).contiguous();
