@@ -42,7 +42,8 @@ std::int64_t ModalitySpec::element_bytes() const {
 
 bool ModalitySpec::operator==(const ModalitySpec& other) const {
   return name == other.name && kind == other.kind && shape == other.shape &&
-         sample_rate == other.sample_rate && mean == other.mean && stddev == other.stddev;
+         sample_rate == other.sample_rate && mean == other.mean && stddev == other.stddev &&
+         centred == other.centred;
 }
 
 std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities) {

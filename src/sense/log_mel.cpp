@@ -8,6 +8,9 @@
 namespace cuttle {
 namespace {
 
+/// Of speech at usual levels (the emoji names: -3.8 and 4.4); silence is then at -2.5.
+constexpr double kMean = -4.0, kDeviation = 4.0;
+
 double to_mel(double hertz) {
   return 2595.0 * std::log10(1.0 + hertz / 700.0);
 }
@@ -36,8 +39,10 @@ torch::Tensor mel_filters(double sample_rate, std::int64_t window, std::int64_t 
 
 }  // namespace
 
-LogMel::LogMel(double sample_rate, std::int64_t mels)
-    : window_(std::max<std::int64_t>(16, std::llround(sample_rate * 0.032))), hop_(window_ / 2) {
+LogMel::LogMel(double sample_rate, std::int64_t mels, bool centred)
+    : centred_(centred),
+      window_(std::max<std::int64_t>(16, std::llround(sample_rate * 0.032))),
+      hop_(window_ / 2) {
   window_ = hop_ * 2;
   hann_ = torch::hann_window(window_, torch::kFloat32);
   filters_ = mel_filters(sample_rate, window_, mels);
@@ -46,11 +51,14 @@ LogMel::LogMel(double sample_rate, std::int64_t mels)
 torch::Tensor LogMel::forward(const torch::Tensor& samples) const {
   auto wave = samples.to(torch::kFloat32) / 32768.0;
   if (wave.numel() < window_) wave = torch::constant_pad_nd(wave, {0, window_ - wave.numel()});
-  const auto frames = wave.unfold(0, window_, hop_) * hann_;
-  const auto spectrum = torch::fft_rfft(frames);
+  auto frames = wave.unfold(0, window_, hop_);
+  // Of a short clip much would be left out otherwise.
+  if (!centred_ && (wave.numel() - window_) % hop_ != 0)
+    frames = torch::cat({frames, wave.slice(0, -window_).unsqueeze(0)});
+  const auto spectrum = torch::fft_rfft(frames * hann_);
   const auto power = torch::real(spectrum).square() + torch::imag(spectrum).square();
   const auto mel = (power.matmul(filters_) + 1e-6).log().t();
-  return (mel - mel.mean(1, true)).contiguous();
+  return (centred_ ? mel - mel.mean(1, true) : (mel - kMean) / kDeviation).contiguous();
 }
 
 }  // namespace cuttle

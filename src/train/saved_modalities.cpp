@@ -17,13 +17,15 @@ ModalityKind kind_from(const std::string& word) {
 
 std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
   auto list = nlohmann::json::array();
-  for (const auto& spec : modalities)
+  for (const auto& spec : modalities) {
     list.push_back({{"name", spec.name},
                     {"kind", to_string(spec.kind)},
                     {"shape", spec.shape},
                     {"sample_rate", spec.sample_rate},
                     {"mean", spec.mean},
                     {"stddev", spec.stddev}});
+    if (spec.kind == ModalityKind::kAudio) list.back()["centred"] = spec.centred;
+  }
   return list.dump();
 }
 
@@ -38,6 +40,8 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       spec.sample_rate = entry.at("sample_rate").get<double>();
       spec.mean = entry.at("mean").get<std::vector<float>>();
       spec.stddev = entry.at("stddev").get<std::vector<float>>();
+      // Versions that centred recordings did not say so.
+      spec.centred = spec.kind == ModalityKind::kAudio && entry.value("centred", true);
       modalities.push_back(std::move(spec));
     }
   } catch (const nlohmann::json::exception& cause) {

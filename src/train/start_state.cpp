@@ -36,6 +36,13 @@ void check_resume(const RunConfig& config, const Catalog& catalog, const Checkpo
                   "{:.12} now); give the "
                   "same shards, or start a new run with train.init_from",
                   folder, was("data_fingerprint"), facts.at("data_fingerprint"));
+  for (const auto& spec : modalities_from_json(was("modalities")))
+    CUTTLE_VALIDATE(!spec.centred,
+                    "{}: an earlier version trained it on {} without the level of each recording, "
+                    "which this one has (the rest of the run would hear other sounds); go on with "
+                    "the version that wrote it, or start a new run; eval, adapt and predict use it "
+                    "as it is",
+                    folder, spec.name);
   for (const auto& change : changed_facts(content.facts, facts))
     log_warning(
         "{} differs from the checkpoint's ({} then, {} now): the bits may differ from an "
@@ -56,6 +63,18 @@ bool same_input(const std::string& modality, const std::string& one, const std::
     return modalities_to_json(found);
   };
   return spec_in(one) == spec_in(other);
+}
+
+/// `origin`: the key, and whose encoder it takes.
+void warn_of_other_input(const std::string& origin, const std::string& modality,
+                         const CheckpointContent& content,
+                         const std::map<std::string, std::string>& facts) {
+  const auto then = content.facts.find("modalities");
+  if (then != content.facts.end() && !same_input(modality, then->second, facts.at("modalities")))
+    log_warning(
+        "{} was trained on {} of another shape, rate or standardisation (its features may mean "
+        "little here)",
+        origin, modality);
 }
 
 /// Everything that another rank needs, as the bytes of one safetensors file. `resumes`: all of it,
@@ -101,12 +120,8 @@ std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::s
                   "model.encoders.{}.frozen_from: {} has no encoder of that modality; give a run "
                   "that was trained on it",
                   modality, source.folder);
-  if (const auto then = content.facts.find("modalities");
-      then != content.facts.end() && !same_input(modality, then->second, facts.at("modalities")))
-    log_warning(
-        "model.encoders.{}.frozen_from: {} was trained on {} of another shape, rate or "
-        "standardisation (its features may mean little here)",
-        modality, source.folder, modality);
+  warn_of_other_input(fmt::format("model.encoders.{}.frozen_from: {}", modality, source.folder),
+                      modality, content, facts);
   return arrays;
 }
 
@@ -131,6 +146,8 @@ std::string read_start(const RunConfig& config, const Catalog& catalog,
     const auto source = find_checkpoint(config.train.init_from, true);
     log_info("parameters from {}", source.folder);
     start = *source.content;
+    for (const auto& spec : modalities_from_json(facts.at("modalities")))
+      warn_of_other_input("train.init_from: " + source.folder, spec.name, start, facts);
   }
   for (const auto& [modality, encoder] : config.model.encoders)
     if (!encoder.frozen_from.empty())

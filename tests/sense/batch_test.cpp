@@ -115,22 +115,52 @@ TEST(Norm, MaskedStatisticsEqualThoseOfTheRealSteps) {
   EXPECT_EQ(masked.narrow(2, 7, 4).abs().max().item<double>(), 0.0);
 }
 
-TEST(LogMel, ATonePeaksInItsFilterAndLoudnessCancels) {
-  const LogMel mel(8000, 40);
+/// A second of a tone of this pitch.
+torch::Tensor tone_of(double hertz, double peak) {
   const auto time = torch::arange(8000) / 8000.0;
-  const auto tone = (torch::sin(2 * M_PI * 1000 * time) * 8000);
-  const auto features = mel.forward(tone.to(torch::kInt16));
+  return (torch::sin(2 * M_PI * hertz * time) * peak).to(torch::kInt16);
+}
+
+TEST(LogMel, ATonePeaksInItsFilterAtItsLevel) {
+  const LogMel mel(8000, 40);
+  const auto features = mel.forward(tone_of(1000, 8000));
   EXPECT_EQ(features.size(0), 40);
+  EXPECT_EQ(features.size(1), 2 + (8000 - 256) / 128);
+  // 1000 Hz is mel 1000 of 2146, so filter 18 of 40.
+  EXPECT_NEAR(static_cast<double>(features.mean(1).argmax().item<std::int64_t>()), 18.0, 1.0);
+  // A quarter of the amplitude is a sixteenth of the power, in the filters that hear the tone.
+  const auto quieter = features - mel.forward(tone_of(1000, 2000));
+  EXPECT_NEAR(quieter.max().item<double>(), std::log(16.0) / 4, 0.02);
+  const auto other = mel.forward(tone_of(2000, 8000));
+  EXPECT_GT((features - other).mean(1).abs().max().item<double>(), 1.0);
+}
+
+TEST(LogMel, TheLastFrameEndsWithTheRecording) {
+  const LogMel mel(8000, 40);
+  const auto tone = tone_of(1000, 8000);
+  const std::vector<std::pair<std::int64_t, std::int64_t>> frames_of = {
+      {10, 1}, {256, 1}, {257, 2}, {320, 2}, {384, 2}, {385, 3}};
+  for (const auto& [length, frames] : frames_of)
+    EXPECT_EQ(mel.forward(tone.narrow(0, 0, length)).size(1), frames) << length;
+  const auto clip = mel.forward(tone.narrow(0, 0, 320));
+  const auto first = mel.forward(tone.narrow(0, 0, 256));
+  const auto last = mel.forward(tone.narrow(0, 64, 256));
+  EXPECT_TRUE(torch::allclose(clip, torch::cat({first, last}, 1)));
+  const auto silence = mel.forward(torch::zeros({10}, torch::kInt16));
+  EXPECT_TRUE(torch::allclose(silence, torch::full({40, 1}, (std::log(1e-6) + 4) / 4)));
+}
+
+TEST(LogMel, CentredAsEarlierVersionsDidLoudnessCancels) {
+  const LogMel mel(8000, 40, /*centred=*/true);
+  const auto features = mel.forward(tone_of(1000, 8000));
   EXPECT_EQ(features.size(1), 1 + (8000 - 256) / 128);
-  // A tone that stops: its filter (1000 Hz is mel 1000 of 2146, so filter 18 of 40) has the
-  // strongest contrast.
-  auto stops = tone.clone();
+  EXPECT_LT((mel.forward(tone_of(1000, 2000)) - features).abs().mean().item<double>(), 0.2);
+  EXPECT_LT(features.mean(1).abs().max().item<double>(), 1e-4);
+  // A tone that stops: its filter has the strongest contrast.
+  auto stops = tone_of(1000, 8000);
   stops.slice(0, 4000).zero_();
-  const auto contrast = mel.forward(stops.to(torch::kInt16)).slice(1, 0, 20).mean(1);
+  const auto contrast = mel.forward(stops).slice(1, 0, 20).mean(1);
   EXPECT_NEAR(static_cast<double>(contrast.argmax().item<std::int64_t>()), 18.0, 1.0);
-  const auto quiet = mel.forward((tone / 4).to(torch::kInt16));
-  EXPECT_LT((quiet - features).abs().mean().item<double>(), 0.2);
-  EXPECT_EQ(mel.forward(torch::zeros({10}, torch::kInt16)).size(1), 1);
 }
 
 }  // namespace

@@ -41,6 +41,21 @@ TEST(Modalities, ComeBackFromJsonAsTheyWere) {
   EXPECT_THAT(modalities_from_json(modalities_to_json({})), IsEmpty());
 }
 
+TEST(Modalities, AudioOfEarlierVersionsIsCentred) {
+  const std::vector<ModalitySpec> now = {{"audio", ModalityKind::kAudio, {}, 8000.0, {}, {}},
+                                         {"text", ModalityKind::kText, {}, 0.0, {}, {}}};
+  const std::string text = modalities_to_json(now);
+  EXPECT_FALSE(modalities_from_json(text)[0].centred);
+  auto then = modalities_from_json(with(text, "\"centred\":false,", ""));
+  EXPECT_TRUE(then[0].centred);
+  EXPECT_FALSE(then == now);
+  EXPECT_EQ(modalities_from_json(modalities_to_json(then)), then);
+  then[0].centred = false;
+  EXPECT_EQ(then, now);
+  EXPECT_THAT(modalities_refusal(with(text, "\"centred\":false", "\"centred\":1")),
+              HasSubstr("the saved modalities cannot be read"));
+}
+
 TEST(Modalities, DamagedJsonIsRefused) {
   const std::string good = modalities_to_json(tiny_modalities());
   EXPECT_EQ(modalities_refusal(good), "");

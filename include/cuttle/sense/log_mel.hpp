@@ -8,16 +8,20 @@ namespace cuttle {
 
 /// Log-mel spectrogram: 32 ms Hann windows every 16 ms, power spectrum, `mels` triangular filters
 /// evenly spaced on the mel scale (O'Shaughnessy's 2595 log10(1 + f/700)) up to half the sample
-/// rate, log of (energy + 1e-6), minus the recording's mean per filter (a microphone's colour and
-/// loudness cancel).
+/// rate, log of (energy + 1e-6). The same shift and scale for all bands and recordings bring that
+/// near mean 0 and deviation 1: level, a steady spectrum and a single frame stay what they are.
+/// `centred`: as the runs of earlier versions have it, minus the recording's mean per filter, which
+/// leaves nothing of steady sounds, and without what is less than a hop at the end.
 class LogMel {
  public:
-  LogMel(double sample_rate, std::int64_t mels);
-  /// int16 samples [length] -> float32 [mels, frames], frames >= 1 (short recordings are padded
-  /// with silence).
+  LogMel(double sample_rate, std::int64_t mels, bool centred = false);
+  /// int16 samples [length] -> float32 [mels, frames], frames >= 1: recordings shorter than a
+  /// window are padded with silence; the last frame ends where a longer one does, less than a hop
+  /// after the one before it.
   torch::Tensor forward(const torch::Tensor& samples) const;
 
  private:
+  bool centred_;
   std::int64_t window_, hop_;
   torch::Tensor hann_;     ///< [window]
   torch::Tensor filters_;  ///< [window/2 + 1, mels]

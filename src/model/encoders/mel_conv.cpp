@@ -14,7 +14,7 @@ class MelEncoder final : public SequenceEncoder {
  public:
   using Options = SequenceOptions;
   MelEncoder(const EncoderRequest& request, const Options& options)
-      : mel_(request.spec.sample_rate, kMels),
+      : mel_(request.spec.sample_rate, kMels, request.spec.centred),
         max_samples_(static_cast<std::int64_t>(static_cast<double>(options.max_length) *
                                                request.spec.sample_rate / 1000.0)) {
     expect_kind(request, {ModalityKind::kAudio});
