@@ -198,10 +198,8 @@ ADAPT = {"meta_gradient_test": {
 
 REDUCE = {"mean_test": {
     "src/reduce/block_units.cpp": [
-        ("(bits - too_large) | inexact", "bits | inexact | (too_large & 0)"),
-        ("(bits - too_large) | inexact", "(bits - too_large) | (inexact & 0)"),
-        ("sum - quotient * rows;", "0 * (sum - quotient * rows);"),
-        ("sign_of(remainder * sum + 0.0)", "sign_of(remainder + 0.0)"),
+        ("from_magic(sums[i]) / rows * unit", "static_cast<float>(from_magic(sums[i])) / rows * unit"),
+        ("odd_quotient(magnitude << shift, false, rows)", "(magnitude << shift) / 2048.0 / rows"),
     ],
     "src/reduce/odd_quotient.hpp": [
         ("(leading & 0x7ff) != 0 || ", ""),
@@ -258,7 +256,8 @@ EVALUATION = {"evaluation_test": {
 }}
 
 AREAS = {"model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
-TARGETS = {"references": "reference_dump", "app.audio": "cuttle"}  # what is built for a test, where it is no program of the same name
+# What is built for a test, where that is no program of the same name.
+TARGETS = {"references": "reference_dump", "app.audio": "cuttle"}
 
 
 class Mutant(NamedTuple):
