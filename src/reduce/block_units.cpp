@@ -95,30 +95,15 @@ double from_magic(std::int64_t sum) {
   return shifted - kMagic;
 }
 
-std::uint64_t sign_of(double value) {  // 1 for what is below 0, and for -0
-  std::uint64_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits >> 63;
-}
-
-// Rounded to odd where it matters: next to what lies half way between two floats, all of which have
-// an even last bit as doubles. Such a quotient has 25 bits, so its product with the number of rows
-// is exact, and so is the remainder, whose sign then says which side the true quotient is on.
-// Elsewhere the last bit may come out as it likes: no step of one crosses a half.
-void odd_quotients(const std::int64_t* __restrict sums, std::size_t count, double rows, double unit,
-                   float* __restrict means) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const double sum = from_magic(sums[i]);
-    double quotient = sum / rows;
-    const double remainder = sum - quotient * rows;
-    const std::uint64_t too_large = sign_of(remainder * sum + 0.0);  // -0 + 0 is 0
-    const std::uint64_t inexact = sign_of(0.0 - remainder * remainder);
-    std::uint64_t bits;
-    std::memcpy(&bits, &quotient, sizeof bits);
-    bits = (bits - too_large) | inexact;
-    std::memcpy(&quotient, &bits, sizeof quotient);
-    means[i] = static_cast<float>(quotient * unit);
-  }
+// Rounding twice, to double and to float, errs only where the first ends half way between two
+// floats, and the true quotient is beside that. A half h has 25 bits. A sum that is not h * rows is
+// off by 2^-51 of it at least: both are multiples of one unit and the sum has 51 bits, or h is
+// finer and rows have 26 bits. Rounding to double moves the quotient by 2^-53 of it, so never
+// there.
+void quotients(const std::int64_t* __restrict sums, std::size_t count, double rows, double unit,
+               float* __restrict means) {
+  for (std::size_t i = 0; i < count; ++i)
+    means[i] = static_cast<float>(from_magic(sums[i]) / rows * unit);
 }
 
 float mean_of(std::int64_t sum, std::int64_t rows, double unit) {
@@ -195,7 +180,7 @@ void from_units(const std::int64_t* __restrict sums, std::size_t count, const Bl
 void means_from_units(const std::int64_t* sums, std::size_t count, const BlockUnit& unit,
                       std::int64_t rows, float* means) {
   if (unit.width == Width::kDouble) {
-    odd_quotients(sums, count, static_cast<double>(rows), unit.unit, means);
+    quotients(sums, count, static_cast<double>(rows), unit.unit, means);
   } else {
     for (std::size_t i = 0; i < count; ++i) means[i] = mean_of(sums[i], rows, unit.unit);
   }

@@ -10,7 +10,7 @@ MODEL = {"references": {
     "src/model/fusions/concat.cpp": [
         ("(1.0 - senses.present.narrow(1, static_cast<std::int64_t>(m), 1))",
          "senses.present.narrow(1, static_cast<std::int64_t>(m), 1)"),
-        ('options.missing == "zeros" || ', ""),
+        ('options.missing == "zeros"', 'options.missing == "none"'),
     ],
     "src/model/fusions/gated.cpp": [
         ("torch::tanh(", "torch::sigmoid("),
@@ -64,7 +64,7 @@ MODEL = {"references": {
     ],
 }, "batch_test": {
     "src/sense/log_mel.cpp": [
-        ("wave.unfold(0, window_, hop_) * hann_", "wave.unfold(0, window_, hop_)"),
+        ("torch::hann_window(window_, torch::kFloat32)", "torch::ones({window_}, torch::kFloat32)"),
         ("power.matmul(filters_) + 1e-6", "power.matmul(filters_) + 0.1"),
     ],
     "src/sense/batch.cpp": [
@@ -198,10 +198,8 @@ ADAPT = {"meta_gradient_test": {
 
 REDUCE = {"mean_test": {
     "src/reduce/block_units.cpp": [
-        ("(bits - too_large) | inexact", "bits | inexact | (too_large & 0)"),
-        ("(bits - too_large) | inexact", "(bits - too_large) | (inexact & 0)"),
-        ("sum - quotient * rows;", "0 * (sum - quotient * rows);"),
-        ("sign_of(remainder * sum + 0.0)", "sign_of(remainder + 0.0)"),
+        ("from_magic(sums[i]) / rows * unit", "static_cast<float>(from_magic(sums[i])) / rows * unit"),
+        ("odd_quotient(magnitude << shift, false, rows)", "(magnitude << shift) / 2048.0 / rows"),
     ],
     "src/reduce/odd_quotient.hpp": [
         ("(leading & 0x7ff) != 0 || ", ""),
@@ -242,7 +240,8 @@ EVALUATION = {"evaluation_test": {
         ("task.query = keep_modalities(task.query, plan.modalities);", ""),
         ("line.query_loss = means[c + 1 + metrics].mean;", "line.query_loss = means[c].mean;"),
         ("static_cast<std::uint32_t>(number)", "static_cast<std::uint32_t>(number / 2)"),
-        ("row_of(task.query.labels[i]), row_of(predicted[i])", "row_of(predicted[i]), row_of(task.query.labels[i])"),
+        ("row_of(task.query.labels[i]), row_of(predicted[i])",
+         "row_of(predicted[i]), row_of(task.query.labels[i])"),
     ],
     "src/train/comparison.cpp": [
         ("row[0] - row[i]", "row[i] - row[0]"),
@@ -257,7 +256,8 @@ EVALUATION = {"evaluation_test": {
 }}
 
 AREAS = {"model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
-TARGETS = {"references": "reference_dump"}  # what is built for a test, where it is no program of the same name
+# What is built for a test, where that is no program of the same name.
+TARGETS = {"references": "reference_dump", "app.audio": "cuttle"}
 
 
 class Mutant(NamedTuple):
