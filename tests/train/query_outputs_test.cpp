@@ -27,20 +27,21 @@ std::vector<std::int64_t> labels_of(const Batch& batch) {
 class Queries : public TinyShardsTest {
  protected:
   /// `norm` in place of the usual one, if it is given.
-  static TinyModel model_of(const std::string& algorithm, const std::string& norm = "") {
-    TinyModel model(shards_->path(), algorithm);
-    if (norm.empty()) return model;
-    for (auto& [name, encoder] : model.config.model.encoders) encoder.network.values["norm"] = norm;
-    model.parts = assemble(model.config, model.run_data->inputs(), model.extensions);
-    model.parameters =
-        std::make_unique<ParameterList>(ParameterList::initial(model.parts.model->layout(), 1));
-    return model;
-  }
+  struct Chosen : TinyModel {
+    explicit Chosen(const std::string& algorithm, const std::string& norm = "")
+        : TinyModel(shards_->path(), algorithm) {
+      if (norm.empty()) return;
+      for (auto& [name, encoder] : config.model.encoders) encoder.network.values["norm"] = norm;
+      parts = assemble(config, run_data->inputs(), extensions);
+      parameters =
+          std::make_unique<ParameterList>(ParameterList::initial(parts.model->layout(), 1));
+    }
+  };
   /// The labels of each batch that a learner is asked about, in the plan's first episode.
   static std::vector<std::vector<std::int64_t>> asked(EvaluationPlan plan) {
     plan.episodes = 1;
     std::vector<std::vector<std::int64_t>> batches;
-    TinyModel model = model_of("protonet");
+    Chosen model("protonet");
     model.follow({nullptr,
                   [&](const Batch&, const Batch& query) {
                     batches.push_back(labels_of(query));
@@ -68,7 +69,7 @@ TEST_F(Queries, AreAskedAboutAsThePlanSays) {
 }
 
 TEST_F(Queries, AnswersStandWhereTheirSamplesDo) {
-  TinyModel model = model_of("protonet");
+  Chosen model("protonet");
   Task task = model.task(tiny_plan(), 0);
   task.query = select_rows(task.query, {5, 0, 2, 4, 1, 3});
   const auto whole = torch::one_hot(task.query.labels, 3) * 2.0;
@@ -83,7 +84,8 @@ TEST_F(Queries, OnlyATransductiveModelCaresHowManyThereAre) {
   for (const char* algorithm : {"protonet", "maml"})
     for (const char* norm : {"support", "batch"}) {
       SCOPED_TRACE(std::string(algorithm) + ", " + norm);
-      const TinyModel model = model_of(algorithm, norm);
+      const Chosen model(algorithm, norm);
+      EXPECT_EQ(model.parts.learner->samples_apart(), norm == std::string("support"));
       const auto all = report(model, QueriesAtOnce::kAll);
       for (const auto at_once : {QueriesAtOnce::kClass, QueriesAtOnce::kOne}) {
         const auto other = report(model, at_once);
@@ -102,13 +104,13 @@ TEST_F(Queries, UnequalSharesAreTheSameAtEveryWorldSize) {
   plan.unbalanced = true;
   plan.at_once = QueriesAtOnce::kOne;
   plan.episode.query = 8;
-  const std::string alone = exact(model_of("protonet").evaluate(*make_solo_communicator(), plan));
+  const std::string alone = exact(Chosen("protonet").evaluate(*make_solo_communicator(), plan));
   EXPECT_THAT(
-      on_ranks(
-          3, [&](Communicator& comm) { return exact(model_of("protonet").evaluate(comm, plan)); }),
+      on_ranks(3,
+               [&](Communicator& comm) { return exact(Chosen("protonet").evaluate(comm, plan)); }),
       Each(alone));
   plan.unbalanced = false;
-  EXPECT_NE(exact(model_of("protonet").evaluate(*make_solo_communicator(), plan)), alone);
+  EXPECT_NE(exact(Chosen("protonet").evaluate(*make_solo_communicator(), plan)), alone);
 }
 
 TEST_F(Queries, UnequalSharesLeaveAllQueriesToTheLargestClass) {
