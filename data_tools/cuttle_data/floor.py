@@ -225,10 +225,12 @@ def _report(args, report, accuracies):
     for name, values in accuracies.items():
         if values:
             mean = float(np.mean(values))
-            deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
-            interval = float(1.96 * deviation / np.sqrt(len(values)))
+            interval = None  # a single episode says nothing of the spread
+            if len(values) > 1:
+                interval = float(1.96 * np.std(values, ddof=1) / np.sqrt(len(values)))
             results[name] = {"accuracy": mean, "interval_95": interval, "episodes": len(values)}
-            rows.append([name, f"{100 * mean:.1f} +- {100 * interval:.1f}", len(values)])
+            shown = "" if interval is None else f" +- {100 * interval:.1f}"
+            rows.append([name, f"{100 * mean:.1f}{shown}", len(values)])
     protocol = {
         key: getattr(args, key)
         for key in ("way", "shot", "query", "episodes", "split", "groups_apart", "seed")
