@@ -194,9 +194,12 @@ def interval_95(values):
 def _report(args, report, accuracies):
     rows, results = [], {}
     for name, values in accuracies.items():
-        mean, interval = float(np.mean(values)), interval_95(values)
+        mean = float(np.mean(values))
+        # A single episode says nothing of the spread.
+        interval = interval_95(values) if len(values) > 1 else None
         results[name] = {"accuracy": mean, "interval_95": interval, "episodes": len(values)}
-        rows.append([name, f"{100 * mean:.1f} +- {100 * interval:.1f}", len(values)])
+        shown = "" if interval is None else f" +- {100 * interval:.1f}"
+        rows.append([name, f"{100 * mean:.1f}{shown}", len(values)])
     protocol = {
         key: getattr(args, key)
         for key in ("way", "shot", "query", "episodes", "split", "groups_apart", "complete", "seed")

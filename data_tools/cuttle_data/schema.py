@@ -218,6 +218,16 @@ def check_samples(samples, modalities, target_names=()):
                     "classes must be unseen); put it into one of them")
 
 
+def check_present(modalities, present):
+    """UserError unless every modality is one of `present`, those that samples have."""
+    absent = [modality.name for modality in modalities if modality.name not in present]
+    if absent:
+        raise UserError(
+            f"no sample has the modality {', '.join(absent)} (models would be trained with a sense "
+            "that is never there); give samples that have it (see what was skipped), or do not "
+            "declare it")
+
+
 def _is_utf8(text):
     try:
         text.encode("utf-8")

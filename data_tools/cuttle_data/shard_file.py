@@ -69,7 +69,9 @@ def seal(path, header):
 
 
 def write_shard(path, info, modalities, samples, seed=0):
-    """One whole shard file, the only one of its data set."""
+    """One whole shard file, the only one of its data set. UserError if no sample has one of the
+    modalities."""
+    schema.check_present(modalities, {name for sample in samples for name in sample.arrays})
     with atomic(path) as temporary:
         write_datasets(temporary, modalities, samples, len(info.targets))
         seal(temporary, header_text(info, modalities, seed, 0, 1))

@@ -19,6 +19,7 @@ from `values` is a missing modality. Callables run once, when their shard is wri
 shard is in memory; they must be deterministic, and may raise BadInput: the modality is then left
 out, a sample without any modality is skipped, and a class with fewer than `min_per_class` samples
 is skipped; each is named and counted in the report.
+A modality that no sample has is refused.
 
 Targets (regression): DatasetInfo(targets=("y", )) names them, and every sample has as many finite
 numbers, Sample(targets=(0.5, )). A class is then what one task is drawn from: a patient, a function.
@@ -45,7 +46,8 @@ from . import names, workspace
 from .errors import BadInput, UserError
 from .files import SHARD_SUFFIX, atomic, write_text
 from .report import readable_bytes
-from .schema import (SPLITS, DatasetInfo, Modality, Sample, check_samples, plan_hash, target_row)
+from .schema import (SPLITS, DatasetInfo, Modality, Sample, check_present, check_samples, plan_hash,
+                     target_row)
 from .shard_file import Loaded, header_text, seal, write_datasets, write_shard
 from .statistics import Moments, moments_of
 
@@ -81,6 +83,7 @@ def write_dataset(out,
     samples = _drop_small_classes(samples, min_per_class, report.skipped)
     if not samples:
         raise UserError("no usable sample (nothing to write); see what was skipped")
+    check_present(modalities, {name for sample in samples for name in sample.values})
     parts = _deal_out(samples, shards) if spread_classes else _runs_of_classes(samples, shards)
     if len(parts) < shards:
         report.note(f"{len(parts)} shards instead of {shards}: there are not more classes")
@@ -103,6 +106,7 @@ def write_dataset(out,
         if not any(record["counts"] for record in records):
             work.remove()
             raise UserError("no usable sample (every one was skipped); see what was skipped")
+        _check_loaded(work, records, modalities)
         modalities = [_with_statistics(modality, records) for modality in modalities]
         _seal_parts(work, files, info, modalities, seed)
         _finish(work, files, records, info, modalities, plan, report)
@@ -216,6 +220,19 @@ def _write_part(work, shard, info, modalities, samples, minimum):
     }
     work.write_record(shard, record)
     return record
+
+
+def _check_loaded(work, records, modalities):
+    """UserError if the files of a modality could not be read, every one."""
+    present = Counter()
+    for record in records:
+        for counts in record["counts"].values():
+            present.update(counts["present"])
+    try:
+        check_present(modalities, present)
+    except UserError:
+        work.remove()
+        raise
 
 
 def _with_statistics(modality, records):

@@ -55,7 +55,7 @@ DescentLearner::DescentLearner(const LearnerRequest& request, const LoopOptions&
 
 TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const Task& task) const {
   const std::int64_t steps = options_.inner_steps;
-  if (engine_ && engine_->takes(parameters, task.support) && engine_->takes(parameters, task.query))
+  if (engine_ && engine_->takes(parameters, task.support, &task.query))
     return engine_->meta_gradient(parameters, task, steps);
   const bool second_order = descender_.second_order;
   const InnerUpdate& update = *descender_.update;

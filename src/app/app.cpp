@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <functional>
 #include <iostream>
+#include <set>
 
 #include "app/commands.hpp"
+#include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/nearest_name.hpp"
 #include "cuttle/train/environment.hpp"
@@ -22,6 +24,28 @@ struct Request {
   std::function<ExitCode()> without_mpi;
   std::function<ExitCode(MpiSession&)> with_mpi;
 };
+
+/// Options that name files and folders may have `~` and variables in them, which a shell leaves
+/// alone in words such as --out=~/FILE.
+void expand_paths_in(CLI::App& app) {
+  static const std::set<std::string> kPaths{
+      "config",       "run",        "runs",        "file",         "shard",
+      "path",         "--out",      "--run-dir",   "--support",    "--tasks",
+      "--parameters", "--gradient", "--confusion", "--per-episode"};
+  const CLI::Validator expand(
+      [](std::string& path) {
+        try {
+          path = expand_variables(path);
+        } catch (const UserError& problem) {
+          return std::string(problem.what());
+        }
+        return std::string();
+      },
+      "");
+  for (auto* command : app.get_subcommands({}))
+    for (auto* option : command->get_options())
+      if (kPaths.count(option->get_name()) > 0) option->transform(expand);
+}
 
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
   command.add_option("overrides", overrides, "config keys, e.g. adapt.inner_steps=5");
@@ -246,6 +270,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_list(app, list, request, extensions);
   add_bench(app, bench, request, extensions);
   add_config_commands(app, config, request, extensions);
+  expand_paths_in(app);
   if (const std::string problem = unknown_subcommand(app, argc > 1 ? argv[1] : "");
       !problem.empty()) {
     log_local(LogLevel::kError, "{}", problem);

@@ -43,8 +43,9 @@ ordered_json to_json(const CompareArguments& arguments, const EvaluationPlan& pl
 }
 
 std::string percent(const Interval& interval, bool sign) {
-  return fmt::format(fmt::runtime(sign ? "{:+7.2f} +- {:4.2f}" : "{:7.2f} +- {:4.2f}"),
-                     100 * interval.mean, 100 * interval.half_width);
+  const auto mean = fmt::format(fmt::runtime(sign ? "{:+7.2f}" : "{:7.2f}"), 100 * interval.mean);
+  const auto margin = margin_of(interval);
+  return mean + (margin ? fmt::format(" +- {:4.2f}", 100 * *margin) : std::string(8, ' '));
 }
 
 void print_text(const CompareArguments& arguments, const EvaluationPlan& plan,

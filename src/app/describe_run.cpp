@@ -99,12 +99,15 @@ std::vector<std::string> obstacles(const std::string& folder, const RunConfig& c
                                    const LatestCheckpoint& latest) {
   std::vector<std::string> found;
   const auto look_for = [&](const std::string& key, const std::vector<std::string>& patterns) {
-    for (const auto& pattern : patterns)
-      if (expand_paths(pattern).empty())
-        found.push_back(
-            fmt::format("no file matches '{}' from this folder; go to the folder that the run was "
-                        "started from, or override {}",
-                        pattern, key));
+    for (const auto& pattern : patterns) try {
+        if (expand_paths(pattern).empty())
+          found.push_back(fmt::format(
+              "no file matches '{}' from this folder; go to the folder that the run was started "
+              "from, or override {}",
+              pattern, key));
+      } catch (const UserError& problem) {
+        found.push_back(fmt::format("{}: {}", key, problem.what()));
+      }
   };
   look_for("data.shards", config.data.shards);
   for (const auto& [name, source] : config.sources)

@@ -31,6 +31,7 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
                   "--queries: these tasks are acted in, one episode at a time; leave it out");
   CUTTLE_VALIDATE(!plan.trace || plan.at_once == QueriesAtOnce::kAll,
                   "--diagnostics looks at all queries of an episode at once; leave out --queries");
+  plan.confusion = !arguments.confusion.empty();
   const auto names = names_of(run.inputs.modalities);
   for (const auto& name : arguments.modalities)
     CUTTLE_VALIDATE(std::find(names.begin(), names.end(), name) != names.end(),
@@ -65,8 +66,8 @@ struct WorstClass {
 std::optional<WorstClass> worst_class(const Dataset* data, const EvaluationPlan& plan,
                                       const EvaluationReport& report) {
   std::optional<WorstClass> worst;
-  if (data == nullptr || !report.confusion) return worst;
-  const std::vector<ClassScores> classes = report.confusion->class_scores();
+  if (data == nullptr || !report.counts) return worst;
+  const std::vector<ClassScores> classes = report.counts->class_scores();
   for (std::size_t c = 0; c < classes.size(); ++c) {
     if (classes[c].truths == 0 || (worst && classes[c].recall >= worst->scores.recall)) continue;
     const auto id = static_cast<std::size_t>(data->classes_of(plan.split)[c]);
@@ -75,8 +76,20 @@ std::optional<WorstClass> worst_class(const Dataset* data, const EvaluationPlan&
   return worst;
 }
 
+/// Before the work starts: a matrix that cannot be written is not filled either.
+void check_confusion(std::size_t classes) {
+  CUTTLE_VALIDATE(classes > 0,
+                  "--confusion: these tasks have no classes, or those of several data sets; leave "
+                  "it out, or give all sources but one the weight 0");
+  CUTTLE_VALIDATE(classes <= static_cast<std::size_t>(ConfusionMatrix::kMostClasses),
+                  "--confusion: the split has {} classes (the table grows with their square, and "
+                  "has room for {}); leave it out, precision, recall and F1 are told without it",
+                  classes, ConfusionMatrix::kMostClasses);
+}
+
 ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const Dataset* data,
-                     const EvaluationPlan& plan, const EvaluationReport& report) {
+                     const EvaluationPlan& plan, const EvaluationReport& report,
+                     const std::string& left_out) {
   ordered_json json{{"run", arguments.run},
                     {"checkpoint", run.folder},
                     {"step", run.step},
@@ -96,6 +109,7 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   if (plan.at_once != QueriesAtOnce::kAll) json["queries"] = arguments.queries;
   if (plan.unbalanced) json["unbalanced"] = true;
   for (const auto& [name, source] : run.config.sources) json["sources"][name] = source.weight;
+  if (!left_out.empty()) json["left_out"] = left_out;
   if (report.blind > 0) json["blind_episodes"] = report.blind;
   const TaskKind& kind = *run.parts.kind;
   json[kind.score_name()] = report.score.mean;
@@ -103,8 +117,8 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   const auto names = kind.metrics();
   for (std::size_t m = 0; m < names.size(); ++m)
     if (m + 1 != kind.score_column()) json[names[m]] = report.metrics[m].mean;
-  if (report.confusion) {
-    const auto scores = report.confusion->scores();
+  if (report.counts) {
+    const auto scores = report.counts->scores();
     json["macro_precision"] = scores.macro_precision;
     json["macro_recall"] = scores.macro_recall;
     json["macro_f1"] = scores.macro_f1;
@@ -127,18 +141,20 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
 
 /// How wide the interval is.
 std::string reach(const Interval& interval) {
+  if (!margin_of(interval)) return "no interval: one says nothing of the spread";
   const double errors = standard_errors(interval.count);
-  return interval.count >= 30 ? fmt::format("{} standard errors", errors)
-                              : fmt::format("{:.2f} standard errors, Student's t", errors);
+  return interval.count >= 30
+             ? fmt::format("mean, 95 % interval: {} standard errors", errors)
+             : fmt::format("mean, 95 % interval: {:.2f} standard errors, Student's t", errors);
 }
 
 void print_text(const LoadedRun& run, const Dataset* data, const EvaluationPlan& plan,
                 const EvaluationReport& report) {
   const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
-      "{} on {} {} episodes (mean, 95 % interval: {})\n"
+      "{} on {} {} episodes ({})\n"
       "{}, {}, {} inner steps, {}{}{}\n",
-      kind.say_score(report.score.mean, report.score.half_width), plan.episodes,
+      kind.say_score(report.score.mean, margin_of(report.score)), plan.episodes,
       to_string(plan.split), reach(report.score), run.config.adapt.type,
       describe_episodes(kind, plan.episode), run.parts.learner->eval_steps(), mode_of(run),
       plan.at_once == QueriesAtOnce::kOne     ? ", queries one by one"
@@ -147,8 +163,8 @@ void print_text(const LoadedRun& run, const Dataset* data, const EvaluationPlan&
       plan.unbalanced ? ", classes unbalanced" : "");
   for (const auto& [name, source] : run.config.sources)
     if (source.weight > 0) std::cout << fmt::format("source {}, weight {}\n", name, source.weight);
-  if (report.confusion) {
-    const auto scores = report.confusion->scores();
+  if (report.counts) {
+    const auto scores = report.counts->scores();
     std::cout << fmt::format("macro precision {:.2f}, recall {:.2f}, F1 {:.2f} %, loss {:.4f}\n",
                              100 * scores.macro_precision, 100 * scores.macro_recall,
                              100 * scores.macro_f1, report.loss.mean);
@@ -176,10 +192,6 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
                   const EvaluationPlan& plan, const EvaluationReport& report) {
   if (!arguments.confusion.empty()) {
     std::vector<std::string> names;
-    CUTTLE_VALIDATE(
-        data != nullptr && report.confusion,
-        "--confusion: these tasks have no classes, or those of several data sets; leave it "
-        "out, or give all sources but one the weight 0");
     for (const auto id : data->classes_of(plan.split))
       names.push_back(data->class_names()[static_cast<std::size_t>(id)]);
     write_file_atomically(arguments.confusion, report.confusion->to_csv(names));
@@ -210,8 +222,9 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;
     together(comm, "planning episodes", [&] {
-      source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
       if (data->alone() && kind->classes()) classes = data->alone()->classes_of(plan.split);
+      if (plan.confusion) check_confusion(classes.size());
+      source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
     });
     const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);
     together(comm, "writing the tables", [&] {
@@ -221,12 +234,15 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
             "{} of {} episodes have nothing to look at in support or query (their senses are "
             "missing or hidden), and answers to them are guesses",
             report.blind, plan.episodes);
+      if (const auto left_out = source->left_out(); !left_out.empty()) log_warning("{}", left_out);
       if (arguments.diagnostics && report.trace.empty())
         log_warning("--diagnostics: {} takes no inner steps (there are no losses between them)",
                     run->config.adapt.type);
       write_tables(arguments, data->alone(), *run->parts.kind, plan, report);
       if (arguments.json)
-        std::cout << to_json(arguments, *run, data->alone(), plan, report).dump(2) << std::endl;
+        std::cout
+            << to_json(arguments, *run, data->alone(), plan, report, source->left_out()).dump(2)
+            << std::endl;
       else
         print_text(*run, data->alone(), plan, report);
     });

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,21 @@ namespace {
 
 using nlohmann::ordered_json;
 
+/// How many classes there are, and what decides whether an episode can have them.
+void describe_split(const Dataset& data, Split split, ordered_json& json) {
+  const auto& classes = data.classes_of(split);
+  json["classes_of"][to_string(split)] = classes.size();
+  if (classes.empty()) return;
+  const auto size = [&](std::int32_t id) { return data.samples_of(id).size(); };
+  const auto [least, most] =
+      std::minmax_element(classes.begin(), classes.end(),
+                          [&](std::int32_t a, std::int32_t b) { return size(a) < size(b); });
+  json["samples_per_class"][to_string(split)] = {
+      {"least", size(*least)},
+      {"of", data.class_names()[static_cast<std::size_t>(*least)]},
+      {"most", size(*most)}};
+}
+
 ordered_json describe_shard(const std::string& path) {
   DataOptions options;
   options.shards = {path};
@@ -21,7 +37,7 @@ ordered_json describe_shard(const std::string& path) {
                     {"target_width", data->target_width()},
                     {"fingerprint", data->fingerprint()}};
   for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest})
-    json["classes_of"][to_string(split)] = data->classes_of(split).size();
+    describe_split(*data, split, json);
   for (std::size_t m = 0; m < data->modalities().size(); ++m) {
     const ModalitySpec& spec = data->modalities()[m];
     std::int64_t present = 0;

@@ -90,6 +90,10 @@ void check_episode(CrossCheck& check) {
   check.refuse_if(e.shot_min > e.shot, {"episode.shot_min", "episode.shot"},
                   fmt::format("is {}, above episode.shot, {}; lower it, or 0 for a fixed shot",
                               e.shot_min, e.shot));
+  check.refuse_if(e.uneven && (e.shot_min == 0 || e.shot_min == e.shot),
+                  {"episode.uneven", "episode.shot_min", "episode.shot"},
+                  "is true, but shot does not vary (classes would have equally many samples); set "
+                  "episode.shot_min below episode.shot");
   check.refuse_if(
       e.micro_batch > e.meta_batch_size, {"episode.micro_batch", "episode.meta_batch_size"},
       fmt::format("is {}, above episode.meta_batch_size, {}; a step has only that many tasks",

@@ -32,7 +32,8 @@ void describe(ConfigSchema& keys, RunConfig& c) {
 }
 
 void describe(ConfigSchema& keys, DataOptions& o) {
-  keys.add("shards", o.shards, anything(), "files or patterns, e.g. [.data/emoji/*.h5]",
+  keys.add("shards", o.shards, anything(),
+           "files or patterns, e.g. [.data/emoji/*.h5]; ~ and $VARIABLES are expanded",
            Resume::kChange);
   keys.add("modalities", o.modalities, plain_word(),
            "the ones to use, in this order; []: all in the shards");
@@ -51,6 +52,8 @@ void describe(ConfigSchema& keys, EpisodeOptions& o) {
            "variable way: uniform in [way_min, way]; 0: always way");
   keys.add("shot_min", o.shot_min, at_least(0),
            "variable shot: uniform in [shot_min, shot]; 0: always shot");
+  keys.add("uneven", o.uneven, anything(),
+           "with shot_min, in training: each class of an episode has a shot of its own");
   keys.add("groups", o.groups, one_of({"free", "apart"}),
            "apart: a group of a class is in its support or in its query, never in both");
   keys.add("complete", o.complete, anything(),
@@ -65,7 +68,8 @@ void describe(ConfigSchema& keys, SourceOptions& o) {
   keys.choose("type", o.source, "source", "where its tasks come from");
   keys.add("weight", o.weight, between(0, 1e6),
            "its share of the tasks, beside the others'; 0: none");
-  keys.add("shards", o.shards, anything(), "files or patterns that it reads; senses may differ",
+  keys.add("shards", o.shards, anything(),
+           "files or patterns that it reads, as in data.shards; senses may differ",
            Resume::kChange);
 }
 

@@ -1,13 +1,14 @@
 #include "cuttle/core/files.hpp"
 
 #include <fcntl.h>
-#include <glob.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -46,6 +47,46 @@ void write_all(int fd, std::string_view bytes, const std::string& path) {
         "cannot write '{}': {} (nothing was changed); free some space or choose another folder",
         path, reason());
     bytes.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+}
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+/// $NAME or ${NAME}, and how many characters it takes; another '$' stands for itself.
+struct Variable {
+  std::string name;
+  std::size_t length = 1;
+};
+
+Variable variable_at(const std::string& path, std::size_t dollar) {
+  static const char* const kName =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+  const bool braces = path.compare(dollar + 1, 1, "{") == 0;
+  const std::size_t begin = dollar + 1 + braces;
+  const std::size_t end = std::min(path.find_first_not_of(kName, begin), path.size());
+  if (end == begin || (braces && path.compare(end, 1, "}") != 0)) return {};
+  return {path.substr(begin, end - begin), end + braces - dollar};
+}
+
+/// Appends what `part`, a name with the slashes that follow it, stands for after `before`.
+void match_part(const std::string& before, const std::string& part,
+                std::vector<std::string>& found) {
+  if (exists(before + part)) {
+    found.push_back(before + part);
+    return;
+  }
+  const std::size_t end = std::min(part.find('/'), part.size());
+  const std::string name = part.substr(0, end), slashes = part.substr(end);
+  if (name.find_first_of("*?[\\") == std::string::npos) return;
+  std::error_code ignored;  // a folder that cannot be listed has nothing to offer
+  for (const auto& entry :
+       std::filesystem::directory_iterator(before.empty() ? "." : before, ignored)) {
+    const std::string path = before + entry.path().filename().string() + slashes;
+    if (::fnmatch(name.c_str(), entry.path().filename().c_str(), FNM_PERIOD) == 0 && exists(path))
+      found.push_back(path);
   }
 }
 
@@ -139,19 +180,45 @@ void make_folders(const std::string& path) {
                   path, problem.message());
 }
 
+std::string expand_variables(const std::string& path) {
+  if (exists(path)) return path;
+  std::string expanded;
+  std::size_t at = 0;
+  if (path == "~" || path.rfind("~/", 0) == 0) {
+    const char* home = std::getenv("HOME");
+    CUTTLE_VALIDATE(home != nullptr, "'{}': the variable HOME is not set; write the folder", path);
+    expanded = home;
+    at = 1;
+  }
+  for (std::size_t next; (next = path.find('$', at)) != std::string::npos;) {
+    expanded.append(path, at, next - at);
+    const Variable variable = variable_at(path, next);
+    const char* value = variable.name.empty() ? nullptr : std::getenv(variable.name.c_str());
+    const bool as_written = variable.name.empty() || exists(path.substr(0, path.find('/', next)));
+    CUTTLE_VALIDATE(value != nullptr || as_written,
+                    "'{}': the variable {} is not set; set it, or write the path", path,
+                    variable.name);
+    expanded += value != nullptr && !as_written ? value : path.substr(next, variable.length);
+    at = next + variable.length;
+  }
+  return expanded.append(path, at);
+}
+
 std::vector<std::string> expand_paths(const std::string& pattern) {
-  std::error_code ignored;
-  if (std::filesystem::exists(pattern, ignored))
-    return {pattern};  // also names that merely look like patterns
-  glob_t matches{};
-  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &matches);
-  std::vector<std::string> paths;
-  if (status == 0) paths.assign(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
-  ::globfree(&matches);
-  CUTTLE_REQUIRE(status == 0 || status == GLOB_NOMATCH, "cannot list the files that match '{}'",
-                 pattern);
-  std::sort(paths.begin(), paths.end());
-  return paths;
+  const std::string path = expand_variables(pattern);
+  if (exists(path)) return {path};
+  std::vector<std::string> found{""};
+  for (std::size_t begin = 0; begin < path.size() && !found.empty();) {
+    const std::size_t end =
+        std::min(path.find_first_not_of('/', path.find('/', begin)), path.size());
+    std::vector<std::string> further;
+    for (const std::string& before : found)
+      match_part(before, path.substr(begin, end - begin), further);
+    found = std::move(further);
+    begin = end;
+  }
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 }  // namespace cuttle

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <functional>
 
 #include <fmt/ranges.h>
 
@@ -20,6 +21,15 @@ torch::Tensor over_all(const torch::Tensor& values, const torch::Tensor& rows, s
   if (!values.defined()) return torch::zeros(shape, options);
   if (values.size(0) == n) return values;
   return torch::zeros(shape, options).index_copy(0, rows, values);
+}
+
+/// Whether every one of `way` classes has as many of the labels.
+bool is_even(const std::vector<std::int64_t>& labels, std::int64_t way) {
+  std::vector<std::int64_t> shots(static_cast<std::size_t>(way), 0);
+  for (const std::int64_t label : labels)
+    if (label < way) ++shots[static_cast<std::size_t>(label)];
+  return way > 0 &&
+         std::adjacent_find(shots.begin(), shots.end(), std::not_equal_to<>()) == shots.end();
 }
 
 }  // namespace
@@ -153,7 +163,10 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) c
   Batch batch;
   batch.size = raw.size;
   batch.way = way;
-  if (!raw.labels.empty()) batch.labels = torch::tensor(raw.labels, torch::kInt64);
+  if (!raw.labels.empty()) {
+    batch.labels = torch::tensor(raw.labels, torch::kInt64);
+    batch.even = is_even(raw.labels, way);
+  }
   if (!raw.targets.empty()) {
     batch.targets = torch::tensor(raw.targets, torch::kFloat32).view({raw.size, -1});
     batch.way = batch.targets.size(1);

@@ -83,6 +83,7 @@ Batch concatenate(const Batch& a, const Batch& b) {
   Batch both;
   both.size = a.size + b.size;
   both.way = a.way;
+  both.even = a.even && b.even;
   if (a.labels.defined() && b.labels.defined()) both.labels = torch::cat({a.labels, b.labels});
   if (a.targets.defined() && b.targets.defined()) both.targets = torch::cat({a.targets, b.targets});
   for (std::size_t m = 0; m < a.modalities.size(); ++m)

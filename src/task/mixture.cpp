@@ -34,6 +34,13 @@ class Mixture final : public TaskSource {
     spread(task.query, part.places, senses_);
     return task;
   }
+  std::string left_out() const override {
+    std::string all;
+    for (const MixturePart& part : parts_)
+      if (const auto own = part.source->left_out(); !own.empty())
+        all += (all.empty() ? "" : "; ") + own;
+    return all;
+  }
 
  private:
   const MixturePart& part_of(const RandomKey& key) const {

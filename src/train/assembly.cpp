@@ -132,6 +132,7 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
   const EpisodeOptions &is = config.episode, &was = usual.episode;
   refuse_unused("episode.way_min", is.way_min != was.way_min);
   refuse_unused("episode.shot_min", is.shot_min != was.shot_min);
+  refuse_unused("episode.uneven", is.uneven != was.uneven);
   refuse_unused("episode.groups", is.groups != was.groups);
   refuse_unused("episode.complete", is.complete != was.complete);
   refuse_unused("model.modality_dropout",
@@ -141,6 +142,7 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
 EpisodeOptions evaluation_episodes(const RunConfig& config) {
   EpisodeOptions options = config.episode;
   options.way_min = options.shot_min = 0;
+  options.uneven = false;
   if (config.evaluation.way > 0) options.way = config.evaluation.way;
   if (config.evaluation.shot > 0) options.shot = config.evaluation.shot;
   if (config.evaluation.query > 0) options.query = config.evaluation.query;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
 
 #include "cuttle/core/error.hpp"
@@ -19,19 +18,19 @@ namespace {
 /// What one rank found in its tasks.
 struct Findings {
   std::vector<std::vector<float>> rows;  ///< loss, metrics, then as many columns per trace line
+  std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;
-  std::map<std::int32_t, std::int64_t> row_of;  ///< by class id: its row of the confusion matrix
-  std::int64_t skipped = 0;                     ///< tasks left out
-  std::int64_t blind = 0;                       ///< tasks without any sense
-  std::int64_t present = 0, hidden = 0;         ///< senses of samples
+  std::int64_t skipped = 0;              ///< tasks left out
+  std::int64_t blind = 0;                ///< tasks without any sense
+  std::int64_t present = 0, hidden = 0;  ///< senses of samples
 };
 
-Findings no_findings(const std::vector<std::int32_t>& classes) {
+Findings no_findings(const std::vector<std::int32_t>& classes, bool confusion) {
   Findings found;
   if (classes.empty()) return found;
-  found.confusion.emplace(static_cast<std::int64_t>(classes.size()));
-  for (const std::int32_t id : classes)
-    found.row_of.emplace(id, static_cast<std::int64_t>(found.row_of.size()));
+  const auto count = static_cast<std::int64_t>(classes.size());
+  found.counts.emplace(count);
+  if (confusion) found.confusion.emplace(count);
   return found;
 }
 
@@ -73,12 +72,18 @@ bool is_blind(const Task& task) {
   return !sees(task.query) || (task.support.size > 0 && !sees(task.support));
 }
 
-void count_classes(const Task& task, const torch::Tensor& predicted, Findings& found) {
-  const auto row_of = [&](const torch::Tensor& label) {
-    return found.row_of.at(task.classes[static_cast<std::size_t>(label.item<std::int64_t>())]);
+/// `classes`: ascending; a class is counted at its place among them.
+void count_classes(const Task& task, const torch::Tensor& predicted,
+                   const std::vector<std::int32_t>& classes, Findings& found) {
+  const auto place_of = [&](const torch::Tensor& label) {
+    const auto id = task.classes[static_cast<std::size_t>(label.item<std::int64_t>())];
+    return std::lower_bound(classes.begin(), classes.end(), id) - classes.begin();
   };
-  for (std::int64_t i = 0; i < predicted.numel(); ++i)
-    found.confusion->add(row_of(task.query.labels[i]), row_of(predicted[i]));
+  for (std::int64_t i = 0; i < predicted.numel(); ++i) {
+    const auto truth = place_of(task.query.labels[i]), taken_for = place_of(predicted[i]);
+    found.counts->add(truth, taken_for);
+    if (found.confusion) found.confusion->add(truth, taken_for);
+  }
 }
 
 /// Whether all of an episode's numbers are finite. Error, unless the plan leaves such episodes out.
@@ -101,7 +106,8 @@ bool check_finite(const std::vector<float>& row, std::int64_t episode, const Tas
 
 /// Task number `episode` of the plan.
 void evaluate_task(const Task& task, std::int64_t episode, const Learner& learner,
-                   const ParameterList& parameters, const EvaluationPlan& plan, Findings& found) {
+                   const ParameterList& parameters, const EvaluationPlan& plan,
+                   const std::vector<std::int32_t>& classes, Findings& found) {
   const auto outputs = query_outputs(learner, parameters, task, plan.at_once);
   std::vector<float> row{learner.kind().loss(outputs, task.query).item<float>()};
   const auto append = [&](const std::vector<double>& values) {
@@ -119,7 +125,7 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     ++found.skipped;
     return;
   }
-  if (found.confusion) count_classes(task, outputs.argmax(1), found);
+  if (found.counts) count_classes(task, outputs.argmax(1), classes, found);
   found.rows.push_back(std::move(row));
 }
 
@@ -185,7 +191,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
                           const std::vector<std::int32_t>& classes, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,
                           const std::function<void(std::int64_t)>& progress) {
-  Findings mine = no_findings(classes);
+  Findings mine = no_findings(classes, plan.confusion);
   together(comm, "evaluation", [&] {
     const ParameterList there = parameters.on(learner.model().device());
     std::int64_t done = 0;
@@ -193,7 +199,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
       Task task = source.make(evaluation_key(plan, slot.first_slot));
       hide(plan, task, mine);
       mine.blind += is_blind(task);
-      evaluate_task(task, slot.first_slot, learner, there, plan, mine);
+      evaluate_task(task, slot.first_slot, learner, there, plan, classes, mine);
       if (progress) progress(++done);
     }
   });
@@ -205,12 +211,14 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
       comm.all_reduce("evaluation columns", {traced ? 1 : 0}, ReduceOp::kMax).wait();
   const std::size_t columns = 1 + metrics + (widest[0] ? (2 + 2 * metrics) * steps : 0);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
+  if (mine.counts) mine.counts->sum_over(comm);
   if (mine.confusion) mine.confusion->sum_over(comm);
   EvaluationReport report;
   report.loss = means[0];
   report.metrics.assign(means.begin() + 1,
                         means.begin() + 1 + static_cast<std::ptrdiff_t>(metrics));
   report.score = means[learner.kind().score_column()];
+  report.counts = std::move(mine.counts);
   report.confusion = std::move(mine.confusion);
   report.trace = trace_of(means, metrics);
   report.skipped = comm.all_reduce("episodes left out", {mine.skipped}, ReduceOp::kSum).wait()[0];

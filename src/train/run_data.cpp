@@ -3,7 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -221,6 +223,43 @@ std::string RunData::fingerprint() const {
   for (const Part& part : parts_)
     text += part.key + "=" + (part.data ? part.data->fingerprint() : "none") + "\n";
   return sha256(text);
+}
+
+std::vector<std::string> RunData::absent_senses() const {
+  constexpr std::array<Split, 3> kSplits{Split::kTrain, Split::kValidation, Split::kTest};
+  std::array<std::set<std::string>, 3> there;  // the senses of each split's samples
+  std::array<bool, 3> any{};
+  for (const Part& part : parts_) {
+    if (!part.data) return {};  // drawn samples have what is drawn
+    std::array<std::uint32_t, 3> present{};
+    for (const SampleInfo& sample : part.data->samples()) {
+      any[static_cast<std::size_t>(sample.split)] = true;
+      present[static_cast<std::size_t>(sample.split)] |= sample.present;
+    }
+    const auto names = names_of(part.data->modalities());
+    for (std::size_t split = 0; split < present.size(); ++split)
+      for (std::size_t m = 0; m < names.size(); ++m)
+        if (present[split] >> m & 1u) there[split].insert(names[m]);
+  }
+  std::vector<std::string> lines;
+  for (const std::string& name : names_of(inputs_.modalities)) {
+    std::vector<std::string> without, with;
+    for (const Split split : kSplits) {
+      const auto at = static_cast<std::size_t>(split);
+      if (any[at]) (there[at].count(name) > 0 ? with : without).push_back(to_string(split));
+    }
+    if (without.empty()) continue;
+    const bool unlearned = without.front() == to_string(Split::kTrain);
+    lines.push_back(fmt::format(
+        "the sense {}: no sample of {} has it{}; add such samples, or choose the senses with "
+        "data.modalities",
+        name, fmt::join(without, ", "),
+        !unlearned     ? " (what is learned of it is not measured there)"
+        : with.empty() ? " (nothing is learned of it)"
+                       : fmt::format(" (nothing is learned of it, and {} goes by it)",
+                                     fmt::join(with, ", "))));
+  }
+  return lines;
 }
 
 const Dataset* RunData::alone() const {

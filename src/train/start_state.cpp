@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "cuttle/train/environment.hpp"
@@ -109,7 +110,7 @@ CheckpointContent unpack(const std::string& bytes, bool& resumes) {
 /// The parameters of the run, or checkpoint, `from` for its encoder of this modality.
 std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::string& from,
                                        const std::map<std::string, std::string>& facts) {
-  const auto source = find_checkpoint(from, true);
+  const auto source = find_checkpoint(expand_variables(from), true);
   const CheckpointContent& content = *source.content;
   log_info("frozen encoder of {} from {}", modality, source.folder);
   std::vector<NamedArray> arrays;
@@ -143,7 +144,7 @@ std::string read_start(const RunConfig& config, const Catalog& catalog,
   }
   CheckpointContent start;
   if (!config.train.init_from.empty()) {
-    const auto source = find_checkpoint(config.train.init_from, true);
+    const auto source = find_checkpoint(expand_variables(config.train.init_from), true);
     log_info("parameters from {}", source.folder);
     start = *source.content;
     for (const auto& spec : modalities_from_json(facts.at("modalities")))

@@ -1,5 +1,6 @@
 #include "cuttle/train/trainer.hpp"
 
+#include <fmt/ranges.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -90,10 +91,20 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
                              })),
       state(optimizer->start(ParameterList::initial(run_parts.model->layout(), config.seed))) {
   // A split that cannot give its tasks is refused now rather than hours later.
+  std::vector<std::string> left_out;
   together(comm, "planning episodes", [&] {
-    if (config.train.validate_every > 0) source(Split::kValidation, nullptr);
-    source(Split::kTrain, nullptr);
+    const auto plan = [&](Split split) {
+      if (const auto told = source(split, nullptr)->left_out(); !told.empty())
+        left_out.push_back(told);
+    };
+    plan(Split::kTrain);
+    if (config.train.validate_every > 0) plan(Split::kValidation);
   });
+  if (!left_out.empty()) {
+    facts["left_out"] = fmt::format("{}", fmt::join(left_out, "; "));
+    log_warning("{}", facts["left_out"]);
+  }
+  for (const auto& warning : data->absent_senses()) log_warning("{}", warning);
   recorder = on_all_ranks(comm, "opening the run folder", [&] {
     return std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
   });
@@ -158,7 +169,7 @@ void Trainer::Impl::validate(RunData::Kept& kept) {
       config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
   together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });
   log_info("step {}: validation {}{}", state.step,
-           kind.say_score(report.score.mean, report.score.half_width),
+           kind.say_score(report.score.mean, margin_of(report.score)),
            better ? ", the best so far" : "");
   recorder->say("running");
 }

@@ -16,6 +16,7 @@ struct Settings {
   std::int64_t inner_steps = 3, width = 40, depth = 2, inputs = 1, outputs = 1;
   bool fused = true, objective = false;
   std::string fast = "[all]";
+  std::string class_weights = "none";
 };
 
 /// Small embeddings.
@@ -57,6 +58,8 @@ Assembly parts_of(const Settings& settings) {
                                               {"inner_lr", "0.05"},
                                               {"fast", settings.fast}});
   config.episode.target = Section(settings.target);
+  if (settings.target == "class")
+    config.episode.target.values["class_weights"] = settings.class_weights;
   config.episode.way = settings.target == "class" ? settings.outputs : 1;
   config.episode.shot = 10;
   if (settings.depth > 0)
@@ -224,6 +227,50 @@ TEST(Perceptron, TasksThatLackSamplesTakeTheGraph) {
   task.support.modalities[0].rows = task.support.modalities[0].rows.slice(0, 1);
   const auto result = parts.learner->meta_gradient(parameters, task);
   EXPECT_TRUE(torch::isfinite(result.gradient).all().item<bool>());
+}
+
+/// 10 samples of 4 classes: the kernels know the plain loss alone.
+TEST(Perceptron, SupportsWhoseClassesAreWeighedTakeTheGraph) {
+  Settings settings{"maml", "class", 2, 8, 1, 4, 4};
+  const auto plain = parts_of(settings);
+  settings.class_weights = "balanced";
+  const auto own = parts_of(settings);
+  settings.fused = false;
+  const auto graph = parts_of(settings);
+  const Task task = random_task(settings, torch::kFloat64);
+  const auto parameters = start(own, torch::kFloat64);
+  const auto result = own.learner->meta_gradient(parameters, task);
+  EXPECT_TRUE(torch::equal(
+      result.gradient, graph.learner->meta_gradient(start(graph, torch::kFloat64), task).gradient));
+  EXPECT_GT(
+      relative_error(plain.learner->meta_gradient(start(plain, torch::kFloat64), task).gradient,
+                     result.gradient),
+      1e-4);
+  const auto loss_at = [&](const torch::Tensor& flat) {
+    const ParameterList moved(parameters.shared_layout(), flat);
+    const auto outputs = own.learner->adapt(moved, task.support, task.key)->predict(task.query);
+    return own.kind->loss(outputs, task.query).item<double>();
+  };
+  const auto direction = result.gradient / result.gradient.norm();
+  const double slope = (loss_at(parameters.flat() + 1e-6 * direction) -
+                        loss_at(parameters.flat() - 1e-6 * direction)) /
+                       2e-6;
+  const double norm = result.gradient.norm().item<double>();
+  EXPECT_NEAR(slope, norm, 1e-6 * norm);
+}
+
+/// Even supports go to the kernels whatever the key says: the same bits.
+TEST(Perceptron, EvenSupportsAreNotWeighed) {
+  Settings settings{"maml", "class", 2, 8, 1, 4, 5};
+  const auto gradient = [&] {
+    const auto parts = parts_of(settings);
+    return parts.learner
+        ->meta_gradient(start(parts, torch::kFloat32), random_task(settings, torch::kFloat32))
+        .gradient;
+  };
+  const auto plain = gradient();
+  settings.class_weights = "balanced";
+  EXPECT_TRUE(torch::equal(gradient(), plain));
 }
 
 TEST(Perceptron, ObjectivesOfTheOuterLoopTakeTheGraph) {

@@ -30,6 +30,14 @@ INSTANTIATE_TEST_SUITE_P(
         Clash{"episode: {shot: 3, shot_min: 4}",
               "episode.shot_min: is 4, above episode.shot, 3; lower it, or 0 for a fixed shot",
               "episode: {shot: 3, shot_min: 3}"},
+        Clash{"episode: {uneven: true}",
+              "episode.uneven: is true, but shot does not vary (classes would have equally many "
+              "samples); set episode.shot_min below episode.shot",
+              "episode: {uneven: true, shot: 2, shot_min: 1}"},
+        Clash{"episode: {uneven: true, shot: 2, shot_min: 2}",
+              "episode.uneven: is true, but shot does not vary (classes would have equally many "
+              "samples); set episode.shot_min below episode.shot",
+              "episode: {uneven: false, shot: 2, shot_min: 2}"},
         Clash{"episode: {way_min: 1}",
               "episode.way_min: is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 "
               "for a fixed way",

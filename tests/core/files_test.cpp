@@ -154,5 +154,59 @@ TEST(Files, ExpandPathsSortsWhatMatches) {
   EXPECT_THAT(expand_paths(folder / "*.none"), IsEmpty());
 }
 
+TEST(Files, AFolderThatLooksLikeAPatternIsItself) {
+  const TempFolder folder;
+  for (const char* name :
+       {"d [1]/a.h5", "d [1]/b.h5", "d 1/c.h5", "d [1]/.hidden.h5", "e/[x]/f.h5"}) {
+    make_folders(std::filesystem::path(folder / name).parent_path().string());
+    write_file_atomically(folder / name, "");
+  }
+  EXPECT_THAT(expand_paths(folder / "d [1]/*.h5"),
+              ElementsAre(folder / "d [1]/a.h5", folder / "d [1]/b.h5"));
+  EXPECT_THAT(expand_paths(folder / "d [1]/[b-z].h5"), ElementsAre(folder / "d [1]/b.h5"));
+  EXPECT_THAT(expand_paths(folder / "*/[x]//f.h5"), ElementsAre(folder / "e/[x]//f.h5"));
+  EXPECT_THAT(expand_paths(folder / "d*/?.h5"),
+              ElementsAre(folder / "d 1/c.h5", folder / "d [1]/a.h5", folder / "d [1]/b.h5"));
+  std::filesystem::remove_all(folder / "d [1]");
+  EXPECT_THAT(expand_paths(folder / "d [1]/*.h5"), ElementsAre(folder / "d 1/c.h5"));
+}
+
+TEST(Files, PatternsOfTheCurrentFolder) {
+  const TempFolder folder;
+  write_file_atomically(folder / "a.h5", "");
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  const auto found = expand_paths("*.h5");
+  std::filesystem::current_path(before);
+  EXPECT_THAT(found, ElementsAre("a.h5"));
+}
+
+TEST(Files, HomeAndVariablesAreExpanded) {
+  const TempFolder folder;
+  ::setenv("HOME", folder.path().c_str(), 1);
+  ::setenv("CUTTLE_TEST_D", "data", 1);
+  ::unsetenv("CUTTLE_TEST_NONE");
+  make_folders(folder / "data");
+  write_file_atomically(folder / "data/a.h5", "");
+  EXPECT_EQ(expand_variables("~"), folder.path());
+  EXPECT_EQ(expand_variables("~/x"), folder / "x");
+  EXPECT_EQ(expand_variables("~other/x"), "~other/x");
+  EXPECT_EQ(expand_variables("a~/x"), "a~/x");
+  EXPECT_EQ(expand_variables("/$CUTTLE_TEST_D/b${CUTTLE_TEST_D}c$"), "/data/bdatac$");
+  EXPECT_EQ(expand_variables("${open/$ x"), "${open/$ x");
+  EXPECT_THAT(expand_paths("~/$CUTTLE_TEST_D/*.h5"), ElementsAre(folder / "data/a.h5"));
+  EXPECT_THAT([] { expand_variables("a/${CUTTLE_TEST_NONE}/b"); },
+              ThrowsMessage<UserError>(
+                  testing::AllOf(HasSubstr("'a/${CUTTLE_TEST_NONE}/b'"),
+                                 HasSubstr("the variable CUTTLE_TEST_NONE is not set"))));
+  // What exists as it is written stays so.
+  for (const char* name : {"$CUTTLE_TEST_D", "$CUTTLE_TEST_NONE"}) {
+    make_folders(folder / name);
+    write_file_atomically(folder / name + "/b.h5", "");
+    EXPECT_EQ(expand_variables(folder / name), folder / name);
+    EXPECT_THAT(expand_paths(folder / name + "/*.h5"), ElementsAre(folder / name + "/b.h5"));
+  }
+}
+
 }  // namespace
 }  // namespace cuttle

@@ -16,9 +16,9 @@ DRAWN = Path(__file__).resolve().parent / "episodes"
 VECTOR = [Modality("vector", "vector", (16, ))]
 
 
-def make(out, value_of, classes=6, groups=4, modalities=VECTOR, split="test"):
-    """One shard; sample (class c, group g) has the values value_of(c, g)."""
-    samples = [
+def make(out, value_of, classes=6, groups=4, modalities=VECTOR, split="test", more=()):
+    """Shards; sample (class c, group g) has the values value_of(c, g). `more`: other samples."""
+    samples = [*more] + [
         Sample(f"{c}/{g}", f"c{c}", f"g{g}", split, value_of(c, g)) for c in range(classes)
         for g in range(groups)
     ]
@@ -44,6 +44,14 @@ def test_separable_classes_and_no_information(run, tmp_path):
     make(tmp_path / "none", lambda c, g: {"vector": one_hot(0)})
     found = results(run, tmp_path / "none", "--episodes", "20")["vector"]
     assert found["accuracy"] == pytest.approx(0.2)  # ties share the credit
+
+
+def test_one_episode_has_no_interval(run, tmp_path):
+    make(tmp_path, lambda c, g: {"vector": one_hot(c)})
+    found = results(run, tmp_path, "--episodes", "1")["vector"]
+    assert found == {"accuracy": 1.0, "interval_95": None, "episodes": 1}
+    assert "+-" not in run("floor", tmp_path, "--episodes", "1")[1]
+    assert "100.0 +- 0.0" in run("floor", tmp_path, "--episodes", "2")[1]
 
 
 def test_groups_apart(run, tmp_path):
@@ -138,7 +146,9 @@ def test_fusion_uses_what_is_present(run, tmp_path):
     assert found["fused"]["accuracy"] == 1.0
     # Half of the queries have the one, half the other: those are right, the rest guesses of one in 6.
     assert found["vector"]["accuracy"] == found["text"]["accuracy"] == pytest.approx(7 / 12)
-    make(tmp_path / "empty", lambda c, g: {"vector": one_hot(c)}, modalities=modalities)
+    with_texts = [Sample("t", None, "g", "train", {"text": "x"})]
+    make(tmp_path / "empty", lambda c, g: {"vector": one_hot(c)}, modalities=modalities,
+         more=with_texts)
     assert results(run, tmp_path / "empty", "--episodes", "5")["text"]["accuracy"] == pytest.approx(0.2)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from cuttle_data.errors import BadInput, UserError
 from cuttle_data.report import Report
-from cuttle_data.shards import DatasetInfo, Modality, Sample, write_dataset
+from cuttle_data.shards import (DatasetInfo, Modality, Sample, load_samples, write_dataset,
+                                write_shard)
 
 INFO = DatasetInfo("toy", "a test", "CC0-1.0", "pytest")
 MODALITIES = [
@@ -230,6 +231,30 @@ def test_unusable_plans_are_refused_before_anything_is_written(tmp_path, change,
 def test_unusable_modalities_are_refused(tmp_path, modality, message):
     with pytest.raises(UserError, match=message):
         write(tmp_path / "out", make_samples(), [modality])
+
+
+def test_a_modality_that_no_sample_has_is_refused(tmp_path):
+    samples = make_samples()
+    for sample in samples:
+        sample.values.pop("audio", None)
+    with pytest.raises(UserError, match="no sample has the modality audio .*do not declare it"):
+        write(tmp_path / "planned", samples)
+    assert not (tmp_path / "planned").exists()
+
+    def broken():
+        raise BadInput("broken thing")
+
+    for sample in samples:
+        sample.values["audio"] = broken
+    with pytest.raises(UserError, match="no sample has the modality audio .*see what was skipped"):
+        write(tmp_path / "loaded", samples)
+    assert not list((tmp_path / "loaded").rglob("*.h5"))
+    samples[3].values["audio"] = np.ones(3, np.int16)
+    assert len(write(tmp_path / "loaded", samples)[0]) == 2  # one is enough
+    loaded = load_samples(samples[:3], MODALITIES, 1, lambda *skip: None)
+    with pytest.raises(UserError, match="no sample has the modality audio"):
+        write_shard(tmp_path / "one.h5", INFO, MODALITIES, loaded)
+    assert not (tmp_path / "one.h5").exists()
 
 
 def test_header_texts_must_be_utf8(tmp_path):

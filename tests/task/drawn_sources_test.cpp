@@ -174,6 +174,56 @@ TEST(Augmented, ASampleIsAClassAndItsVersionsAreTheQueries) {
   EXPECT_TRUE(torch::equal(a.query.modalities[0].values, b.query.modalities[0].values));
 }
 
+/// Support samples by label, and whether the source told their number before.
+std::vector<std::int64_t> shots_in(const Drawn& drawn, std::uint32_t slot) {
+  const Task task = drawn.source->make(draw_key(slot));
+  std::vector<std::int64_t> shots(static_cast<std::size_t>(task.support.way), 0);
+  for (std::int64_t i = 0; i < task.support.size; ++i)
+    ++shots[static_cast<std::size_t>(task.support.labels[i].item<std::int64_t>())];
+  const EpisodeSize size = drawn.source->size(draw_key(slot));
+  EXPECT_EQ(size.support, task.support.size);
+  EXPECT_EQ(size.shot, *std::max_element(shots.begin(), shots.end()));
+  EXPECT_EQ(task.query.size, size.query);
+  const bool even = std::all_of(shots.begin(), shots.end(), [&](auto n) { return n == shots[0]; });
+  EXPECT_EQ(task.support.even, even);
+  EXPECT_TRUE(task.query.even);
+  return shots;
+}
+
+TEST(Drawn, ClassesOfUnevenEpisodesHaveTheirOwnShots) {
+  FakeDataset data;
+  data.add_classes(5, Split::kTrain, {0, 0, 0, 0, 1, 1, 1, 1});
+  for (const char* type : {"episodes", "groups", "augmented"}) {
+    auto asked = episodes(3, 3, 1);
+    std::set<std::int64_t> seen;
+    for (const bool uneven : {false, true}) {
+      asked.shot_min = 1;
+      asked.uneven = uneven;
+      const Drawn drawn(type, data, asked);
+      int different = 0;
+      for (std::uint32_t slot = 0; slot < 60; ++slot) {
+        const auto shots = shots_in(drawn, slot);
+        seen.insert(shots.begin(), shots.end());
+        different += std::set<std::int64_t>(shots.begin(), shots.end()).size() > 1;
+      }
+      if (uneven)
+        EXPECT_GT(different, 40) << type;  // all alike: 3 in 3^3
+      else
+        EXPECT_EQ(different, 0) << type;
+    }
+    EXPECT_EQ(seen, (std::set<std::int64_t>{1, 2, 3})) << type;
+  }
+}
+
+TEST(Groups, ThoseThatGiveNoEpisodeAreNamed) {
+  FakeDataset data = patients();
+  EXPECT_EQ(Drawn("groups", data, episodes(3, 1, 1)).source->left_out(),
+            "split train: 4 of 5 groups can be used; left out is 'group 4', without 1 + 1 samples "
+            "(shot + query) of 3 classes (way)");
+  data.add_targets(1);
+  EXPECT_EQ(Drawn("groups", data, episodes(1, 3, 2, "value")).source->left_out(), "");
+}
+
 TEST(Augmented, EvaluationGetsEpisodesOfClasses) {
   FakeDataset data(1);
   data.add_class(Split::kValidation, {0, 0});

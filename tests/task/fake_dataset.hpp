@@ -38,6 +38,9 @@ class FakeDataset : public Dataset {
     by_split_[static_cast<std::size_t>(split)].push_back(id);
     by_class_.emplace_back();
     present.resize(groups.size(), (1u << modalities_.size()) - 1);
+    for (const std::int32_t group : groups)
+      while (group_names_.size() <= static_cast<std::size_t>(group))
+        group_names_.push_back("group " + std::to_string(group_names_.size()));
     for (std::size_t i = 0; i < groups.size(); ++i) {
       by_class_.back().push_back(static_cast<std::int64_t>(samples_.size()));
       const bool complete = present[i] + 1 == 1u << modalities_.size();

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -152,6 +153,43 @@ TEST(planner, variable_way_and_shot_take_every_value) {
   for (const std::size_t shot : {2, 3, 4}) EXPECT_GT(shots[shot], 140);
 }
 
+TEST(planner, uneven_episodes_draw_each_class_its_shot) {
+  FakeDataset data;
+  data.add_classes(10, Split::kTrain, {0, 0, 1, 1, 2, 2, 3, 3});
+  for (const char* groups : {"free", "apart"}) {
+    EpisodeOptions options = options_of(4, 4, 2, groups);
+    options.shot_min = 1;
+    options.uneven = true;
+    const EpisodePlanner planner(data, Split::kTrain, options);
+    std::map<std::int64_t, int> shots;
+    int uneven = 0;
+    for (std::uint64_t step = 0; step < 300; ++step) {
+      const EpisodePlan plan = planner.plan(key_of(step));
+      std::vector<std::int64_t> of_class(4);
+      for (std::size_t i = 0; i < plan.support.size(); ++i) {
+        const auto label = static_cast<std::size_t>(plan.support_labels[i]);
+        EXPECT_EQ(data.samples()[plan.support[i]].class_id, plan.classes[label]);
+        ++of_class[label];
+      }
+      EXPECT_EQ(plan.query.size(), 8u);
+      std::set<std::int64_t> seen(plan.support.begin(), plan.support.end());
+      seen.insert(plan.query.begin(), plan.query.end());
+      EXPECT_EQ(seen.size(), plan.support.size() + 8);
+      for (const std::int64_t shot : of_class) ++shots[shot];
+      const auto [least, most] = std::minmax_element(of_class.begin(), of_class.end());
+      uneven += *least < *most;
+      const EpisodeSize size = planner.size(key_of(step));
+      EXPECT_EQ(size.way, 4);
+      EXPECT_EQ(size.shot, *most);
+      EXPECT_EQ(size.support, static_cast<std::int64_t>(plan.support.size()));
+      EXPECT_EQ(size.query, 8);
+    }
+    ASSERT_EQ(shots.size(), 4u);
+    for (const std::int64_t shot : {1, 2, 3, 4}) EXPECT_NEAR(shots[shot], 300, 75) << shot;
+    EXPECT_GT(uneven, 280);  // all alike: 4 in 4^4
+  }
+}
+
 TEST(planner, three_styles_one_for_support_two_for_query) {
   FakeDataset data;
   data.add_classes(20, Split::kTrain, {0, 1, 2, 0, 1, 2, 0, 1, 2});
@@ -234,6 +272,27 @@ TEST(planner, says_how_many_classes_there_are_and_why) {
   EXPECT_THAT(complaint(data, options_of(5, 1, 1), Split::kTest),
               HasSubstr("split test has 0 classes"));
   EXPECT_EQ(complaint(data, options_of(7, 1, 1)), "");
+}
+
+TEST(planner, names_the_classes_that_no_episode_has) {
+  FakeDataset data;
+  data.add_classes(6, Split::kTrain, {0, 1, 2, 3});
+  data.add_class(Split::kTrain, {0, 1});  // class 6
+  data.add_classes(5, Split::kTest, {0, 1});
+  const auto told = [&](Split split, std::int64_t query, const char* groups = "free") {
+    return EpisodePlanner(data, split, options_of(1, 1, query, groups)).left_out();
+  };
+  EXPECT_EQ(told(Split::kTrain, 1), "");
+  EXPECT_EQ(told(Split::kTrain, 2),
+            "split train: 6 of 7 classes can be used; left out is 'class 6', without 1 + 2 samples "
+            "(shot + query)");
+  data.add_class(Split::kTest, {0, 0, 0});
+  EXPECT_EQ(told(Split::kTest, 1, "apart"),
+            "split test: 5 of 6 classes can be used; left out is 'class 12', without 1 + 1 samples "
+            "(shot + query) in groups that can be kept apart");
+  EXPECT_EQ(told(Split::kTest, 2),
+            "split test: 1 of 6 classes can be used; left out are 'class 7', 'class 8', 'class 9' "
+            "and 2 more, without 1 + 2 samples (shot + query)");
 }
 
 TEST(planner, refuses_impossible_options) {

@@ -94,6 +94,8 @@ TEST(EvaluationEpisodes, HaveOneWayAndOneShotThoughTrainingVaries) {
   RunConfig config;
   config.episode.way_min = 2;
   config.episode.shot_min = 1;
+  config.episode.uneven = true;
+  EXPECT_FALSE(evaluation_episodes(config).uneven);
   EXPECT_EQ(evaluation_episodes(config).way_min, 0);
   EXPECT_EQ(evaluation_episodes(config).shot_min, 0);
   EXPECT_EQ(config.episode.way_min, 2);
@@ -118,6 +120,7 @@ std::vector<std::string> unused_keys(const std::vector<std::string>& sources) {
   };
   look("episode.way_min", [](RunConfig& c) { c.episode.way_min = 2; });
   look("episode.shot_min", [](RunConfig& c) { c.episode.shot_min = 1; });
+  look("episode.uneven", [](RunConfig& c) { c.episode.uneven = true; });
   look("episode.groups", [](RunConfig& c) { c.episode.groups = "apart"; });
   look("episode.complete", [](RunConfig& c) { c.episode.complete = true; });
   look("model.modality_dropout", [](RunConfig& c) { c.model.modality_dropout = 0.1; });
@@ -126,15 +129,16 @@ std::vector<std::string> unused_keys(const std::vector<std::string>& sources) {
 
 TEST(Protocol, KeysThatNoSourceGoesByAreRefused) {
   using Keys = std::vector<std::string>;
-  const Keys drawn{"episode.way_min", "episode.groups", "episode.complete",
+  const Keys drawn{"episode.way_min", "episode.uneven", "episode.groups", "episode.complete",
                    "model.modality_dropout"};
   EXPECT_EQ(unused_keys({"sinusoids"}), drawn);
   EXPECT_EQ(unused_keys({"causal_tables"}), drawn);
   EXPECT_EQ(unused_keys({"causal_tables", "sinusoids"}), drawn);
   EXPECT_EQ(unused_keys({"tabular_mdp"}),
-            (Keys{"episode.way_min", "episode.shot_min", "episode.groups", "episode.complete",
-                  "model.modality_dropout"}));
-  EXPECT_EQ(unused_keys({"minibatches"}), (Keys{"episode.way_min", "episode.shot_min"}));
+            (Keys{"episode.way_min", "episode.shot_min", "episode.uneven", "episode.groups",
+                  "episode.complete", "model.modality_dropout"}));
+  EXPECT_EQ(unused_keys({"minibatches"}),
+            (Keys{"episode.way_min", "episode.shot_min", "episode.uneven"}));
   for (const char* source : {"episodes", "augmented", "groups"})
     EXPECT_THAT(unused_keys({source}), IsEmpty()) << source;
   EXPECT_THAT(unused_keys({"sinusoids", "episodes"}), IsEmpty());

@@ -68,6 +68,7 @@ TEST_F(Evaluation, ReportsTheSameBitsOnEveryRankOfEveryWorldSize) {
   EvaluationPlan plan = tiny_plan();
   plan.missing_rate = 0.3;
   plan.trace = true;
+  plan.confusion = true;
   const std::string alone = exact(model_of("maml").evaluate(*solo_, plan));
   for (const int ranks : {1, 2, 3, 8})  // of 8 one has no episode
     EXPECT_THAT(
@@ -133,13 +134,63 @@ TEST_F(Evaluation, CountsEveryQueryUnderItsClassAndTheAnswer) {
     for (std::size_t label = 0; label < 3; ++label)
       expected[{row_of(drawn[label]), row_of(drawn[(label + 1) % 3])}] += 2;
   }
-  const auto report = model.evaluate(*solo_, tiny_plan());
+  EXPECT_FALSE(model.evaluate(*solo_, tiny_plan()).confusion);  // only on request
+  auto plan = tiny_plan();
+  plan.confusion = true;
+  const auto report = model.evaluate(*solo_, plan);
   EXPECT_EQ(report.score.mean, 0.0);
   ASSERT_TRUE(report.confusion);
   ASSERT_EQ(report.confusion->classes(), 6);
+  ASSERT_TRUE(report.counts);
+  const auto scores = report.counts->class_scores();
+  for (std::int64_t i = 0; i < 6; ++i) {
+    std::int64_t truths = 0, predictions = 0;
+    for (std::int64_t j = 0; j < 6; ++j) {
+      truths += expected[{i, j}];
+      predictions += expected[{j, i}];
+    }
+    EXPECT_EQ(scores[static_cast<std::size_t>(i)].truths, truths);
+    EXPECT_EQ(scores[static_cast<std::size_t>(i)].predictions, predictions);
+  }
   for (std::int64_t i = 0; i < 6; ++i)
     for (std::int64_t j = 0; j < 6; ++j)
       EXPECT_EQ(report.confusion->count(i, j), (expected[{i, j}])) << i << " taken for " << j;
+}
+
+/// More classes than a confusion matrix has room for.
+TEST_F(Evaluation, ManyClassesAreCountedAndTheirMatrixIsRefusedBeforeTheFirstTask) {
+  const TempFolder folder;
+  SyntheticOptions options;
+  options.modalities = {"text"};
+  options.classes = {3, 3, 10001};
+  options.samples_per_class = 3;
+  write_synthetic_shards(folder.path(), options);
+  auto plan = tiny_plan();
+  TinyModel model(folder.path(), "protonet");
+  model.follow({nullptr, [](const Batch&, const Batch& q) { return answers(q, 0, 1.0); }, nullptr});
+  const auto report = model.evaluate(*solo_, plan);
+  ASSERT_TRUE(report.counts);
+  EXPECT_EQ(report.counts->classes(), 10001);
+  EXPECT_EQ(report.counts->scores().macro_recall, 1.0);
+  plan.confusion = true;
+  const auto fail = [](const Batch&, const Batch&) -> torch::Tensor {
+    throw Error("work has started");
+  };
+  model.follow({nullptr, fail, nullptr});
+  EXPECT_THAT(refusal_of([&] { model.evaluate(*solo_, plan); }),
+              HasSubstr("a confusion matrix of 10001 classes was asked for"));
+}
+
+TEST_F(Evaluation, OneEpisodeHasNoInterval) {
+  auto plan = tiny_plan();
+  plan.episodes = 1;
+  const TinyModel model = model_of("protonet");
+  const auto alone = model.evaluate(*solo_, plan).score;
+  EXPECT_FALSE(margin_of(alone));
+  EXPECT_THAT(model.parts.kind->say_score(alone.mean, margin_of(alone)),
+              testing::AllOf(HasSubstr("accuracy"), testing::Not(HasSubstr("+-"))));
+  plan.episodes = 2;
+  EXPECT_TRUE(margin_of(model.evaluate(*solo_, plan).score));
 }
 
 TEST_F(Evaluation, MoreEpisodesGoOnWithTheSameList) {

@@ -196,6 +196,73 @@ TEST_F(Sources, TargetsOfShardsDoNotMatterToClasses) {
   EXPECT_EQ(source->make({1, Stream::kTest, 0, 0}).support.size, 3);
 }
 
+TEST_F(Sources, WhatIsLeftOutIsThatOfEach) {
+  const auto source = [](const std::string& lacks) {
+    struct Lacking final : TaskSource {
+      EpisodeSize size(const RandomKey&) const override { return {}; }
+      Task make(const RandomKey&) const override { return {}; }
+      std::string left_out() const override { return lacks; }
+      std::string lacks;
+    };
+    auto made = std::make_unique<Lacking>();
+    made->lacks = lacks;
+    return made;
+  };
+  std::vector<MixturePart> parts(3);
+  for (std::size_t i = 0; i < 3; ++i)
+    parts[i].source = source(std::vector<std::string>{"a few", "", "others"}[i]);
+  EXPECT_EQ(mix(std::move(parts), 1)->left_out(), "a few; others");
+}
+
+/// A shard whose samples lack this sense in some splits.
+std::string without(const TempFolder& folder, const std::string& sense,
+                    const std::vector<std::uint8_t>& splits) {
+  SyntheticOptions options;
+  options.modalities = {"text", "vector"};
+  options.shards = 1;
+  auto content = synthetic_shard(options, 0);
+  auto& present = content.arrays.at("/modalities/" + sense + "/present").bytes;
+  const auto& of_sample = content.arrays.at("/samples/split").bytes;
+  std::size_t rows = 0;
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    if (std::count(splits.begin(), splits.end(), of_sample[i]) > 0) present[i] = 0;
+    rows += present[i];
+  }
+  for (const char* name : {"/crc32", "/data"}) {
+    ShardArray& array = content.arrays.at("/modalities/" + sense + name);
+    array.bytes.resize(array.bytes.size() / array.dims[0] * rows);
+    array.dims[0] = rows;
+  }
+  const std::string path = folder / sense + ".h5";
+  write_shard(path, content);
+  return path;
+}
+
+TEST_F(Sources, SensesThatASplitLacksAreNamed) {
+  const auto told = [&](const std::vector<std::uint8_t>& splits) {
+    RunConfig config;
+    config.data.shards = {without(folder_, "vector", splits)};
+    return RunData::open(config, extensions_)->absent_senses();
+  };
+  EXPECT_THAT(told({}), testing::IsEmpty());
+  EXPECT_THAT(told({0, 1, 2}),
+              testing::ElementsAre(HasSubstr("the sense vector: no sample of train, validation, "
+                                             "test has it (nothing is learned of it)")));
+  EXPECT_THAT(told({0}), testing::ElementsAre(
+                             HasSubstr("no sample of train has it (nothing is learned of it, and "
+                                       "validation, test goes by it); add such samples")));
+  EXPECT_THAT(told({1, 2}),
+              testing::ElementsAre(HasSubstr("no sample of validation, test has it (what is")));
+}
+
+TEST_F(Sources, ASenseThatOneSourceHasIsThere) {
+  EXPECT_THAT(RunData::open(config_, extensions_)->absent_senses(), testing::IsEmpty());
+  config_.sources["a"].shards = {without(folder_, "vector", {0, 1, 2})};
+  EXPECT_THAT(RunData::open(config_, extensions_)->absent_senses(), testing::IsEmpty());
+  config_.sources["b"].weight = 0;
+  EXPECT_THAT(RunData::open(config_, extensions_)->absent_senses(), testing::SizeIs(1));
+}
+
 TEST_F(Sources, ATrainingRunIsRefusedAKeyThatDoesNothing) {
   config_.episode.groups = "apart";  // a: goes by it
   config_.sources["b"].weight = 0;

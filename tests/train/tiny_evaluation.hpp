@@ -99,6 +99,9 @@ inline std::string exact(const Interval& interval) {
 inline std::string exact(const EvaluationReport& report) {
   std::string text = exact(report.loss);
   for (const auto& metric : report.metrics) text += exact(metric);
+  if (report.counts)
+    for (const auto& score : report.counts->class_scores())
+      text += fmt::format("{} {} {:a} ", score.truths, score.predictions, score.recall);
   for (std::int64_t i = 0; report.confusion && i < report.confusion->classes(); ++i)
     for (std::int64_t j = 0; j < report.confusion->classes(); ++j)
       text += fmt::format("{} ", report.confusion->count(i, j));

@@ -3,8 +3,9 @@
 INPUT is a file, a folder, or LABEL=FILE or LABEL=FOLDER. Files of one folder with the same stem are
 one sample: images, .txt, .wav, .npy. Files right in a folder have no label; files in its
 sub-folders are labelled with the sub-folder's name. Shapes, sample rate and statistics are those of
-the shard given with --like, so that a model trained on its data set accepts the result. If that has
-targets, --targets gives them to the samples; `predict` does without.
+the shard given with --like, so that a model trained on its data set accepts the result; senses that
+no file is of are left out. If that has targets, --targets gives them to the samples; `predict` does
+without.
 """
 
 from pathlib import Path
@@ -63,6 +64,7 @@ def convert(args, report):
     loaded = load_samples(samples, modalities, 1, report.skipped, target_names)
     if not loaded:
         raise UserError("no usable sample (every file was skipped); see what was skipped")
+    modalities = _of_some_sample(modalities, loaded, report)
     labels = {sample.class_name for sample in loaded} - {None}
     report.note(
         f"{len(loaded)} samples, {sum(s.class_name is not None for s in loaded)} of them labelled, "
@@ -74,6 +76,15 @@ def convert(args, report):
                        "cuttle-data pack", targets=target_names)
     write_shard(args.out, info, modalities, loaded)
     report.note(f"wrote {args.out}")
+
+
+def _of_some_sample(modalities, samples, report):
+    """Those that a sample has: the shard declares no others, and the model answers without."""
+    present = {name for sample in samples for name in sample.arrays}
+    absent = [modality.name for modality in modalities if modality.name not in present]
+    if absent:
+        report.note(f"no sample has {', '.join(absent)}: the shard does without, so does the model")
+    return [modality for modality in modalities if modality.name in present]
 
 
 def _targets(args, wanted, report):

@@ -42,8 +42,13 @@ void sync_path(const std::string& path);
 /// mkdir -p; UserError naming the path and reason when it cannot.
 void make_folders(const std::string& path);
 
-/// Shell-style pattern to existing paths, sorted; a path without wildcards is returned as it is
-/// when it exists.
+/// A path as people write it: a leading `~` is the home folder, $NAME and ${NAME} are environment
+/// variables. What exists as it is written stays so. UserError naming a variable that is not set.
+std::string expand_variables(const std::string& path);
+
+/// Shell-style pattern, its variables expanded, to existing paths, sorted. What exists as it is
+/// written is no pattern, neither the whole nor a folder in it, even where a wildcard is in its
+/// name.
 std::vector<std::string> expand_paths(const std::string& pattern);
 
 }  // namespace cuttle

@@ -24,11 +24,33 @@ struct ClassificationScores {
   double macro_f1 = 0.0;
 };
 
-/// Counts of (true class, predicted class). What is undefined (0 / 0) counts as 0, as in
-/// scikit-learn.
+/// How many samples are of each class, are taken for it, and both: all that precision, recall and
+/// F1 need, in memory that grows with the classes alone. What is undefined (0 / 0) counts as 0, as
+/// in scikit-learn.
+class ClassCounts {
+ public:
+  /// One class or more.
+  explicit ClassCounts(std::int64_t classes);
+
+  std::int64_t classes() const { return classes_; }
+  void add(std::int64_t truth, std::int64_t predicted);  ///< both in [0, classes)
+  /// Collective: afterwards every rank has the counts of all.
+  void sum_over(Communicator& comm);
+
+  std::vector<ClassScores> class_scores() const;
+  ClassificationScores scores() const;
+
+ private:
+  std::int64_t classes_;
+  std::vector<std::int64_t> counts_;  // of truths, predictions, right ones: class after class
+};
+
+/// Counts of (true class, predicted class), for those who ask for all of them.
 class ConfusionMatrix {
  public:
-  /// 1 to 10,000 classes (a table of 8 bytes * classes^2), else UserError.
+  static constexpr std::int64_t kMostClasses = 4000;  ///< a table of 128 MB
+
+  /// 1 to kMostClasses, else UserError.
   explicit ConfusionMatrix(std::int64_t classes);
 
   std::int64_t classes() const { return classes_; }
@@ -36,9 +58,6 @@ class ConfusionMatrix {
   std::int64_t count(std::int64_t truth, std::int64_t predicted) const;
   /// Collective: afterwards every rank has the counts of all.
   void sum_over(Communicator& comm);
-
-  std::vector<ClassScores> class_scores() const;
-  ClassificationScores scores() const;
   /// One row per true class, one column per predicted class, names in the first row and column.
   std::string to_csv(const std::vector<std::string>& names) const;
 

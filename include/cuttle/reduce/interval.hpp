@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +24,11 @@ struct Interval {
   double half_width = 0.0;
   std::int64_t count = 0;
 };
+
+/// The half width, where there is one: a single value says nothing of the spread.
+inline std::optional<double> margin_of(const Interval& interval) {
+  return std::isnan(interval.half_width) ? std::nullopt : std::optional(interval.half_width);
+}
 
 /// One interval per column over the rows of all ranks (one row an episode: accuracy, loss,
 /// differences...), the same bits at every world size. Collective; a rank may have no rows. Throws

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct EpisodePlan {
 
 /// How large an episode is.
 struct EpisodeSize {
-  std::int64_t way = 0, shot = 0;
+  std::int64_t way = 0, shot = 0;       ///< of uneven shots the largest
   std::int64_t support = 0, query = 0;  ///< samples
 };
 
@@ -49,6 +50,8 @@ class EpisodePlanner {
   /// What plan(key) will have, without planning it.
   EpisodeSize size(const RandomKey& key) const;
   std::int64_t usable_classes() const { return static_cast<std::int64_t>(pools_.size()); }
+  /// Which of the split's classes no episode has, and why; empty: each can be drawn.
+  const std::string& left_out() const { return left_out_; }
 
  private:
   /// The samples of a class that are in one group.
@@ -73,6 +76,7 @@ class EpisodePlanner {
   EpisodeOptions options_;
   bool apart_ = false;
   std::vector<ClassPool> pools_;  // of the classes that can be used
+  std::string left_out_;
 };
 
 /// A task as data, read from shards.

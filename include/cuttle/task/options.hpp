@@ -16,6 +16,7 @@ struct EpisodeOptions {
   std::int64_t query = 15;     ///< query samples per class
   std::int64_t way_min = 0;    ///< variable way: uniform in [way_min, way]; 0: always `way`
   std::int64_t shot_min = 0;   ///< variable shot: uniform in [shot_min, shot]; 0: always `shot`
+  bool uneven = false;         ///< variable shot: drawn for each class of an episode by itself
   std::string groups =
       "free";  ///< free | apart (a group of a class is in its support or in its query, never both)
   bool complete = false;  ///< only samples that have every modality of the shards, also those not

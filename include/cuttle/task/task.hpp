@@ -38,6 +38,8 @@ class TaskSource {
   virtual EpisodeSize size(const RandomKey& key) const = 0;
   /// The task, on the CPU. Errors as Dataset::read.
   virtual Task make(const RandomKey& key) const = 0;
+  /// What of its split no task has, and why, to be told to people; empty: all may occur.
+  virtual std::string left_out() const { return {}; }
 };
 
 /// What a source gives to a model: the senses of its samples and the width of their targets.
@@ -69,7 +71,8 @@ struct SourceType : Type<TaskSource, SourceRequest> {
   std::function<TaskInputs(const Section&)> inputs;
   TaskForm form = TaskForm::kEpisode;  ///< of its training tasks
   /// The optional keys that its tasks go by, in training or in evaluation (check_protocol).
-  std::set<std::string> protocol = {"episode.way_min", "episode.shot_min", "episode.groups",
+  std::set<std::string> protocol = {"episode.way_min",  "episode.shot_min",
+                                    "episode.uneven",   "episode.groups",
                                     "episode.complete", "model.modality_dropout"};
 };
 

@@ -24,6 +24,13 @@ class TaskKind {
   virtual std::int64_t outputs(std::int64_t way, std::int64_t target_width) const = 0;
   /// Mean loss over the batch of its outputs [n, outputs], differentiable twice.
   virtual torch::Tensor loss(const torch::Tensor& outputs, const Batch& batch) const = 0;
+  /// Mean loss over a support set, which is adapted to; differentiable twice.
+  virtual torch::Tensor support_loss(const torch::Tensor& outputs, const Batch& support) const {
+    return loss(outputs, support);
+  }
+  /// Whether that is another one than `loss` would be: engines that know `loss` alone then stand
+  /// back.
+  virtual bool weighs(const Batch&) const { return false; }
   /// What is measured beside the loss; shares are in [0, 1].
   virtual std::vector<std::string> metrics() const { return {}; }
   /// Their values, in that order.

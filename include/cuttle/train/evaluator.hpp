@@ -32,6 +32,7 @@ struct EvaluationPlan {
   /// et al. 2021); the class with the largest share keeps all of its own.
   bool unbalanced = false;
   bool trace = false;           ///< also loss and accuracy before and after every inner step
+  bool confusion = false;       ///< also the whole confusion matrix
   bool skip_nonfinite = false;  ///< leave episodes out whose numbers are not finite; false: throw
 };
 
@@ -41,9 +42,10 @@ struct EvaluationReport {
   std::vector<Interval> metrics;  ///< as TaskKind::metrics
   Interval score;                 ///< what the kind ranks by: one of these
   /// Over the classes asked for, in their order; nothing where tasks have none.
-  std::optional<ConfusionMatrix> confusion;
-  std::vector<StepDiagnostics> trace;  ///< means over episodes
-  std::vector<float> episode_scores;   ///< the score by episode, for paired comparisons
+  std::optional<ClassCounts> counts;
+  std::optional<ConfusionMatrix> confusion;  ///< the same, if the plan asks for it
+  std::vector<StepDiagnostics> trace;        ///< means over episodes
+  std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons
   double hidden_rate = 0;  ///< of the senses that samples have and the plan looks at: hidden, which
                            ///< is less than its missing_rate, as a sample's last one stays
   std::int64_t blind = 0;  ///< episodes whose support or query had no sense at all
@@ -63,8 +65,9 @@ RandomKey evaluation_key(const EvaluationPlan& plan, std::int64_t number);
 
 /// Adapts to the support of each task of the fixed list and predicts its query. Tasks are spread
 /// over ranks; all ranks call it and get the same report, or throw together. `source`: of the
-/// plan's split and episodes. `classes`: global ids that the confusion matrix is of; empty: none is
-/// made. `progress(done)` is called on every rank as its own tasks finish.
+/// plan's split and episodes. `classes`: global ids, ascending, whose samples are counted; empty:
+/// nothing is. UserError before the first task if the plan's confusion matrix would be too large.
+/// `progress(done)` is called on every rank as its own tasks finish.
 EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
                           const std::vector<std::int32_t>& classes, const Learner& learner,
                           const ParameterList& parameters, const EvaluationPlan& plan,

@@ -38,6 +38,10 @@ class RunData {
   /// The data set, where the run has one source and that reads shards; else null.
   const Dataset* alone() const;
 
+  /// A line for people about each sense that no sample of a split has, though others of the split
+  /// are there.
+  std::vector<std::string> absent_senses() const;
+
   /// What is kept of single samples, source by source (SampleCache).
   using Kept = std::deque<SampleCache>;
   Kept keep(const Model& model, const ParameterList& parameters, bool input_rows) const;

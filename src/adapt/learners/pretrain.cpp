@@ -47,7 +47,7 @@ torch::Tensor classify(const PretrainOptions& options, const torch::Tensor& feat
 
 /// A classifier of the support's classes on frozen features. By gradient descent with momentum on
 /// the whole support set, from zeros (linear) or the class means (cosine).
-std::pair<torch::Tensor, torch::Tensor> fit(const PretrainOptions& options,
+std::pair<torch::Tensor, torch::Tensor> fit(const PretrainOptions& options, const TaskKind& kind,
                                             const torch::Tensor& features, const Batch& support) {
   constexpr double kMomentum = 0.9, kDecay = 1e-3;
   const auto one_hot = torch::one_hot(support.labels, support.way).to(features.dtype());
@@ -58,8 +58,7 @@ std::pair<torch::Tensor, torch::Tensor> fit(const PretrainOptions& options,
   for (std::int64_t k = 0; k < options.finetune_steps; ++k) {
     const auto leaves = as_leaves({weight, bias});
     const torch::AutoGradMode graph(true);
-    const auto loss = torch::cross_entropy_loss(classify(options, features, leaves[0], leaves[1]),
-                                                support.labels);
+    const auto loss = kind.support_loss(classify(options, features, leaves[0], leaves[1]), support);
     const auto slopes = gradient_of(loss, leaves, false);
     of_weight = kMomentum * of_weight + slopes[0] + kDecay * weight;
     weight = weight - options.finetune_lr * of_weight;
@@ -73,16 +72,17 @@ std::pair<torch::Tensor, torch::Tensor> fit(const PretrainOptions& options,
 /// A classifier of the support's classes, or their means, on the pretrained features.
 class Tuned final : public KnownSupport {
  public:
-  Tuned(std::shared_ptr<const Model> model, PretrainOptions options, Tensors parameters,
-        Batch support)
+  Tuned(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind,
+        PretrainOptions options, Tensors parameters, Batch support)
       : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
+        kind_(std::move(kind)),
         options_(std::move(options)) {}
 
  private:
   Tensors study(const Embedding& embedding) const override {
     const auto known = as_one(embedding);
     if (options_.adapt_by == "finetune") {
-      const auto [weight, bias] = fit(options_, known, support());
+      const auto [weight, bias] = fit(options_, *kind_, known, support());
       return {weight, bias};
     }
     const auto one_hot = torch::one_hot(support().labels, support().way).to(known.dtype());
@@ -97,6 +97,7 @@ class Tuned final : public KnownSupport {
              means.square().sum(1).unsqueeze(0));
   }
 
+  std::shared_ptr<const TaskKind> kind_;
   PretrainOptions options_;
 };
 
@@ -138,11 +139,11 @@ class Pretrain final : public Learner {
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey&) const override {
-    return std::make_unique<Tuned>(model_, options_, parameters.tensors(), support);
+    return std::make_unique<Tuned>(model_, kind_, options_, parameters.tensors(), support);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t way) const override {
-    return std::make_unique<Tuned>(model_, options_, parameters_in(*model_, state),
+    return std::make_unique<Tuned>(model_, kind_, options_, parameters_in(*model_, state),
                                    support_in(*model_, state, way));
   }
 

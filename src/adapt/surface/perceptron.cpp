@@ -158,12 +158,16 @@ std::unique_ptr<const PerceptronEngine> PerceptronEngine::find(const Surface& su
   return std::unique_ptr<const PerceptronEngine>(new PerceptronEngine(surface, rate, second_order));
 }
 
-bool PerceptronEngine::takes(const ParameterList& parameters, const Batch& support) const {
+bool PerceptronEngine::takes(const ParameterList& parameters, const Batch& support,
+                             const Batch* query) const {
   const auto& flat = parameters.flat();
-  const auto& values = support.modalities[0].values;
-  return values.defined() && values.size(0) == support.size && flat.is_cpu() && values.is_cpu() &&
-         values.scalar_type() == flat.scalar_type() &&
-         (flat.scalar_type() == torch::kFloat32 || flat.scalar_type() == torch::kFloat64);
+  const auto fits = [&](const Batch& batch) {
+    const auto& values = batch.modalities[0].values;
+    return values.defined() && values.size(0) == batch.size && flat.is_cpu() && values.is_cpu() &&
+           values.scalar_type() == flat.scalar_type() &&
+           (flat.scalar_type() == torch::kFloat32 || flat.scalar_type() == torch::kFloat64);
+  };
+  return fits(support) && (query == nullptr || fits(*query)) && !surface_.kind().weighs(support);
 }
 
 TaskResult PerceptronEngine::meta_gradient(const ParameterList& parameters, const Task& task,

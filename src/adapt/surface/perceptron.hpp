@@ -17,9 +17,10 @@ class PerceptronEngine {
   static std::unique_ptr<const PerceptronEngine> find(const Surface& surface, double rate,
                                                       bool second_order);
 
-  /// Whether it can compute tasks like this one: nothing missing, on the CPU, a model small enough
-  /// for the kernels.
-  bool takes(const ParameterList& parameters, const Batch& support) const;
+  /// Whether it can compute tasks like this one: nothing missing, on the CPU, samples that all
+  /// weigh the same in the support's loss. `query`: if it is to be passed too.
+  bool takes(const ParameterList& parameters, const Batch& support,
+             const Batch* query = nullptr) const;
   /// As Learner::meta_gradient, after `steps` inner steps.
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task,
                            std::int64_t steps) const;

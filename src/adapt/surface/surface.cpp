@@ -8,7 +8,7 @@ namespace cuttle {
 
 torch::Tensor Surface::loss(const Tensors& theta, const Pass& pass, const Batch& batch,
                             const Context& context) const {
-  auto loss = kind_->loss(pass.outputs, batch);
+  auto loss = kind_->support_loss(pass.outputs, batch);
   for (const auto& objective : *objectives_)
     if (objective.inner)
       loss = loss + objective.weight * objective.objective->loss(theta, pass, batch, context);
@@ -55,7 +55,7 @@ StepDiagnostics diagnose(const Surface& surface, const Tensors& theta, const Tas
   const auto support = model.forward(theta, task.support, context);
   const auto query = pass_after(model, theta, task.support, task.query, context).outputs;
   const TaskKind& kind = surface.kind();
-  return {step, kind.loss(support, task.support).item<double>(),
+  return {step, kind.support_loss(support, task.support).item<double>(),
           kind.loss(query, task.query).item<double>(), kind.measure(support, task.support),
           kind.measure(query, task.query)};
 }

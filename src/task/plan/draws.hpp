@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "cuttle/core/random.hpp"
@@ -12,8 +13,23 @@ namespace cuttle {
 /// UserError where way, shot and query make no episode, or values are asked of data that have none.
 void check_episodes(const Dataset& data, const EpisodeOptions& options);
 
-/// Way and shot of an episode, as the options let them vary.
-EpisodeSize draw_size(const EpisodeOptions& options, Random& random);
+/// How many shots each class of an episode has, as the options let way and shot vary.
+std::vector<std::int64_t> draw_shots(const EpisodeOptions& options, Random& random);
+
+/// The size of an episode with this key, whose planner draws shots first.
+EpisodeSize size_of_episode(const EpisodeOptions& options, const RandomKey& key);
+
+/// What episodes cannot use of a split.
+struct LeftOut {
+  std::int64_t count = 0;
+  std::vector<std::string> some;  ///< the names of the first three
+
+  void add(const std::string& name);
+  /// "split train: 118 of 120 classes can be used; left out are 'a', 'b' (...)"; empty if nothing
+  /// is. `what`: "classes"; `want`: what these do not have.
+  std::string say(Split split, std::int64_t all, const std::string& what,
+                  const std::string& want) const;
+};
 
 /// Whether an episode may have a sample: it has a sense in use, and all of the shards' if asked
 /// for.

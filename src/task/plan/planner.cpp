@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -46,7 +48,8 @@ std::int64_t draw_between(std::int64_t least, std::int64_t most, Random& random)
          static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
 }
 
-std::int64_t size_of(const std::vector<std::int64_t>& values) {
+template <class T>
+std::int64_t size_of(const std::vector<T>& values) {
   return static_cast<std::int64_t>(values.size());
 }
 
@@ -73,10 +76,36 @@ void check_episodes(const Dataset& data, const EpisodeOptions& options) {
   check_values(data, options);
 }
 
-EpisodeSize draw_size(const EpisodeOptions& options, Random& random) {
-  const std::int64_t way = draw_between(options.way_min, options.way, random);
-  const std::int64_t shot = draw_between(options.shot_min, options.shot, random);
-  return {way, shot, way * shot, way * options.query};
+std::vector<std::int64_t> draw_shots(const EpisodeOptions& options, Random& random) {
+  std::vector<std::int64_t> shots(
+      static_cast<std::size_t>(draw_between(options.way_min, options.way, random)));
+  for (std::size_t i = 0; i < shots.size(); ++i)
+    shots[i] =
+        i == 0 || options.uneven ? draw_between(options.shot_min, options.shot, random) : shots[0];
+  return shots;
+}
+
+EpisodeSize size_of_episode(const EpisodeOptions& options, const RandomKey& key) {
+  Random random(key);
+  const auto shots = draw_shots(options, random);
+  const std::int64_t way = size_of(shots);
+  return {way, *std::max_element(shots.begin(), shots.end()),
+          std::accumulate(shots.begin(), shots.end(), std::int64_t{0}), way * options.query};
+}
+
+void LeftOut::add(const std::string& name) {
+  constexpr std::int64_t kNamed = 3;
+  if (++count <= kNamed) some.push_back(name);
+}
+
+std::string LeftOut::say(Split split, std::int64_t all, const std::string& what,
+                         const std::string& want) const {
+  if (count == 0) return {};
+  const std::int64_t more = count - size_of(some);
+  return fmt::format("split {}: {} of {} {} can be used; left out {} '{}'{}, without {}",
+                     to_string(split), all - count, all, what, count == 1 ? "is" : "are",
+                     fmt::join(some, "', '"), more > 0 ? fmt::format(" and {} more", more) : "",
+                     want);
 }
 
 void draw(const std::vector<std::int64_t>& from, std::int64_t count, Random& random,
@@ -110,21 +139,27 @@ EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOp
   check_episodes(data, options);
   const std::vector<std::int32_t>& classes = data.classes_of(split);
   std::size_t most = 0;  // samples in a class
+  LeftOut left_out;
   for (const std::int32_t class_id : classes) {
     ClassPool pool = pool_of(data, class_id);
     std::size_t samples = 0;
     for (const GroupPool& group : pool.groups) samples += group.samples.size();
     most = std::max(most, samples);
-    if (enough(pool, options.shot)) pools_.push_back(std::move(pool));
+    if (enough(pool, options.shot))
+      pools_.push_back(std::move(pool));
+    else
+      left_out.add(data.class_names()[static_cast<std::size_t>(class_id)]);
   }
+  const std::string want = fmt::format("{} + {} {}samples (shot + query){}", options.shot,
+                                       options.query, options.complete ? "complete " : "",
+                                       apart_ ? " in groups that can be kept apart" : "");
   CUTTLE_VALIDATE(usable_classes() >= options.way,
                   "split {} has {} classes that episodes can use, they need {} (episode.way): it "
-                  "has {} classes, {} were left out because they have not {} + {} {}samples (shot "
-                  "+ query){}; the largest has {}. Lower way, shot or query, or use more data",
-                  to_string(split), usable_classes(), options.way, classes.size(),
-                  classes.size() - pools_.size(), options.shot, options.query,
-                  options.complete ? "complete " : "",
-                  apart_ ? " in groups that can be kept apart" : "", most);
+                  "has {} classes, {} were left out because they have not {}; the largest has {}. "
+                  "Lower way, shot or query, or use more data",
+                  to_string(split), usable_classes(), options.way, classes.size(), left_out.count,
+                  want, most);
+  left_out_ = left_out.say(split, size_of(classes), "classes", want);
 }
 
 EpisodePlanner::ClassPool EpisodePlanner::pool_of(const Dataset& data,
@@ -153,8 +188,7 @@ bool EpisodePlanner::enough(const ClassPool& pool, std::int64_t shot) const {
 }
 
 EpisodeSize EpisodePlanner::size(const RandomKey& key) const {
-  Random random(key);
-  return draw_size(options_, random);
+  return size_of_episode(options_, key);
 }
 
 EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
@@ -162,15 +196,15 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   EpisodePlan plan;
   plan.key = key;
   plan.values = options_.values();
-  const EpisodeSize size = draw_size(options_, random);
-  const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size.way);
+  const std::vector<std::int64_t> shots = draw_shots(options_, random);
+  const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size_of(shots));
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};
-  for (const std::int64_t i : chosen) {
-    const ClassPool& pool = pools_[static_cast<std::size_t>(i)];
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const ClassPool& pool = pools_[static_cast<std::size_t>(chosen[i])];
     if (apart_)
-      draw_apart(pool, ranks, size.shot, random, plan);
+      draw_apart(pool, ranks, shots[i], random, plan);
     else
-      draw_support_and_query(pool.groups.front().samples, size.shot, options_.query, random, plan);
+      draw_support_and_query(pool.groups.front().samples, shots[i], options_.query, random, plan);
     label_class(pool.class_id, plan);
   }
   return plan;

@@ -51,30 +51,28 @@ class AugmentedSource final : public TaskSource {
         to_string(request.split), samples_.size(), episode_.way);
   }
 
-  EpisodeSize size(const RandomKey& key) const override {
-    Random random(key);
-    return draw_size(episode_, random);
-  }
+  EpisodeSize size(const RandomKey& key) const override { return size_of_episode(episode_, key); }
   Task make(const RandomKey& key) const override {
     Random random(key);
-    const EpisodeSize size = draw_size(episode_, random);
+    const auto shots = draw_shots(episode_, random);
     std::vector<std::int64_t> chosen;
-    draw(samples_, size.way, random, chosen);
+    draw(samples_, static_cast<std::int64_t>(shots.size()), random, chosen);
     Task task;
     task.key = key;
-    task.support = batch_of(chosen, size.shot, true, key.with(Stream::kModel, 5));
-    task.query = batch_of(chosen, episode_.query, false, key.with(Stream::kModel, 6));
+    task.support = batch_of(chosen, shots, true, key.with(Stream::kModel, 5));
+    task.query = batch_of(chosen, std::vector<std::int64_t>(shots.size(), episode_.query), false,
+                          key.with(Stream::kModel, 6));
     return drop_senses(std::move(task), dropout_);
   }
 
  private:
-  /// `copies` of each, class by class; `first`: the first is as it was recorded.
-  Batch batch_of(const std::vector<std::int64_t>& chosen, std::int64_t copies, bool first,
-                 const RandomKey& key) const {
+  /// As many copies of each, class by class; `first`: the first is as it was recorded.
+  Batch batch_of(const std::vector<std::int64_t>& chosen, const std::vector<std::int64_t>& copies,
+                 bool first, const RandomKey& key) const {
     std::vector<std::int64_t> samples, labels;
     std::vector<bool> as_recorded;
     for (std::size_t label = 0; label < chosen.size(); ++label)
-      for (std::int64_t copy = 0; copy < copies; ++copy) {
+      for (std::int64_t copy = 0; copy < copies[label]; ++copy) {
         samples.push_back(chosen[label]);
         labels.push_back(static_cast<std::int64_t>(label));
         as_recorded.push_back(first && copy == 0);

@@ -12,8 +12,8 @@ Task drop_senses(Task task, double rate);
 /// A source whose tasks are for training alone: whoever evaluates gets episodes.
 SourceType evaluated_on_episodes(SourceType row);
 
-/// Episodes as a planner draws them: made of (data, split, options), it has size(key) and
-/// plan(key).
+/// Episodes as a planner draws them: made of (data, split, options), it has size(key), plan(key)
+/// and left_out().
 template <class Planner>
 class PlannedEpisodes final : public TaskSource {
  public:
@@ -26,6 +26,7 @@ class PlannedEpisodes final : public TaskSource {
         dropout_(request.modality_dropout) {}
 
   EpisodeSize size(const RandomKey& key) const override { return planner_.size(key); }
+  std::string left_out() const override { return planner_.left_out(); }
   Task make(const RandomKey& key) const override {
     return drop_senses(make_task(model_, materialise(data_, planner_.plan(key)), kept_), dropout_);
   }

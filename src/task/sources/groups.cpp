@@ -25,6 +25,7 @@ class GroupPlanner {
     std::map<std::int32_t, Group> groups;
     for (const std::int32_t class_id : data.classes_of(split)) add(data, class_id, groups);
     std::size_t most = 0;
+    LeftOut left_out;
     for (auto& [id, group] : groups) {
       group.erase(std::remove_if(group.begin(), group.end(),
                                  [&](const Pool& pool) {
@@ -35,30 +36,35 @@ class GroupPlanner {
                   group.end());
       if (static_cast<std::int64_t>(group.size()) >= options_.way)
         groups_.push_back(std::move(group));
+      else
+        left_out.add(data.group_names()[static_cast<std::size_t>(id)]);
     }
     const bool values = options_.values();
+    const std::string want =
+        fmt::format("{} + {} samples (shot + query){}", options_.shot, options_.query,
+                    values ? "" : fmt::format(" of {} classes (way)", options_.way));
     CUTTLE_VALIDATE(!groups_.empty(),
-                    "split {} has {} groups, and none has {} + {} samples (shot + query){}; the "
-                    "most that one has{} is {}. Lower {}shot or query, or use more data",
-                    to_string(split), groups.size(), options_.shot, options_.query,
-                    values ? "" : fmt::format(" of {} classes (way)", options_.way),
-                    values ? "" : " of a class", most, values ? "" : "way, ");
+                    "split {} has {} groups, and none has {}; the most that one has{} is {}. Lower "
+                    "{}shot or query, or use more data",
+                    to_string(split), groups.size(), want, values ? "" : " of a class", most,
+                    values ? "" : "way, ");
+    left_out_ = left_out.say(split, static_cast<std::int64_t>(groups.size()), "groups", want);
   }
 
-  EpisodeSize size(const RandomKey& key) const {
-    Random random(key);
-    return draw_size(options_, random);
-  }
+  const std::string& left_out() const { return left_out_; }
+  EpisodeSize size(const RandomKey& key) const { return size_of_episode(options_, key); }
   EpisodePlan plan(const RandomKey& key) const {
     Random random(key);
     EpisodePlan plan;
     plan.key = key;
     plan.values = options_.values();
-    const EpisodeSize size = draw_size(options_, random);
+    const auto shots = draw_shots(options_, random);
     const Group& group = groups_[random.below(groups_.size())];
-    for (const std::int64_t i : random.sample(static_cast<std::int64_t>(group.size()), size.way)) {
-      const Pool& pool = group[static_cast<std::size_t>(i)];
-      draw_support_and_query(pool.samples, size.shot, options_.query, random, plan);
+    const auto chosen = random.sample(static_cast<std::int64_t>(group.size()),
+                                      static_cast<std::int64_t>(shots.size()));
+    for (std::size_t i = 0; i < shots.size(); ++i) {
+      const Pool& pool = group[static_cast<std::size_t>(chosen[i])];
+      draw_support_and_query(pool.samples, shots[i], options_.query, random, plan);
       label_class(pool.class_id, plan);
     }
     return plan;
@@ -86,6 +92,7 @@ class GroupPlanner {
 
   EpisodeOptions options_;
   std::vector<Group> groups_;  ///< that can give an episode
+  std::string left_out_;
 };
 
 }  // namespace

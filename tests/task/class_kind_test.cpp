@@ -1,0 +1,92 @@
+// The loss that is adapted to, where classes have unequal numbers of samples: against own sums.
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <cmath>
+#include <vector>
+
+#include "cuttle/task/task_kind.hpp"
+
+namespace cuttle {
+namespace {
+
+std::unique_ptr<const TaskKind> kind_of(const std::string& class_weights) {
+  const Section target("class", {{"class_weights", class_weights}});
+  return builtin_task_kinds().at("class").make({target});
+}
+
+/// Eight samples of class 0, one of class 1, three of class 3; class 2 does not occur.
+Batch uneven_batch() {
+  Batch batch;
+  const std::vector<std::int64_t> labels{0, 0, 3, 0, 0, 1, 0, 3, 0, 0, 3, 0};
+  batch.labels = torch::tensor(labels, torch::kInt64);
+  batch.size = batch.labels.numel();
+  batch.way = 4;
+  return batch;
+}
+
+torch::Tensor some_outputs(const Batch& batch) {
+  return torch::sin(torch::arange(batch.size * batch.way, torch::kFloat64).square())
+      .view({batch.size, batch.way});
+}
+
+/// -log softmax of sample i at its label, times its weight, summed.
+double own_loss(const torch::Tensor& outputs, const Batch& batch,
+                const std::vector<double>& weights) {
+  const auto x = outputs.accessor<double, 2>();
+  double sum = 0;
+  for (std::int64_t i = 0; i < batch.size; ++i) {
+    double all = 0;
+    for (std::int64_t c = 0; c < batch.way; ++c) all += std::exp(x[i][c]);
+    const auto label = batch.labels[i].item<std::int64_t>();
+    sum += weights[static_cast<std::size_t>(label)] * (std::log(all) - x[i][label]);
+  }
+  return sum;
+}
+
+TEST(ClassKind, ClassesOfTheSupportCountAlike) {
+  const auto balanced = kind_of("balanced"), none = kind_of("none");
+  const Batch batch = uneven_batch();
+  const auto outputs = some_outputs(batch);
+  EXPECT_TRUE(balanced->weighs(batch));
+  EXPECT_NEAR(balanced->support_loss(outputs, batch).item<double>(),
+              own_loss(outputs, batch, {1.0 / 3 / 8, 1.0 / 3, 0, 1.0 / 3 / 3}), 1e-12);
+  const double plain = own_loss(outputs, batch, {1.0 / 12, 1.0 / 12, 1.0 / 12, 1.0 / 12});
+  EXPECT_FALSE(none->weighs(batch));
+  for (const auto& loss : {none->support_loss(outputs, batch), none->loss(outputs, batch),
+                           balanced->loss(outputs, batch)})  // of a query: as ever
+    EXPECT_NEAR(loss.item<double>(), plain, 1e-12);
+}
+
+TEST(ClassKind, TheBalancedLossHasSecondDerivatives) {
+  const auto kind = kind_of("balanced");
+  const Batch batch = uneven_batch();
+  const auto at = some_outputs(batch), direction = torch::cos(at * 3);
+  const auto slope = [&](const torch::Tensor& place, bool graph) {
+    const auto leaf = place.detach().requires_grad_();
+    const auto loss = kind->support_loss(leaf, batch);
+    return std::pair(leaf, torch::autograd::grad({loss}, {leaf}, {}, true, graph)[0]);
+  };
+  const auto [leaf, gradient] = slope(at, true);
+  const auto product = torch::autograd::grad({(gradient * direction).sum()}, {leaf})[0];
+  const auto expected =
+      (slope(at + 1e-5 * direction, false).second - slope(at - 1e-5 * direction, false).second) /
+      2e-5;
+  EXPECT_LT((product - expected).abs().max().item<double>(), 1e-9);
+  EXPECT_GT(product.abs().max().item<double>(), 1e-3);
+}
+
+TEST(ClassKind, EvenSupportsKeepTheirBits) {
+  const auto kind = kind_of("balanced");
+  Batch batch = uneven_batch();
+  batch.labels = torch::arange(12, torch::kInt64).remainder(3);  // class 3 does not occur
+  const auto outputs = some_outputs(batch).to(torch::kFloat32);
+  EXPECT_FALSE(kind->weighs(batch));
+  EXPECT_TRUE(torch::equal(kind->support_loss(outputs, batch), kind->loss(outputs, batch)));
+  batch = uneven_batch();
+  batch.even = true;  // as Model::prepare says
+  EXPECT_FALSE(kind->weighs(batch));
+}
+
+}  // namespace
+}  // namespace cuttle
