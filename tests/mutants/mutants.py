@@ -62,11 +62,12 @@ MODEL = {"references": {
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
         ("i <= refinements", "i == 0 || i < refinements"),
     ],
-}, "batch_test": {
+}, "app.audio": {
     "src/sense/log_mel.cpp": [
         ("torch::hann_window(window_, torch::kFloat32)", "torch::ones({window_}, torch::kFloat32)"),
         ("power.matmul(filters_) + 1e-6", "power.matmul(filters_) + 0.1"),
     ],
+}, "batch_test": {
     "src/sense/batch.cpp": [
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
     ],
