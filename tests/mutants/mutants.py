@@ -54,13 +54,13 @@ MODEL = {"references": {
         ("1e-12", "1.0"),
     ],
     "src/adapt/learners/protonet.cpp": [
-        ("torch::softmax(result.logits, 1)", "torch::softmax(0.2 * result.logits, 1)"),
+        ("torch::softmax(logits, 1)", "torch::softmax(0.2 * logits, 1)"),
         ("2.0 * q.matmul(", "q.matmul("),
         ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
-        ("share * samples.mask.select(1, part)", "share * samples.mask.select(1, 0)"),
+        ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
         ("return loss / static_cast<double>(parts.size());", "return loss;"),
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
-        ("i <= refinements", "i == 0 || i < refinements"),
+        ("i < refinements_; ++i", "i + 1 < refinements_; ++i"),
     ],
 }, "app.audio": {
     "src/sense/log_mel.cpp": [
@@ -241,8 +241,7 @@ EVALUATION = {"evaluation_test": {
         ("task.query = keep_modalities(task.query, plan.modalities);", ""),
         ("line.query_loss = means[c + 1 + metrics].mean;", "line.query_loss = means[c].mean;"),
         ("static_cast<std::uint32_t>(number)", "static_cast<std::uint32_t>(number / 2)"),
-        ("row_of(task.query.labels[i]), row_of(predicted[i])",
-         "row_of(predicted[i]), row_of(task.query.labels[i])"),
+        ("found.counts->add(truth, taken_for)", "found.counts->add(taken_for, truth)"),
     ],
     "src/train/comparison.cpp": [
         ("row[0] - row[i]", "row[i] - row[0]"),

@@ -24,5 +24,5 @@ def test_every_area_has_its_share():
 def test_every_test_and_target_exists():
     lists = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("CMakeLists.txt"))
     tests = set(re.findall(r"cuttle_add_(?:py)?test\((\S+)", lists))
-    targets = tests | set(re.findall(r"add_executable\((\S+)", lists))
+    targets = tests | {"cuttle"} | set(re.findall(r"add_executable\((\S+)", lists))
     assert {mutant.test for mutant in MUTANTS} <= tests and {mutant.target for mutant in MUTANTS} <= targets
