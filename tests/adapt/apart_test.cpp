@@ -2,7 +2,8 @@
 // once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <numeric>
 #include <set>
@@ -95,8 +96,8 @@ TEST(Apart, RefinementByTheQueryIsTransductive) {
 TEST(Apart, OneNormByTheBatchMakesTheModelTransductive) {
   const auto apart = [](const char* image, const char* text) {
     ModelOptions options;
-    options.encoders["image"] = Section("conv4", {{"norm", image}});
-    options.encoders["text"] = Section("char_conv", {{"norm", text}});
+    options.encoders["image"] = Section("conv4", {{"norm", image}, {"depth", "2"}});
+    options.encoders["text"] = Section("char_conv", {{"norm", text}, {"depth", "2"}});
     return Model(options, tiny_modalities(), 3, 1, ModelRegistry{}).samples_apart();
   };
   EXPECT_TRUE(apart("support", "running"));
