@@ -1,4 +1,4 @@
-"""`cuttle predict`: an inductive model's answer is its sample's own, and what is told of the others; files of answers."""
+"""`cuttle predict`: an inductive model's answer is its sample's own, and what is told of others; files of answers."""
 
 import csv
 import io

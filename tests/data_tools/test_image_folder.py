@@ -107,6 +107,7 @@ def test_whatever_is_wrong_is_named_and_counted(convert, tree):
     save_image(tree / "class1/s0.jpg", 1)
     (tree / "class2/lonely.txt").write_text("no partner")
     save_wav(tree / "class2/s0.wav", np.zeros(10, "u1"), width=1)
+    save_wav(tree / "class1/s2.wav", np.zeros(10, "<i2"))
     np.save(tree / "class2/s1.npy", np.zeros((4, 2)))
     np.save(tree / "class2/s2.npy", np.zeros((4, 3)))
     np.save(tree / "class2/s3.npy", np.array([{}]), allow_pickle=True)

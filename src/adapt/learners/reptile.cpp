@@ -51,7 +51,9 @@ class MiniBatches {
       chosen.push_back(left_.back());
       left_.pop_back();
     }
-    return select_rows(all_, chosen);
+    Batch batch = select_rows(all_, chosen);
+    batch.even = all_.even;  // an even task's classes count alike over its round, not in each batch
+    return batch;
   }
 
  private:
