@@ -3,7 +3,7 @@
 #
 # From nothing to a meta-trained multimodal model: installs what is missing, builds cuttle, makes
 # the default data set (emoji as drawings, names and spoken names), trains configs/quickstart.yaml
-# on N ranks of this machine (default 2), and evaluates it on classes that it never saw. About 5
+# on N ranks of this machine (default 2), and evaluates it on classes that it never saw. About 7
 # minutes the first time on 2 cores (9 where the machine is busy); later calls start training within
 # seconds. Ctrl-C stops the training with a checkpoint.
 #
