@@ -9,6 +9,16 @@
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
+namespace {
+
+/// The support set, and what it gives to its queries.
+Embedding embed_support(const Model& model, const Tensors& parameters, const Batch& support,
+                        Context context, Statistics& given) {
+  if (model.uses_support()) context.record = &given;
+  return model.embed(parameters, support, context);
+}
+
+}  // namespace
 
 Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& support,
                     const Batch& query, Context context) {
@@ -21,9 +31,7 @@ Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& 
     return both;
   }
   Statistics given;
-  Context of_support = context;
-  of_support.record = &given;
-  both.support = model.embed(parameters, support, of_support);
+  both.support = embed_support(model, parameters, support, context, given);
   context.given = &given;
   both.seen = query;
   both.pass = model.look(parameters, query, context);
@@ -109,9 +117,7 @@ torch::Tensor KnownSupport::predict(const Batch& query) const {
   }
   if (!known_) {
     Known known;
-    Context of_support = context;
-    if (model_->uses_support()) of_support.record = &known.given;
-    known.support = model_->embed(parameters_, support_, of_support);
+    known.support = embed_support(*model_, parameters_, support_, context, known.given);
     known.lesson = study(known.support);
     known_ = std::move(known);
   }

@@ -103,10 +103,8 @@ void warn_if_transductive(const Assembly& parts, const RunConfig& config) {
   const bool norms = !parts.model->samples_apart();
   log_warning(
       "this model is transductive: {}, so an answer depends on the other samples of its batch, and "
-      "a "
-      "sample alone, or a class at a time, is recognised worse than eval says (cuttle eval "
-      "--queries "
-      "one and --queries class measure it); {}",
+      "a sample alone, or a class at a time, is recognised worse than eval says (cuttle eval "
+      "--queries one and --queries class measure it); {}",
       norms ? "a norm goes by the batch at hand"
             : fmt::format("{} looks at all samples of a batch (adapt.refine)", config.adapt.type),
       norms ? "for answers of their own, train with norm: running or support"

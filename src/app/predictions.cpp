@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cuttle/core/csv.hpp"
+
 namespace cuttle {
 namespace {
 
@@ -22,13 +24,6 @@ std::string escaped(const std::string& text) {
       result += c;
   }
   return result;
-}
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? "\"\"" : std::string(1, c);
-  return result + "\"";
 }
 
 }  // namespace
@@ -53,7 +48,7 @@ std::string PredictionText::of_class(const std::string& sample, const torch::Ten
   if (format_ == PredictionFormat::kTabs)
     return fmt::format("{}\t{}\t{:.4f}", escaped(sample), escaped(name), sure);
   if (format_ == PredictionFormat::kCsv)
-    return fmt::format("{},{},{}", quoted(sample), quoted(name), sure);
+    return fmt::format("{},{},{}", csv_field(sample), csv_field(name), sure);
   return nlohmann::json{
       {"sample", sample}, {"class", name}, {"probability", static_cast<double>(sure)}}
       .dump();
@@ -66,7 +61,7 @@ std::string PredictionText::of_values(const std::string& sample,
   if (format_ == PredictionFormat::kTabs)
     return fmt::format("{}\t{:.6g}", escaped(sample), fmt::join(values, "\t"));
   if (format_ == PredictionFormat::kCsv)
-    return fmt::format("{},{}", quoted(sample), fmt::join(values, ","));
+    return fmt::format("{},{}", csv_field(sample), fmt::join(values, ","));
   return nlohmann::json{{"sample", sample}, {"values", values}}.dump();
 }
 

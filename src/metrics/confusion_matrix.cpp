@@ -1,5 +1,6 @@
 #include "cuttle/metrics/confusion_matrix.hpp"
 
+#include "cuttle/core/csv.hpp"
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
@@ -7,13 +8,6 @@ namespace {
 
 double ratio(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
 }
 
 std::size_t table_size(std::int64_t classes) {

@@ -277,6 +277,28 @@ TEST_P(Keep, ChangesNoBit) {
 INSTANTIATE_TEST_SUITE_P(Steps, Keep, testing::Values(0, 1, 2, 5, 9, 10, 23));
 
 /// Reptile against LibTorch's own optimizers on the same loss.
+/// LibTorch's own optimizer on a copy of the parameters, at rate 0.01.
+struct Walk {
+  Walk(const ParameterList& from, const std::string& name) : start(from) {
+    for (const auto& value : start.tensors())
+      theta.push_back(value.detach().clone().requires_grad_());
+    if (name == "adam")
+      optimizer = std::make_unique<torch::optim::Adam>(
+          theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
+    else
+      optimizer = std::make_unique<torch::optim::SGD>(theta, torch::optim::SGDOptions(0.01));
+  }
+  torch::Tensor travelled() const {
+    Tensors way;
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      way.push_back((start.tensors()[i] - theta[i]).detach());
+    return start.layout().flatten(way);
+  }
+  const ParameterList& start;
+  Tensors theta;
+  std::unique_ptr<torch::optim::Optimizer> optimizer;
+};
+
 class Reptile : public testing::TestWithParam<const char*> {};
 
 TEST_P(Reptile, IsTheWayTravelledByAnIndependentOptimizer) {
@@ -288,26 +310,14 @@ TEST_P(Reptile, IsTheWayTravelledByAnIndependentOptimizer) {
   const auto learner = tiny_learner(settings);
   const auto parameters = start(*learner);
   const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
-  Tensors theta;
-  for (const auto& value : parameters.tensors())
-    theta.push_back(value.detach().clone().requires_grad_());
-  std::unique_ptr<torch::optim::Optimizer> optimizer;
-  if (settings.inner_optimizer == "adam")
-    optimizer = std::make_unique<torch::optim::Adam>(
-        theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
-  else
-    optimizer = std::make_unique<torch::optim::SGD>(theta, torch::optim::SGDOptions(0.01));
+  Walk walk(parameters, settings.inner_optimizer);
   const Batch all = concatenate(task.support, task.query);
   for (int k = 0; k < 4; ++k) {
-    optimizer->zero_grad();
-    F::cross_entropy(learner->model().forward(theta, all, {k}), all.labels).backward();
-    optimizer->step();
+    walk.optimizer->zero_grad();
+    F::cross_entropy(learner->model().forward(walk.theta, all, {k}), all.labels).backward();
+    walk.optimizer->step();
   }
-  Tensors travelled;
-  for (std::size_t i = 0; i < theta.size(); ++i)
-    travelled.push_back((parameters.tensors()[i] - theta[i]).detach());
-  EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
-                           learner->model().layout()->flatten(travelled)),
+  EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient, walk.travelled()),
             1e-6);
 }
 
@@ -329,33 +339,22 @@ TEST_P(Reptile, GoesByMiniBatchesInTurn) {
   for (int round = 0; round < 2; ++round)
     for (const std::int64_t i : random.sample(15, 15)) order.push_back(i);
   EXPECT_EQ(std::set<std::int64_t>(order.begin(), order.begin() + 15).size(), 15u);
-  Tensors theta;
-  for (const auto& value : parameters.tensors())
-    theta.push_back(value.detach().clone().requires_grad_());
-  std::unique_ptr<torch::optim::Optimizer> optimizer;
-  if (settings.inner_optimizer == "adam")
-    optimizer = std::make_unique<torch::optim::Adam>(
-        theta, torch::optim::AdamOptions(0.01).betas({0.0, 0.999}));
-  else
-    optimizer = std::make_unique<torch::optim::SGD>(theta, torch::optim::SGDOptions(0.01));
+  Walk walk(parameters, settings.inner_optimizer);
   double loss_before_last = 0;
   for (int k = 0; k < 5; ++k) {
-    optimizer->zero_grad();
+    walk.optimizer->zero_grad();
     const auto logits =
-        learner->model().forward(theta, all, {k});  // of all, the batch picked after
+        learner->model().forward(walk.theta, all, {k});  // of all, the batch picked after
     const auto chosen = torch::tensor(
         std::vector<std::int64_t>(order.begin() + 6 * k, order.begin() + 6 * (k + 1)));
     const auto loss =
         F::cross_entropy(logits.index_select(0, chosen), all.labels.index_select(0, chosen));
     loss_before_last = loss.item<double>();
     loss.backward();
-    optimizer->step();
+    walk.optimizer->step();
   }
-  Tensors travelled;
-  for (std::size_t i = 0; i < theta.size(); ++i)
-    travelled.push_back((parameters.tensors()[i] - theta[i]).detach());
   const auto result = learner->meta_gradient(parameters, task);
-  EXPECT_LT(relative_error(result.gradient, learner->model().layout()->flatten(travelled)), 1e-6);
+  EXPECT_LT(relative_error(result.gradient, walk.travelled()), 1e-6);
   EXPECT_NEAR(result.values[0], loss_before_last, 1e-9);
   const auto whole = tiny_learner(settings)->meta_gradient(parameters, task).gradient;
   EXPECT_GT(relative_error(result.gradient, whole), 0.01);

@@ -194,15 +194,15 @@ TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {
   }
 }
 
+torch::Tensor gradient_with(const Settings& settings, torch::Dtype dtype) {
+  const auto parts = parts_of(settings);
+  return parts.learner->meta_gradient(start(parts, dtype), random_task(settings, dtype)).gradient;
+}
+
 /// The engine moves the whole perceptron and nothing less.
 TEST(Perceptron, AFastSetThatIsNotTheWholeModelTakesTheGraph) {
   Settings settings{"maml", "class", 3, 8, 2, 4, 3};
-  const auto gradient = [&] {
-    const auto parts = parts_of(settings);
-    return parts.learner
-        ->meta_gradient(start(parts, torch::kFloat64), random_task(settings, torch::kFloat64))
-        .gradient;
-  };
+  const auto gradient = [&] { return gradient_with(settings, torch::kFloat64); };
   const auto whole = gradient();
   for (const char* fast : {"[body]", "[head]", "['*.bias']", "[all, -head.bias]"}) {
     settings.fast = fast;
@@ -262,12 +262,7 @@ TEST(Perceptron, SupportsWhoseClassesAreWeighedTakeTheGraph) {
 /// Even supports go to the kernels whatever the key says: the same bits.
 TEST(Perceptron, EvenSupportsAreNotWeighed) {
   Settings settings{"maml", "class", 2, 8, 1, 4, 5};
-  const auto gradient = [&] {
-    const auto parts = parts_of(settings);
-    return parts.learner
-        ->meta_gradient(start(parts, torch::kFloat32), random_task(settings, torch::kFloat32))
-        .gradient;
-  };
+  const auto gradient = [&] { return gradient_with(settings, torch::kFloat32); };
   const auto plain = gradient();
   settings.class_weights = "balanced";
   EXPECT_TRUE(torch::equal(gradient(), plain));

@@ -10,11 +10,9 @@ how a model is used on one's own files. Needs .data/emoji (launch/quickstart.sh 
 
 import argparse
 import json
-import os
-import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from runs import add_arguments, cuttle, train
+
 NORMS = ["batch", "batch_per_step", "support", "task", "running", "group", "layer", "instance", "none"]
 CONFIGS = {("omniglot", "maml"): "omniglot_maml", ("omniglot", "anil"): "omniglot_maml",
            ("omniglot", "protonet"): "omniglot_protonet", ("emoji", "maml"): "parts/maml",
@@ -35,21 +33,12 @@ def run_one(data, learner, norm, seed, arguments):
     told = folder / "eval.json"
     if told.exists():
         return json.loads(told.read_text(encoding="utf-8"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(arguments.ranks)]
-    cuttle = str(arguments.build / "cuttle")
-
-    def call(*words):
-        return subprocess.run([*launch, cuttle, *words], cwd=ROOT, env=environment, check=True, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-
-    resume = ["--resume"] if folder.exists() else []
-    call("train", f"configs/{CONFIGS[data, learner]}.yaml", *overrides(data, learner, norm, seed, arguments.steps),
-         "--run-dir", str(folder), *resume)
+    train(arguments, folder, f"configs/{CONFIGS[data, learner]}.yaml",
+          *overrides(data, learner, norm, seed, arguments.steps))
     test = ["eval", str(folder), "--split", "validation", "--episodes", str(arguments.episodes), "--json"]
-    entry = json.loads(call(*test))
+    entry = json.loads(cuttle(arguments, *test))
     if entry["batch_norm"] == "transductive":
-        entry["alone"] = json.loads(call(*test, "--queries", "one"))["accuracy"]
+        entry["alone"] = json.loads(cuttle(arguments, *test, "--queries", "one"))["accuracy"]
     told.write_text(json.dumps(entry), encoding="utf-8")
     return entry
 
@@ -64,9 +53,7 @@ def cell(entries):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs/norms")
-    parser.add_argument("--ranks", type=int, default=2)
+    add_arguments(parser, "norms")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--episodes", type=int, default=600)
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1])

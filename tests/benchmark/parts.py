@@ -8,12 +8,10 @@ that was interrupted goes on (its training time is then the last part's).
 
 import argparse
 import json
-import os
-import subprocess
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from runs import ROOT, add_arguments, cuttle, train
+
 EPISODES = 600
 
 
@@ -23,17 +21,11 @@ def run_one(name, arguments):
     told = folder / "eval.json"
     if told.exists():
         return json.loads(told.read_text(encoding="utf-8"))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(arguments.ranks)]
-    cuttle = str(arguments.build / "cuttle")
     started = time.monotonic()
-    resume = ["--resume"] if folder.exists() else []
-    subprocess.run([*launch, cuttle, "train", f"configs/parts/{name}.yaml", "--run-dir", str(folder), *resume],
-                   cwd=ROOT, env=environment, check=True, stderr=subprocess.DEVNULL)
+    train(arguments, folder, f"configs/parts/{name}.yaml")
     seconds = time.monotonic() - started
-    result = subprocess.run([*launch, cuttle, "eval", str(folder), "--episodes", str(EPISODES), "--json"], cwd=ROOT,
-                            env=environment, check=True, capture_output=True, text=True)
-    entry = {**json.loads(result.stdout), "training_s": seconds}
+    said = cuttle(arguments, "eval", str(folder), "--episodes", str(EPISODES), "--json")
+    entry = {**json.loads(said), "training_s": seconds}
     told.write_text(json.dumps(entry), encoding="utf-8")
     return entry
 
@@ -49,9 +41,7 @@ def row(name, entry):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs/parts")
-    parser.add_argument("--ranks", type=int, default=2)
+    add_arguments(parser, "parts")
     every = sorted(path.stem for path in (ROOT / "configs/parts").glob("*.yaml"))
     parser.add_argument("names", nargs="*", default=every)
     arguments = parser.parse_args()

@@ -39,7 +39,7 @@ class Copy:
 
     def refresh(self):
         """Makes the copy what the tree is now; what is equal keeps its time, so that it is not compiled again."""
-        wanted = tracked_files()
+        wanted = set(tracked_files())
         for name in wanted:
             source, copy = ROOT / name, self.tree / name
             if copy.is_file() and copy.read_bytes() == source.read_bytes():
@@ -48,7 +48,7 @@ class Copy:
             shutil.copy(source, copy)
         for path in [path for path in self.tree.rglob("*") if path.is_file() and not path.is_symlink()]:
             if not any(part in LINKED for part in path.relative_to(self.tree).parts) and \
-                    str(path.relative_to(self.tree)) not in set(wanted) and "__pycache__" not in path.parts:
+                    str(path.relative_to(self.tree)) not in wanted and "__pycache__" not in path.parts:
                 path.unlink()
         for name in LINKED:
             if (ROOT / name).exists() and not (self.tree / name).exists():

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cuttle/core/error.hpp"
+#include "model/norms/batch_statistics.hpp"
 
 namespace cuttle {
 namespace {
@@ -209,7 +210,9 @@ class FusedBlock : public Function<FusedBlock> {
  private:
   /// From 1 / std; what that lost of a variance far below the epsilon is lost in its use, too.
   static torch::Tensor variance_of(const torch::Tensor& inv_std) {
-    return (inv_std.to(torch::kFloat64).pow(-2) - 1e-5).clamp_min(0).to(inv_std.scalar_type());
+    return (inv_std.to(torch::kFloat64).pow(-2) - kNormEpsilon)
+        .clamp_min(0)
+        .to(inv_std.scalar_type());
   }
 };
 
@@ -259,10 +262,8 @@ std::optional<torch::Tensor> by_kernels(const Norm& norm, const Tensors& paramet
   if (how->given && filters.bias.defined()) how->given->mean = how->given->mean - filters.bias;
   auto [values, moments] = fused_conv_block(x, filters.weight, *how, mask, after);
   if (!how->given && context.record != nullptr) {
-    const double count =
-        mask.defined() ? mask.sum().item<double>() : static_cast<double>(x.numel() / x.size(1));
     if (filters.bias.defined()) moments.mean = moments.mean + filters.bias;
-    norm.saw(moments, count, context);
+    norm.saw(moments, real_values(x, mask), context);
   }
   return values;
 }

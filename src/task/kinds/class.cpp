@@ -15,11 +15,6 @@ struct ClassOptions {
   }
 };
 
-/// Labelled samples by class, [way], on the CPU.
-torch::Tensor shots_of(const Batch& support) {
-  return torch::bincount(support.labels.to(torch::kCPU), {}, support.way);
-}
-
 /// One of `way` classes: mean cross-entropy, accuracy.
 class ClassKind final : public TaskKind {
  public:
@@ -33,16 +28,12 @@ class ClassKind final : public TaskKind {
   }
   /// Each sample weighs 1 / (classes that occur * samples of its class).
   torch::Tensor support_loss(const torch::Tensor& outputs, const Batch& support) const override {
-    if (!weighs(support)) return loss(outputs, support);
-    const auto shots = shots_of(support).clamp_min(1);
+    const auto shots = uneven_shots(support);
+    if (!shots.defined()) return loss(outputs, support);
     return torch::cross_entropy_loss(outputs, support.labels,
-                                     shots.to(outputs.options()).reciprocal());
+                                     shots.clamp_min(1).to(outputs.options()).reciprocal());
   }
-  bool weighs(const Batch& support) const override {
-    if (!balanced_ || support.even || !support.labels.defined() || support.size == 0) return false;
-    const auto shots = shots_of(support);
-    return (shots.gt(0) & shots.lt(shots.max())).any().item<bool>();
-  }
+  bool weighs(const Batch& support) const override { return uneven_shots(support).defined(); }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
     return {outputs.detach().argmax(1).eq(batch.labels).to(torch::kFloat64).mean().item<double>()};
@@ -58,6 +49,14 @@ class ClassKind final : public TaskKind {
   std::optional<SimpleLoss> simple_loss() const override { return SimpleLoss::kCrossEntropy; }
 
  private:
+  /// Labelled samples by class, [way], on the CPU; undefined where classes need no weights.
+  torch::Tensor uneven_shots(const Batch& support) const {
+    if (!balanced_ || support.even || !support.labels.defined() || support.size == 0) return {};
+    const auto shots = torch::bincount(support.labels.to(torch::kCPU), {}, support.way);
+    const bool uneven = (shots.gt(0) & shots.lt(shots.max())).any().item<bool>();
+    return uneven ? shots : torch::Tensor();
+  }
+
   bool balanced_;
 };
 

@@ -1,0 +1,26 @@
+"""How the tables of this folder train and evaluate."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def add_arguments(parser, out):
+    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / out)
+    parser.add_argument("--ranks", type=int, default=2)
+
+
+def cuttle(arguments, *words):
+    """What the program says on standard output; each rank has one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(arguments.ranks)]
+    return subprocess.run([*launch, str(arguments.build / "cuttle"), *words], cwd=ROOT, env=environment, check=True,
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+
+
+def train(arguments, folder, *words):
+    """A run that was interrupted goes on."""
+    cuttle(arguments, "train", *words, "--run-dir", str(folder), *(["--resume"] if folder.exists() else []))
