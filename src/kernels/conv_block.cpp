@@ -13,13 +13,17 @@ void check(const ConvBlockShape& s, const BlockInputs<T>& inputs, bool needs_inp
                      (s.kernel_height == 1 || s.kernel_height == 3) &&
                      (s.kernel_width == 3 || (s.kernel_width == 1 && s.kernel_height == 1)) &&
                      s.pool_height >= 1 && s.pool_height <= 2 && s.pool_width >= 1 &&
-                     s.pool_width <= 2 && s.pooled_height() >= 1 && s.pooled_width() >= 1;
+                     s.pool_width <= 2 && s.pooled_height() >= 1 && s.pooled_width() >= 1 &&
+                     s.norm_groups >= 0 && (s.norm_groups == 0 || s.out % s.norm_groups == 0);
   if (!sound) throw std::invalid_argument("convolution block: impossible shape");
   // Pixels are numbered in 32 bits within an image.
   if (s.height * s.width > (std::int64_t{1} << 30))
     throw std::invalid_argument("convolution block: image too large");
   if (s.by_patches() && !inputs.given() && inputs.moments == nullptr)
     throw std::invalid_argument("convolution block by patches: needs patch_moments");
+  if (s.norm_groups > 0 ? inputs.given() : inputs.bias != nullptr)
+    throw std::invalid_argument(
+        "convolution block: by the images' own statistics and a bias, or by others and none");
   if (needs_input_gradient && !s.input_gradient)
     throw std::invalid_argument(
         "convolution block: gradient of x wanted, but the shape says that it is not");
@@ -42,6 +46,8 @@ void backward(const ConvBlockShape& shape, const BlockInputs<T>& inputs, const B
   check(shape, inputs, gradients.x != nullptr);
   if (inputs.given() && (gradients.mean == nullptr || gradients.variance == nullptr))
     throw std::invalid_argument("convolution block: given statistics, but not their gradients");
+  if (shape.norm_groups > 0 && (of_moments.mean != nullptr || of_moments.variance != nullptr))
+    throw std::invalid_argument("convolution block: nobody else uses an image's own statistics");
   shape.by_patches()
       ? PatchPath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients, of_moments)
       : DensePath<T>{shape, inputs, saved}.backward(pooled_gradient, gradients, of_moments);

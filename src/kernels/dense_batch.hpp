@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "kernels/geometry.hpp"
-#include "kernels/norm_terms.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/paths.hpp"
 #include "kernels/weights.hpp"
@@ -31,16 +30,28 @@ struct Batch {
   std::int64_t padded_out = round_up(shape.out, 2 * loops.lanes);
   std::int64_t gradient_stride = odd_lines<T>(padded_out);  ///< of gradients of y
   bool winograd = by_winograd(shape);
+  /// Each image has statistics, sums and coefficients of its own, else the batch as a whole: a
+  /// unit.
+  bool apart = shape.norm_groups > 0;
 
+  std::int64_t units() const { return apart ? shape.images : 1; }
+  /// Where an image's begin.
+  std::int64_t of_image(std::int64_t image) const { return apart ? image * shape.out : 0; }
   std::int64_t first_pixel(std::int64_t group) const { return groups.first(group) * image_pixels; }
   const T* real_from(std::int64_t pixel) const {
     return inputs.real ? inputs.real + pixel : nullptr;
   }
-  double count() const {
-    if (inputs.real == nullptr) return static_cast<double>(shape.pixels());
+  /// Of a unit.
+  double real_pixels(std::int64_t unit) const {
+    const std::int64_t pixels = shape.pixels() / units();
+    return inputs.real ? sum_of(inputs.real + unit * pixels, pixels) : static_cast<double>(pixels);
+  }
+
+ private:
+  static double sum_of(const T* values, std::int64_t count) {
     double sum = 0;
-    for (std::int64_t p = 0; p < shape.pixels(); ++p) sum += static_cast<double>(inputs.real[p]);
-    return std::max(sum, 1.0);
+    for (std::int64_t p = 0; p < count; ++p) sum += static_cast<double>(values[p]);
+    return sum;
   }
 };
 
@@ -161,96 +172,5 @@ class GroupCorrelation {
   std::int32_t* lists_ = nullptr;
   T* packed_ = nullptr;
 };
-
-/// Mean and 1 / std from the moments of the groups (Chan, Golub and LeVeque, 1983).
-template <class T>
-void merge_moments(const Batch<T>& batch, const double* counts, const double* means,
-                   const double* deviations, const BlockSaved<T>& saved) {
-  const std::int64_t out = batch.shape.out;
-  for (std::int64_t c = 0; c < out; ++c) {
-    double count = 0, mean = 0, deviation = 0;
-    for (std::int64_t g = 0; g < batch.groups.count; ++g) {
-      if (counts[g] == 0) continue;
-      const double difference = means[g * out + c] - mean, total = count + counts[g];
-      mean += difference * counts[g] / total;
-      deviation += deviations[g * out + c] + difference * difference * count * counts[g] / total;
-      count = total;
-    }
-    const double variance = std::max(deviation, 0.0) / std::max(count, 1.0);
-    saved.mean[c] = static_cast<T>(mean);
-    saved.inv_std[c] = static_cast<T>(1 / std::sqrt(variance + kNormEpsilon));
-  }
-}
-
-/// Sums over all windows, per channel; `tangent` may be null.
-template <class T>
-struct SummedWindows {
-  double *plain, *centered, *with_tangent;
-
-  SummedWindows(const Batch<T>& batch, const BlockSaved<T>& saved, const T* d, const T* tangent,
-                Scratch& scratch) {
-    const std::int64_t out = batch.shape.out, groups = batch.groups.count;
-    double* sums = scratch.zeros<double>(3 * out * groups);
-    T* rows = scratch.take<T>(3 * out * parts_of(groups));
-    in_parts(groups, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t g = begin; g < end; ++g) {
-        for (std::int64_t i = batch.groups.first(g);
-             i < batch.groups.first(g) + batch.groups.images_of(g); ++i) {
-          WindowSums<T> job{};
-          job.grid = grid_of(batch.shape);
-          job.y = saved.y + i * batch.image_pixels * out;
-          job.tangent = tangent ? tangent + i * batch.image_pixels * out : nullptr;
-          job.mean = saved.mean;
-          job.gradient = d + i * batch.image_windows * out;
-          job.choice = saved.choice + i * batch.image_windows * out;
-          job.scratch = rows + 3 * out * part;
-          job.plain = sums + g * 3 * out;
-          job.centered = job.plain + out;
-          job.with_tangent = job.centered + out;
-          batch.loops.window_sums(job);
-        }
-      }
-    });
-    join_parts(groups, 3 * out, sums);
-    plain = sums;
-    centered = plain + out;
-    with_tangent = centered + out;
-  }
-};
-
-/// Coefficients of Gradient, one array each.
-template <class T>
-struct Coefficients {
-  T *a, *b, *c, *e, *mean;
-  Coefficients(std::int64_t out, Scratch& scratch)
-      : a(scratch.zeros<T>(5 * out)), b(a + out), c(b + out), e(c + out), mean(e + out) {}
-};
-
-/// Writes the gradient of y for one group. With a tangent, its tangent.
-template <class T>
-void group_gradient(const Batch<T>& batch, const BlockSaved<T>& saved, std::int64_t group,
-                    const T* d, const Coefficients<T>& terms, const T* tangent, T* out_values) {
-  const std::int64_t out = batch.shape.out;
-  for (std::int64_t k = 0; k < batch.groups.images_of(group); ++k) {
-    const std::int64_t i = batch.groups.first(group) + k;
-    Gradient<T> job{};
-    job.grid = grid_of(batch.shape);
-    job.y = saved.y + i * batch.image_pixels * out;
-    job.tangent = tangent ? tangent + i * batch.image_pixels * out : nullptr;
-    job.mean = saved.mean;
-    job.tangent_mean = terms.mean;
-    job.real = batch.real_from(i * batch.image_pixels);
-    job.a = terms.a;
-    job.b = terms.b;
-    job.c = terms.c;
-    job.e = terms.e;
-    job.gradient = d + i * batch.image_windows * out;
-    job.choice = saved.choice + i * batch.image_windows * out;
-    job.out = out_values + k * batch.image_pixels * batch.gradient_stride;
-    job.out_pixel_stride = batch.gradient_stride;
-    job.out_row_stride = batch.shape.width * batch.gradient_stride;
-    batch.loops.gradient(job);
-  }
-}
 
 }  // namespace cuttle::kernels

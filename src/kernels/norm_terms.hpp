@@ -24,6 +24,10 @@
 /// The gradients of <tx, dx> + <tW, dW> + tg dg + tb db are these very tangents, because second
 /// derivatives are symmetric: with respect to the gradient of z the tangent of z, to y the tangent
 /// of dy, to g the number q.
+///
+/// Over the channels of a group (Wu and He, 2018) m, r, n, mean(ty) and s are the group's, and of
+/// the coefficients below b, c and e are sums over its channels: each comes of sums over all that
+/// shares m and r.
 namespace cuttle::kernels {
 
 constexpr double kNormEpsilon = 1e-5;

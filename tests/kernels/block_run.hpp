@@ -34,6 +34,7 @@ inline reference::Inputs random_inputs(const ConvBlockShape& s, bool masked) {
   in.weight = normal(s.weight_elements(), 2, 1 / std::sqrt(static_cast<double>(s.patch())));
   in.gamma = normal(s.out, 3);
   in.beta = normal(s.out, 4, 0.3);
+  if (s.norm_groups > 0) in.bias = normal(s.out, 6, 0.5);
   if (!masked) return in;
   // Sequences of several lengths; one is empty.
   for (std::int64_t n = 0; n < s.images; ++n) {
@@ -55,11 +56,21 @@ Values to_double(const std::vector<T>& from) {
   return {from.begin(), from.end()};
 }
 
+/// Null where there is nothing.
+template <class T>
+T* some(std::vector<T>& values) {
+  return values.empty() ? nullptr : values.data();
+}
+template <class T>
+const T* some(const std::vector<T>& values) {
+  return values.empty() ? nullptr : values.data();
+}
+
 /// The kernels with buffers of their own.
 template <class T>
 struct BlockRun {
   ConvBlockShape shape;
-  std::vector<T> x, weight, gamma, beta, real, y, mean, inv_std, pooled;
+  std::vector<T> x, weight, gamma, beta, real, bias, y, mean, inv_std, offset, pooled;
   std::vector<double> moments;
   std::vector<std::uint8_t> choice;
 
@@ -70,19 +81,21 @@ struct BlockRun {
         gamma(as<T>(in.gamma)),
         beta(as<T>(in.beta)),
         real(as<T>(in.real)),
+        bias(as<T>(in.bias)),
         y(size_of(s.conv_elements())),
-        mean(size_of(s.out)),
-        inv_std(size_of(s.out)),
+        mean(size_of(s.norm_elements())),
+        inv_std(mean.size()),
+        offset(s.norm_groups > 0 ? mean.size() : 0),
         pooled(size_of(s.pooled_elements())),
         moments(size_of(s.moment_elements())),
         choice(size_of(s.pooled_elements())) {}
-  const T* mask() const { return real.empty() ? nullptr : real.data(); }
+  const T* mask() const { return some(real); }
   BlockInputs<T> inputs() const {
-    return {x.data(),    weight.data(), gamma.data(),
-            beta.data(), mask(),        moments.empty() ? nullptr : moments.data()};
+    return {x.data(),      weight.data(), gamma.data(), beta.data(), mask(),
+            some(moments), nullptr,       nullptr,      some(bias)};
   }
   BlockSaved<T> saved() {
-    return {y.empty() ? nullptr : y.data(), mean.data(), inv_std.data(), choice.data()};
+    return {some(y), mean.data(), inv_std.data(), choice.data(), some(offset)};
   }
   void forward() {
     if (shape.by_patches()) patch_moments(shape, x.data(), mask(), moments.data());
@@ -90,10 +103,10 @@ struct BlockRun {
   }
   reference::Backward backward(const Values& d) {
     std::vector<T> gx(shape.input_gradient ? x.size() : 0), gw(weight.size()), gg(gamma.size()),
-        gb(beta.size());
+        gb(beta.size()), gc(bias.size());
     kernels::backward(shape, inputs(), saved(), as<T>(d).data(),
-                      {gx.empty() ? nullptr : gx.data(), gw.data(), gg.data(), gb.data()});
-    return {to_double(gx), to_double(gw), to_double(gg), to_double(gb)};
+                      {some(gx), gw.data(), gg.data(), gb.data(), nullptr, nullptr, some(gc)});
+    return {to_double(gx), to_double(gw), to_double(gg), to_double(gb), to_double(gc)};
   }
 };
 
@@ -149,6 +162,32 @@ inline std::vector<Case> cases() {
           {"linear_pool", {3, 7, 6, 5, 9, 3, 2, 2, false, true, false}},
           {"linear_winograd", {8, 8, 8, 32, 32, 3, 1, 1, false, true, false}},
           {"linear_by_patches", {2, 9, 8, 3, 20, 3, 1, 1, false, false, false}}};
+}
+
+/// Every image by its own statistics.
+inline std::vector<Case> cases_apart() {
+  const auto by = [](ConvBlockShape s, std::int64_t groups) {
+    s.norm_groups = groups;
+    return s;
+  };
+  return {{"layer", by({3, 7, 5, 3, 10}, 1)},
+          {"layer_of_one_image", by({1, 6, 6, 2, 17}, 1)},
+          {"group", by({4, 8, 6, 5, 24}, 4)},
+          {"instance", by({3, 9, 9, 4, 11}, 11)},
+          {"instance_of_few_pixels", by({4, 2, 3, 6, 8, 3, 1, 1}, 8)},
+          {"layer_first", by({3, 9, 8, 1, 19, 3, 2, 2, false, false}, 1)},
+          {"group_no_pool", by({2, 5, 4, 3, 10, 3, 1, 1}, 5)},
+          {"group_winograd", by({6, 10, 9, 32, 32}, 8)},
+          {"layer_groups_and_blocks", by({5, 40, 41, 8, 20}, 1)},
+          {"layer_sequence", by(sequence(4, 9, 6, 18, false), 1), true},
+          {"group_sequence_pool", by(sequence(5, 13, 8, 16, true), 4), true},
+          {"layer_pointwise", by({3, 5, 4, 6, 10, 1, 1, 1, false, true, false, 1}, 1)},
+          {"group_linear", by({2, 6, 5, 4, 18, 3, 1, 1, false, true, false}, 3)}};
+}
+inline std::vector<Case> all_cases() {
+  auto result = cases();
+  for (const auto& c : cases_apart()) result.push_back(c);
+  return result;
 }
 
 inline double dot(const Values& a, const Values& b) {

@@ -14,16 +14,17 @@ using Values = std::vector<double>;
 
 struct Inputs {
   Values x, weight, gamma, beta, real;  // real empty: all pixels
+  Values bias{};                        // empty: none
 };
 
 struct Forward {
-  Values y, mean, inv_std, pooled;
+  Values y, mean, inv_std,
+      pooled;  // y with the bias; mean and inv_std of units, channel by channel
   std::vector<std::uint8_t> choice;
-  double count = 0;
 };
 
 struct Backward {
-  Values x, weight, gamma, beta;
+  Values x, weight, gamma, beta, bias;
 };
 
 /// Calls body(output pixel, input pixel, tap) for all products of the convolution that are inside
@@ -59,33 +60,67 @@ inline double is_real(const Inputs& in, std::int64_t pixel) {
   return in.real.empty() ? 1.0 : in.real[static_cast<std::size_t>(pixel)];
 }
 
+/// Where the statistics of a pixel's channel stand: an image's, or the batch's.
+inline std::size_t unit_at(const ConvBlockShape& s, std::int64_t pixel, std::int64_t channel) {
+  return at(s.norm_groups > 0 ? pixel / (s.height * s.width) : 0, s.out, channel);
+}
+/// Calls body(first pixel, last pixel, first channel, last channel) for all that share statistics.
+template <class Body>
+void over_shared(const ConvBlockShape& s, const Body& body) {
+  if (s.norm_groups == 0) {
+    for (std::int64_t o = 0; o < s.out; ++o) body(std::int64_t{0}, s.pixels(), o, o + 1);
+    return;
+  }
+  const auto pixels = s.height * s.width, channels = s.out / s.norm_groups;
+  for (std::int64_t n = 0; n < s.images; ++n) {
+    for (std::int64_t o = 0; o < s.out; o += channels)
+      body(n * pixels, (n + 1) * pixels, o, o + channels);
+  }
+}
+/// Calls body(pixel, channel) for the real values of such a part, and gives their number, at
+/// least 1.
+template <class Body>
+double over_real(const Inputs& in, std::int64_t p0, std::int64_t p1, std::int64_t o0,
+                 std::int64_t o1, const Body& body) {
+  double count = 0;
+  for (std::int64_t p = p0; p < p1; ++p) {
+    for (std::int64_t o = o0; o < o1 && is_real(in, p) != 0; ++o, ++count) body(p, o);
+  }
+  return count > 0 ? count : 1;
+}
+
 inline Forward forward(const ConvBlockShape& s, const Inputs& in) {
   Forward f;
   const auto out = s.out;
   f.y.assign(static_cast<std::size_t>(s.pixels() * out), 0.0);
+  for (std::size_t k = 0; k < f.y.size() && !in.bias.empty(); ++k)
+    f.y[k] = in.bias[k % static_cast<std::size_t>(out)];
   over_taps(s, [&](auto pixel, auto source, auto tap) {
     for (std::int64_t o = 0; o < out; ++o) {
       for (std::int64_t i = 0; i < s.in; ++i)
         f.y[at(pixel, out, o)] += in.x[at(source, s.in, i)] * in.weight[weight_at(s, o, i, tap)];
     }
   });
-  for (std::int64_t p = 0; p < s.pixels(); ++p) f.count += is_real(in, p);
-  f.mean.assign(static_cast<std::size_t>(out), 0.0);
+  f.mean.assign(static_cast<std::size_t>(s.norm_elements()), 0.0);
   f.inv_std = f.mean;
   Values z(f.y.size());
-  for (std::int64_t o = 0; o < out; ++o) {
-    const auto c = static_cast<std::size_t>(o);
-    double variance = 0;
-    for (std::int64_t p = 0; p < s.pixels(); ++p)
-      f.mean[c] += is_real(in, p) * f.y[at(p, out, o)] / f.count;
-    for (std::int64_t p = 0; p < s.pixels(); ++p)
-      variance += is_real(in, p) * std::pow(f.y[at(p, out, o)] - f.mean[c], 2) / f.count;
-    f.inv_std[c] = 1 / std::sqrt(variance + 1e-5);
-    for (std::int64_t p = 0; p < s.pixels(); ++p)
+  over_shared(s, [&](auto p0, auto p1, auto o0, auto o1) {
+    double sum = 0, squares = 0;
+    const double count =
+        over_real(in, p0, p1, o0, o1, [&](auto p, auto o) { sum += f.y[at(p, out, o)]; });
+    const double mean = sum / count;
+    over_real(in, p0, p1, o0, o1,
+              [&](auto p, auto o) { squares += std::pow(f.y[at(p, out, o)] - mean, 2); });
+    for (auto o = o0; o < o1; ++o) {
+      f.mean[unit_at(s, p0, o)] = mean;
+      f.inv_std[unit_at(s, p0, o)] = 1 / std::sqrt(squares / count + 1e-5);
+    }
+    over_real(in, p0, p1, o0, o1, [&](auto p, auto o) {
+      const auto c = static_cast<std::size_t>(o);
       z[at(p, out, o)] =
-          is_real(in, p) *
-          ((f.y[at(p, out, o)] - f.mean[c]) * f.inv_std[c] * in.gamma[c] + in.beta[c]);
-  }
+          (f.y[at(p, out, o)] - mean) * f.inv_std[unit_at(s, p, o)] * in.gamma[c] + in.beta[c];
+    });
+  });
   for (std::int64_t n = 0; n < s.images; ++n) {
     for (std::int64_t i = 0; i < s.pooled_height(); ++i) {
       for (std::int64_t j = 0; j < s.pooled_width(); ++j) {
@@ -127,22 +162,28 @@ inline Backward backward(const ConvBlockShape& s, const Inputs& in, const Forwar
   }
   Backward g;
   g.gamma.assign(static_cast<std::size_t>(out), 0.0);
-  g.beta = g.gamma;
+  g.beta = g.bias = g.gamma;
   Values dy(f.y.size());
-  for (std::int64_t o = 0; o < out; ++o) {
-    const auto c = static_cast<std::size_t>(o);
-    const auto xhat = [&](std::int64_t p) {
-      return (f.y[at(p, out, o)] - f.mean[c]) * f.inv_std[c];
+  over_shared(s, [&](auto p0, auto p1, auto o0, auto o1) {
+    const auto xhat = [&](auto p, auto o) {
+      return (f.y[at(p, out, o)] - f.mean[unit_at(s, p, o)]) * f.inv_std[unit_at(s, p, o)];
     };
-    for (std::int64_t p = 0; p < s.pixels(); ++p) {
+    double plain = 0, with_xhat = 0;  // of the gradient of xhat
+    const double count = over_real(in, p0, p1, o0, o1, [&](auto p, auto o) {
+      const auto c = static_cast<std::size_t>(o);
       g.beta[c] += dz[at(p, out, o)];
-      g.gamma[c] += dz[at(p, out, o)] * xhat(p);
-    }
-    for (std::int64_t p = 0; p < s.pixels(); ++p)
+      g.gamma[c] += dz[at(p, out, o)] * xhat(p, o);
+      plain += dz[at(p, out, o)] * in.gamma[c];
+      with_xhat += dz[at(p, out, o)] * in.gamma[c] * xhat(p, o);
+    });
+    over_real(in, p0, p1, o0, o1, [&](auto p, auto o) {
+      const auto c = static_cast<std::size_t>(o);
       dy[at(p, out, o)] =
-          is_real(in, p) * in.gamma[c] * f.inv_std[c] *
-          (dz[at(p, out, o)] - g.beta[c] / f.count - xhat(p) * g.gamma[c] / f.count);
-  }
+          f.inv_std[unit_at(s, p, o)] *
+          (dz[at(p, out, o)] * in.gamma[c] - plain / count - xhat(p, o) * with_xhat / count);
+      g.bias[c] += dy[at(p, out, o)];
+    });
+  });
   g.x.assign(static_cast<std::size_t>(s.pixels() * s.in), 0.0);
   g.weight.assign(static_cast<std::size_t>(s.weight_elements()), 0.0);
   over_taps(s, [&](auto pixel, auto source, auto tap) {

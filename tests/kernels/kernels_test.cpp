@@ -22,24 +22,23 @@ namespace cuttle::kernels {
 namespace {
 
 struct Directions {
-  Values x, weight, gamma, beta;  // empty: null
+  Values x, weight, gamma, beta, bias;  // empty: null
 };
 
 struct Second {
-  Values pooled_gradient, x, weight, gamma;
+  Values pooled_gradient, x, weight, gamma, bias;
 };
 
 template <class T>
 Second double_backward(BlockRun<T>& run, const Values& d, const Directions& t) {
   const auto tx = as<T>(t.x), tw = as<T>(t.weight), tg = as<T>(t.gamma), tb = as<T>(t.beta),
-             dd = as<T>(d);
-  const auto pointer = [](const std::vector<T>& v) { return v.empty() ? nullptr : v.data(); };
+             tc = as<T>(t.bias), dd = as<T>(d);
   std::vector<T> gd(dd.size()), gx(run.shape.input_gradient ? run.x.size() : 0),
-      gw(run.weight.size()), gg(run.gamma.size());
+      gw(run.weight.size()), gg(run.gamma.size()), gc(run.bias.size());
   kernels::double_backward(run.shape, run.inputs(), run.saved(), dd.data(),
-                           {pointer(tx), pointer(tw), pointer(tg), pointer(tb)},
-                           {gd.data(), gx.empty() ? nullptr : gx.data(), gw.data(), gg.data()});
-  return {to_double(gd), to_double(gx), to_double(gw), to_double(gg)};
+                           {some(tx), some(tw), some(tg), some(tb), some(tc)},
+                           {gd.data(), some(gx), gw.data(), gg.data(), some(gc)});
+  return {to_double(gd), to_double(gx), to_double(gw), to_double(gg), to_double(gc)};
 }
 
 class Kernels : public ::testing::TestWithParam<InstructionSet> {
@@ -55,6 +54,16 @@ std::string isa_name(const ::testing::TestParamInfo<InstructionSet>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(All, Kernels, ::testing::ValuesIn(available_instruction_sets()), isa_name);
 
+/// Of a channel by itself a bias cancels, and its gradient is rounding alone: measured beside the
+/// gradient of beta, a sum of as many terms.
+void expect_bias(const Values& got, const Values& want, const Values& beta, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  double scale = 1;
+  for (const double b : beta) scale = std::max(scale, std::abs(b));
+  for (std::size_t c = 0; c < got.size(); ++c)
+    EXPECT_NEAR(got[c], want[c], tolerance * scale * 10) << "channel " << c;
+}
+
 template <class T>
 void expect_first_order(const Case& c, double tolerance) {
   SCOPED_TRACE(c.name);
@@ -64,17 +73,20 @@ void expect_first_order(const Case& c, double tolerance) {
   run.forward();
   const auto expected = reference::forward(c.shape, in);
   EXPECT_LT(difference(to_double(run.pooled), expected.pooled), tolerance);
-  EXPECT_LT(difference(to_double(run.mean), expected.mean), tolerance);
+  // What is kept has no bias.
+  auto mean = expected.mean, y = expected.y;
+  for (std::size_t k = 0; k < mean.size() && !in.bias.empty(); ++k) {
+    const bool empty = c.masked && k / in.bias.size() == 1;  // whose mean is nobody's
+    mean[k] = empty ? static_cast<double>(run.mean[k]) : mean[k] - in.bias[k % in.bias.size()];
+  }
+  for (std::size_t k = 0; k < y.size(); ++k) {
+    if (!in.bias.empty()) y[k] -= in.bias[k % in.bias.size()];
+    if (c.masked) y[k] *= in.real[k / size_of(c.shape.out)];
+  }
+  EXPECT_LT(difference(to_double(run.mean), mean), tolerance);
   EXPECT_LT(difference(to_double(run.inv_std), expected.inv_std), tolerance);
   if (!c.shape.by_patches()) {
-    EXPECT_LT(difference(to_double(run.y),
-                         [&] {
-                           auto y = expected.y;
-                           for (std::size_t k = 0; k < y.size() && c.masked; ++k)
-                             y[k] *= in.real[k / size_of(c.shape.out)];
-                           return y;
-                         }()),
-              tolerance);
+    EXPECT_LT(difference(to_double(run.y), y), tolerance);
   }
   // Rounding may prefer another of two nearly equal pixels: the derivative is compared at the
   // kernel's choices.
@@ -89,18 +101,20 @@ void expect_first_order(const Case& c, double tolerance) {
   EXPECT_LT(difference(got.weight, want.weight), tolerance);
   EXPECT_LT(difference(got.gamma, want.gamma), tolerance);
   EXPECT_LT(difference(got.beta, want.beta), tolerance);
+  expect_bias(got.bias, in.bias.empty() ? Values{} : want.bias, want.beta, tolerance);
 }
 
 TEST_P(Kernels, FirstOrderInDouble) {
-  for (const auto& c : cases()) expect_first_order<double>(c, 1e-11);
+  for (const auto& c : all_cases()) expect_first_order<double>(c, 1e-11);
 }
 TEST_P(Kernels, FirstOrderInFloat) {
-  for (const auto& c : cases()) expect_first_order<float>(c, 2e-5);
+  for (const auto& c : all_cases()) expect_first_order<float>(c, 2e-5);
 }
 
 Directions directions(const ConvBlockShape& s) {
   return {s.input_gradient ? normal(s.pixels() * s.in, 11) : Values{},
-          normal(s.weight_elements(), 12, 0.3), normal(s.out, 13), normal(s.out, 14)};
+          normal(s.weight_elements(), 12, 0.3), normal(s.out, 13), normal(s.out, 14),
+          s.norm_groups > 0 ? normal(s.out, 15) : Values{}};
 }
 
 /// The reference's vjp at inputs moved along the direction, choices held fixed: central differences
@@ -113,6 +127,7 @@ reference::Backward moved_backward(const Case& c, const reference::Inputs& in, c
   at.weight = moved(in.weight, t.weight, by);
   at.gamma = moved(in.gamma, t.gamma, by);
   at.beta = moved(in.beta, t.beta, by);
+  at.bias = moved(in.bias, t.bias, by);
   auto f = reference::forward(c.shape, at);
   f.choice = choice;
   return reference::backward(c.shape, at, f, d);
@@ -126,7 +141,7 @@ Values central(const Values& plus, const Values& minus, double step) {
 
 TEST_P(Kernels, SecondOrderIsTheDerivativeOfTheFirst) {
   constexpr double kStep = 1e-5, kTolerance = 1e-6;
-  for (const auto& c : cases()) {
+  for (const auto& c : all_cases()) {
     SCOPED_TRACE(c.name);
     const auto in = random_inputs(c.shape, c.masked);
     const auto d = normal(c.shape.pooled_elements(), 5);
@@ -141,17 +156,20 @@ TEST_P(Kernels, SecondOrderIsTheDerivativeOfTheFirst) {
         kTolerance);
     EXPECT_LT(difference(got.weight, central(plus.weight, minus.weight, kStep)), kTolerance);
     EXPECT_LT(difference(got.gamma, central(plus.gamma, minus.gamma, kStep)), kTolerance);
+    if (!in.bias.empty())
+      expect_bias(got.bias, central(plus.bias, minus.bias, kStep), got.gamma, kTolerance);
     // backward is linear in d: its gradient in any direction of d is backward of that direction.
     const auto probe = normal(c.shape.pooled_elements(), 21);
     const auto linear = run.backward(probe);
     const double want = dot(linear.x, t.x) + dot(linear.weight, t.weight) +
-                        dot(linear.gamma, t.gamma) + dot(linear.beta, t.beta);
+                        dot(linear.gamma, t.gamma) + dot(linear.beta, t.beta) +
+                        dot(linear.bias, t.bias);
     EXPECT_NEAR(dot(got.pooled_gradient, probe), want, 1e-9 * (1 + std::abs(want)));
   }
 }
 
 TEST_P(Kernels, SecondOrderInFloatFollowsDouble) {
-  for (const auto& c : cases()) {
+  for (const auto& c : all_cases()) {
     SCOPED_TRACE(c.name);
     const auto in = random_inputs(c.shape, c.masked);
     const auto d = normal(c.shape.pooled_elements(), 5);
@@ -167,18 +185,19 @@ TEST_P(Kernels, SecondOrderInFloatFollowsDouble) {
     EXPECT_LT(difference(got.x, want.x), kTolerance);
     EXPECT_LT(difference(got.weight, want.weight), kTolerance);
     EXPECT_LT(difference(got.gamma, want.gamma), kTolerance);
+    expect_bias(got.bias, want.bias, want.gamma, kTolerance);
   }
 }
 
 TEST_P(Kernels, ANullCotangentIsZero) {
-  for (const auto& c : cases()) {
+  for (const auto& c : all_cases()) {
     SCOPED_TRACE(c.name);
     const auto in = random_inputs(c.shape, c.masked);
     const auto d = normal(c.shape.pooled_elements(), 5);
     BlockRun<double> run(c.shape, in);
     run.forward();
     const auto all = directions(c.shape);
-    for (int which = 0; which < 16; ++which) {
+    for (int which = 0; which < (in.bias.empty() ? 16 : 32); ++which) {
       Directions null = all, zero = all;
       const auto drop = [&](int bit, Values Directions::* member) {
         if (!(which & bit)) return;
@@ -189,6 +208,7 @@ TEST_P(Kernels, ANullCotangentIsZero) {
       drop(2, &Directions::weight);
       drop(4, &Directions::gamma);
       drop(8, &Directions::beta);
+      drop(16, &Directions::bias);
       const auto a = double_backward(run, d, null), b = double_backward(run, d, zero);
       const auto near = [](const Values& u, const Values& v) {
         for (std::size_t i = 0; i < u.size(); ++i) ASSERT_NEAR(u[i], v[i], 1e-10);
@@ -197,6 +217,7 @@ TEST_P(Kernels, ANullCotangentIsZero) {
       near(a.x, b.x);
       near(a.weight, b.weight);
       near(a.gamma, b.gamma);
+      near(a.bias, b.bias);
     }
   }
 }
@@ -279,7 +300,7 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 TEST_P(Kernels, TheSameBitsAtAnyAddressAndOnAnyThread) {
-  for (const auto& c : cases()) {
+  for (const auto& c : all_cases()) {
     SCOPED_TRACE(c.name);
     const auto in = random_inputs(c.shape, c.masked);
     const auto d = normal(c.shape.pooled_elements(), 5);
@@ -323,6 +344,22 @@ TEST(KernelsInterface, RefusesWhatItCannotDo) {
   auto without = run.inputs();
   without.moments = nullptr;
   EXPECT_THROW(kernels::forward(s, without, run.saved(), run.pooled.data()), std::invalid_argument);
+  auto biased = run.inputs();
+  biased.bias = run.beta.data();
+  EXPECT_THROW(kernels::forward(s, biased, run.saved(), run.pooled.data()), std::invalid_argument);
+  auto apart = s;
+  apart.out = 3, apart.norm_groups = 2;  // channels do not fall into equal groups
+  EXPECT_THROW(kernels::forward(apart, run.inputs(), run.saved(), run.pooled.data()),
+               std::invalid_argument);
+  apart.norm_groups = 1;
+  auto given = run.inputs();
+  given.mean = given.variance = run.mean.data();
+  EXPECT_THROW(kernels::forward(apart, given, run.saved(), run.pooled.data()),
+               std::invalid_argument);
+  EXPECT_THROW(kernels::backward(apart, run.inputs(), run.saved(), d.data(),
+                                 {nullptr, nullptr, run.gamma.data(), run.beta.data()},
+                                 {run.mean.data(), nullptr}),
+               std::invalid_argument);
   s.height = 1;  // no window fits
   EXPECT_THROW(kernels::forward(s, run.inputs(), run.saved(), run.pooled.data()),
                std::invalid_argument);

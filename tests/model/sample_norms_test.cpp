@@ -1,5 +1,6 @@
 // Norms by a sample's own statistics, and the blend of those with the support set's: against
 // LibTorch's group norm, sums written out, and finite differences.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -118,6 +119,20 @@ TEST_P(SampleNormIn, MetaGradientEqualsFiniteDifferencesAndAnswersAreTheirOwn) {
     EXPECT_LT(largest(adapted->predict(select_rows(task.query, {i}))[0] - together[i]), 1e-12);
   EXPECT_TRUE(learner->model().samples_apart());
   EXPECT_FALSE(learner->model().uses_support());
+}
+
+/// A bias before the norm, which only a norm by a channel alone cancels, included.
+TEST_P(SampleNormIn, OwnKernelsChangeNothing) {
+  const auto ours = learner_of(GetParam().first, GetParam().second),
+             theirs = learner_of(GetParam().first, GetParam().second, false);
+  EXPECT_THAT(ours->model().fused_blocks(), testing::HasSubstr("image 2 of 3, text 2 of 4"));
+  const Task task = tiny_task(ours->model(), 1, torch::kFloat64);
+  const auto by_kernels = gradients_of(*ours, task), by_operations = gradients_of(*theirs, task);
+  double size = 0;
+  for (const auto& entry : by_operations) size = std::max(size, largest(entry.second));
+  ASSERT_GT(size, 1e-3);
+  for (const auto& [name, gradient] : by_operations)
+    EXPECT_LT(largest(by_kernels.at(name) - gradient), 1e-10 * size) << name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Learners, SampleNormIn,

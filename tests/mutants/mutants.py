@@ -67,6 +67,42 @@ MODEL = {"references": {
         ("torch::hann_window(window_, torch::kFloat32)", "torch::ones({window_}, torch::kFloat32)"),
         ("power.matmul(filters_) + 1e-6", "power.matmul(filters_) + 0.1"),
     ],
+}, "norms_test": {
+    "src/model/norms/batch_statistics.cpp": [
+        ("(real.sum(over, true) * (channels / groups)).clamp_min(1.0)", "real.sum(over, true).clamp_min(1.0)"),
+        ("(rows - mean.unsqueeze(1)).square().matmul(real)", "(rows - mean.unsqueeze(1)).abs().matmul(real)"),
+        ("return mask.defined() ? result * mask.unsqueeze(1) : result;", "return result;"),
+    ],
+    "src/model/norms/support.cpp": [
+        ("return found->second;", "return std::nullopt;"),
+        ("torch::zeros_like(scale), torch::ones_like(scale)", "torch::zeros_like(scale), 2 * torch::ones_like(scale)"),
+    ],
+    "src/model/norms/task.cpp": [
+        ("at(p, blend_), found->second, own", "at(p, blend_), own, own"),
+        ("a * (support.variance + (support.mean - mean).square())", "a * support.variance"),
+        ("static_cast<double>(support.samples)", "1.0"),
+    ],
+    "src/model/norms/running.cpp": [
+        ("if (context.mode == Mode::kUse) how.given = averages(p);", ""),
+        ("moments.variance * unbiased", "moments.variance"),
+    ],
+    "src/kernels/norm_terms.hpp": [
+        ("b(-a * k.plain / k.count)", "b(0)"),
+        ("variance(-a * k.inv_std * k.inv_std * k.centered / 2)", "variance(-a * k.inv_std * k.centered / 2)"),
+        ("of_tangent * dgamma * r * s) * r / k.count", "of_tangent * dgamma * r) * r / k.count"),
+    ],
+    "src/kernels/dense_terms.hpp": [
+        ("std::max(deviations[c], 0.0) + count * offset * offset", "std::max(deviations[c], 0.0)"),
+        ("static_cast<T>(mean - element(batch.inputs.bias, c))", "static_cast<T>(mean)"),
+    ],
+    "src/kernels/dense_path.cpp": [
+        ("at.pixels * (b + centered * element(saved.offset, k))", "at.pixels * b"),
+    ],
+    "src/kernels/dense_second.cpp": [
+        ("static_cast<T>(of.mean - tangent.bias(c))", "static_cast<T>(of.mean)"),
+        (" + known.plain * tangent.bias(c)", ""),
+        ("e * (tangent.plain(at, c) - at.pixels * of.mean)", "e * tangent.plain(at, c)"),
+    ],
 }, "batch_test": {
     "src/sense/batch.cpp": [
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),

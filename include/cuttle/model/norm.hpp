@@ -16,6 +16,7 @@ namespace cuttle {
 struct FusedNorm {
   torch::Tensor scale, shift;    ///< [C]
   std::optional<Moments> given;  ///< [C]; nothing: by the statistics of the batch at hand
+  std::int64_t groups = 0;       ///< else by each sample's own, over so many groups of channels
 };
 
 /// What follows a convolution: activations to mean 0 and variance 1, then a learned scale and

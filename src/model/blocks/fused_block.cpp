@@ -16,20 +16,21 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// Dense tensors, channels innermost, of which one block call is made. `real`, `moments` and given
-/// statistics may be undefined.
+/// Dense tensors, channels innermost, of which one block call is made. `real`, `moments`, given
+/// statistics and the bias may be undefined.
 struct Inputs {
   ConvBlockShape shape;
-  torch::Tensor x, weight, scale, shift, real, moments, mean, variance;
+  torch::Tensor x, weight, scale, shift, real, moments, mean, variance, bias;
 
   bool given() const { return mean.defined(); }
+  bool gives() const { return !given() && shape.norm_groups == 0; }  ///< the batch's statistics
 
   torch::TensorOptions options() const { return x.options().requires_grad(false); }
 };
 
 /// What the forward pass leaves behind.
 struct Saved {
-  torch::Tensor y, mean, inv_std, choice;
+  torch::Tensor y, mean, inv_std, choice, offset;
 };
 
 template <class T>
@@ -39,15 +40,19 @@ T* data_of(const torch::Tensor& tensor) {
 
 template <class T>
 kernels::BlockInputs<T> pointers(const Inputs& in) {
-  return {data_of<T>(in.x),     data_of<T>(in.weight),  data_of<T>(in.scale),
-          data_of<T>(in.shift), data_of<T>(in.real),    data_of<double>(in.moments),
-          data_of<T>(in.mean),  data_of<T>(in.variance)};
+  return {data_of<T>(in.x),     data_of<T>(in.weight),   data_of<T>(in.scale),
+          data_of<T>(in.shift), data_of<T>(in.real),     data_of<double>(in.moments),
+          data_of<T>(in.mean),  data_of<T>(in.variance), data_of<T>(in.bias)};
 }
 
 template <class T>
 kernels::BlockSaved<T> pointers(const Saved& saved) {
   return {data_of<T>(saved.y), data_of<T>(saved.mean), data_of<T>(saved.inv_std),
-          data_of<std::uint8_t>(saved.choice)};
+          data_of<std::uint8_t>(saved.choice), data_of<T>(saved.offset)};
+}
+
+std::optional<torch::Tensor> optional_of(const torch::Tensor& tensor) {
+  return tensor.defined() ? std::optional(tensor) : std::nullopt;
 }
 
 /// Calls body with a value of the tensors' type.
@@ -60,12 +65,13 @@ void with_type(const torch::Tensor& x, const Body& body) {
 void keep(AutogradContext* ctx, const Inputs& in, const Saved& saved,
           const torch::Tensor& gradient) {
   const auto& s = in.shape;
-  ctx->saved_data["shape"] =
-      std::vector<std::int64_t>{s.images, s.height,         s.width,       s.in,
-                                s.out,    s.kernel_height,  s.pool_height, s.pool_width,
-                                s.ceil,   s.input_gradient, s.relu,        s.kernel_width};
+  ctx->saved_data["shape"] = std::vector<std::int64_t>{
+      s.images,        s.height,       s.width,      s.in,   s.out,
+      s.kernel_height, s.pool_height,  s.pool_width, s.ceil, s.input_gradient,
+      s.relu,          s.kernel_width, s.norm_groups};
   ctx->save_for_backward({in.x, in.weight, in.scale, in.shift, in.real, in.moments, in.mean,
-                          in.variance, saved.y, saved.mean, saved.inv_std, saved.choice, gradient});
+                          in.variance, in.bias, saved.y, saved.mean, saved.inv_std, saved.choice,
+                          saved.offset, gradient});
   ctx->set_materialize_grads(false);
 }
 
@@ -78,26 +84,31 @@ struct Kept {
 Kept kept(AutogradContext* ctx) {
   const auto s = ctx->saved_data["shape"].toIntVector();
   const auto t = ctx->get_saved_variables();
-  const ConvBlockShape shape{s[0], s[1], s[2],      s[3],      s[4],       s[5],
-                             s[6], s[7], s[8] != 0, s[9] != 0, s[10] != 0, s[11]};
-  return {
-      {shape, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]}, {t[8], t[9], t[10], t[11]}, t[12]};
+  const ConvBlockShape shape{s[0], s[1],      s[2],      s[3],       s[4],  s[5], s[6],
+                             s[7], s[8] != 0, s[9] != 0, s[10] != 0, s[11], s[12]};
+  return {{shape, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8]},
+          {t[9], t[10], t[11], t[12], t[13]},
+          t[14]};
 }
 
 /// Where a vjp writes; undefined: nowhere.
 struct GradientTensors {
-  torch::Tensor weight, scale, shift, mean, variance, x;
+  torch::Tensor weight, scale, shift, mean, variance, bias, x;
 };
 
 /// The block's vjp, an operation of its own so that it can be differentiated again.
 class BlockGradient : public Function<BlockGradient> {
  public:
-  /// Gradients of weight, scale and shift; of given mean and variance; of x if the shape has it.
+  /// Gradients of weight, scale and shift; of given mean and variance; of the bias, if there is
+  /// one; of x if the shape has it.
   static variable_list forward(AutogradContext* ctx, const Inputs& in, const Saved& saved,
                                const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& scale, const torch::Tensor& gradient,
+                               const std::optional<torch::Tensor>& bias,
                                const Moments& of_moments) {
-    keep(ctx, {in.shape, x, weight, scale, in.shift, in.real, in.moments, in.mean, in.variance},
+    keep(ctx,
+         {in.shape, x, weight, scale, in.shift, in.real, in.moments, in.mean, in.variance,
+          bias.value_or(torch::Tensor())},
          saved, gradient);
     ctx->saved_data["once"] =
         in.given() || of_moments.mean.defined() || of_moments.variance.defined();
@@ -109,13 +120,15 @@ class BlockGradient : public Function<BlockGradient> {
     if (in.given())
       for (auto* tensor : {&to.mean, &to.variance})
         result.push_back(*tensor = torch::empty_like(scale));
+    if (in.bias.defined()) result.push_back(to.bias = torch::empty_like(scale));
     if (in.shape.input_gradient) result.push_back(to.x = torch::empty_like(x));
     with_type(x, [&](auto type) {
       using T = decltype(type);
-      kernels::backward<T>(in.shape, pointers<T>(in), pointers<T>(saved), data_of<T>(gradient),
-                           {data_of<T>(to.x), data_of<T>(to.weight), data_of<T>(to.scale),
-                            data_of<T>(to.shift), data_of<T>(to.mean), data_of<T>(to.variance)},
-                           {data_of<T>(of_moments.mean), data_of<T>(of_moments.variance)});
+      kernels::backward<T>(
+          in.shape, pointers<T>(in), pointers<T>(saved), data_of<T>(gradient),
+          {data_of<T>(to.x), data_of<T>(to.weight), data_of<T>(to.scale), data_of<T>(to.shift),
+           data_of<T>(to.mean), data_of<T>(to.variance), data_of<T>(to.bias)},
+          {data_of<T>(of_moments.mean), data_of<T>(of_moments.variance)});
     });
     return result;
   }
@@ -129,6 +142,7 @@ class BlockGradient : public Function<BlockGradient> {
                    "the fused convolution block has no second derivative through statistics of "
                    "another batch; set fused: false for the encoder");
     const Kept k = kept(ctx);
+    const bool bias = k.in.bias.defined();  // never with given statistics
     for (auto& cotangent : cotangents)
       if (cotangent.defined()) cotangent = cotangent.contiguous();
     const auto cotangent = [&](std::size_t i) {
@@ -136,26 +150,29 @@ class BlockGradient : public Function<BlockGradient> {
     };
     auto of_gradient = torch::empty_like(k.gradient), of_weight = torch::empty_like(k.in.weight),
          of_scale = torch::empty_like(k.in.scale);
+    const auto of_bias = bias ? torch::empty_like(k.in.scale) : torch::Tensor();
     const auto of_x = k.in.shape.input_gradient ? torch::empty_like(k.in.x) : torch::Tensor();
     with_type(k.in.x, [&](auto type) {
       using T = decltype(type);
       kernels::double_backward<T>(
           k.in.shape, pointers<T>(k.in), pointers<T>(k.saved), data_of<T>(k.gradient),
-          {data_of<T>(cotangent(3)), data_of<T>(cotangent(0)), data_of<T>(cotangent(1)),
-           data_of<T>(cotangent(2))},
-          {data_of<T>(of_gradient), data_of<T>(of_x), data_of<T>(of_weight), data_of<T>(of_scale)});
+          {data_of<T>(cotangent(bias ? 4 : 3)), data_of<T>(cotangent(0)), data_of<T>(cotangent(1)),
+           data_of<T>(cotangent(2)), bias ? data_of<T>(cotangent(3)) : nullptr},
+          {data_of<T>(of_gradient), data_of<T>(of_x), data_of<T>(of_weight), data_of<T>(of_scale),
+           data_of<T>(of_bias)});
     });
-    return {{}, {}, of_x, of_weight, of_scale, of_gradient, {}};
+    return {{}, {}, of_x, of_weight, of_scale, of_gradient, of_bias, {}};
   }
 };
 
 class FusedBlock : public Function<FusedBlock> {
  public:
-  /// Pooled activations, dense; then mean and variance of the batch, unless they are given.
+  /// Pooled activations, dense; then mean and variance of the batch, if it was normalised by them.
   static variable_list forward(AutogradContext* ctx, Inputs in, const torch::Tensor& x,
                                const torch::Tensor& weight, const torch::Tensor& scale,
                                const torch::Tensor& shift, const std::optional<torch::Tensor>& mean,
-                               const std::optional<torch::Tensor>& variance) {
+                               const std::optional<torch::Tensor>& variance,
+                               const std::optional<torch::Tensor>& bias) {
     const auto& s = in.shape;
     in = {s,
           x,
@@ -165,12 +182,14 @@ class FusedBlock : public Function<FusedBlock> {
           in.real,
           in.moments,
           mean.value_or(torch::Tensor()),
-          variance.value_or(torch::Tensor())};
+          variance.value_or(torch::Tensor()),
+          bias.value_or(torch::Tensor())};
     const auto pooled =
         torch::empty({s.images, s.pooled_height(), s.pooled_width(), s.out}, in.options());
-    const Saved saved{torch::empty({s.conv_elements()}, in.options()),
-                      torch::empty({s.out}, in.options()), torch::empty({s.out}, in.options()),
-                      torch::empty({s.pooled_elements()}, in.options().dtype(torch::kUInt8))};
+    const auto statistics = [&] { return torch::empty({s.norm_elements()}, in.options()); };
+    const Saved saved{torch::empty({s.conv_elements()}, in.options()), statistics(), statistics(),
+                      torch::empty({s.pooled_elements()}, in.options().dtype(torch::kUInt8)),
+                      s.norm_groups > 0 ? statistics() : torch::Tensor()};
     with_type(x, [&](auto type) {
       using T = decltype(type);
       if (s.by_patches() && !in.given()) {
@@ -181,17 +200,17 @@ class FusedBlock : public Function<FusedBlock> {
       kernels::forward<T>(s, pointers<T>(in), pointers<T>(saved), data_of<T>(pooled));
     });
     keep(ctx, in, saved, {});
-    if (in.given()) return {pooled};
+    if (!in.gives()) return {pooled};
     return {pooled, saved.mean.clone(), variance_of(saved.inv_std)};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    variable_list result(7);
+    variable_list result(8);
     if (std::none_of(gradients.begin(), gradients.end(), [](auto& g) { return g.defined(); }))
       return result;
     const Kept k = kept(ctx);
     Moments of_moments;
-    if (!k.in.given()) of_moments = {gradients[1], gradients[2]};
+    if (k.in.gives()) of_moments = {gradients[1], gradients[2]};
     for (auto* of : {&of_moments.mean, &of_moments.variance})
       if (of->defined()) *of = of->contiguous();
     const auto& s = k.in.shape;
@@ -199,10 +218,11 @@ class FusedBlock : public Function<FusedBlock> {
         gradients[0].defined()
             ? gradients[0].contiguous()
             : torch::zeros({s.images, s.pooled_height(), s.pooled_width(), s.out}, k.in.options());
-    const auto found =
-        BlockGradient::apply(k.in, k.saved, k.in.x, k.in.weight, k.in.scale, of_pooled, of_moments);
+    const auto found = BlockGradient::apply(k.in, k.saved, k.in.x, k.in.weight, k.in.scale,
+                                            of_pooled, optional_of(k.in.bias), of_moments);
     for (std::size_t i = 0; i < 3; ++i) result[2 + i] = found[i];
     if (k.in.given()) result[5] = found[3], result[6] = found[4];
+    if (k.in.bias.defined()) result[7] = found[3];
     if (s.input_gradient) result[1] = found.back();
     return result;
   }
@@ -224,8 +244,9 @@ bool can_fuse(const torch::Tensor& x) {
 
 }  // namespace
 
-FusedOutput fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
-                             const FusedNorm& norm, const torch::Tensor& mask, AfterNorm after) {
+FusedOutput fused_conv_block(const torch::Tensor& x, const Filters& filters, const FusedNorm& norm,
+                             const torch::Tensor& mask, AfterNorm after) {
+  const auto& weight = filters.weight;
   const bool image = x.dim() == 4;
   const auto dense =
       image ? x.permute({0, 2, 3, 1}).contiguous() : x.transpose(1, 2).contiguous().unsqueeze(1);
@@ -234,6 +255,7 @@ FusedOutput fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight
   auto& s = in.shape;
   s.images = dense.size(0), s.height = dense.size(1), s.width = dense.size(2), s.in = dense.size(3);
   s.out = weight.size(0);
+  s.norm_groups = norm.groups;
   s.kernel_height = image ? weight.size(2) : 1;
   s.kernel_width = weight.size(-1);
   s.pool_height = image && after.pool ? 2 : 1;
@@ -244,12 +266,14 @@ FusedOutput fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight
   const auto result = FusedBlock::apply(
       in, dense, weight.contiguous(), norm.scale.contiguous(), norm.shift.contiguous(),
       norm.given ? std::optional(norm.given->mean.contiguous()) : std::nullopt,
-      norm.given ? std::optional(norm.given->variance.contiguous()) : std::nullopt);
+      norm.given ? std::optional(norm.given->variance.contiguous()) : std::nullopt,
+      filters.bias.defined() && norm.groups > 0 ? std::optional(filters.bias.contiguous())
+                                                : std::nullopt);
   auto pooled = result[0];
   // In place: nobody keeps what came before. It rises with its input, so pooling may come first.
   if (after.slope > 0 && after.slope < 1) torch::leaky_relu_(pooled, after.slope);
   FusedOutput output{image ? pooled.permute({0, 3, 1, 2}) : pooled.squeeze(1).transpose(1, 2), {}};
-  if (!norm.given) output.moments = {result[1], result[2], s.images};
+  if (result.size() > 1) output.moments = {result[1], result[2], s.images};
   return output;
 }
 
@@ -260,8 +284,8 @@ std::optional<torch::Tensor> by_kernels(const Norm& norm, const Tensors& paramet
   auto how = norm.fused(parameters, context);
   if (!how || !can_fuse(x)) return std::nullopt;
   if (how->given && filters.bias.defined()) how->given->mean = how->given->mean - filters.bias;
-  auto [values, moments] = fused_conv_block(x, filters.weight, *how, mask, after);
-  if (!how->given && context.record != nullptr) {
+  auto [values, moments] = fused_conv_block(x, filters, *how, mask, after);
+  if (moments.mean.defined() && context.record != nullptr) {
     if (filters.bias.defined()) moments.mean = moments.mean + filters.bias;
     norm.saw(moments, real_values(x, mask), context);
   }

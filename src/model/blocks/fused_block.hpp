@@ -16,9 +16,14 @@ struct AfterNorm {
                      ///< it is kept)
 };
 
+/// Of a convolution; the bias may be undefined.
+struct Filters {
+  torch::Tensor weight, bias;
+};
+
 struct FusedOutput {
   torch::Tensor values;
-  Moments moments;  ///< of the batch, with graph; undefined where statistics were given
+  Moments moments;  ///< of the batch, with graph; undefined where others were used
 };
 
 /// Convolution, norm, ReLU and pooling as one operation with exact first and second derivatives
@@ -27,15 +32,12 @@ struct FusedOutput {
 /// elsewhere, only first derivatives: asking for second ones throws.
 ///
 /// x [m, C, H, W] or [m, C, T], any strides, float32 or float64, on the CPU; weight as LibTorch's,
-/// 3 x 3, 1 x 1, or 3 for sequences; mask [m, T] for sequences or undefined. The convolution has no
-/// bias: statistics, taken and given, are of its output without one.
-FusedOutput fused_conv_block(const torch::Tensor& x, const torch::Tensor& weight,
-                             const FusedNorm& norm, const torch::Tensor& mask, AfterNorm after);
+/// 3 x 3, 1 x 1, or 3 for sequences; mask [m, T] for sequences or undefined. The bias counts where
+/// each sample has its own statistics; those of a batch, taken and given, are of the convolution's
+/// output without it.
+FusedOutput fused_conv_block(const torch::Tensor& x, const Filters& filters, const FusedNorm& norm,
+                             const torch::Tensor& mask, AfterNorm after);
 
-/// Of a convolution; the bias may be undefined.
-struct Filters {
-  torch::Tensor weight, bias;
-};
 /// The block with this norm, if own kernels can compute it in this pass. The batch's statistics
 /// cancel a bias; what the norm is told, and what it gives, are statistics with it.
 std::optional<torch::Tensor> by_kernels(const Norm& norm, const Tensors& parameters,

@@ -24,6 +24,10 @@ class SampleNorm : public Norm {
     return normalise_by(moments_of_samples(values, mask, groups_), values, mask,
                         at(p, affine_.weight), at(p, affine_.bias));
   }
+  std::optional<FusedNorm> fused(const Tensors& p, const Context&) const override {
+    return FusedNorm{at(p, affine_.weight), at(p, affine_.bias), std::nullopt, groups_};
+  }
+  bool fuses() const override { return true; }
   bool samples_apart() const override { return true; }
 
  private:
