@@ -10,6 +10,7 @@
 
 #include "app/loaded_run.hpp"
 #include "cuttle/checkpoint/safetensors.hpp"
+#include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"

@@ -15,8 +15,8 @@ SMALL = ["--inner-steps", "1", "--rounds", "1", "--width", "4", "--tasks", "2", 
 def small_benchmark(request, tmp_path_factory):
     """Standard output and the folder."""
     out = tmp_path_factory.mktemp("benchmark")
-    words = [sys.executable, RUN, "--workload", request.param, *SMALL, "--peers", "plain,jax", "--cuttle",
-             driver.PROGRAM, "--out", out]
+    words = [sys.executable, RUN, "--workload", request.param, *SMALL, "--peers", "plain,jax", "--norms", "support",
+             "--cuttle", driver.PROGRAM, "--out", out]
     return driver.run([str(word) for word in words], timeout=300).stdout, out
 
 
@@ -26,16 +26,19 @@ def test_the_table_has_a_line_for_each(benchmark):
     assert lines[first].split("  ")[0] == "contender"
     for column in ("ms per task", "min", "max", "ratio to cuttle", "gradient error", "worst task", "MB above idle"):
         assert column in lines[first]
-    assert [line.split()[0] for line in lines[first + 1:first + 3]] == ["cuttle", "plain"]
-    assert "without jax: not installed" in lines[first + 3:]
-    assert lines[first + 1].split()[4] == "1.00" and float(lines[first + 2].split()[1]) > 0
+    names = ["cuttle", *(["cuttle, norm support"] if lines[first - 2].startswith("W1") else []), "plain"]
+    rows = [line.split("  ")[0] for line in lines[first + 1:first + 1 + len(names)]]
+    assert rows == names
+    assert "without jax: not installed" in lines[first + 1 + len(names):]
+    assert lines[first + 1].split()[4] == "1.00" and float(lines[first + len(names)].split()[1]) > 0
 
 
 def test_the_gradients_agree(benchmark):
     (case, ) = json.loads((benchmark[1] / "results.json").read_text(encoding="utf-8"))["cases"]
-    assert set(case["contenders"]) == {"cuttle", "plain"}
-    for one in case["contenders"].values():
-        assert one["worst_error"] < 1e-4 and one["difference_from_cuttle"] < 1e-4
+    assert {"cuttle", "plain"} <= set(case["contenders"]) <= {"cuttle", "cuttle, norm support", "plain"}
+    for name, one in case["contenders"].items():
+        other_norm = name == "cuttle, norm support"
+        assert (one["worst_error"] < 1e-4 and one["difference_from_cuttle"] < 1e-4) != other_norm
         assert len(one["errors"]) == 2 and one["mean_against_tasks"] < 1e-6
         assert len(one["rounds"]) == 1 and one["min"] <= one["ms_per_task"] <= one["max"] and one["mb_above_idle"] >= 0
 

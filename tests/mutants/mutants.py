@@ -71,7 +71,7 @@ MODEL = {"references": {
     "src/model/norms/batch_statistics.cpp": [
         ("(real.sum(over, true) * (channels / groups)).clamp_min(1.0)", "real.sum(over, true).clamp_min(1.0)"),
         ("(rows - mean.unsqueeze(1)).square().matmul(real)", "(rows - mean.unsqueeze(1)).abs().matmul(real)"),
-        ("return mask.defined() ? result * mask.unsqueeze(1) : result;", "return result;"),
+        ("? result * mask.unsqueeze(1) : result", "? result * 1.0 : result"),
     ],
     "src/model/norms/support.cpp": [
         ("return found->second;", "return std::nullopt;"),
@@ -83,8 +83,8 @@ MODEL = {"references": {
         ("static_cast<double>(support.samples)", "1.0"),
     ],
     "src/model/norms/running.cpp": [
-        ("if (context.mode == Mode::kUse) how.given = averages(p);", ""),
-        ("moments.variance * unbiased", "moments.variance"),
+        ("if (context.mode == Mode::kUse) how.given", "if (context.mode != Mode::kUse) how.given"),
+        ("moments.variance * unbiased", "moments.variance / unbiased"),
     ],
     "src/kernels/norm_terms.hpp": [
         ("b(-a * k.plain / k.count)", "b(0)"),
@@ -92,7 +92,7 @@ MODEL = {"references": {
         ("of_tangent * dgamma * r * s) * r / k.count", "of_tangent * dgamma * r) * r / k.count"),
     ],
     "src/kernels/dense_terms.hpp": [
-        ("std::max(deviations[c], 0.0) + count * offset * offset", "std::max(deviations[c], 0.0)"),
+        ("std::max(deviations[c], 0.0) + count * offset * offset", "std::max(deviations[c], 0.0) + count * offset"),
         ("static_cast<T>(mean - element(batch.inputs.bias, c))", "static_cast<T>(mean)"),
     ],
     "src/kernels/dense_path.cpp": [

@@ -131,13 +131,13 @@ TEST(OuterOptimizer, SgdIsWithoutMomentumUnlessAsked) {
 
 TEST(OuterOptimizer, LionWithDecoupledWeightDecay) {
   // Shares so far apart that the mean is often of another sign than what the step follows.
-  auto options = options_with(Section("lion", {{"beta1", "0.3"}, {"beta2", "0.9"}}), 0.01);
+  auto options = options_with(Section("lion", {{"beta1", "0.6"}, {"beta2", "0.1"}}), 0.01);
   options.weight_decay = 0.1;
   int against_the_mean = 0;
   const auto state =
       expect_rule(options, 1, [&](double& theta, std::vector<double>& slots, double g, int) {
-        const double followed = 0.3 * slots[0] + 0.7 * g;
-        slots[0] = 0.9 * slots[0] + 0.1 * g;
+        const double followed = 0.6 * slots[0] + 0.4 * g;
+        slots[0] = 0.1 * slots[0] + 0.9 * g;
         theta -= 0.01 * ((followed > 0 ? 1.0 : -1.0) + 0.1 * theta);
         against_the_mean += followed * slots[0] < 0;
       });

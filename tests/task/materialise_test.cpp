@@ -118,6 +118,14 @@ TEST(schedule, unequal_costs_are_balanced_and_nothing_is_lost) {
   }
 }
 
+TEST(schedule, the_dearest_are_dealt_first) {
+  const std::vector<double> costs{1, 1, 1, 1, 1, 5};
+  const auto dear = balanced_micro_batches(costs, 1, 0, 2);
+  ASSERT_EQ(dear.size(), 1u);
+  EXPECT_EQ(dear[0].first_slot, 5);
+  EXPECT_EQ(balanced_micro_batches(costs, 1, 1, 2).size(), 5u);
+}
+
 TEST(schedule, equal_costs_are_dealt_in_runs) {
   const std::vector<double> costs(11, 2.5);
   for (int rank = 0; rank < 3; ++rank) {

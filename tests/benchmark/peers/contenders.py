@@ -46,7 +46,7 @@ PEERS = {
 }
 REFERENCE = Kind("peer_plain.py", algorithms=BOTH, flags=("--float64", ))
 EXPLAINED = ("plain: PyTorch, the inner loop by hand; plain_pages: with glibc told to keep its pages; plain_tuned: "
-             "also channels-last")
+             "also channels-last; cuttle, norm N: another function, so only its time counts")
 
 
 class Machine:
@@ -133,13 +133,15 @@ class Peer:
         return json.loads(line)
 
 
+WITH_NORM = "cuttle, norm "  # and its name: another function, so its gradients are not the reference's
+
+
 class Cuttle:
     """Started anew for each turn: `cuttle bench` counts neither its start nor the first meta-gradient."""
 
-    name = "cuttle"
-
-    def __init__(self, machine, problem, folder, overrides=()):
-        self.log, self._machine, self._mean = folder / "cuttle.log", machine, folder / "cuttle.safetensors"
+    def __init__(self, machine, problem, folder, overrides, name):
+        self.name = name
+        self.log, self._machine, self._mean = folder / f"{name}.log", machine, folder / f"{name}.safetensors"
         self._files = json.loads(Path(problem).read_text(encoding="utf-8"))["files"]
         self._words = [machine.program, "bench", folder / "cuttle.yaml", *overrides, "--json", "--parameters",
                        self._files["parameters"]]
@@ -156,7 +158,7 @@ class Cuttle:
         return self._above_idle
 
     def gradients(self):
-        each, target = [], self._mean.with_name("cuttle-task.safetensors")
+        each, target = [], self._mean.with_name(f"{self.name}-task.safetensors")
         for task in self._files["each_task"]:
             self._bench(task, target)
             each.append(load_file(target))

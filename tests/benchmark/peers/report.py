@@ -132,7 +132,7 @@ def memory_table(workload, curve):
 
 def colour(name):
     order = ["cuttle", *contenders.PEERS]
-    return f"C{order.index(name)}"
+    return f"C{order.index('cuttle' if name.startswith('cuttle') else name)}"
 
 
 def plot_speed(results, path):

@@ -41,6 +41,7 @@ def parse():
     parser.add_argument("--peers", default=",".join(contenders.PEERS), help="default: %(default)s")
     parser.add_argument("--peers-venv", type=Path, help="virtual environment that has the libraries")
     parser.add_argument("--cuttle", type=Path, default=PROGRAM, help="default: %(default)s")
+    parser.add_argument("--norms", default="", help="cuttle with these norms too, as in support,layer (images)")
     parser.add_argument("--override", action="append", default=[], help="config key of cuttle, as in a.b=c")
     parser.add_argument("--out", type=Path, default=ROOT / f"runs/benchmark-{datetime.datetime.now():%Y%m%d-%H%M%S}")
     sizes = parser.add_argument_group("sizes other than the workload's")
@@ -49,6 +50,7 @@ def parse():
     sizes.add_argument("--inner-lr", type=float)
     arguments = parser.parse_args()
     arguments.peers = arguments.peers.split(",")
+    arguments.norms = [norm for norm in arguments.norms.split(",") if norm]
     unknown = set(arguments.peers) - set(contenders.PEERS)
     if unknown:
         parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(contenders.PEERS)}")
@@ -126,11 +128,14 @@ class Benchmark:
         installed = self.versions.get("peers", {})
         left_out.update({name: "not installed" for name in able
                          if (library := contenders.PEERS[name].library) and library not in installed})
-        return ["cuttle", *(name for name in able if name not in left_out)]
+        norms = [contenders.WITH_NORM + norm for norm in self._arguments.norms if not workloads.is_mlp(problem)]
+        return ["cuttle", *norms, *(name for name in able if name not in left_out)]
 
     def _start(self, name, path, folder):
-        if name == "cuttle":
-            return contenders.Cuttle(self.machine, path, folder, self._arguments.override)
+        if name.startswith("cuttle"):
+            norm = name.partition(contenders.WITH_NORM)[2]
+            words = [*self._arguments.override, *([f"model.encoders.image.norm={norm}"] if norm else [])]
+            return contenders.Cuttle(self.machine, path, folder, words, name)
         return contenders.Peer(name, contenders.PEERS[name], self.machine, path, folder)
 
     def _attempt(self, name, left_out, action, *words):
