@@ -3,11 +3,11 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from . import floor, verify
 from .converters import load_converters
 from .errors import UserError
+from .files import path_of
 from .report import Report
 
 TOOLS = {"verify": verify, "floor": floor}
@@ -33,7 +33,7 @@ def build_parser():
 
 def _add_common_arguments(command, single_file):
     command.add_argument("--out",
-                         type=Path,
+                         type=path_of,
                          required=True,
                          help="shard file to write" if single_file else
                          "folder for the shards, dataset.json and conversion.log")
@@ -73,9 +73,9 @@ def _not_negative(text):
 
 def main(arguments=None):
     """Runs a command. 0: done; 2: the user must change something; 1: a fault of this program."""
-    args = build_parser().parse_args(arguments)
     report = Report()
     try:
+        args = build_parser().parse_args(arguments)
         if args.command in TOOLS:
             code = args.module.run(args, report)
         else:

@@ -2,11 +2,25 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from .errors import UserError
 
 SHARD_SUFFIX = ".h5"
+
+
+def path_of(text):
+    """The path with `~` and $VARIABLES expanded, as the program does; what exists as it is written
+    stays so. UserError naming a variable that is not set."""
+    if os.path.exists(text):
+        return Path(text)
+    path = os.path.expandvars(os.path.expanduser(text))
+    unset = re.search(r"\$([A-Za-z_]\w*|\{[A-Za-z_]\w*\})", path)
+    if unset:
+        raise UserError(f"'{text}': the variable {unset[0].strip('${}')} is not set, so the path is not known; "
+                        "set it, or write the folder")
+    return Path(path)
 
 
 @contextlib.contextmanager
@@ -40,7 +54,7 @@ def shard_paths(paths):
     """The .h5 files among `paths` (files, or folders that hold some), sorted. UserError if there is
     none."""
     found = []
-    for path in map(Path, paths):
+    for path in map(path_of, paths):
         if path.is_dir():
             shards = sorted(path.glob("*" + SHARD_SUFFIX))
             if not shards:

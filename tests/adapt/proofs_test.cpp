@@ -311,14 +311,26 @@ TEST(Lstm, AdaptsByThePapersEquations) {
   EXPECT_LT(largest(predicted - expected), 1e-11);
 }
 
-/// (X^T X + lambda I)^-1 X^T Y: the other side of Woodbury's identity.
+/// (X^T D X + lambda I)^-1 X^T D Y: the other side of Woodbury's identity. D are the samples'
+/// counts: ones, or such that classes of unequal shots count alike.
 TEST(R2d2, GradientEqualsRidgeRegressionInFeatureSpace) {
-  for (const char* fusion : {"concat", "gated", "late"}) {
+  for (const char* fusion : {"concat", "gated", "late", "uneven"}) {
+    const bool uneven = fusion == std::string("uneven");
+    if (uneven) fusion = "late";
     const auto learner = learner_of("r2d2", 1, fusion);
     const Model& model = learner->model();
     const auto parameters = start(*learner, 0.4);
     const auto places = places_of(*model.layout());
-    const Task task = tiny_task(model, 1, torch::kFloat64);
+    Task task = tiny_task(model, 1, torch::kFloat64);
+    auto counts = torch::ones({task.support.size}, torch::kFloat64);
+    if (uneven) {  // all but the last two samples are of class 0, these of 1 and 2
+      task.support.even = false;
+      task.support.labels = torch::zeros_like(task.support.labels);
+      task.support.labels[-1] = 1;
+      task.support.labels[-2] = 2;
+      counts.fill_(static_cast<double>(task.support.size) / 3);
+      counts.narrow(0, 0, task.support.size - 2) /= task.support.size - 2;
+    }
     const Tensors leaves = leaves_of(parameters);
     const auto own = [&](const char* name) { return leaves[places.at(name)]; };
     const auto embedding = model.embed(leaves, concatenate(task.support, task.query), {});
@@ -330,9 +342,10 @@ TEST(R2d2, GradientEqualsRidgeRegressionInFeatureSpace) {
       const auto x = embedding.parts[p].narrow(0, 0, n).index_select(0, rows);
       const auto y =
           torch::one_hot(task.support.labels, 3).to(torch::kFloat64).index_select(0, rows);
-      const auto normal = x.t().matmul(x) +
+      const auto counted = x.t() * counts.index_select(0, rows);
+      const auto normal = counted.matmul(x) +
                           torch::exp(own("learner.ridge")) * torch::eye(x.size(1), torch::kFloat64);
-      const auto w = torch::inverse(normal).matmul(x.t()).matmul(y);
+      const auto w = torch::inverse(normal).matmul(counted).matmul(y);
       const auto outputs =
           torch::exp(own("learner.scale")) * embedding.parts[p].narrow(0, n, asked).matmul(w) +
           own("learner.shift");

@@ -46,6 +46,23 @@ def test_wrong_arguments(run, arguments, tmp_path, monkeypatch):
     assert code == 2 and "usage:" in err and not list(tmp_path.iterdir())
 
 
+def test_paths_have_the_home_folder_and_variables(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DRAWN", str(tmp_path / "drawn"))
+    monkeypatch.delenv("NOWHERE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert run("make_synthetic", "--out", "~/drawn", "--shards", "1")[0] == 0
+    for path in ("$DRAWN", "${DRAWN}", "~/drawn"):
+        assert run("verify", path)[0] == 0
+    code, _, err = run("verify", "$NOWHERE/drawn")
+    assert code == 2 and "the variable NOWHERE is not set" in err
+    code, _, err = run("make_synthetic", "--out", "${NOWHERE}/x")
+    assert code == 2 and "the variable NOWHERE is not set" in err
+    (tmp_path / "drawn").rename(tmp_path / "$NOWHERE")  # as it is written
+    assert run("verify", "$NOWHERE")[0] == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["$NOWHERE"]
+
+
 def test_a_defect_is_one_line(run, monkeypatch, tmp_path):
     monkeypatch.setattr(cli.verify, "run", lambda *_: 1 / 0)
     code, _, err = run("verify", tmp_path)

@@ -201,6 +201,7 @@ ADAPT = {"meta_gradient_test": {
         ("gate[1].sigmoid() * state[1] + gate[0].sigmoid()", "gate[0].sigmoid() * state[1] + gate[1].sigmoid()"),
     ],
     "src/adapt/learners/r2d2.cpp": [
+        ("weights.to(has.options()).sqrt()", "weights.to(has.options())"),
         ("ridge * torch::eye(", "2.0 * ridge * torch::eye("),
         ("value(p, places.scale).exp() * outputs", "value(p, places.scale) * outputs"),
     ],

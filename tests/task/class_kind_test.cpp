@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -48,11 +49,18 @@ TEST(ClassKind, ClassesOfTheSupportCountAlike) {
   const auto balanced = kind_of("balanced"), none = kind_of("none");
   const Batch batch = uneven_batch();
   const auto outputs = some_outputs(batch);
-  EXPECT_TRUE(balanced->weighs(batch));
+  const auto counts = balanced->support_weights(batch);
+  ASSERT_EQ(counts.numel(), 12);
+  EXPECT_NEAR(counts.mean().item<double>(), 1.0, 1e-12);
+  for (std::int64_t i = 0; i < 12; ++i) {
+    const std::array<double, 4> shots{8, 1, 0, 3};
+    const auto label = static_cast<std::size_t>(batch.labels[i].item<std::int64_t>());
+    EXPECT_NEAR(counts[i].item<double>(), 12.0 / 3 / shots[label], 1e-12);
+  }
   EXPECT_NEAR(balanced->support_loss(outputs, batch).item<double>(),
               own_loss(outputs, batch, {1.0 / 3 / 8, 1.0 / 3, 0, 1.0 / 3 / 3}), 1e-12);
   const double plain = own_loss(outputs, batch, {1.0 / 12, 1.0 / 12, 1.0 / 12, 1.0 / 12});
-  EXPECT_FALSE(none->weighs(batch));
+  EXPECT_FALSE(none->support_weights(batch).defined());
   for (const auto& loss : {none->support_loss(outputs, batch), none->loss(outputs, batch),
                            balanced->loss(outputs, batch)})  // of a query: as ever
     EXPECT_NEAR(loss.item<double>(), plain, 1e-12);
@@ -81,11 +89,11 @@ TEST(ClassKind, EvenSupportsKeepTheirBits) {
   Batch batch = uneven_batch();
   batch.labels = torch::arange(12, torch::kInt64).remainder(3);  // class 3 does not occur
   const auto outputs = some_outputs(batch).to(torch::kFloat32);
-  EXPECT_FALSE(kind->weighs(batch));
+  EXPECT_FALSE(kind->support_weights(batch).defined());
   EXPECT_TRUE(torch::equal(kind->support_loss(outputs, batch), kind->loss(outputs, batch)));
   batch = uneven_batch();
   batch.even = true;  // as Model::prepare says
-  EXPECT_FALSE(kind->weighs(batch));
+  EXPECT_FALSE(kind->support_weights(batch).defined());
 }
 
 }  // namespace

@@ -20,10 +20,10 @@ which.
 """
 
 import functools
-from pathlib import Path
 
 from .. import emoji_plan, media, names
 from ..errors import UserError
+from ..files import path_of
 from ..licenses import copy_notices, notices_in
 from ..shards import DatasetInfo, Modality, Sample, write_converted
 
@@ -31,7 +31,7 @@ LANGUAGES = "en,de,fr,es,it,pt,nl,sv,da"
 
 
 def add_arguments(parser):
-    parser.add_argument("root", type=Path, metavar="ROOT", help="the folder described above")
+    parser.add_argument("root", type=path_of, metavar="ROOT", help="the folder described above")
     parser.add_argument("--languages", default=LANGUAGES, metavar="L1,L2,...",
                         help=f"one per style, in order of the styles' names (default: {LANGUAGES})")
     parser.add_argument("--size", default="32", help="image size, one number or HEIGHTxWIDTH "

@@ -8,10 +8,9 @@ nothing else) the classes lie one level deeper and keep these splits; otherwise 
 what a task is drawn from, such as a patient.
 """
 
-from pathlib import Path
-
 from .. import media, names, splits
 from ..errors import BadInput, UserError
+from ..files import path_of
 from ..licenses import add_origin_arguments
 from ..schema import KINDS as KINDS_IN_ORDER
 from ..shards import DatasetInfo, Modality, Sample, write_converted
@@ -23,7 +22,7 @@ NO_GROUP = "all"
 
 
 def add_arguments(parser):
-    parser.add_argument("root", type=Path, metavar="ROOT", help="the tree of classes")
+    parser.add_argument("root", type=path_of, metavar="ROOT", help="the tree of classes")
     parser.add_argument("--size",
                         default="84",
                         help="image size, one number or HEIGHTxWIDTH; reached by Lanczos "
@@ -49,7 +48,7 @@ def add_arguments(parser):
                         help="a side file without image is a sample without "
                         "that modality (default: it is skipped)")
     parser.add_argument("--targets",
-                        type=Path,
+                        type=path_of,
                         metavar="FILE",
                         help="CSV table: the first column has CLASS/x (the files' path in ROOT "
                         "without ending), the others are targets")

@@ -19,12 +19,12 @@ further training classes (ALPHABET/CHARACTER/rot90 ...).
 
 import functools
 import io
-from pathlib import Path
 
 import numpy as np
 
 from .. import media, names, omniglot_download, splits
 from ..errors import UserError
+from ..files import path_of
 from ..licenses import copy_notices, notices_in
 from ..omniglot_files import IMAGE_SETS, RECOVERED, STROKE_SETS, list_entries, read_recovered
 from ..shards import DatasetInfo, Modality, Sample, write_converted
@@ -37,7 +37,7 @@ KEPT = 64  # drawings: those of a class serve its turned classes too
 
 
 def add_arguments(parser):
-    parser.add_argument("root", type=Path, metavar="ROOT", help="folder with the zips or "
+    parser.add_argument("root", type=path_of, metavar="ROOT", help="folder with the zips or "
                         "the unpacked folders")
     parser.add_argument("--rotations", action="store_true", help="training classes turned by "
                         "90, 180 and 270 degrees are new training classes")

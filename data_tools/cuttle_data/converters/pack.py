@@ -8,11 +8,9 @@ no file is of are left out. If that has targets, --targets gives them to the sam
 without.
 """
 
-from pathlib import Path
-
 from .. import media, names
 from ..errors import BadInput, UserError
-from ..files import SHARD_SUFFIX
+from ..files import SHARD_SUFFIX, path_of
 from ..reader import Shard
 from ..schema import check_samples
 from ..shards import DatasetInfo, Sample, load_samples, write_shard
@@ -28,7 +26,7 @@ def add_arguments(parser):
                         metavar="INPUT",
                         help="FILE, FOLDER, LABEL=FILE or LABEL=FOLDER")
     parser.add_argument("--like",
-                        type=Path,
+                        type=path_of,
                         required=True,
                         metavar="SHARD",
                         help="a shard of the data set that the model was trained on")
@@ -36,7 +34,7 @@ def add_arguments(parser):
                         action="store_true",
                         help="leave out all labels (for predict)")
     parser.add_argument("--targets",
-                        type=Path,
+                        type=path_of,
                         metavar="FILE",
                         help="CSV table: the first column has the files' path as given, without "
                         "ending, the others are the targets of --like")
@@ -105,10 +103,10 @@ def _targets(args, wanted, report):
 
 def _labelled_files(argument, report):
     """[(path, label or None)] that one argument stands for."""
-    path, label = Path(argument), None
+    path, label = path_of(argument), None
     if not path.exists() and "=" in argument:
         label, rest = argument.split("=", 1)
-        path = Path(rest)
+        path = path_of(rest)
         if not label:
             raise UserError(f"{argument}: the label is empty; give LABEL=FILE")
     if path.is_file():

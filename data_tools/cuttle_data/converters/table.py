@@ -8,10 +8,9 @@ adapt` and `cuttle predict` (use --shards 1). Statistics are computed for the ve
 targets.
 """
 
-from pathlib import Path
-
 from .. import names, splits
 from ..errors import BadInput, UserError
+from ..files import path_of
 from ..licenses import add_origin_arguments
 from ..schema import check_target_names, target_row
 from ..shards import DatasetInfo, Modality, Sample, write_converted
@@ -21,7 +20,7 @@ NO_GROUP = "all"
 
 
 def add_arguments(parser):
-    parser.add_argument("file", type=Path, metavar="FILE", help="the table, CSV in UTF-8")
+    parser.add_argument("file", type=path_of, metavar="FILE", help="the table, CSV in UTF-8")
     parser.add_argument("--class-column", metavar="COLUMN", help="which rows belong together")
     parser.add_argument("--targets",
                         metavar="COLUMNS",

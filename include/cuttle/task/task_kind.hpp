@@ -28,9 +28,10 @@ class TaskKind {
   virtual torch::Tensor support_loss(const torch::Tensor& outputs, const Batch& support) const {
     return loss(outputs, support);
   }
-  /// Whether that is another one than `loss` would be: engines that know `loss` alone then stand
-  /// back.
-  virtual bool weighs(const Batch&) const { return false; }
+  /// What each sample counts in it, float64 [n] on the CPU, 1 on average; undefined if all count
+  /// alike. For learners that solve the support set otherwise than by this loss; engines that know
+  /// `loss` alone stand back where it is defined.
+  virtual torch::Tensor support_weights(const Batch&) const { return {}; }
   /// What is measured beside the loss; shares are in [0, 1].
   virtual std::vector<std::string> metrics() const { return {}; }
   /// Their values, in that order.

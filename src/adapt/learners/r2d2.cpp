@@ -38,20 +38,22 @@ const torch::Tensor& value(const Tensors& p, std::int64_t place) {
 /// embedding, solved in closed form for each task; with fewer samples than columns by Woodbury's
 /// identity (equation 6):
 ///   W = X^T (X X^T + lambda I)^-1 Y.
-/// Each part of the embedding has its own W; samples without the part are left out of it. Gives W
-/// and whether any sample has the part, part after part.
+/// Each part of the embedding has its own W; samples without the part are left out of it. Where
+/// samples have `weights` ([n], may be undefined), their squared errors count so. Gives W and
+/// whether any sample has the part, part after part.
 Tensors solve(const Tensors& p, const R2d2Places& places, const Embedding& support,
-              const torch::Tensor& answers) {
+              const torch::Tensor& answers, const torch::Tensor& weights) {
   Tensors solved;
   for (std::size_t i = 0; i < support.parts.size(); ++i) {
-    const auto has = support.mask.narrow(1, static_cast<std::int64_t>(i), 1);
+    auto has = support.mask.narrow(1, static_cast<std::int64_t>(i), 1);
+    if (weights.defined()) has = has * weights.to(has.options()).sqrt().unsqueeze(1);
     const auto x = support.parts[i] * has;
     const auto ridge = value(p, places.ridge).exp();
     const auto gram = x.matmul(x.t()) + ridge * torch::eye(x.size(0), x.options());
     // Symmetric and positive definite.
     const auto dual = torch::cholesky_solve(answers * has, torch::linalg_cholesky(gram));
     solved.push_back(x.t().matmul(dual));
-    solved.push_back(has.amax());
+    solved.push_back(support.mask.select(1, static_cast<std::int64_t>(i)).amax());
   }
   return solved;
 }
@@ -70,22 +72,25 @@ torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places&
 /// The support set and the learned numbers.
 class Solved final : public KnownSupport {
  public:
-  Solved(std::shared_ptr<const Model> model, R2d2Places places, Tensors parameters, Batch support,
-         std::int64_t outputs)
+  Solved(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind,
+         R2d2Places places, Tensors parameters, Batch support, std::int64_t outputs)
       : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
+        kind_(std::move(kind)),
         places_(places),
         outputs_(outputs) {}
 
  private:
   Tensors study(const Embedding& known) const override {
     return solve(parameters(), places_, known,
-                 answers_of(support(), outputs_, known.mask.options()));
+                 answers_of(support(), outputs_, known.mask.options()),
+                 kind_->support_weights(support()));
   }
   torch::Tensor compare(const Embedding&, const Tensors& lesson,
                         const Embedding& query) const override {
     return outputs_of(model(), parameters(), places_, lesson, query);
   }
 
+  std::shared_ptr<const TaskKind> kind_;
   R2d2Places places_;
   std::int64_t outputs_;
 };
@@ -107,18 +112,20 @@ class R2d2 final : public Learner {
     context.record = &seen;
     const auto both = embed_both(*model_, leaves, task.support, task.query, context);
     const auto answers = answers_of(task.support, task.support.way, both.support.mask.options());
-    const auto outputs = outputs_of(*model_, leaves, places_,
-                                    solve(leaves, places_, both.support, answers), both.query);
+    const auto solved =
+        solve(leaves, places_, both.support, answers, kind_->support_weights(task.support));
+    const auto outputs = outputs_of(*model_, leaves, places_, solved, both.query);
     const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey&) const override {
-    return std::make_unique<Solved>(model_, places_, parameters.tensors(), support, support.way);
+    return std::make_unique<Solved>(model_, kind_, places_, parameters.tensors(), support,
+                                    support.way);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t way) const override {
-    return std::make_unique<Solved>(model_, places_, parameters_in(*model_, state),
+    return std::make_unique<Solved>(model_, kind_, places_, parameters_in(*model_, state),
                                     support_in(*model_, state, way), way);
   }
 

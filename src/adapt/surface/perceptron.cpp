@@ -167,7 +167,8 @@ bool PerceptronEngine::takes(const ParameterList& parameters, const Batch& suppo
            values.scalar_type() == flat.scalar_type() &&
            (flat.scalar_type() == torch::kFloat32 || flat.scalar_type() == torch::kFloat64);
   };
-  return fits(support) && (query == nullptr || fits(*query)) && !surface_.kind().weighs(support);
+  return fits(support) && (query == nullptr || fits(*query)) &&
+         !surface_.kind().support_weights(support).defined();
 }
 
 TaskResult PerceptronEngine::meta_gradient(const ParameterList& parameters, const Task& task,

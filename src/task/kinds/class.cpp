@@ -33,7 +33,12 @@ class ClassKind final : public TaskKind {
     return torch::cross_entropy_loss(outputs, support.labels,
                                      shots.clamp_min(1).to(outputs.options()).reciprocal());
   }
-  bool weighs(const Batch& support) const override { return uneven_shots(support).defined(); }
+  torch::Tensor support_weights(const Batch& support) const override {
+    const auto shots = uneven_shots(support);
+    if (!shots.defined()) return {};
+    const auto share = static_cast<double>(support.size) / shots.gt(0).sum().item<double>();
+    return share / shots.index_select(0, support.labels.to(torch::kCPU)).to(torch::kFloat64);
+  }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
     return {outputs.detach().argmax(1).eq(batch.labels).to(torch::kFloat64).mean().item<double>()};
