@@ -1,3 +1,4 @@
+#include <fmt/ranges.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "app/adapted_file.hpp"
 #include "app/commands.hpp"
 #include "app/loaded_run.hpp"
+#include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 
 namespace cuttle {
@@ -71,9 +73,40 @@ void check_classes(const LoadedRun& run, const WholeShard& support, const std::s
       path, way, most);
 }
 
+/// Values are of one function, patient or machine, as in an episode.
+void check_one_of_a_kind(const WholeShard& support, const std::string& path) {
+  CUTTLE_VALIDATE(support.classes.size() <= 1,
+                  "{}: its samples are of {} classes, such as '{}' and '{}' (a model of values "
+                  "adapts to one function, patient or machine at a time); make a shard of each",
+                  path, support.classes.size(), support.classes[0], support.classes[1]);
+}
+
+/// Refuses a class of which there is nothing to look at; names how many samples have nothing.
+void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& support,
+                  const std::string& path) {
+  const auto seen = have_senses(batch);
+  std::vector<bool> known(support.classes.size(), false);
+  for (std::size_t i = 0; i < seen.size() && !known.empty(); ++i)
+    if (seen[i]) known[static_cast<std::size_t>(support.raw.labels[i])] = true;
+  const auto senses = fmt::format("{}", fmt::join(names_of(run.inputs.modalities), ", "));
+  for (std::size_t c = 0; c < known.size(); ++c)
+    CUTTLE_VALIDATE(known[c],
+                    "{}: no sample of class '{}' has any of the model's senses ({}), so nothing "
+                    "would be learned of it; give samples that have one, or leave the class out",
+                    path, support.classes[c], senses);
+  const auto blind = std::count(seen.begin(), seen.end(), false);
+  CUTTLE_VALIDATE(blind < batch.size, "{}: no sample has any of the model's senses ({})", path,
+                  senses);
+  if (blind > 0)
+    log_warning("{} of {} samples have none of the model's senses ({}) and teach it nothing", blind,
+                batch.size, senses);
+}
+
 }  // namespace
 
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions) {
+  expect_one_process("adapt");
+  check_output(arguments.out, {arguments.support});
   // A few samples, and a file for machines that may have no GPU.
   auto overrides = arguments.overrides;
   overrides.push_back("device=cpu");
@@ -87,6 +120,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   WholeShard support = read_all(*data);
   const bool values = !run.parts.kind->classes();
   if (values) {
+    check_one_of_a_kind(support, arguments.support);
     support.raw.targets = read_targets(*data, run.inputs.target_width, arguments.support);
     support.classes.clear();
   } else {
@@ -94,8 +128,10 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   }
   const auto way = static_cast<std::int64_t>(support.classes.size());
   const auto& [kind, model, learner] = run.parts;
-  const auto adapted = learner->adapt(run.parameters, model->prepare(support.raw, way),
-                                      {run.config.seed, Stream::kModel, 0, 0});
+  const Batch batch = model->prepare(support.raw, way);
+  check_senses(batch, run, support, arguments.support);
+  const auto adapted =
+      learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
   write_adapted(arguments.out, {run.config, run.inputs, support.classes}, *adapted, extensions);
   warn_if_transductive(run.parts, run.config);
   log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),

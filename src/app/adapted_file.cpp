@@ -2,7 +2,10 @@
 
 #include <torch/types.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -12,6 +15,7 @@
 #include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/hash.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
 
@@ -19,6 +23,18 @@ namespace cuttle {
 namespace {
 
 constexpr const char* kFormat = "cuttle-adapted-1";
+constexpr const char* kDigest = "sha256";
+
+/// Of all that the file holds, but for this itself; in whatever order.
+std::string digest_of(const ArrayFile& file) {
+  std::map<std::string, std::string> digests;
+  for (const auto& [name, text] : file.metadata) digests["metadata " + name] = sha256(text);
+  for (const auto& array : file.arrays)
+    digests["array " + array.name] = fmt::format(
+        "{} {} {}", array.dtype, fmt::join(array.shape, ","),
+        sha256({reinterpret_cast<const char*>(array.bytes.data()), array.bytes.size()}));
+  return sha256(nlohmann::json(digests).dump());
+}
 
 NamedArray to_array(const std::string& name, const torch::Tensor& tensor) {
   const auto values = tensor.contiguous();
@@ -48,15 +64,16 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
 
 void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& adapted,
                    const Extensions& extensions) {
-  std::vector<NamedArray> arrays;
-  for (const auto& [name, tensor] : adapted.state()) arrays.push_back(to_array(name, tensor));
-  write_file_atomically(
-      path, encode_safetensors(arrays, {{"format", kFormat},
-                                        {"config", dump_config(to.config, catalog_of(extensions))},
-                                        {"modalities", modalities_to_json(to.inputs.modalities)},
-                                        {"target_width", std::to_string(to.inputs.target_width)},
-                                        {"training_classes", std::to_string(to.inputs.classes)},
-                                        {"classes", nlohmann::json(to.classes).dump()}}));
+  ArrayFile file;
+  for (const auto& [name, tensor] : adapted.state()) file.arrays.push_back(to_array(name, tensor));
+  file.metadata = {{"format", kFormat},
+                   {"config", dump_config(to.config, catalog_of(extensions))},
+                   {"modalities", modalities_to_json(to.inputs.modalities)},
+                   {"target_width", std::to_string(to.inputs.target_width)},
+                   {"training_classes", std::to_string(to.inputs.classes)},
+                   {"classes", nlohmann::json(to.classes).dump()}};
+  file.metadata[kDigest] = digest_of(file);
+  write_file_atomically(path, encode_safetensors(file.arrays, file.metadata));
 }
 
 AdaptedModel read_adapted(const std::string& path, const Extensions& extensions) {
@@ -64,10 +81,15 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions)
                   "{}: is a folder (a run has learned no task yet); make a file of it and a few "
                   "examples with cuttle adapt",
                   path);
-  const ArrayFile file = read_safetensors(path);
+  ArrayFile file = read_safetensors(path);
   CUTTLE_VALIDATE(metadata_entry(file, path, "format") == kFormat,
                   "{}: written by another version of cuttle; make it again with cuttle adapt",
                   path);
+  if (const auto digest = file.metadata.extract(kDigest); !digest.empty())  // none: older versions
+    CUTTLE_VALIDATE(digest.mapped() == digest_of(file),
+                    "{}: damaged (its bytes are not those that were written); make it again with "
+                    "cuttle adapt",
+                    path);
   AdaptedModel model;
   RunConfig& config = model.to.config;
   TaskInputs& inputs = model.to.inputs;
@@ -99,13 +121,21 @@ DataOptions one_shard(const std::string& path) {
   return options;
 }
 
+void expect_one_process(const char* command) {
+  const char* size = std::getenv("OMPI_COMM_WORLD_SIZE");
+  CUTTLE_VALIDATE(size == nullptr || std::string(size) == "1",
+                  "{} is the work of one process, and {} were started (each would do all of it); "
+                  "start build/release/cuttle {} without mpirun",
+                  command, size, command);
+}
+
 void warn_if_transductive(const Assembly& parts, const RunConfig& config) {
   if (parts.learner->samples_apart()) return;
   const bool norms = !parts.model->samples_apart();
   log_warning(
       "this model is transductive: {}, so an answer depends on the other samples of its batch, and "
-      "a sample alone, or a class at a time, is recognised worse than eval says (cuttle eval "
-      "--queries one and --queries class measure it); {}",
+      "a sample alone, or a class at a time, may be recognised worse than eval says (cuttle "
+      "eval --queries one and --queries class measure it); {}",
       norms ? "a norm goes by the batch at hand"
             : fmt::format("{} looks at all samples of a batch (adapt.refine)", config.adapt.type),
       norms ? "for answers of their own, train with norm: running or support"

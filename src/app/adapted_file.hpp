@@ -32,6 +32,9 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions)
 /// One shard as a data set.
 DataOptions one_shard(const std::string& path);
 
+/// UserError under mpirun with several processes: each would do all the work of `command`.
+void expect_one_process(const char* command);
+
 /// Says what a transductive model is, and what it costs to ask it about samples one by one.
 void warn_if_transductive(const Assembly& parts, const RunConfig& config);
 

@@ -290,6 +290,10 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
     MpiSession session(&argc, &argv);
     return request.with_mpi(session);
   });
+  if (!std::cout.flush()) {  // what was asked for did not arrive
+    log_local(LogLevel::kError, "cannot write to standard output (is its disk full?)");
+    return static_cast<int>(ExitCode::kFailure);
+  }
   return static_cast<int>(code);
 }
 

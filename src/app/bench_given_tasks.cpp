@@ -163,7 +163,9 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   GivenTasks given = read_tasks(arguments.tasks);
   config.episode.way = given.tasks.at(0).support.way;
   config.evaluation.way = 0;
-  config.episode.target = given.target_width > 0 ? "value" : "class";
+  if (const char* kind = given.target_width > 0 ? "value" : "class";
+      config.episode.target.type != kind)
+    config.episode.target = kind;
   const auto [kind, model, learner] =
       assemble(config, {given.modalities, given.target_width, 0}, extensions);
   const auto layout = model->layout();

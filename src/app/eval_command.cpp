@@ -216,6 +216,9 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
       data = RunData::open(run->config, extensions, &run->inputs);
       plan = plan_of(arguments, *run);
+      if (comm.rank() == 0)
+        for (const auto& path : {arguments.confusion, arguments.per_episode})
+          if (!path.empty()) check_output(path);
     });
     const auto& [kind, model, learner] = run->parts;
     auto kept = data->keep(*model, run->parameters, run->config.data.in_memory);
@@ -234,6 +237,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
             "{} of {} episodes have nothing to look at in support or query (their senses are "
             "missing or hidden), and answers to them are guesses",
             report.blind, plan.episodes);
+      warn_of_chance(report, *kind, plan.episode);
       if (const auto left_out = source->left_out(); !left_out.empty()) log_warning("{}", left_out);
       if (arguments.diagnostics && report.trace.empty())
         log_warning("--diagnostics: {} takes no inner steps (there are no losses between them)",

@@ -1,3 +1,4 @@
+#include <fmt/ranges.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -14,6 +15,7 @@
 #include "app/predictions.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/signals.hpp"
 #include "cuttle/core/timer.hpp"
 #include "cuttle/train/run_data.hpp"
 
@@ -100,37 +102,57 @@ class Answers {
 };
 
 /// Reads, answers and writes a batch at a time, so that memory does not grow with the samples.
-void answer_all(const AdaptedModel& model, const Dataset& data, PredictionFormat format,
-                Answers& answers) {
+/// Gives how many have nothing to look at and get no answer. Error when it is interrupted.
+std::int64_t answer_all(const AdaptedModel& model, const Dataset& data, PredictionFormat format,
+                        Answers& answers) {
   const auto total = static_cast<std::int64_t>(data.samples().size());
   const std::int64_t batches = batches_of(model, total);
   const PredictionText text(format, model.to.classes, model.outputs);
   answers.write(text.header());
   Counter counter(total);
+  SignalWatch signals;
+  std::int64_t blind = 0;
   for (std::int64_t b = 0; b < batches; ++b) {
     const std::int64_t first = b * total / batches, end = (b + 1) * total / batches;
     std::vector<std::int64_t> samples(static_cast<std::size_t>(end - first));
     std::iota(samples.begin(), samples.end(), first);
     const Batch batch = model.parts.model->prepare(read_batch(data, samples), model.outputs);
     const auto outputs = model.adapted->predict(batch).contiguous();
-    for (const std::int64_t i : samples)
-      answers.write(text.line(data.sample_name(i), outputs[i - first]));
+    const auto seen = have_senses(batch);
+    for (const std::int64_t i : samples) {
+      const bool blank = !seen[static_cast<std::size_t>(i - first)];
+      blind += blank;
+      answers.write(blank ? text.no_answer(data.sample_name(i))
+                          : text.line(data.sample_name(i), outputs[i - first]));
+    }
     counter.update(end);
+    CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop,
+                   "interrupted after {} of {} samples (a file of answers is not left, those on "
+                   "standard output are not all there are)",
+                   end, total);
   }
+  return blind;
 }
 
 }  // namespace
 
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
+  expect_one_process("predict");
   const PredictionFormat format = format_of(arguments);
+  if (!arguments.out.empty()) check_output(arguments.out, {arguments.file, arguments.shard});
   const AdaptedModel model = read_adapted(arguments.file, extensions);
   const auto data = open_for(model.to.inputs.modalities, one_shard(arguments.shard));
   warn_if_transductive(model.parts, model.to.config);
   // One sample gives threads nothing to do, and sums may be rounded by how many there are.
   if (model.parts.learner->samples_apart()) torch::set_num_threads(1);
   Answers answers(arguments.out);
-  answer_all(model, *data, format, answers);
+  const std::int64_t blind = answer_all(model, *data, format, answers);
   answers.finish();
+  if (blind > 0)
+    log_warning(
+        "{} of {} samples have none of the model's senses ({}), and have no answer; their lines "
+        "say so",
+        blind, data->samples().size(), fmt::join(names_of(model.to.inputs.modalities), ", "));
   if (!arguments.out.empty())
     log_info("answers to {} samples: {}", data->samples().size(), arguments.out);
   return ExitCode::kDone;

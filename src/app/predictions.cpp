@@ -40,6 +40,20 @@ std::string PredictionText::line(const std::string& sample, const torch::Tensor&
   return (classes_.empty() ? of_values(sample, outputs) : of_class(sample, outputs)) + "\n";
 }
 
+std::string PredictionText::no_answer(const std::string& sample) const {
+  const std::int64_t columns = classes_.empty() ? values_ : 2;
+  std::string text = format_ == PredictionFormat::kCsv ? csv_field(sample) : escaped(sample);
+  if (format_ == PredictionFormat::kJsonLines)
+    return (classes_.empty()
+                ? nlohmann::json{{"sample", sample}, {"values", nullptr}}
+                : nlohmann::json{{"sample", sample}, {"class", nullptr}, {"probability", nullptr}})
+               .dump() +
+           "\n";
+  for (std::int64_t i = 0; i < columns; ++i)
+    text += format_ == PredictionFormat::kCsv ? "," : "\t-";
+  return text + "\n";
+}
+
 std::string PredictionText::of_class(const std::string& sample, const torch::Tensor& logits) const {
   const auto probability = torch::softmax(logits, 0);
   const auto best = probability.argmax().item<std::int64_t>();

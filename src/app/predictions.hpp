@@ -25,6 +25,9 @@ class PredictionText {
   std::string header() const;
   /// `outputs`: logits or values of one sample.
   std::string line(const std::string& sample, const torch::Tensor& outputs) const;
+  /// Of a sample that has nothing to look at: no class and no numbers ("-" between tabs, empty
+  /// fields, null).
+  std::string no_answer(const std::string& sample) const;
 
  private:
   std::string of_class(const std::string& sample, const torch::Tensor& logits) const;

@@ -95,6 +95,20 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
+/// What is written where PATH shall be: the end of its links. UserError if that is no file.
+std::string output_of(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as the kernel has it
+  std::error_code missing;        // what is not there yet is fine
+  std::filesystem::path place = path;
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(place, missing); ++i)
+    place = place.parent_path() / std::filesystem::read_symlink(place, missing);
+  const auto status = std::filesystem::status(place, missing);
+  CUTTLE_VALIDATE(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
+                  "'{}' is {} (what is written would take its place); give the path of a file",
+                  path, std::filesystem::is_directory(status) ? "a folder" : "no regular file");
+  return place;
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path, std::uint64_t limit) {
@@ -124,7 +138,7 @@ std::string read_file(const std::string& path, std::uint64_t limit) {
 }
 
 UnfinishedFile::UnfinishedFile(std::string path)
-    : path_(std::move(path)),
+    : path_(output_of(path)),
       temporary_(fmt::format("{}.tmp.{}", path_, ::getpid())),
       file_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
   CUTTLE_REQUIRE(
@@ -150,6 +164,18 @@ void UnfinishedFile::finish() {
                  temporary_, path_, reason());
   temporary_.clear();
   sync_path(folder_of(path_));
+}
+
+void check_output(const std::string& path, const std::vector<std::string>& inputs) {
+  const std::string place = output_of(path), folder = folder_of(place);
+  std::error_code missing;
+  for (const auto& input : inputs)
+    CUTTLE_VALIDATE(!std::filesystem::equivalent(place, input, missing),
+                    "'{}' is read and would be overwritten; write to another file", path);
+  CUTTLE_VALIDATE(::access(folder.c_str(), W_OK | X_OK) == 0,
+                  "cannot write '{}': {} (its folder is '{}'); make the folder, mend its "
+                  "permissions or give another",
+                  path, reason(), folder);
 }
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {

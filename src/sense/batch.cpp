@@ -120,6 +120,17 @@ Batch select_rows(const Batch& batch, const std::vector<std::int64_t>& rows) {
   return chosen;
 }
 
+std::vector<bool> have_senses(const Batch& batch) {
+  std::vector<bool> have(static_cast<std::size_t>(batch.size), false);
+  for (const auto& input : batch.modalities) {
+    if (!input.rows.defined()) continue;
+    const auto rows = input.rows.to(torch::kCPU);
+    for (std::int64_t i = 0; i < rows.numel(); ++i)
+      have[static_cast<std::size_t>(rows[i].item<std::int64_t>())] = true;
+  }
+  return have;
+}
+
 Batch keep_modalities(const Batch& batch, const std::vector<bool>& keep) {
   CUTTLE_EXPECT(keep.size() == batch.modalities.size());
   Batch kept = batch;

@@ -58,8 +58,7 @@ double OuterOptimizer::learning_rate(std::int64_t step) const {
                           static_cast<double>(std::max<std::int64_t>(1, total_steps_ - 1)));
     rate = o.min_lr + 0.5 * (o.outer_lr - o.min_lr) * (1.0 + std::cos(M_PI * done));
   } else if (o.schedule == "step") {
-    rate = std::max(o.min_lr,
-                    o.outer_lr * std::pow(o.decay, static_cast<double>(step / o.decay_every)));
+    rate = o.outer_lr * std::pow(o.decay, static_cast<double>(step / o.decay_every));
   }
   return warm * rate;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/log.hpp"
 #include "cuttle/task/schedule.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "train/query_outputs.hpp"
@@ -161,6 +162,21 @@ std::vector<float> gather_column(Communicator& comm, const Findings& mine, std::
 }
 
 }  // namespace
+
+void warn_of_chance(const EvaluationReport& report, const TaskKind& kind,
+                    const EpisodeOptions& episode) {
+  constexpr std::size_t kEnough = 10;  // fewer may be at chance by chance
+  const auto chance = static_cast<float>(1.0 / static_cast<double>(episode.way));
+  const auto& scores = report.episode_scores;
+  if (!kind.classes() || scores.size() < kEnough ||
+      !std::all_of(scores.begin(), scores.end(),
+                   [&](float score) { return std::abs(score - chance) < 1e-6f; }))
+    return;
+  log_warning(
+      "every episode scored exactly chance: the model gives all samples the same answer (its "
+      "senses may be missing from these data, or a norm: instance see samples of one position, of "
+      "which it leaves nothing); check the data with cuttle inspect, or take another norm");
+}
 
 std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episode) {
   if (kind.values())

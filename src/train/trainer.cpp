@@ -157,6 +157,7 @@ void Trainer::Impl::validate(RunData::Kept& kept) {
   if (report.skipped > 0)
     log_warning("step {}: {} of {} validation episodes were not finite and are left out",
                 state.step, report.skipped, plan.episodes);
+  warn_of_chance(report, kind, plan.episode);
   const double score = kind.larger_is_better() ? report.score.mean : -report.score.mean;
   const bool better =
       std::isfinite(score) && (progress.best_step < 0 || score > progress.best_score);

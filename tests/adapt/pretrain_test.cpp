@@ -114,36 +114,48 @@ TEST_P(Pretrain, GradientEqualsFiniteDifferencesOfTheReportedLoss) {
   }
 }
 
-/// A new classifier by LibTorch's SGD with momentum 0.9 and weight decay 1e-3 (not of the bias).
+/// A new classifier by LibTorch's SGD with momentum 0.9 and weight decay 1e-3 (not of the bias), of
+/// two shots a class or of four, one and one, which count alike.
 TEST_P(Pretrain, FinetuningIsWhatAnIndependentOptimizerDoes) {
   const auto learner = learner_of({{"finetune_steps", "25"}, {"finetune_lr", "0.05"}});
   const Model& model = learner->model();
   const auto parameters = start(*learner);
-  const Task task = tiny_task(model, 2, torch::kFloat64);
-  const auto x =
-      features_of(model.embed(parameters.tensors(), concatenate(task.support, task.query), {}));
-  const auto known = x.narrow(0, 0, 6), asked = x.narrow(0, 6, 9);
-  auto weight = torch::zeros({3, x.size(1)}, torch::kFloat64);
-  for (std::int64_t i = 0; cosine() && i < 6; ++i)
-    weight[task.support.labels[i].item<std::int64_t>()] += known[i] / 2.0;
-  weight.requires_grad_();
-  auto bias = torch::zeros({3}, torch::kFloat64).requires_grad_();
-  const auto logits_of = [&](const torch::Tensor& features) {
-    return cosine() ? 10.0 * directions(features).matmul(directions(weight).t())
-                    : features.matmul(weight.t()) + bias;
-  };
-  torch::optim::SGD of_weight({weight},
-                              torch::optim::SGDOptions(0.05).momentum(0.9).weight_decay(1e-3));
-  torch::optim::SGD of_bias({bias}, torch::optim::SGDOptions(0.05).momentum(0.9));
-  for (int k = 0; k < 25; ++k) {
-    of_weight.zero_grad();
-    of_bias.zero_grad();
-    torch::nn::functional::cross_entropy(logits_of(known), task.support.labels).backward();
-    of_weight.step();
-    of_bias.step();
+  for (const bool uneven : {false, true}) {
+    Task task = tiny_task(model, 2, torch::kFloat64);
+    if (uneven) {
+      task.support.even = false;
+      task.support.labels = torch::tensor({0, 2, 0, 0, 1, 0}, torch::kInt64);
+    }
+    const auto shots = torch::bincount(task.support.labels).index_select(0, task.support.labels);
+    const auto counts = 1.0 / shots.to(torch::kFloat64);  // of each sample
+    const auto x =
+        features_of(model.embed(parameters.tensors(), concatenate(task.support, task.query), {}));
+    const auto known = x.narrow(0, 0, 6), asked = x.narrow(0, 6, 9);
+    auto weight = torch::zeros({3, x.size(1)}, torch::kFloat64);
+    for (std::int64_t i = 0; cosine() && i < 6; ++i)
+      weight[task.support.labels[i].item<std::int64_t>()] += known[i] * counts[i];
+    weight.requires_grad_();
+    auto bias = torch::zeros({3}, torch::kFloat64).requires_grad_();
+    const auto logits_of = [&](const torch::Tensor& features) {
+      return cosine() ? 10.0 * directions(features).matmul(directions(weight).t())
+                      : features.matmul(weight.t()) + bias;
+    };
+    torch::optim::SGD of_weight({weight},
+                                torch::optim::SGDOptions(0.05).momentum(0.9).weight_decay(1e-3));
+    torch::optim::SGD of_bias({bias}, torch::optim::SGDOptions(0.05).momentum(0.9));
+    for (int k = 0; k < 25; ++k) {
+      of_weight.zero_grad();
+      of_bias.zero_grad();
+      const auto right = torch::log_softmax(logits_of(known), 1)
+                             .gather(1, task.support.labels.unsqueeze(1))
+                             .squeeze(1);
+      (-(right * counts).sum() / counts.sum()).backward();
+      of_weight.step();
+      of_bias.step();
+    }
+    const auto predicted = learner->adapt(parameters, task.support, task.key)->predict(task.query);
+    EXPECT_LT((predicted - logits_of(asked)).abs().max().item<double>(), 1e-9) << uneven;
   }
-  const auto predicted = learner->adapt(parameters, task.support, task.key)->predict(task.query);
-  EXPECT_LT((predicted - logits_of(asked)).abs().max().item<double>(), 1e-9);
 }
 
 TEST_P(Pretrain, CentroidIsTheNearestMean) {

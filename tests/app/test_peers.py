@@ -92,6 +92,20 @@ def test_first_order_meta_gradient(steps, config):
     assert relative(ours, theirs) < 1e-4
 
 
+@pytest.mark.parametrize("weights", ["balanced", "none"])
+def test_uneven_supports_count_as_the_key_says(weights, config):
+    """Class 0 has more shots than the others; the plain loss is PyTorch's, the balanced one another."""
+    model, (arrays, tasks) = conv4(WAY), random_tasks()
+    images, labels = arrays["support.image"], arrays["support.labels"]
+    arrays["support.image"] = torch.cat([images, 0.9 * images], 1)
+    arrays["support.labels"] = torch.cat([labels, torch.zeros_like(labels)], 1)
+    tasks = [{**task, "support": support} for task, support
+             in zip(tasks, zip(arrays["support.image"], arrays["support.labels"]))]
+    theirs = plain_torch.mean_gradient(lambda *a: plain_torch.maml_loss(*a, 1, RATE), model, tasks)
+    ours = our_gradient(config, model, arrays, "adapt.inner_steps=1", f"episode.class_weights={weights}")
+    assert (relative(ours, theirs) < 1e-4) == (weights == "none")
+
+
 def test_meta_gradient_of_protonet(config):
     model, (arrays, tasks) = conv4(0), random_tasks()
     theirs = plain_torch.mean_gradient(plain_torch.protonet_loss, model, tasks)

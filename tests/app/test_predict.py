@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import driver
 import hand_shard
@@ -174,22 +176,25 @@ def named_model(sets, tmp_path_factory):
 
 def test_files_of_answers_quote_names(named, tmp_path):
     told = [json.loads(line) for line in answers(*named)]
-    assert {record["class"] for record in told} == set(NAMES)
+    assert {record["class"] for record in told} == {*NAMES, None}  # some samples lack the sense
     result = cuttle("predict", *named, "--out", tmp_path / "answers.csv")
     assert result.stdout == "" and "answers to 8 samples" in result.stderr
     text = (tmp_path / "answers.csv").read_bytes().decode()
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[0] == ["sample", "class", "probability"]
-    assert [(row[0], row[1], np.float32(row[2])) for row in rows[1:]] == [
-        (record["sample"], record["class"], np.float32(record["probability"])) for record in told]
+    assert [(row[0], row[1] or None, np.float32(row[2]) if row[2] else None) for row in rows[1:]] == [
+        (record["sample"], record["class"], record["probability"] and np.float32(record["probability"]))
+        for record in told]
     cuttle("predict", *named, "--out", tmp_path / "answers.jsonl")
     assert (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines() == answers(*named)
     lines = cuttle("predict", *named).stdout.split("\n")
     assert len(lines) == 9 and lines[8] == ""
     plain = [line.split("\t") for line in lines[:8]]
+    told = [record if record["class"] else {"class": "-", "probability": None} for record in told]
     assert [row[1] for row in plain] == [
         record["class"].replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n") for record in told]
-    assert all(abs(float(row[2]) - record["probability"]) < 1e-4 for row, record in zip(plain, told))
+    assert all(row[2] == "-" if record["probability"] is None else abs(float(row[2]) - record["probability"]) < 1e-4
+               for row, record in zip(plain, told))
 
 
 def test_values_have_columns(sets, tmp_path):
@@ -216,8 +221,7 @@ def test_a_file_of_answers_is_whole_or_as_before(named, tmp_path):
     assert "damaged.h5" in message and out.read_text(encoding="utf-8") == "of yesterday"
     assert not driver.leftovers(tmp_path)
     for wrong, said in ((tmp_path / "answers.txt", "end it in .csv or .jsonl"), (tmp_path / "no/answers.csv", "no/")):
-        code = driver.FAILURE if "no/" in said else driver.USER_ERROR
-        assert said in cuttle("predict", *named, "--out", wrong, code=code).stderr
+        assert said in cuttle("predict", *named, "--out", wrong, code=driver.USER_ERROR).stderr
     cuttle("predict", *named, "--json", "--out", out, code=driver.USER_ERROR)
     with open("/dev/full", "wb") as full:
         words = [str(word) for word in (driver.PROGRAM, "predict", *named)]
@@ -225,7 +229,82 @@ def test_a_file_of_answers_is_whole_or_as_before(named, tmp_path):
     assert failed.returncode == driver.FAILURE and b"standard output" in failed.stderr
 
 
-def test_a_sample_without_any_known_sense_is_answered(sets, tmp_path):
+def test_an_output_takes_the_place_of_nothing_else(named, tmp_path):
+    adapted, use = named
+    before = use.read_bytes(), adapted.read_bytes()
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(before[1])
+    assert "would be overwritten" in cuttle("predict", copy, use, "--out", copy, code=driver.USER_ERROR).stderr
+    run = adapted.parent / "run"
+    assert "would be overwritten" in cuttle("adapt", run, "--support", use, "--out", use, code=driver.USER_ERROR).stderr
+    assert (use.read_bytes(), copy.read_bytes()) == (before[0], before[1])
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "to_pipe.csv").symlink_to("pipe.csv")
+    for name in ("folder.csv", "pipe.csv", "to_pipe.csv"):
+        for words in (("predict", *named, "--out"), ("eval", run, "--per-episode"), ("eval", run, "--confusion")):
+            assert f"'{tmp_path / name}' is" in cuttle(*words, tmp_path / name, code=driver.USER_ERROR).stderr
+    assert (tmp_path / "pipe.csv").is_fifo() and (tmp_path / "to_pipe.csv").is_symlink()
+    (tmp_path / "link.csv").symlink_to("behind.csv")
+    cuttle("predict", *named, "--out", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink() and (tmp_path / "behind.csv").read_text(encoding="utf-8")
+    assert not driver.leftovers(tmp_path)
+
+
+def test_a_damaged_adapted_file_is_refused(named, tmp_path):
+    content = named[0].read_bytes()
+    for place in (len(content) - 3, len(content) // 2, content.index(b"seed") + 1):
+        damaged = tmp_path / "damaged"
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
+        assert "damaged" in cuttle("predict", damaged, named[1], code=driver.USER_ERROR).stderr
+
+
+def test_they_are_the_work_of_one_process(named, tmp_path):
+    adapt = ("adapt", named[0].parent / "run", "--support", named[1], "--out", tmp_path / "a")
+    for words in (("predict", *named), adapt):
+        failed = cuttle(*words, ranks=2, code=driver.USER_ERROR)
+        assert "is the work of one process, and 2 were started" in failed.stderr and not failed.stdout
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_interruption_leaves_nothing_half(named, tmp_path):
+    shard = part_of(named[1], [*range(8)] * 2500, tmp_path / "many.h5")
+    words = [str(word) for word in (driver.PROGRAM, "predict", named[0], shard, "--out", tmp_path / "answers.csv")]
+    with subprocess.Popen(words, env=driver.ENVIRONMENT, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(tmp_path.glob("answers.csv.tmp.*")):
+            time.sleep(0.01)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read().decode()
+    assert process.returncode == driver.FAILURE and re.search(r"interrupted after \d+ of 20000 samples", said), said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many.h5"]
+
+
+def test_what_standard_output_lost_is_said(named):
+    run = named[0].parent / "run"
+    for words in (("eval", run, "--json"), ("inspect", run), ("list",), ("dump-default",)):
+        with open("/dev/full", "wb") as full:
+            failed = subprocess.run([str(word) for word in (driver.PROGRAM, *words)], env=driver.ENVIRONMENT,
+                                    stdout=full, stderr=subprocess.PIPE, check=False)
+        assert failed.returncode == driver.FAILURE and b"standard output" in failed.stderr, words
+
+
+def test_values_are_of_one_function(sets, tmp_path):
+    use = sets["values"]["use"]
+    adapted_to(use, config_of("values_r2d2", sets), tmp_path)
+    with Shard(use) as whole:
+        arrays = [{name: np.asarray(whole.read(i, name)) for name in whole.rows if whole.rows[name][i] >= 0}
+                  for i in range(4)]
+        samples = [Loaded(f"s{i}", f"patient {i % 2}", "all", "test", arrays[i], whole.targets[i]) for i in range(4)]
+        info = DatasetInfo("two", "made by a test", "CC0-1.0", "a test", targets=whole.target_names)
+        there = {name for sample in samples for name in sample.arrays}
+        write_shard(tmp_path / "two.h5", info, [m for m in whole.modalities if m.name in there], samples)
+    failed = cuttle("adapt", tmp_path / "run", "--support", tmp_path / "two.h5", "--out", tmp_path / "a",
+                    code=driver.USER_ERROR)
+    assert "samples are of 2 classes" in failed.stderr and not (tmp_path / "a").exists()
+
+
+def test_a_sample_without_any_known_sense_has_no_answer(sets, tmp_path):
     use = sets["users"]["use"]
     config = config_of("r2d2", {**sets, "senses": sets["users"]})
     config["data"]["modalities"] = ["v", "series"]
@@ -239,8 +318,23 @@ def test_a_sample_without_any_known_sense_is_answered(sets, tmp_path):
                           {"v": np.ones(3, "<f4")} if i == 1 else {}) for i in range(3)]
         write_shard(tmp_path / "blind.h5", info, [m for m in whole.modalities if m.name == "v"], samples)
     told = [json.loads(line) for line in answers(adapted, tmp_path / "blind.h5")]
-    assert len(told) == 3 and all(0 < record["probability"] <= 1 for record in told)
-    assert told[0]["probability"] == told[2]["probability"]
+    assert [record["probability"] is None for record in told] == [True, False, True]
+    assert told[0]["class"] is None and 0 < told[1]["probability"] <= 1
+    result = cuttle("predict", adapted, tmp_path / "blind.h5", "--out", tmp_path / "answers.csv")
+    assert "2 of 3 samples have none of the model's senses (v, series)" in result.stderr
+    assert (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[1] == "sample 0,,"
+    assert cuttle("predict", adapted, tmp_path / "blind.h5").stdout.startswith("sample 0\t-\t-\n")
+    # Nor is anything learned of them.
+    failed = cuttle("adapt", tmp_path / "run", "--support", tmp_path / "blind.h5", "--out", tmp_path / "b",
+                    code=driver.USER_ERROR)
+    assert "classes or more" in failed.stderr
+    with Shard(use) as whole:
+        samples = [Loaded(f"sample {i}", "seen" if i == 1 else "unseen", "all", "test",
+                          {"v": np.ones(3, "<f4")} if i == 1 else {}) for i in range(3)]
+        write_shard(tmp_path / "blind.h5", info, [m for m in whole.modalities if m.name == "v"], samples)
+    failed = cuttle("adapt", tmp_path / "run", "--support", tmp_path / "blind.h5", "--out", tmp_path / "b",
+                    code=driver.USER_ERROR)
+    assert "no sample of class 'unseen' has any of the model's senses" in failed.stderr
 
 
 MEASURE = """import resource, subprocess, sys

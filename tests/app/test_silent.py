@@ -74,6 +74,23 @@ def test_a_sense_that_no_training_sample_has_is_named(tmp_path):
     assert not warnings_of(driver.train(config, tmp_path / "alone", "data.modalities=[vector]"))
 
 
+def test_a_model_that_tells_nothing_apart_is_named(tmp_path):
+    """Instance norm of a single position leaves nothing of it."""
+    splits = ["train"] * 3 + ["validation"] * 3 + ["test"] * 3
+    samples = [Loaded(f"{number}/{index}", f"class {number}", "all", split, {"series": np.full((1, 2), number, "<f4")})
+               for number, split in enumerate(splits) for index in range(3)]
+    write_shard(tmp_path / "a.h5", DatasetInfo("toy", "a test", "CC0-1.0", "a test"),
+                [Modality("series", "series", (2, ), mean=(), stddev=())], samples)
+    config = driver.write_config(tmp_path / "c.yaml", tmp_path / "a.h5", CONFIG.replace(
+        "vector: {type: mlp,", "series: {type: series_conv,"))
+    chance = "every episode scored exactly chance: the model gives all samples the same answer"
+    for norm, said in (("instance", [chance]), ("layer", [])):
+        keys = (f"model.encoders.series.norm={norm}", "train.validation_episodes=10")
+        told = [*warnings_of(driver.train(config, tmp_path / norm, *keys)),
+                *warnings_of(cuttle("eval", tmp_path / norm, "--episodes", "10"))]
+        assert [line.partition(" (")[0] for line in told] == said * 2
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """A run whose test split has more classes than any table has room for."""

@@ -46,6 +46,32 @@ TEST(Files, ReadNamesThePathAndTheReason) {
               ThrowsMessage<UserError>(HasSubstr("not a regular file")));
 }
 
+TEST(Files, OutputsTakeTheirOwnPlaceAndNoOthers) {
+  const TempFolder folder;
+  write_file_atomically(folder / "input", "bytes");
+  std::filesystem::create_symlink("input", folder / "link");
+  std::filesystem::create_symlink("behind", folder / "to_nothing");
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  const auto refused = [](const std::string& path, const std::vector<std::string>& inputs,
+                          const char* why) {
+    EXPECT_THAT([&] { check_output(path, inputs); }, ThrowsMessage<UserError>(HasSubstr(why)));
+  };
+  check_output(folder / "new", {folder / "input"});
+  check_output(folder / "input", {});
+  check_output(folder / "to_nothing", {});
+  refused(folder / "input", {folder / "other", folder / "input"}, "would be overwritten");
+  refused(folder / "link", {folder / "input"}, "would be overwritten");
+  refused(folder / "pipe", {}, "no regular file");
+  refused(folder.path(), {}, "a folder");
+  refused(folder / "missing/new", {}, "its folder is");
+  EXPECT_THROW(write_file_atomically(folder / "pipe", "bytes"), UserError);
+  write_file_atomically(folder / "to_nothing", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "to_nothing"));
+  EXPECT_EQ(read_file(folder / "behind", kPlenty), "new");
+  EXPECT_THAT(names_in(folder.path()),
+              testing::UnorderedElementsAre("input", "link", "to_nothing", "behind", "pipe"));
+}
+
 TEST(Files, ReadDoesNotWaitForAPipe) {
   const TempFolder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);

@@ -7,6 +7,12 @@ must compile and must not compute the same; what only costs time or precision is
 from typing import NamedTuple
 
 MODEL = {"references": {
+    "src/model/norms/support.cpp": [
+        ("moments.find(affine_.weight)", "moments.begin()"),
+    ],
+    "src/model/norms/task.cpp": [
+        ("(own.variance + (own.mean - mean).square())", "(own.variance + (support.mean - mean).square())"),
+    ],
     "src/model/fusions/concat.cpp": [
         ("(1.0 - senses.present.narrow(1, static_cast<std::int64_t>(m), 1))",
          "senses.present.narrow(1, static_cast<std::int64_t>(m), 1)"),
@@ -202,6 +208,7 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/learners/r2d2.cpp": [
         ("weights.to(has.options()).sqrt()", "weights.to(has.options())"),
+        (".amax());", ".amax().clamp_min(1.0));"),
         ("ridge * torch::eye(", "2.0 * ridge * torch::eye("),
         ("value(p, places.scale).exp() * outputs", "value(p, places.scale) * outputs"),
     ],
@@ -211,6 +218,7 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
+        ("kind.support_loss(classify(", "kind.loss(classify("),
         ("kMomentum = 0.9,", "kMomentum = 0.8,"),
         ("slopes[0] + kDecay * weight", "slopes[0] - kDecay * weight"),
         ("asked.square().sum(1, true) - 2 * asked", "asked.square().sum(1, true) - asked"),

@@ -83,6 +83,11 @@ std::vector<Case> cases() {
                  "linear",
                  "protonet",
                  {{"norm", "none"}, {"refine", "0"}, {"part_loss", "0.7"}}});
+  for (const std::string norm : {"support", "task", "layer", "group", "instance"}) {
+    Words keys{{"norm", norm}, {"refine", "0"}, {"part_loss", "0"}};
+    if (norm == "group") keys["norm_groups"] = "3";
+    all.push_back({"protonet_" + norm, three, "concat", "linear", "protonet", keys});
+  }
   return all;
 }
 

@@ -30,13 +30,45 @@ def convolve(p, name, x):
     return np.einsum("oik,kmit->mot", p[f"{name}.weight"], windows) + p[f"{name}.bias"][:, None]
 
 
-def normalise(p, name, x, mask, norm):
-    """Statistics of the real steps of all rows; padding becomes zero."""
-    if norm == "batch":
-        real = np.swapaxes(x, 1, 2)[mask == 1]  # [steps, C]
-        x = (x - real.mean(0)[:, None]) / np.sqrt(real.var(0)[:, None] + 1e-5)
-        x = x * p[f"{name}.weight"][:, None] + p[f"{name}.bias"][:, None]
-    return np.where(mask[:, None, :] == 1, x, 0.0)
+def moments(steps):
+    """Mean and variance over the first axis, [C, 1]."""
+    return steps.mean(0)[:, None], steps.var(0)[:, None]
+
+
+def own_moments(steps, groups):
+    """Of one sample's real steps [T, C], by equal groups of channels; [C, 1]."""
+    share = steps.shape[1] // groups
+    grouped = steps.T.reshape(groups, -1)
+    return [np.repeat(value, share)[:, None] for value in (grouped.mean(1), grouped.var(1))]
+
+
+def blended(p, name, support, samples, own):
+    """TaskNorm-I: equations 7 to 9 of Bronskill et al. 2020."""
+    weight, offset = p[f"{name}.blend"]
+    share = 1 / (1 + np.exp(-(weight * samples + offset)))
+    mean = share * support[0] + (1 - share) * own[0]
+    variance = sum(part * (there[1] + (there[0] - mean)**2) for part, there in ((share, support), (1 - share, own)))
+    return mean, variance
+
+
+def normalise(p, name, x, mask, words):
+    """By the norm's statistics of real steps; padding becomes zero. A query's pass finds those of the support under
+    "given"; a support's pass leaves its own under "seen"."""
+    norm, result = words.get("norm", "batch"), np.zeros_like(x)
+    rows = [np.swapaxes(row, 0, 1)[real == 1] for row, real in zip(x, mask)]  # [steps, C] each
+    together = words["given"][name] if "given" in words else (moments(np.concatenate(rows)), len(rows))
+    words.get("seen", {})[name] = together
+    groups = {"layer": 1, "group": int(words.get("norm_groups", 1))}.get(norm, x.shape[1])
+    for i, (steps, real) in enumerate(zip(rows, mask)):
+        mean, variance = together[0] if norm in ("batch", "support") else own_moments(steps, groups)
+        if norm == "task":
+            mean, variance = blended(p, name, *together, (mean, variance))
+        scaled = steps.T
+        if norm != "none":
+            scaled = (scaled - mean) / np.sqrt(variance + 1e-5) * p[f"{name}.weight"][:, None]
+            scaled = scaled + p[f"{name}.bias"][:, None]
+        result[i][:, real == 1] = scaled
+    return result
 
 
 def pool_pairs(x):
@@ -50,7 +82,7 @@ def sequence_encoder(p, name, x, mask, words):
     depth = int(words["depth"])
     for i in range(depth):
         x = convolve(p, f"{name}.{i}.conv", x)
-        x = np.maximum(normalise(p, f"{name}.{i}.norm", x, mask, words.get("norm", "batch")), 0.0)
+        x = np.maximum(normalise(p, f"{name}.{i}.norm", x, mask, words), 0.0)
         if i + 1 < depth:
             x, mask = pool_pairs(x), pool_pairs(mask)
     pooled = []
@@ -229,9 +261,9 @@ def neutral(logits, known):
 
 def prototype_logits(p, support, query, words, refine):
     """(logits [n, way], those of each part alone, where each can say)"""
-    way = support["labels"].max() + 1
-    known_parts, known_have, weights = embed(p, support, words)
-    parts, have, _ = embed(p, query, words)
+    way, seen = support["labels"].max() + 1, {}
+    known_parts, known_have, weights = embed(p, support, {**words, "seen": seen})
+    parts, have, _ = embed(p, query, {**words, "given": seen})
     guess = np.zeros((len(query["labels"]), way))
     for _ in range(refine + 1):
         members = np.concatenate([np.eye(way)[support["labels"]], guess])

@@ -45,6 +45,25 @@ TEST(ImageInput, StandardisesEachByteOfEachChannel) {
   EXPECT_THROW(image_input(raw, spec), c10::Error);
 }
 
+TEST(Batch, SamplesWithoutAnySenseAreKnown) {
+  Batch batch = some_task().support;  // 0 to 5
+  EXPECT_EQ(have_senses(batch), std::vector<bool>(6, true));
+  batch.modalities[0].rows = torch::tensor({2, 3}, torch::kInt64);
+  batch.modalities[1].rows = torch::tensor({3, 5}, torch::kInt64);
+  if (batch.modalities.size() > 2) batch.modalities.resize(2);
+  EXPECT_EQ(have_senses(batch), (std::vector<bool>{false, false, true, true, false, true}));
+}
+
+TEST(Concatenate, IsEvenIfBothAre) {
+  Task task = some_task();
+  for (const bool first : {false, true})
+    for (const bool second : {false, true}) {
+      task.support.even = first;
+      task.query.even = second;
+      EXPECT_EQ(concatenate(task.support, task.query).even, first && second);
+    }
+}
+
 TEST(Concatenate, KeepsOrderAndPadsSequences) {
   const Task task = some_task();
   const Batch both = concatenate(task.support, task.query);

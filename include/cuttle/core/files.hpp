@@ -13,7 +13,8 @@ std::string read_file(const std::string& path, std::uint64_t limit);
 
 /// A file that is there as a whole or not at all: what is written goes to PATH.tmp.<pid> in the
 /// same folder until finish(). On failure (disk full, no permission) and without finish() the
-/// temporary is removed, PATH is as before, and Error says why.
+/// temporary is removed, PATH is as before, and Error says why. A link stays one, what it names is
+/// written; what is no regular file (a folder, a device) is a UserError.
 class UnfinishedFile {
  public:
   explicit UnfinishedFile(std::string path);
@@ -29,6 +30,10 @@ class UnfinishedFile {
   std::string path_, temporary_;
   int file_;  ///< descriptor; -1: closed
 };
+
+/// Before the work whose result shall be written to PATH: UserError if its folder is missing or
+/// cannot be written to, if it is no regular file, or if it is one of the files that are read.
+void check_output(const std::string& path, const std::vector<std::string>& inputs = {});
 
 /// An UnfinishedFile of these bytes, finished.
 void write_file_atomically(const std::string& path, std::string_view bytes);

@@ -50,6 +50,9 @@ Batch concatenate(const Batch& a, const Batch& b);
 /// The samples of these places, in this order.
 Batch select_rows(const Batch& batch, const std::vector<std::int64_t>& rows);
 
+/// By sample, whether it has any of the modalities.
+std::vector<bool> have_senses(const Batch& batch);
+
 /// Hides all modalities whose flag is false.
 Batch keep_modalities(const Batch& batch, const std::vector<bool>& keep);
 

@@ -56,6 +56,11 @@ struct EvaluationReport {
 /// to adapt to, 3 to score".
 std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episode);
 
+/// Warns if every episode of classes, ten or more, scored exactly chance: the model tells no two
+/// samples apart.
+void warn_of_chance(const EvaluationReport& report, const TaskKind& kind,
+                    const EpisodeOptions& episode);
+
 /// `episodes` episodes of a split (0: as the config's evaluation section says), by the config's
 /// seed and protocol; all senses, nothing hidden, no trace.
 EvaluationPlan evaluation_plan(const RunConfig& config, Split split, std::int64_t episodes);

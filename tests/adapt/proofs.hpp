@@ -1,0 +1,121 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/tiny_task.hpp"
+
+/// What proofs of learners start from, and how gradients are compared with differences.
+namespace cuttle {
+
+namespace F = torch::nn::functional;
+
+inline double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
+  return (value - reference).norm().item<double>() / reference.norm().item<double>();
+}
+
+inline double largest(const torch::Tensor& x) {
+  return x.abs().max().item<double>();
+}
+
+/// Somewhere that no initial value stands: every number of the learner's own, and a bit of the
+/// rest, is moved away from where it starts.
+inline ParameterList start(const Learner& learner, double own, double rest = 0.02) {
+  const auto layout = learner.model().layout();
+  auto parameters = ParameterList::initial(layout, 3, torch::kFloat64);
+  torch::manual_seed(4);
+  for (std::int64_t i = 0; i < layout->count(); ++i) {
+    const auto& value = parameters.tensors()[static_cast<std::size_t>(i)];
+    const double size = layout->spec(i).role == ParameterRole::kLearner ? own : rest;
+    value.add_(torch::randn(value.sizes(), torch::kFloat64) * size);
+  }
+  return parameters;
+}
+
+inline Tensors leaves_of(const ParameterList& parameters) {
+  Tensors leaves;
+  for (const auto& value : parameters.tensors())
+    leaves.push_back(value.detach().clone().requires_grad_());
+  return leaves;
+}
+
+inline torch::Tensor flat_gradient(const Learner& learner, const torch::Tensor& loss,
+                                   const Tensors& leaves) {
+  return learner.model().layout()->flatten(
+      torch::autograd::grad({loss}, leaves, {}, false, false, true));
+}
+
+/// Indices by name.
+inline std::map<std::string, std::size_t> places_of(const ParameterLayout& layout) {
+  std::map<std::string, std::size_t> places;
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    places[layout.spec(i).name] = static_cast<std::size_t>(i);
+  return places;
+}
+
+inline double adapted_loss(const Learner& learner, const ParameterList& parameters,
+                           const Task& task) {
+  const auto logits = learner.adapt(parameters, task.support, task.key)->predict(task.query);
+  return F::cross_entropy(logits, task.query.labels).item<double>();
+}
+
+using Loss = std::function<double(const ParameterList&)>;
+
+inline double difference_along(const Loss& loss, const ParameterList& at,
+                               const torch::Tensor& direction) {
+  constexpr double kStep = 1e-6;
+  return (loss({at.shared_layout(), at.flat() + kStep * direction}) -
+          loss({at.shared_layout(), at.flat() - kStep * direction})) /
+         (2 * kStep);
+}
+
+/// The gradient's own direction, random ones, and random ones among the learner's own numbers.
+inline void expect_differences(const Loss& loss, const ParameterList& at,
+                               const torch::Tensor& gradient, double tolerance = 1e-6) {
+  const auto& layout = at.layout();
+  const double norm = gradient.norm().item<double>();
+  ASSERT_GT(norm, 1e-3);
+  std::vector<torch::Tensor> directions{gradient / norm};
+  torch::manual_seed(5);
+  for (int n = 0; n < 6; ++n) {
+    Tensors random;
+    for (std::int64_t i = 0; i < layout.count(); ++i) {
+      const bool own = layout.spec(i).role == ParameterRole::kLearner;
+      random.push_back(torch::randn(layout.spec(i).shape, torch::kFloat64) *
+                       (n < 3 || own ? 1.0 : 0.0));
+    }
+    const auto flat = layout.flatten(random);
+    directions.push_back(flat / flat.norm());
+  }
+  for (const auto& direction : directions)
+    EXPECT_NEAR(difference_along(loss, at, direction), gradient.dot(direction).item<double>(),
+                tolerance * norm);
+}
+
+inline void expect_differences(const Learner& learner, const ParameterList& parameters,
+                               const Task& task) {
+  const auto result = learner.meta_gradient(parameters, task);
+  EXPECT_NEAR(result.values[0], adapted_loss(learner, parameters, task), 1e-12);
+  expect_differences([&](const ParameterList& at) { return adapted_loss(learner, at, task); },
+                     parameters, result.gradient);
+}
+
+inline std::unique_ptr<const Learner> learner_of(
+    const std::string& algorithm, std::int64_t steps, const std::string& fusion = "concat",
+    const std::string& norm = "batch", const std::map<std::string, std::string>& values = {}) {
+  torch::set_num_threads(1);
+  TinySettings settings;
+  settings.algorithm = algorithm;
+  settings.inner_steps = steps;
+  settings.fusion = fusion;
+  settings.norm = norm;
+  return tiny_learner(settings, values);
+}
+
+}  // namespace cuttle
