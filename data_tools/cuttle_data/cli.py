@@ -21,13 +21,14 @@ def build_parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in {**load_converters(), **TOOLS}.items():
         command = commands.add_parser(name,
+                                      aliases=getattr(module, "ALIASES", ()),
                                       help=module.__doc__.strip().splitlines()[0],
                                       description=module.__doc__,
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(command)
         if name not in TOOLS:
             _add_common_arguments(command, single_file=getattr(module, "SINGLE_FILE", False))
-        command.set_defaults(module=module)
+        command.set_defaults(module=module, command=name)
     return parser
 
 
@@ -52,6 +53,10 @@ def _add_common_arguments(command, single_file):
                          type=_not_negative,
                          default=0,
                          help="decides all that is random (default: 0)")
+    command.add_argument("--sheet",
+                         type=path_of,
+                         metavar="FILE.png",
+                         help="draw some samples of each class there, with --dry-run, too")
     command.add_argument("--overwrite",
                          action="store_true",
                          help="replace the shards of another conversion in OUT")

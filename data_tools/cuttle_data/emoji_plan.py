@@ -8,13 +8,14 @@ from .schema import SPLITS
 FRACTIONS = (0.60, 0.15, 0.25)  # of the classes, for train, validation and test
 
 
-def split_subgroups(subgroup_of, seed):
+def split_subgroups(subgroup_of, seed, fractions=None):
     """{subgroup: split} for {class: subgroup}: subgroups in order of the SHA-256 of seed and name,
     each given to the split that lacks most classes of its fraction."""
+    fractions = fractions or FRACTIONS
     sizes = {}
     for subgroup in subgroup_of.values():
         sizes[subgroup] = sizes.get(subgroup, 0) + 1
-    lacking = [fraction * len(subgroup_of) for fraction in FRACTIONS]
+    lacking = [fraction * len(subgroup_of) for fraction in fractions]
     split_of = {}
     for subgroup in sorted(sizes, key=lambda name: _digest(seed, name)):
         split = lacking.index(max(lacking))

@@ -2,12 +2,13 @@
 in a log."""
 
 import json
+import re
 import sys
-from collections import Counter
 
 from tqdm import tqdm
 
-SHOWN = 10  # skipped inputs named in the summary; the log names all
+# What differs between reasons of one kind: numbers and what is quoted.
+VARIABLE = re.compile(r"(?<![\w.])-?\d[\d.e+-]*\b|'[^']*'|\"[^\"]*\"")
 
 
 class Report:
@@ -15,15 +16,29 @@ class Report:
     prints."""
     def __init__(self):
         self.skips = []
+        self.doubts = []
+        self.kinds = []
         self.notes = []
+        self.warnings = []
         self.tables = []
         self.json = None  # set: the whole output, for programs
 
     def skipped(self, what, reason):
         self.skips.append((str(what), str(reason)))
 
+    def doubted(self, what, reason):
+        """Something that is used although it looks wrong."""
+        self.doubts.append((str(what), str(reason)))
+
+    def left_out(self, count, reason, example):
+        """Many inputs with one reason: how many, and where one of them is."""
+        self.kinds.append((count, reason, example))
+
     def note(self, text):
         self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
 
     def table(self, title, head, rows):
         self.tables.append((title, head, rows))
@@ -31,24 +46,35 @@ class Report:
     def progress(self, iterable, total=None, label=""):
         return tqdm(iterable, desc=label, total=total, leave=False, disable=not sys.stderr.isatty())
 
-    def summary(self, limit=SHOWN):
-        """The text for people; limit: how many skipped inputs to name, None for all."""
+    def summary(self, every=False):
+        """The text for people: what was skipped by kind of reason, with an example; every: all of
+        it by name, too, as the log has it."""
         if self.json is not None:
             return json.dumps(self.json, indent=1) + "\n"
         lines = [f"note: {text}" for text in self.notes]
+        lines += [f"warning: {text}" for text in self.warnings]
         for title, head, rows in self.tables:
             lines += [title, *format_table(head, rows)]
-        if self.skips:
-            lines.append(f"skipped: {len(self.skips)}")
-            lines += [
-                f"  {count} x {reason}"
-                for reason, count in Counter(r for _, r in self.skips).most_common()
-            ]
-            lines += [f"  {what}: {reason}" for what, reason in self.skips[:limit]]
-            if limit is not None and len(self.skips) > limit:
-                lines.append(f"  ... and {len(self.skips) - limit} more")
+        lines += [f"left out: {count:,} x {reason}; such as {example}"
+                  for count, reason, example in self.kinds]
+        sections = ("warning, used all the same", self.doubts), ("skipped", self.skips)
+        for title, entries in sections:
+            if entries:
+                lines += [f"{title}: {len(entries)}", *kinds_of(entries)]
+                lines += [f"  {what}: {reason}" for what, reason in entries if every]
         text = "".join(line + "\n" for line in lines)
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def kinds_of(entries):
+    """A line for each kind of reason among [(what, reason)], the most frequent first: how many,
+    the first reason and its example."""
+    kinds = {}
+    for what, reason in entries:
+        kinds.setdefault(VARIABLE.sub("#", reason), []).append((what, reason))
+    return [f"  {len(found)} x {found[0][1]}, e.g. {found[0][0]}" if len(found) > 1 else
+            f"  1 x {found[0][0]}: {found[0][1]}"
+            for found in sorted(kinds.values(), key=len, reverse=True)]
 
 
 def format_table(head, rows):

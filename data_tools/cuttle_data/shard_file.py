@@ -47,16 +47,22 @@ def header_text(info, modalities, seed, shard, shards):
 
 def write_datasets(path, modalities, samples, target_count=0):
     """A file with everything but the root attributes; no shard yet (readers refuse it)."""
-    with _writing(path), _create(path) as file:
+    with creating(path) as file:
         _write_samples(file, samples)
         if target_count:
             rows = [sample.targets for sample in samples]
-            file[names.SAMPLE_TARGETS] = np.array(rows, schema.TARGET_DTYPE).reshape(
-                len(samples), target_count)
-        _make_group(file, names.MODALITY_GROUP.rstrip("/"))
+            write_targets(file, np.array(rows, schema.TARGET_DTYPE).reshape(-1, target_count))
         for modality in modalities:
             _write_modality(file, modality,
                             [sample.arrays.get(modality.name) for sample in samples])
+
+
+@contextlib.contextmanager
+def creating(path):
+    """The new file at `path`, open for its datasets; a failing disk is a UserError."""
+    with _writing(path), _create(path) as file:
+        _make_group(file, names.MODALITY_GROUP.rstrip("/"))
+        yield file
 
 
 def seal(path, header):
@@ -138,39 +144,55 @@ def _write_samples(file, samples):
     groups = list(dict.fromkeys(sample.group for sample in samples))
     class_ids = {name: index for index, name in enumerate(classes)} | {None: -1}
     group_ids = {name: index for index, name in enumerate(groups)}
+    write_index(file, classes, [class_ids[sample.class_name] for sample in samples], groups,
+                [group_ids[sample.group] for sample in samples],
+                [schema.SPLITS.index(sample.split) for sample in samples],
+                [sample.name for sample in samples])
+
+
+def write_index(file, classes, class_ids, groups, group_ids, splits, sample_names):
+    """What there is of every sample: classes and groups by their names and, for each sample, its
+    row there (class -1: unlabelled), the number of its split and its name."""
     for path in (names.CLASS_NAMES, names.GROUP_NAMES, names.SAMPLE_NAMES):
         _make_group(file, path.rsplit("/", 1)[0])
     file[names.CLASS_NAMES], file[names.CLASS_OFFSETS] = pack_names(classes)
     file[names.GROUP_NAMES], file[names.GROUP_OFFSETS] = pack_names(groups)
-    file[names.SAMPLE_NAMES], file[names.SAMPLE_OFFSETS] = pack_names(sample.name
-                                                                      for sample in samples)
-    file[names.SAMPLE_CLASS] = np.array([class_ids[sample.class_name] for sample in samples], "<i4")
-    file[names.SAMPLE_GROUP] = np.array([group_ids[sample.group] for sample in samples], "<i4")
-    file[names.SAMPLE_SPLIT] = np.array([schema.SPLITS.index(sample.split) for sample in samples],
-                                        "|u1")
+    file[names.SAMPLE_NAMES], file[names.SAMPLE_OFFSETS] = pack_names(sample_names)
+    file[names.SAMPLE_CLASS] = np.asarray(class_ids, "<i4")
+    file[names.SAMPLE_GROUP] = np.asarray(group_ids, "<i4")
+    file[names.SAMPLE_SPLIT] = np.asarray(splits, "|u1")
+
+
+def write_targets(file, rows):
+    file[names.SAMPLE_TARGETS] = np.asarray(rows, schema.TARGET_DTYPE)
 
 
 def _write_modality(file, modality, arrays):
+    present = [array for array in arrays if array is not None]
+    join = np.concatenate if modality.kind in schema.VARIABLE_KINDS else np.stack
+    write_values(file, modality, [array is not None for array in arrays],
+                 [zlib.crc32(array.data) for array in present], list(map(len, present)),
+                 (join(present[first:first + BLOCK]) for first in range(0, len(present), BLOCK)))
+
+
+def write_values(file, modality, present, crcs, lengths, blocks):
+    """One modality. present: for each sample; crcs and lengths (used for kinds of variable length):
+    for each that is; blocks: their values end to end, in arrays of any number of rows."""
     folder = names.MODALITY_GROUP + modality.name
     _make_group(file, folder)
-    present = [array for array in arrays if array is not None]
-    file[folder + names.MODALITY_PRESENT] = np.array([array is not None for array in arrays], "|u1")
-    file[folder + names.MODALITY_CRC32] = np.array([zlib.crc32(array.data) for array in present],
-                                                   "<u4")
-    dtype = schema.DTYPES[modality.kind]
+    file[folder + names.MODALITY_PRESENT] = np.asarray(present, "|u1")
+    file[folder + names.MODALITY_CRC32] = np.asarray(crcs, "<u4")
+    rows = len(crcs)
     if modality.kind in schema.VARIABLE_KINDS:
-        offsets = offsets_of(map(len, present))
+        offsets = offsets_of(lengths)
         file[folder + names.MODALITY_OFFSETS] = offsets
-        data = file.create_dataset(folder + names.MODALITY_DATA,
-                                   (int(offsets[-1]), *modality.shape), dtype)
-        for first in range(0, len(present), BLOCK):
-            block = np.concatenate(present[first:first + BLOCK])
-            data[offsets[first]:offsets[first] + len(block)] = block
-    else:
-        data = file.create_dataset(folder + names.MODALITY_DATA, (len(present), *modality.shape),
-                                   dtype)
-        for first in range(0, len(present), BLOCK):
-            data[first:first + BLOCK] = np.stack(present[first:first + BLOCK])
+        rows = int(offsets[-1])
+    data = file.create_dataset(folder + names.MODALITY_DATA, (rows, *modality.shape),
+                               schema.DTYPES[modality.kind])
+    first = 0
+    for block in blocks:
+        data[first:first + len(block)] = block
+        first += len(block)
 
 
 def _write_text_attribute(file, name, text):

@@ -1,10 +1,33 @@
 """Which classes train, validate and test."""
 
 import hashlib
+import unicodedata
 
 from . import names
 from .errors import UserError
-from .schema import SPLITS
+
+FRACTIONS = "0.64,0.16,0.2"
+FOLDERS = {**dict.fromkeys(("train", "training"), names.SPLIT_TRAIN),
+           **dict.fromkeys(("val", "valid", "validation", "dev"), names.SPLIT_VALIDATION),
+           **dict.fromkeys(("test", "testing"), names.SPLIT_TEST)}
+
+
+def add_split_arguments(parser, default=FRACTIONS, unused=""):
+    """--splits and --all-test; default: fractions, or words for what is done without --splits;
+    unused: when they are not looked at."""
+    parser.add_argument("--splits", metavar="TRAIN,VALIDATION,TEST",
+                        default=default if "," in default else None,
+                        help=f"fractions of the classes (default: {default}){unused}")
+    parser.add_argument("--all-test", action="store_true",
+                        help="every class is for testing: --splits 0,0,1")
+
+
+def chosen_fractions(args):
+    """The three fractions by these arguments, None where the converter has its own; UserError if
+    they are none."""
+    if args.all_test:
+        return 0.0, 0.0, 1.0
+    return parse_fractions(args.splits) if args.splits is not None else None
 
 
 def parse_fractions(text):
@@ -32,6 +55,11 @@ def split_classes(class_names, fractions, seed):
     }
 
 
-def folder_splits(folders):
-    """True if the folder names are splits (train, validation, test) and nothing else."""
-    return bool(folders) and set(folders) <= set(SPLITS)
+def split_of_folder(name):
+    """The split that a folder's name says, in any case, or None."""
+    return FOLDERS.get(unified(name).lower())
+
+
+def unified(name):
+    """A name as it is compared: NFC, without white space around it. macOS stores NFD."""
+    return unicodedata.normalize("NFC", name).strip()

@@ -1,7 +1,9 @@
-"""CSV tables: UTF-8, commas, the first line names the columns."""
+"""Tables of targets beside files: CSV in UTF-8, commas, the first line names the columns. Cells are
+trimmed and compared in Unicode's composed form (NFC)."""
 
 import csv
 import math
+import unicodedata
 
 from .errors import BadInput, UserError
 from .schema import check_target_names, target_row
@@ -19,7 +21,7 @@ class Table:
             raise UserError(f"{path}: not a table ({error}); give a CSV file in UTF-8") from None
 
     def _read(self, reader):
-        self.columns = [name.strip() for name in next(reader, [])]
+        self.columns = list(map(_plain, next(reader, [])))
         if not all(self.columns) or len(set(self.columns)) != max(1, len(self.columns)):
             raise UserError(f"{self.path}: the first line does not name every column once (cells "
                             "are found by these names); write a line of different names")
@@ -31,7 +33,7 @@ class Table:
                 raise UserError(f"{self.path}:{reader.line_num}: {len(cells)} cells under "
                                 f"{len(self.columns)} columns (nobody knows which are missing); "
                                 "correct the line")
-            self.rows.append((reader.line_num, dict(zip(self.columns, cells))))
+            self.rows.append((reader.line_num, dict(zip(self.columns, map(_plain, cells)))))
 
     def check_columns(self, wanted):
         """UserError unless the table has all of these columns."""
@@ -41,12 +43,16 @@ class Table:
                                 f"{', '.join(self.columns)}")
 
 
+def _plain(text):
+    return unicodedata.normalize("NFC", text.strip())
+
+
 def numbers(cells, columns):
     """[float] of the named cells of one row; BadInput if one holds no finite number."""
     values = []
     for name in columns:
         try:
-            values.append(float(cells[name]))
+            values.append(math.nan if "_" in cells[name] else float(cells[name]))
         except ValueError:
             values.append(math.nan)
         if not math.isfinite(values[-1]):
@@ -62,7 +68,7 @@ class TargetTable:
         self.names = tuple(table.columns[1:])
         if not self.names:
             raise UserError(f"{path}: no column beside {table.columns[0]!r} (targets are in the "
-                            "others); add one")
+                            "others); add one, and separate cells by commas")
         check_target_names(self.names)
         self.rows_ = {}
         for line, cells in table.rows:
@@ -77,14 +83,14 @@ class TargetTable:
         kept = []
         for sample in samples:
             try:
-                if sample.name not in self.rows_:
+                if _plain(sample.name) not in self.rows_:
                     raise BadInput(f"no line in {self.path_}")
-                sample.targets = tuple(numbers(self.rows_[sample.name], self.names))
+                sample.targets = tuple(numbers(self.rows_[_plain(sample.name)], self.names))
                 target_row(sample.targets, self.names)
                 kept.append(sample)
             except BadInput as problem:
                 report.skipped(sample.name, f"sample without usable targets: {problem}")
-        known = {sample.name for sample in samples}
+        known = {_plain(sample.name) for sample in samples}
         for name in self.rows_:
             if name not in known:
                 report.skipped(f"{self.path_}: {name}", "targets of no sample")

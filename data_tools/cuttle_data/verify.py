@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import names, schema
+from . import contact_sheet, names, schema
 from .errors import BadInput, UserError
-from .files import shard_paths
+from .files import path_of, shard_paths
 from .reader import Shard
 from .report import readable_bytes
 from .trial import crashing
@@ -19,9 +19,13 @@ SHOWN_PER_SHARD = 10
 
 def add_arguments(parser):
     parser.add_argument("paths", nargs="+", metavar="SHARD", help="shards, or folders of shards")
+    parser.add_argument("--sheet", type=path_of, metavar="FILE.png",
+                        help="draw some samples of each class there, if all is well")
 
 
 def run(args, report):
+    if args.sheet:
+        contact_sheet.check_name(args.sheet)
     problems, rows, headers, split_of = [], [], {}, {}
     paths = shard_paths(args.paths)
     crashes = crashing(paths)
@@ -49,6 +53,9 @@ def run(args, report):
         raise UserError("\n".join(
             [f"{len(problems)} problem(s) (such shards must not be trained on):", *problems]))
     report.note(f"{len(rows)} shard(s), all fields and checksums right")
+    if args.sheet:
+        contact_sheet.draw_shards(args.sheet, paths)
+        report.note(f"drew samples on {args.sheet}")
     return 0
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import save_image, save_wav
+from conftest import save_image
 from cuttle_data import media
 from cuttle_data.errors import BadInput, UserError
+from cuttle_data.texts import parse_encoding
 
 
 def test_image_sizes_and_channels(tmp_path):
@@ -49,50 +50,6 @@ def test_broken_images(tmp_path):
             media.load_image(io.BytesIO(broken), (8, 8), 3)
     with pytest.raises(BadInput, match="broken image"):
         media.load_image(tmp_path / "none.png", (8, 8), 3)
-
-
-def test_a_decompression_bomb_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    save_image(tmp_path / "x.png", 5, (4, 4))
-    with pytest.raises(BadInput, match="decompression bomb"):
-        media.load_image(tmp_path / "x.png", (4, 4), 3)
-
-
-def test_text(tmp_path):
-    path = tmp_path / "x.txt"
-    path.write_bytes(b"\xef\xbb\xbf caf\xc3\xa9\n")
-    assert media.load_text(path) == b"caf\xc3\xa9"
-    for data, message in ((b" \n", "empty"), (b"\xff\xfe", "not UTF-8")):
-        path.write_bytes(data)
-        with pytest.raises(BadInput, match=message):
-            media.load_text(path)
-
-
-def test_wav_averages_channels(tmp_path):
-    save_wav(tmp_path / "x.wav", np.array([[100, 300], [-5, -7]], "<i2"), channels=2)
-    assert media.load_wav(tmp_path / "x.wav", 16000).tolist() == [200, -6]
-    with open(tmp_path / "x.wav", "rb") as file:
-        assert media.load_wav(file, 16000).dtype == np.dtype("<i2")
-
-
-def test_wavs_that_are_not_pcm16(tmp_path):
-    path = tmp_path / "x.wav"
-    save_wav(path, np.zeros(10, "u1"), width=1)
-    with pytest.raises(BadInput, match="8-bit samples, not PCM16"):
-        media.load_wav(path, 16000)
-    save_wav(path, np.zeros(100, "<i2"))
-    data = path.read_bytes()
-    for broken, message in ((data[:-50], "truncated"), (data[:30], "not a PCM16"),
-                            (b"", "not a PCM16"), (data[:24] + b"\xff" * 4 + data[28:],
-                                                   "4294967295 samples per second"),
-                            (data[:20] + b"\x03" + data[21:],
-                             "not a PCM16.*unknown format"), (data[:44], "truncated")):
-        path.write_bytes(broken)
-        with pytest.raises(BadInput, match=message):
-            media.load_wav(path, 16000)
-    save_wav(path, np.zeros(0, "<i2"))
-    with pytest.raises(BadInput, match="empty"):
-        media.load_wav(path, 16000)
 
 
 @pytest.mark.parametrize("old, new", [(22050, 16000), (8000, 16000), (44100, 8000), (16000, 16000)])
@@ -141,3 +98,36 @@ def test_sizes():
     for text in ("0", "x", "1x2x3", "-4", "99999"):
         with pytest.raises(UserError, match="--size"):
             media.parse_size(text)
+
+
+@pytest.mark.parametrize("data, text", [
+    (b"\xef\xbb\xbf caf\xc3\xa9\n", "café"), ("Größe".encode("utf-16"), "Größe"),
+    (b"\xfe\xff" + "Größe".encode("utf-16-be"), "Größe"), ("Größe".encode("utf-32"), "Größe"),
+    (b"\0\0\xfe\xff" + "Größe".encode("utf-32-be"), "Größe"), (b"two\r\nlines\r\n", "two\nlines"),
+    (b"old\rMac", "old\nMac"), (b"words\r\n\x1a", "words"), ("cafe\u0301".encode(), "café")])
+def test_text_is_the_same_whatever_wrote_it(data, text, tmp_path):
+    (tmp_path / "x.txt").write_bytes(data)
+    assert media.load_text(tmp_path / "x.txt").decode() == text
+
+
+def test_texts_that_are_refused_and_encodings(tmp_path):
+    path = tmp_path / "x.txt"
+    for data, message in ((b" \n", "empty"), (b"", "empty"), (b"\xff\xfe", "empty"), (b"\xff\xfea", "not utf-16"),
+                          (b"caf\xe9", "not UTF-8.*--encoding"), ("plain".encode("utf-16-le"), "NULs.*--encoding")):
+        path.write_bytes(data)
+        with pytest.raises(BadInput, match=message):
+            media.load_text(path)
+    for encoding in ("latin-1", "cp1252", "utf-16-le", "shift_jis"):
+        text = "カフェ" if encoding == "shift_jis" else "café"
+        path.write_bytes(text.encode(encoding))
+        assert media.load_text(path, media.ReadOptions(encoding=encoding)).decode() == text
+    path.write_bytes(b"\xef\xbb\xbfcaf\xc3\xa9")
+    assert media.load_text(path, media.ReadOptions(encoding="latin-1")).decode() == "café"
+    for wrong in ("klingon", "base64", "a\0b"):
+        with pytest.raises(UserError, match="--encoding"):
+            parse_encoding(wrong)
+
+
+def test_true_and_false_are_numbers(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[True, False]]))
+    assert media.load_npy(tmp_path / "x.npy").tolist() == [[1, 0]]

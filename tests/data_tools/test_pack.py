@@ -79,6 +79,25 @@ def test_labels(run, like, files, tmp_path):
     assert pack(run, like, tmp_path / "4.h5", f"x={odd}")[1] == {"a=b": ("x", {"image"})}
 
 
+def test_views_are_those_of_the_data_set(run, tmp_path):
+    for place in ("in/a", "in/b", "new/a"):
+        for stem in "12":
+            save_image(tmp_path / place / f"{stem}.left.png", 10)
+            save_image(tmp_path / place / f"{stem}.Right.png", 200)
+    assert run("folder", tmp_path / "in", "--out", tmp_path / "set", "--size", "4", "--all-test")[0] == 0
+    shard, rows, _ = pack(run, next((tmp_path / "set").glob("*.h5")), tmp_path / "out.h5", tmp_path / "new")
+    assert rows == {stem: ("a", {"image_left", "image_right"}) for stem in "12"}
+
+
+def test_files_are_read_by_the_same_options(run, like, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes("Größe".encode("cp1252"))
+    shard, rows, text = pack(run, like, tmp_path / "out.h5", folder, "--encoding", "cp1252")
+    with Shard(tmp_path / "out.h5") as packed:
+        assert packed.read(0, "text").tobytes().decode() == "Größe"
+
+
 def test_the_same_bytes_again(run, like, files, tmp_path):
     for name in ("a.h5", "b.h5"):
         pack(run, like, tmp_path / name, files)

@@ -78,13 +78,13 @@ def test_killed_between_two_renames(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    from cuttle_data import shards
-    real = shards.seal
-    monkeypatch.setattr(shards, "seal", seal_once)
+    from cuttle_data import conversion
+    real = conversion.seal
+    monkeypatch.setattr(conversion, "seal", seal_once)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "out", make_samples())
     assert len(list((tmp_path / "out").glob("*.h5"))) == 1
-    monkeypatch.setattr(shards, "seal", real)
+    monkeypatch.setattr(conversion, "seal", real)
     _, report = write(tmp_path / "out", make_samples())
     assert "shard 0 was finished before: kept" in report.notes
     assert hashes(tmp_path / "out") == whole
@@ -96,8 +96,8 @@ def hashes_of_write(out):
 
 
 def test_another_plan_does_not_reuse_parts(tmp_path, monkeypatch):
-    from cuttle_data import shards
-    monkeypatch.setattr(shards, "_seal_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    from cuttle_data import conversion
+    monkeypatch.setattr(conversion, "_seal_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "out", make_samples())
     monkeypatch.undo()
@@ -167,10 +167,13 @@ def test_out_is_a_file(tmp_path):
         write(tmp_path / "out", make_samples())
 
 
-def test_report_names_ten_and_counts_all():
+def test_a_report_has_a_line_for_each_kind_of_reason():
     report = Report()
     for index in range(12):
-        report.skipped(f"file {index}", "broken")
-    assert "12 x broken" in report.summary() and "file 10" not in report.summary(
-    ) and "2 more" in report.summary()
-    assert "file 11" in report.summary(limit=None)
+        report.skipped(f"file {index}", f"cut off after {index} of 100 bytes")
+    report.skipped("lonely", "broken")
+    report.doubted("dark", "nearly black")
+    assert report.summary() == ("warning, used all the same: 1\n  1 x dark: nearly black\nskipped: 13\n"
+                                "  12 x cut off after 0 of 100 bytes, e.g. file 0\n"
+                                "  1 x lonely: broken\n")
+    assert "\n  file 11: cut off after 11 of 100 bytes\n" in report.summary(every=True)

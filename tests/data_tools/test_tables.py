@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cuttle_data.errors import UserError
+from cuttle_data.errors import BadInput, UserError
 from cuttle_data.files import shard_paths
 from cuttle_data.reader import Shard
-from cuttle_data.tables import Table, TargetTable
+from cuttle_data.tables import Table, TargetTable, numbers
 from conftest import save_image
 
 PATIENTS = """patient,age,dose,day,response,side effect
@@ -125,6 +125,13 @@ def test_target_tables(csv):
                           ("name,y\na,1\na,2\n", "csv:3: sample 'a' is there twice")):
         with pytest.raises(UserError, match=message):
             TargetTable(csv(text))
+
+
+def test_cells_of_target_tables_are_trimmed_and_composed(csv):
+    table = Table(csv("name, y\n Jo\u0308rg , 3_5\n"))
+    assert table.rows == [(2, {"name": "J\u00f6rg", "y": "3_5"})]
+    with pytest.raises(BadInput, match="'3_5', not a number"):
+        numbers(table.rows[0][1], ["y"])
 
 
 def test_image_folder_with_targets(run, tree, csv, tmp_path):

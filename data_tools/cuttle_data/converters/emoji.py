@@ -23,7 +23,7 @@ packages go to OUT/licenses.
 import functools
 import itertools
 
-from .. import emoji_packages, emoji_plan, names
+from .. import emoji_packages, emoji_plan, names, splits
 from ..emoji_drawings import Drawer
 from ..errors import UserError
 from ..licenses import copy_notices
@@ -41,6 +41,7 @@ LICENSE = ("noto: SIL OFL 1.1 (c) Google; gemojione: CC BY-SA 4.0 (c) Ranks.com;
 
 
 def add_arguments(parser):
+    splits.add_split_arguments(parser, "0.6,0.15,0.25", ", by subgroups")
     emoji_plan.add_missing_rate(parser, 0.1)
 
 
@@ -51,7 +52,8 @@ def convert(args, report):
     spoken = {language: emoji_packages.read_names(language)
               for languages in LANGUAGES.values() for language in languages}
     subgroups = _classes(drawer, spoken)
-    split_of = emoji_plan.split_subgroups(subgroups, args.seed)
+    split_of = emoji_plan.split_subgroups(subgroups, args.seed,
+                                          splits.chosen_fractions(args))
     emoji_plan.note_splits(report, split_of)
     versions = emoji_packages.package_versions()
     settings = {"side": SIDE, "sample_rate": SAMPLE_RATE, "longest": LONGEST,

@@ -21,7 +21,7 @@ which.
 
 import functools
 
-from .. import emoji_plan, media, names
+from .. import emoji_plan, media, names, splits
 from ..errors import UserError
 from ..files import path_of
 from ..licenses import copy_notices, notices_in
@@ -36,6 +36,7 @@ def add_arguments(parser):
                         help=f"one per style, in order of the styles' names (default: {LANGUAGES})")
     parser.add_argument("--size", default="32", help="image size, one number or HEIGHTxWIDTH "
                         "(default: 32)")
+    splits.add_split_arguments(parser, "0.6,0.15,0.25", ", by subgroups")
     emoji_plan.add_missing_rate(parser, 0.0)
 
 
@@ -45,7 +46,8 @@ def convert(args, report):
     classes = _read_table(args.root / "classes.tsv", ("codepoints", "label", "subgroup"), report)
     classes = {points: (label, subgroup) for points, label, subgroup in classes}
     language_of = _pair(args.root, args.languages.split(","), report)
-    split_of = emoji_plan.split_subgroups({p: s for p, (_, s) in classes.items()}, args.seed)
+    split_of = emoji_plan.split_subgroups({p: s for p, (_, s) in classes.items()}, args.seed,
+                                          splits.chosen_fractions(args))
     emoji_plan.note_splits(report, split_of)
     pictures = _pictures(args.root, language_of, classes, report)
     texts = {style: dict(_read_table(args.root / "annotations" / f"{language}.tsv",

@@ -35,9 +35,7 @@ def add_arguments(parser):
                         type=float,
                         default=1.0,
                         help="noise in units of the patterns (default: 1)")
-    parser.add_argument("--splits",
-                        default="0.5,0.25,0.25",
-                        help="fractions of the classes (default: 0.5,0.25,0.25)")
+    splits.add_split_arguments(parser, "0.5,0.25,0.25")
 
 
 def convert(args, report):
@@ -48,7 +46,7 @@ def convert(args, report):
     if not 0 <= args.missing < 1 or args.noise < 0:
         raise UserError("--missing must be within [0, 1) and --noise at least 0")
     class_names = [f"class {index:03d}" for index in range(args.classes)]
-    split_of = splits.split_classes(class_names, splits.parse_fractions(args.splits), args.seed)
+    split_of = splits.split_classes(class_names, splits.chosen_fractions(args), args.seed)
     groups = [_pattern(args, [1, group]) for group in range(args.groups)]
     samples = []
     for class_id, class_name in enumerate(class_names):

@@ -43,6 +43,7 @@ def add_arguments(parser):
                         "90, 180 and 270 degrees are new training classes")
     parser.add_argument("--download", action="store_true", help="fetch the official files that "
                         "ROOT lacks and check them")
+    splits.add_split_arguments(parser, "the counts above")
 
 
 def convert(args, report):
@@ -58,7 +59,8 @@ def convert(args, report):
                         "Omniglot, or fetch it with --download")
     strokes = _stroke_loaders(args.root, images, report)
     class_names = {entry.class_name for entry in images.values()}
-    fractions = [count / sum(CLASSES) for count in CLASSES]
+    fractions = (splits.chosen_fractions(args)
+                 or [count / sum(CLASSES) for count in CLASSES])
     split_of = splits.split_classes(class_names, fractions, args.seed)
     samples, by_class = [], {}
     for key, entry in images.items():

@@ -1,19 +1,21 @@
 """A few labelled or unlabelled files into one shard, for `cuttle adapt` and `cuttle predict`.
 
 INPUT is a file, a folder, or LABEL=FILE or LABEL=FOLDER. Files of one folder with the same stem are
-one sample: images, .txt, .wav, .npy. Files right in a folder have no label; files in its
-sub-folders are labelled with the sub-folder's name. Shapes, sample rate and statistics are those of
-the shard given with --like, so that a model trained on its data set accepts the result; senses that
-no file is of are left out. If that has targets, --targets gives them to the samples; `predict` does
-without.
+one sample: pictures, sounds, .txt, .npy, and views as `folder` has them. Files right in a folder
+have no label; files in its sub-folders are labelled with the sub-folder's name. Shapes, sample rate
+and statistics are those of the shard given with --like, so that a model trained on its data set
+accepts the result; senses that no file is of are left out. If that has targets, --targets gives
+them to the samples; `predict` does without.
 """
 
 from .. import media, names
 from ..errors import BadInput, UserError
 from ..files import SHARD_SUFFIX, path_of
+from ..folder_tree import entries
 from ..reader import Shard
 from ..schema import check_samples
 from ..shards import DatasetInfo, Sample, load_samples, write_shard
+from ..splits import unified
 from ..tables import TargetTable
 
 SINGLE_FILE = True
@@ -38,9 +40,11 @@ def add_arguments(parser):
                         metavar="FILE",
                         help="CSV table: the first column has the files' path as given, without "
                         "ending, the others are the targets of --like")
+    media.add_read_arguments(parser)
 
 
 def convert(args, report):
+    options = media.read_options(args)
     with Shard(args.like) as like:
         modalities, header = like.modalities, like.header
         targets = _targets(args, like.target_names, report)
@@ -49,7 +53,8 @@ def convert(args, report):
     by_name = {}
     for argument in args.inputs:
         for path, label in _labelled_files(argument, report):
-            _add(by_name, path, None if args.no_labels else label, modalities, report)
+            label = None if args.no_labels else label
+            _add(by_name, path, label, modalities, options, report)
     samples = list(by_name.values())
     if not samples:
         raise UserError(
@@ -59,7 +64,8 @@ def convert(args, report):
     if targets:
         samples = targets.give(samples, report)
     check_samples(samples, modalities, target_names)
-    loaded = load_samples(samples, modalities, 1, report.skipped, target_names)
+    loaded = load_samples(samples, modalities, 1, report.skipped, target_names,
+                          report.doubted)
     if not loaded:
         raise UserError("no usable sample (every file was skipped); see what was skipped")
     modalities = _of_some_sample(modalities, loaded, report)
@@ -114,24 +120,23 @@ def _labelled_files(argument, report):
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; give files, folders or LABEL=FILE")
     found = []
-    for entry in sorted(path.iterdir()):
-        if entry.name.startswith("."):
-            continue
+    for entry in entries(path):
         if entry.is_file():
             found.append((entry, label))
         elif label is not None:
             report.skipped(entry, "folder inside a labelled folder")
         else:
-            found += [(inner, entry.name) for inner in sorted(entry.iterdir())
-                      if inner.is_file() and not inner.name.startswith(".")]
+            found += [(inner, unified(entry.name)) for inner in entries(entry)
+                      if inner.is_file()]
     return found
 
 
-def _add(by_name, path, label, modalities, report):
+def _add(by_name, path, label, modalities, options, report):
     """Adds a file to the sample of its folder and stem, or as a new sample."""
     name = str(path.with_suffix(""))
     try:
-        modality = _modality_of(path, modalities)
+        modality, view = _modality_of(path, modalities)
+        name = name[:len(name) - len(view)]
     except BadInput as problem:
         report.skipped(path, problem)
         return
@@ -139,33 +144,22 @@ def _add(by_name, path, label, modalities, report):
     if modality.name in sample.values or sample.class_name != label:
         report.skipped(path, f"second {modality.name} of one stem, or under another label")
     else:
-        sample.values[modality.name] = _loader(modality, path)
+        sample.values[modality.name] = media.loader(modality, path, options)
 
 
 def _modality_of(path, modalities):
-    """The declared modality for a file; BadInput if there is none or more than one."""
-    suffix = path.suffix.lower()
-    if suffix in media.IMAGE_SUFFIXES:
-        kind = names.KIND_IMAGE
-    elif suffix in (".txt", ".wav"):
-        kind = names.KIND_TEXT if suffix == ".txt" else names.KIND_AUDIO
-    elif suffix == ".npy":
-        kind = names.KIND_VECTOR if len(media.npy_shape(path)) == 1 else names.KIND_SERIES
-    else:
-        raise BadInput(f"unknown file type {suffix or '(none)'}")
-    fitting = [modality for modality in modalities if modality.kind == kind]
+    """(declared modality, end of the stem that says so or "") for a file; BadInput if there is none
+    or more than one."""
+    kind = media.kind_of(path)
+    if kind is None:
+        raise BadInput(f"unknown file type {path.suffix.lower() or '(none)'}")
+    _, dot, view = path.stem.rpartition(".")
+    sense = f"{kind}_{view.lower().replace('-', '_')}"
+    fitting = [modality for modality in modalities if dot and modality.name == sense]
+    view = dot + view if fitting else ""
+    fitting = fitting or [modality for modality in modalities if modality.kind == kind]
     if len(fitting) != 1:
         raise BadInput(f"the data set has {len(fitting)} modalities of the kind {kind}, not one")
     if kind == names.KIND_IMAGE and fitting[0].shape[2] not in (1, 3):
         raise BadInput(f"the data set's images have {fitting[0].shape[2]} channels, not 1 or 3")
-    return fitting[0]
-
-
-def _loader(modality, path):
-    if modality.kind == names.KIND_IMAGE:
-        return lambda: media.load_image(path, modality.shape[:2], modality.shape[2])
-    if modality.kind == names.KIND_TEXT:
-        return lambda: media.load_text(path)
-    if modality.kind == names.KIND_AUDIO:
-        return lambda: media.load_wav(path, modality.sample_rate)
-    return lambda: media.load_npy(path)
+    return fitting[0], view

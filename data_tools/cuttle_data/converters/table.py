@@ -1,26 +1,24 @@
 """Rows of a CSV file as samples: numbers to learn from (a vector) and numbers to predict (targets).
 
-The first line names the columns. Rows with the same value of --class-column are one class, which for
-regression is what a task is drawn from: a user, a patient, a function. Classes are split by --splits
-and --seed, or by --split-column (train, validation, test). A row with an empty or unreadable number
-is skipped and named. Without --class-column the rows are unlabelled, which is enough for `cuttle
-adapt` and `cuttle predict` (use --shards 1). Statistics are computed for the vector, not for the
-targets.
+A short name of `frame` for tables of numbers, where nothing is guessed. The first line names the
+columns. Rows with the same value of --class-column are one class, which for regression is what a
+task is drawn from: a user, a patient, a function. Classes are split by --splits and --seed, or by
+--split-column (train, validation, test). A row with an empty or unreadable number is left out; such
+rows are counted by kind, and one of each kind is named. Without --class-column the rows are
+unlabelled, which is enough for `cuttle adapt` and `cuttle predict` (use --shards 1). Statistics are
+computed for the vector, not for the targets.
 """
 
-from .. import names, splits
-from ..errors import BadInput, UserError
+from .. import splits
+from ..errors import UserError
 from ..files import path_of
 from ..licenses import add_origin_arguments
-from ..schema import check_target_names, target_row
-from ..shards import DatasetInfo, Modality, Sample, write_converted
-from ..tables import Table, numbers
-
-NO_GROUP = "all"
+from ..schema import check_target_names
+from . import frame as general
 
 
 def add_arguments(parser):
-    parser.add_argument("file", type=path_of, metavar="FILE", help="the table, CSV in UTF-8")
+    parser.add_argument("file", type=path_of, metavar="FILE", help="the table, CSV")
     parser.add_argument("--class-column", metavar="COLUMN", help="which rows belong together")
     parser.add_argument("--targets",
                         metavar="COLUMNS",
@@ -34,75 +32,42 @@ def add_arguments(parser):
                         help="what must not straddle support and query: a session, a day "
                         "(default: one group)")
     parser.add_argument("--split-column", metavar="COLUMN", help="train, validation or test")
-    parser.add_argument("--splits",
-                        default="0.64,0.16,0.2",
-                        help="fractions of the classes for train, validation, test (default: "
-                        "0.64,0.16,0.2); not used with --split-column")
+    splits.add_split_arguments(parser, unused="; not used with --split-column")
     parser.add_argument("--modality", default="x", help="name of the vector (default: x)")
+    parser.add_argument("--separator", help="between cells (default: found out)")
+    parser.add_argument("--decimal", choices=(".", ","), help="default: found out")
+    parser.add_argument("--encoding", help="default: by the byte-order mark, else UTF-8")
     add_origin_arguments(parser)
 
 
 def convert(args, report):
-    fractions = splits.parse_fractions(args.splits)
-    table = Table(args.file)
-    targets, features = _columns(args, table)
-    split_of = _splits(args, table, fractions)
-    modality = Modality(args.modality, names.KIND_VECTOR, (len(features), ))
-    samples = []
-    for line, cells in table.rows:
-        try:
-            samples.append(_sample(args, line, cells, modality, features, targets, split_of))
-        except BadInput as problem:
-            report.skipped(f"{args.file}:{line}", problem)
-    if not samples:
-        raise UserError(f"{args.file}: no usable row; see what was skipped")
-    info = DatasetInfo(args.name or args.file.stem.replace(" ", "_"), args.source or args.file.name,
-                       args.license, "cuttle-data table", {"features": features}, targets)
-    report.note(f"features of {args.modality}: {', '.join(features)}")
-    write_converted(args, report, info, [modality], samples, min_per_class=1)
+    # pyarrow takes long to load, and the other commands do without.
+    from ..frame import delimited
+    from ..frame.guesses import NUMBER
+    from ..frame.roles import Roles
+    splits.chosen_fractions(args)  # before the table is read
+    frame = delimited.read(args.file, report, args.separator, args.decimal, args.encoding)
+    targets, features = _columns(args, frame)
+    args.fill, args.split = None, args.split_column
+    roles = Roles(args.class_column, targets, group=args.group_column, split=args.split_column,
+                  values=tuple(features))
+    general.write(args, report, frame, dict.fromkeys(frame.columns, NUMBER), roles, 1,
+                  "cuttle-data table", {"features": features})
 
 
-def _columns(args, table):
+def _columns(args, frame):
     """(targets, features): tuple and list of column names."""
     targets = tuple(args.targets.split(",")) if args.targets else ()
     check_target_names(targets)
-    others = [c for c in (args.class_column, args.group_column, args.split_column) if c]
-    table.check_columns([*targets, *others])
-    taken = {*targets, *others}
-    if args.features:
-        features = args.features.split(",")
-        table.check_columns(features)
-        if len(set(features)) != len(features) or taken & set(features):
-            raise UserError(f"--features {args.features} names a column twice, or one that is used "
-                            "otherwise (a target must not be learned from); name others")
-    else:
-        features = [name for name in table.columns if name not in taken]
+    taken = [*targets, *[c for c in (args.class_column, args.group_column, args.split_column) if c]]
+    features = args.features.split(",") if args.features else [
+        name for name in frame.columns if name not in taken
+    ]
+    for name in [*taken, *features]:
+        frame.check_column(name)
+    if len(set(features)) != len(features) or set(taken) & set(features):
+        raise UserError(f"--features {args.features} names a column twice, or one that is used "
+                        "otherwise (a target must not be learned from); name others")
     if not features:
         raise UserError(f"{args.file}: no column is left to learn from; name --features")
     return targets, features
-
-
-def _splits(args, table, fractions):
-    """{class: split}, or None where each row has its own."""
-    if args.split_column or not args.class_column:
-        return None
-    classes = dict.fromkeys(cells[args.class_column] for _, cells in table.rows)
-    return splits.split_classes(classes, fractions, args.seed)
-
-
-def _sample(args, line, cells, modality, features, targets, split_of):
-    class_name = cells[args.class_column] if args.class_column else None
-    if class_name == "":
-        raise BadInput(f"column {args.class_column} is empty")
-    if args.split_column:
-        split = cells[args.split_column]
-    else:  # unlabelled samples are in test, as pack has it: nothing may train on them
-        split = split_of[class_name] if split_of else names.SPLIT_TEST
-    group = cells[args.group_column] if args.group_column else NO_GROUP
-    if not group:
-        raise BadInput(f"column {args.group_column} is empty")
-    vector = modality.convert(numbers(cells, features))
-    values = tuple(numbers(cells, targets))
-    target_row(values, targets)
-    return Sample(f"line {line}", class_name, group, split, {modality.name: vector},
-                  targets=values if targets else None)

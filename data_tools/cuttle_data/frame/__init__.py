@@ -1,0 +1,10 @@
+"""From one table to planned samples, for `cuttle-data frame` and `table`, in the order of the flow:
+
+source, delimited, records   FILE -> Frame: columns of cells, as arrow arrays
+kinds, guesses               what the cells of a column are: number, text, path of an image, ...
+roles, role_guesses          what a column is for: class, target, group, ..., values
+cells                        cells -> numbers, codes of names, labels
+senses, media_cells          value columns -> modalities and their values
+plan                         all of it -> columnar.Columns
+show                         what was understood, for people
+"""

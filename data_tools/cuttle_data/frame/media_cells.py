@@ -1,0 +1,127 @@
+"""Cells that are pictures, sound or arrays: paths, bytes, {bytes, path}, lists of numbers."""
+
+import io
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from .. import media, names
+from ..errors import BadInput, UserError
+from ..shards import Modality
+from ..value_columns import Loaders
+from . import cells, guesses
+
+
+class MediaCells:
+    """The cells of one column. root: the folder that paths begin at."""
+
+    def __init__(self, frame, name, root):
+        self.frame_, self.name_, self.root_ = frame, name, root
+        column = frame.columns[name]
+        self.cells_ = cells.names_of(column) if cells.is_text(column) else column
+        if isinstance(self.cells_, pa.ChunkedArray):
+            self.cells_ = self.cells_.combine_chunks()
+        self.marks_ = {}
+
+    def present(self, report):
+        """Mask of the rows with something to read; missing files are counted and one is named.
+        UserError if all are missing."""
+        given = np.array(self.cells_.is_valid())
+        if not cells.is_text(self.cells_):
+            return given
+        missing = [row for row in np.flatnonzero(given) if self._mark(row) is None]
+        if missing:
+            first = f"{self.frame_.where(missing[0])}: {self._path(missing[0])}"
+            if len(missing) == given.sum():
+                raise UserError(f"no file of column {self.name_} is there, such as {first}; give "
+                                "--root, the folder that the paths begin at")
+            report.left_out(len(missing), f"file of column {self.name_} that is not there", first)
+            given[missing] = False
+        return given
+
+    def fingerprint(self):
+        if not cells.is_text(self.cells_):
+            return b"".join(
+                zlib.crc32(repr(cell.as_py()).encode()).to_bytes(4, "little")
+                for cell in self.cells_)
+        return "\n".join(str(self._mark(row)) for row in range(len(self.cells_))).encode()
+
+    def source(self, row):
+        """A path, a binary file or a list of numbers; BadInput if the cell holds none."""
+        cell = self.cells_[row].as_py()
+        if isinstance(cell, str):
+            return self._path(row)
+        if isinstance(cell, dict):
+            if cell.get("bytes") is None and cell.get("path"):
+                return self.root_ / cell["path"]
+            cell = cell.get("bytes")
+        if cell is None:
+            raise BadInput("is empty")
+        return io.BytesIO(cell) if isinstance(cell, bytes) else cell
+
+    def _path(self, row):
+        return self.root_ / self.cells_[row].as_py()
+
+    def _mark(self, row):
+        """The fingerprint of a file, or None if there is none."""
+        text = self.cells_[row].as_py()
+        if text not in self.marks_:
+            path = self.root_ / (text or "")
+            self.marks_[text] = media.file_fingerprint(path) if text and path.is_file() else None
+        return self.marks_[text]
+
+
+def column_of(frame, name, kind, sense, rows, args, report):
+    """(Modality, Loaders) of a column of pictures, sound or arrays. sense: the modality's name;
+    rows: for each sample the row of the table that its value is in."""
+    found = MediaCells(frame, name, args.root or frame.path.parent)
+    given = found.present(report)
+    if kind == guesses.IMAGE:
+        channels = 1 if args.gray else 3
+        size = media.parse_size(args.size)
+        modality = Modality(sense, names.KIND_IMAGE, (*size, channels))
+        load = lambda source: media.load_image(source, size, channels)
+    elif kind == guesses.AUDIO:
+        if not media.MIN_RATE <= args.sample_rate <= media.MAX_RATE:
+            raise UserError(
+                f"--sample-rate {args.sample_rate} is not possible; give {media.MIN_RATE} to "
+                f"{media.MAX_RATE} Hz")
+        modality = Modality(sense, names.KIND_AUDIO, sample_rate=args.sample_rate)
+        load = lambda source: media.load_wav(source, args.sample_rate)
+    else:
+        modality, load = _array_modality(found, given, sense, report), _array
+    return modality, Loaders(modality, lambda sample: load(found.source(rows[sample])), given[rows],
+                             lambda sample: frame.where(rows[sample]), found.fingerprint())
+
+
+def _array(source):
+    if not isinstance(source, list):
+        return media.load_npy(source)
+    try:
+        return np.array(source, np.float32)
+    except (ValueError, TypeError):
+        raise BadInput(
+            "the list is not one of numbers, or its rows are of several lengths") from None
+
+
+def _array_modality(found, given, sense, report):
+    """By the most frequent shape: the others are left out when they are read."""
+    shapes, problem = Counter(), None
+    for row in np.flatnonzero(given):
+        try:
+            source = found.source(row)
+            shape = media.npy_shape(source) if isinstance(source, Path) else np.shape(
+                _array(source))
+            shapes[(len(shape), shape[-1])] += 1
+        except BadInput as error:
+            problem = problem or error
+    if not shapes:
+        raise UserError(f"no array for {sense} can be read ({problem}); give .npy files of numbers")
+    (dimensions, last), count = shapes.most_common(1)[0]
+    if len(shapes) > 1:
+        report.note(f"arrays of {sense}: {count} of {sum(shapes.values())} have {last} values a "
+                    f"{'step' if dimensions == 2 else 'sample'}; the others are left out")
+    return Modality(sense, names.KIND_SERIES if dimensions == 2 else names.KIND_VECTOR, (last, ))
