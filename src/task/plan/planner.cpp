@@ -154,8 +154,9 @@ EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOp
                                        options.query, options.complete ? "complete " : "",
                                        apart_ ? " in groups that can be kept apart" : "");
   CUTTLE_VALIDATE(usable_classes() >= options.way,
-                  "split {} has {} classes that episodes can use, they need {} (the way): it "
-                  "has {} classes, {} were left out because they have not {}; the largest has {}. "
+                  "split {} has {} classes that episodes can use, they need {} (episode.way, in "
+                  "evaluation evaluation.way where it is given): it has {} classes, {} were left "
+                  "out because they have not {}; the largest has {}. "
                   "Lower way, shot or query, or use more data",
                   to_string(split), usable_classes(), options.way, classes.size(), left_out.count,
                   want, most);
