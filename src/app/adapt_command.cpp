@@ -74,11 +74,12 @@ void check_classes(const LoadedRun& run, const WholeShard& support, const std::s
 }
 
 /// Values are of one function, patient or machine, as in an episode.
-void check_one_of_a_kind(const WholeShard& support, const std::string& path) {
-  CUTTLE_VALIDATE(support.classes.size() <= 1,
-                  "{}: its samples are of {} classes, such as '{}' and '{}' (a model of values "
-                  "adapts to one function, patient or machine at a time); make a shard of each",
-                  path, support.classes.size(), support.classes[0], support.classes[1]);
+void warn_of_several(const WholeShard& support, const std::string& path) {
+  if (support.classes.size() > 1)
+    log_warning(
+        "{}: its samples are of {} classes, such as '{}' and '{}' (a model of values learned to "
+        "adapt to one function, patient or machine at a time); make a shard of each",
+        path, support.classes.size(), support.classes[0], support.classes[1]);
 }
 
 /// Refuses a class of which there is nothing to look at; names how many samples have nothing.
@@ -120,7 +121,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   WholeShard support = read_all(*data);
   const bool values = !run.parts.kind->classes();
   if (values) {
-    check_one_of_a_kind(support, arguments.support);
+    warn_of_several(support, arguments.support);
     support.raw.targets = read_targets(*data, run.inputs.target_width, arguments.support);
     support.classes.clear();
   } else {
