@@ -126,6 +126,7 @@ def test_adapted_models_give_finite_answers(finished, tmp_path):
         return
     driver.cuttle(*words)
     lines = driver.cuttle("predict", tmp_path / "adapted", finished.use, "--json").stdout.splitlines()
-    answers = [json.loads(line) for line in lines]
+    answers = [record for record in map(json.loads, lines)
+               if record.get("class", "") is not None]  # null: it has none of the model's senses
     assert len(answers) >= 4 and all(numbers(answer) and finite(answer) for answer in answers)
     assert all("values" in answer or 0 < answer["probability"] <= 1 for answer in answers)
