@@ -3,7 +3,6 @@
 from collections import Counter
 
 from . import folder_senses, folder_tree, media, names
-from .errors import UserError
 from .schema import KINDS, Modality, Sample
 from .splits import unified
 
@@ -21,9 +20,7 @@ class Gatherer:
         self.args_, self.report_ = args, report
         self.options_ = media.read_options(args)
         self.size_ = media.parse_size(args.size)
-        if not media.MIN_RATE <= args.sample_rate <= media.MAX_RATE:
-            raise UserError(f"--sample-rate {args.sample_rate} is not possible; give "
-                            f"{media.MIN_RATE} to {media.MAX_RATE} Hz")
+        media.checked_rate(args.sample_rate)
         self.modalities_ = {}
 
     def settings(self):

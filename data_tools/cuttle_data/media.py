@@ -13,12 +13,30 @@ from .resampling import resample
 from .sounds import MAX_RATE, MIN_RATE, SOUND_SUFFIXES, load_wav, read_sound
 from .texts import TEXT_SUFFIXES, load_text, parse_encoding
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_RATE", "MIN_RATE", "ReadOptions", "add_read_arguments",
-           "file_fingerprint", "image_array", "kind_of", "load_image", "load_npy", "load_text",
-           "load_wav", "loader", "npy_shape", "parse_size", "read_options", "resample"]
+__all__ = ["ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "add_layout_arguments",
+           "add_read_arguments", "checked_rate", "file_fingerprint", "image_array",
+           "kind_of", "load_image", "load_npy", "load_text", "load_wav", "loader",
+           "npy_shape", "parse_size", "read_options", "resample"]
 KINDS = {**dict.fromkeys(TEXT_SUFFIXES, names.KIND_TEXT),
          **dict.fromkeys(SOUND_SUFFIXES, names.KIND_AUDIO),
          **dict.fromkeys(IMAGE_SUFFIXES, names.KIND_IMAGE)}
+
+
+def add_layout_arguments(parser):
+    """The options of what pictures and sounds become."""
+    parser.add_argument("--size", default="84",
+                        help="image size, one number or HEIGHTxWIDTH; reached by Lanczos "
+                        "resampling without keeping the aspect ratio (default: 84)")
+    parser.add_argument("--gray", action="store_true", help="one channel instead of RGB")
+    parser.add_argument("--sample-rate", type=int, default=16000,
+                        help="of the audio, Hz; other rates are resampled (default: 16000)")
+
+
+def checked_rate(rate):
+    """A --sample-rate; UserError if it is not possible."""
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise UserError(f"--sample-rate {rate} is not possible; give {MIN_RATE} to {MAX_RATE} Hz")
+    return rate
 
 
 def add_read_arguments(parser):

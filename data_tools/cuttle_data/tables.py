@@ -3,10 +3,10 @@ trimmed and compared in Unicode's composed form (NFC)."""
 
 import csv
 import math
-import unicodedata
 
 from .errors import BadInput, UserError
 from .schema import check_target_names, target_row
+from .splits import unified
 
 
 class Table:
@@ -21,7 +21,7 @@ class Table:
             raise UserError(f"{path}: not a table ({error}); give a CSV file in UTF-8") from None
 
     def _read(self, reader):
-        self.columns = list(map(_plain, next(reader, [])))
+        self.columns = list(map(unified, next(reader, [])))
         if not all(self.columns) or len(set(self.columns)) != max(1, len(self.columns)):
             raise UserError(f"{self.path}: the first line does not name every column once (cells "
                             "are found by these names); write a line of different names")
@@ -33,7 +33,7 @@ class Table:
                 raise UserError(f"{self.path}:{reader.line_num}: {len(cells)} cells under "
                                 f"{len(self.columns)} columns (nobody knows which are missing); "
                                 "correct the line")
-            self.rows.append((reader.line_num, dict(zip(self.columns, map(_plain, cells)))))
+            self.rows.append((reader.line_num, dict(zip(self.columns, map(unified, cells)))))
 
     def check_columns(self, wanted):
         """UserError unless the table has all of these columns."""
@@ -41,10 +41,6 @@ class Table:
             if name not in self.columns:
                 raise UserError(f"{self.path}: no column {name!r}; it has "
                                 f"{', '.join(self.columns)}")
-
-
-def _plain(text):
-    return unicodedata.normalize("NFC", text.strip())
 
 
 def numbers(cells, columns):
@@ -83,14 +79,14 @@ class TargetTable:
         kept = []
         for sample in samples:
             try:
-                if _plain(sample.name) not in self.rows_:
+                if unified(sample.name) not in self.rows_:
                     raise BadInput(f"no line in {self.path_}")
-                sample.targets = tuple(numbers(self.rows_[_plain(sample.name)], self.names))
+                sample.targets = tuple(numbers(self.rows_[unified(sample.name)], self.names))
                 target_row(sample.targets, self.names)
                 kept.append(sample)
             except BadInput as problem:
                 report.skipped(sample.name, f"sample without usable targets: {problem}")
-        known = {_plain(sample.name) for sample in samples}
+        known = {unified(sample.name) for sample in samples}
         for name in self.rows_:
             if name not in known:
                 report.skipped(f"{self.path_}: {name}", "targets of no sample")

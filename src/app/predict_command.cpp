@@ -83,21 +83,15 @@ class Answers {
   }
   void write(const std::string& text) {
     if (file_) return file_->write(text);
-    std::cout << text;
-    check();
-  }
-  void finish() {
-    if (file_) return file_->finish();
-    std::cout << std::flush;
-    check();
-  }
-
- private:
-  static void check() {
-    CUTTLE_REQUIRE(std::cout.good(),
+    CUTTLE_REQUIRE(std::cout << text,
                    "cannot write to standard output (is its disk full?); the answers so far are "
                    "not all there are");
   }
+  void finish() {
+    if (file_) file_->finish();  // standard output is checked where the program ends
+  }
+
+ private:
   std::optional<UnfinishedFile> file_;
 };
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "cuttle/core/error.hpp"
-#include "support/tiny_task.hpp"
+#include "support/differences.hpp"
 
 namespace cuttle {
 namespace {
@@ -55,16 +55,8 @@ ParameterList start(const Learner& learner, torch::Dtype dtype = torch::kFloat64
   return parameters;
 }
 
-double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
-  return (value - reference).norm().item<double>() / reference.norm().item<double>();
-}
-
 torch::Tensor predicted(const Learner& learner, const ParameterList& parameters, const Task& task) {
   return learner.adapt(parameters, task.support, task.key)->predict(task.query);
-}
-
-double adapted_loss(const Learner& learner, const ParameterList& parameters, const Task& task) {
-  return F::cross_entropy(predicted(learner, parameters, task), task.query.labels).item<double>();
 }
 
 /// Names of the parameters that adaptation changes.
@@ -234,14 +226,7 @@ TEST_P(Selected, GradientEqualsFiniteDifferences) {
     layout->learned(random).normal_();
     directions.push_back(random / random.norm());
   }
-  constexpr double kStep = 1e-6;
-  for (const auto& direction : directions) {
-    const auto at = [&](double step) {
-      return adapted_loss(*learner, {layout, parameters.flat() + step * direction}, task);
-    };
-    EXPECT_NEAR((at(kStep) - at(-kStep)) / (2 * kStep),
-                result.gradient.dot(direction).item<double>(), 1e-6 * norm);
-  }
+  expect_slopes(adapted_loss_of(*learner, task), parameters, result.gradient, directions);
 }
 
 INSTANTIATE_TEST_SUITE_P(

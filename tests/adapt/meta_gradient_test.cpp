@@ -8,31 +8,12 @@
 #include <set>
 
 #include "cuttle/core/error.hpp"
-#include "support/tiny_task.hpp"
+#include "support/differences.hpp"
 
 namespace cuttle {
 namespace {
 
 namespace F = torch::nn::functional;
-
-double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
-  return (value - reference).norm().item<double>() / reference.norm().item<double>();
-}
-
-/// Query loss after adaptation, through the interface that users adapt with.
-double adapted_loss(const Learner& learner, const ParameterList& parameters, const Task& task) {
-  const auto logits = learner.adapt(parameters, task.support, task.key)->predict(task.query);
-  return F::cross_entropy(logits, task.query.labels).item<double>();
-}
-
-/// Central difference of the adapted loss along `direction`.
-double difference_along(const Learner& learner, const ParameterList& at, const Task& task,
-                        const torch::Tensor& direction) {
-  constexpr double kStep = 1e-6;
-  const ParameterList ahead(at.shared_layout(), at.flat() + kStep * direction);
-  const ParameterList behind(at.shared_layout(), at.flat() - kStep * direction);
-  return (adapted_loss(learner, ahead, task) - adapted_loss(learner, behind, task)) / (2 * kStep);
-}
 
 ParameterList start(const Learner& learner) {
   return ParameterList::initial(learner.model().layout(), 3, torch::kFloat64);
@@ -99,9 +80,7 @@ TEST_P(MetaGradient, EqualsFiniteDifferencesOfTheAdaptedLoss) {
     layout->learned(random).normal_();
     directions.push_back(random / random.norm());
   }
-  for (const auto& direction : directions)
-    EXPECT_NEAR(difference_along(*learner, parameters, task, direction),
-                result.gradient.dot(direction).item<double>(), 1e-6 * norm);
+  expect_slopes(adapted_loss_of(*learner, task), parameters, result.gradient, directions);
 }
 
 INSTANTIATE_TEST_SUITE_P(

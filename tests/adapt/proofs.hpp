@@ -3,22 +3,17 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "support/tiny_task.hpp"
+#include "support/differences.hpp"
 
 /// What proofs of learners start from, and how gradients are compared with differences.
 namespace cuttle {
 
 namespace F = torch::nn::functional;
-
-inline double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
-  return (value - reference).norm().item<double>() / reference.norm().item<double>();
-}
 
 inline double largest(const torch::Tensor& x) {
   return x.abs().max().item<double>();
@@ -59,22 +54,6 @@ inline std::map<std::string, std::size_t> places_of(const ParameterLayout& layou
   return places;
 }
 
-inline double adapted_loss(const Learner& learner, const ParameterList& parameters,
-                           const Task& task) {
-  const auto logits = learner.adapt(parameters, task.support, task.key)->predict(task.query);
-  return F::cross_entropy(logits, task.query.labels).item<double>();
-}
-
-using Loss = std::function<double(const ParameterList&)>;
-
-inline double difference_along(const Loss& loss, const ParameterList& at,
-                               const torch::Tensor& direction) {
-  constexpr double kStep = 1e-6;
-  return (loss({at.shared_layout(), at.flat() + kStep * direction}) -
-          loss({at.shared_layout(), at.flat() - kStep * direction})) /
-         (2 * kStep);
-}
-
 /// The gradient's own direction, random ones, and random ones among the learner's own numbers.
 inline void expect_differences(const Loss& loss, const ParameterList& at,
                                const torch::Tensor& gradient, double tolerance = 1e-6) {
@@ -93,17 +72,14 @@ inline void expect_differences(const Loss& loss, const ParameterList& at,
     const auto flat = layout.flatten(random);
     directions.push_back(flat / flat.norm());
   }
-  for (const auto& direction : directions)
-    EXPECT_NEAR(difference_along(loss, at, direction), gradient.dot(direction).item<double>(),
-                tolerance * norm);
+  expect_slopes(loss, at, gradient, directions, tolerance);
 }
 
 inline void expect_differences(const Learner& learner, const ParameterList& parameters,
                                const Task& task) {
   const auto result = learner.meta_gradient(parameters, task);
   EXPECT_NEAR(result.values[0], adapted_loss(learner, parameters, task), 1e-12);
-  expect_differences([&](const ParameterList& at) { return adapted_loss(learner, at, task); },
-                     parameters, result.gradient);
+  expect_differences(adapted_loss_of(learner, task), parameters, result.gradient);
 }
 
 inline std::unique_ptr<const Learner> learner_of(

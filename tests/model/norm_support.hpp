@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "support/tiny_task.hpp"
+#include "support/differences.hpp"
 
 // What the tests of norms share.
 namespace cuttle {
@@ -109,22 +109,13 @@ inline ParameterList start(const Learner& learner, torch::Dtype dtype = torch::k
 inline void expect_differences(const Learner& learner, const ParameterList& parameters,
                                const Task& task) {
   const auto result = learner.meta_gradient(parameters, task);
-  const auto loss = [&](const torch::Tensor& flat) {
-    const auto adapted = learner.adapt({parameters.shared_layout(), flat}, task.support, task.key);
-    return F::cross_entropy(adapted->predict(task.query), task.query.labels).item<double>();
-  };
-  EXPECT_NEAR(result.values[0], loss(parameters.flat()), 1e-12);
-  const double size = result.gradient.norm().item<double>();
-  ASSERT_GT(size, 1e-3);
+  EXPECT_NEAR(result.values[0], adapted_loss(learner, parameters, task), 1e-12);
+  ASSERT_GT(result.gradient.norm().item<double>(), 1e-3);
   torch::manual_seed(5);
-  for (auto direction :
-       {result.gradient, torch::randn_like(result.gradient), torch::randn_like(result.gradient)}) {
-    direction = direction / direction.norm();
-    EXPECT_NEAR(
-        (loss(parameters.flat() + 1e-6 * direction) - loss(parameters.flat() - 1e-6 * direction)) /
-            2e-6,
-        result.gradient.dot(direction).item<double>(), 1e-6 * size);
-  }
+  std::vector<torch::Tensor> directions{result.gradient, torch::randn_like(result.gradient),
+                                        torch::randn_like(result.gradient)};
+  for (auto& direction : directions) direction = direction / direction.norm();
+  expect_slopes(adapted_loss_of(learner, task), parameters, result.gradient, directions);
 }
 
 /// The gradient of each parameter, by name.

@@ -30,20 +30,12 @@ MIN_PER_CLASS = 2
 
 def add_arguments(parser):
     parser.add_argument("root", type=path_of, metavar="ROOT", help="the tree of classes")
-    parser.add_argument("--size",
-                        default="84",
-                        help="image size, one number or HEIGHTxWIDTH; reached by Lanczos "
-                        "resampling without keeping the aspect ratio (default: 84)")
+    media.add_layout_arguments(parser)
     parser.add_argument("--class-depth",
                         type=int,
                         default=1,
                         metavar="N",
                         help="2 where ROOT/A/B is the class A/B, and so on (default: 1)")
-    parser.add_argument("--gray", action="store_true", help="one channel instead of RGB")
-    parser.add_argument("--sample-rate",
-                        type=int,
-                        default=16000,
-                        help="of the audio, Hz; other rates are resampled (default: 16000)")
     splits.add_split_arguments(parser, unused="; not used with split folders")
     parser.add_argument(
         "--group-from",

@@ -10,9 +10,10 @@ and --seed, or by --split. Rows that cannot be used are left out and counted by 
 kind is named.
 """
 
+from .. import media
+from ..errors import UserError
 from ..files import path_of
 from ..licenses import add_origin_arguments
-from ..errors import UserError
 from ..shards import DatasetInfo
 from ..splits import add_split_arguments
 
@@ -77,16 +78,7 @@ def _add_sense_arguments(parser):
                         type=path_of,
                         metavar="FOLDER",
                         help="where paths of files begin (default: the table's folder)")
-    senses.add_argument("--size",
-                        default="84",
-                        help="of images, one number or HEIGHTxWIDTH (default: 84)")
-    senses.add_argument("--gray",
-                        action="store_true",
-                        help="images with one channel instead of RGB")
-    senses.add_argument("--sample-rate",
-                        type=int,
-                        default=16000,
-                        help="of audio, Hz (default: 16000)")
+    media.add_layout_arguments(senses)
     senses.add_argument("--fill",
                         type=float,
                         metavar="NUMBER",

@@ -19,7 +19,7 @@ LOOKED_AT = 100000  # rows
 SUFFIXES = {
     IMAGE: media.IMAGE_SUFFIXES,
     AUDIO: (".wav", ".flac", ".ogg", ".mp3"),
-    ARRAY: (".npy", ),
+    ARRAY: media.ARRAY_SUFFIXES,
     VIDEO: (".mp4", ".avi", ".mov", ".mkv", ".webm")
 }
 MAGIC = ((b"\x89PNG", IMAGE), (b"\xff\xd8", IMAGE), (b"GIF8", IMAGE), (b"BM", IMAGE),

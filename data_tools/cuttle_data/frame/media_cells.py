@@ -85,12 +85,9 @@ def column_of(frame, name, kind, sense, rows, args, report):
         modality = Modality(sense, names.KIND_IMAGE, (*size, channels))
         load = lambda source: media.load_image(source, size, channels)
     elif kind == guesses.AUDIO:
-        if not media.MIN_RATE <= args.sample_rate <= media.MAX_RATE:
-            raise UserError(
-                f"--sample-rate {args.sample_rate} is not possible; give {media.MIN_RATE} to "
-                f"{media.MAX_RATE} Hz")
-        modality = Modality(sense, names.KIND_AUDIO, sample_rate=args.sample_rate)
-        load = lambda source: media.load_wav(source, args.sample_rate)
+        rate = media.checked_rate(args.sample_rate)
+        modality = Modality(sense, names.KIND_AUDIO, sample_rate=rate)
+        load = lambda source: media.load_wav(source, rate)
     else:
         modality, load = _array_modality(found, given, sense, report), _array
     return modality, Loaders(modality, lambda sample: load(found.source(rows[sample])), given[rows],

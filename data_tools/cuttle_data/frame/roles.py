@@ -4,19 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .. import splits
+from ..schema import SPLITS
 from . import cells
 
 SPLIT_WORDS = {
-    "train": 0,
-    "training": 0,
-    "val": 1,
-    "valid": 1,
-    "validate": 1,
-    "validation": 1,
-    "dev": 1,
-    "test": 2,
-    "testing": 2,
-    "eval": 2
+    **{word: SPLITS.index(split) for word, split in splits.FOLDERS.items()}, "validate": 1, "eval": 2
 }
 
 
