@@ -108,12 +108,12 @@ Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>&
   return support;
 }
 
-torch::Tensor KnownSupport::predict(const Batch& query) const {
+Adapted::Answers KnownSupport::answer(const Batch& query) const {
   const torch::NoGradGuard no_grad;
   Context context = in_use();
   if (!model_->samples_apart()) {
     const Embedded both = embed_both(*model_, parameters_, support_, query, context);
-    return compare(both.support, study(both.support), both.query);
+    return {compare(both.support, study(both.support), both.query), both.query};
   }
   if (!known_) {
     Known known;
@@ -122,7 +122,8 @@ torch::Tensor KnownSupport::predict(const Batch& query) const {
     known_ = std::move(known);
   }
   if (model_->uses_support()) context.given = &known_->given;
-  return compare(known_->support, known_->lesson, model_->embed(parameters_, query, context));
+  const Embedding embedding = model_->embed(parameters_, query, context);
+  return {compare(known_->support, known_->lesson, embedding), embedding};
 }
 
 }  // namespace cuttle

@@ -45,7 +45,8 @@ Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>&
 /// hand, all of that again with every query.
 class KnownSupport : public Adapted {
  public:
-  torch::Tensor predict(const Batch& query) const final;
+  torch::Tensor predict(const Batch& query) const final { return answer(query).outputs; }
+  Answers answer(const Batch& query) const final;
   std::map<std::string, torch::Tensor> state() const final {
     return state_of(*model_, parameters_, support_);
   }

@@ -36,11 +36,12 @@ std::unique_ptr<Adapted> FastWeights::restore(std::shared_ptr<const Model> model
       new FastWeights(std::move(model), std::move(theta), statistics_in(state), inner_step));
 }
 
-torch::Tensor FastWeights::predict(const Batch& batch) const {
+Adapted::Answers FastWeights::answer(const Batch& batch) const {
   const torch::NoGradGuard no_grad;
   Context context = in_use(inner_step_);
   if (model_->uses_support()) context.given = &given_;
-  return model_->forward(theta_, batch, context);
+  const Embedding embedding = model_->embed(theta_, batch, context);
+  return {model_->classify(theta_, embedding, batch.way), embedding};
 }
 
 std::map<std::string, torch::Tensor> FastWeights::state() const {

@@ -17,7 +17,8 @@ class FastWeights final : public Adapted {
   static std::unique_ptr<Adapted> restore(std::shared_ptr<const Model> model,
                                           const std::map<std::string, torch::Tensor>& state,
                                           std::int64_t inner_step);
-  torch::Tensor predict(const Batch& batch) const override;
+  torch::Tensor predict(const Batch& batch) const override { return answer(batch).outputs; }
+  Answers answer(const Batch& batch) const override;
   std::map<std::string, torch::Tensor> state() const override;
 
  private:

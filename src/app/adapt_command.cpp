@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "app/adapted_file.hpp"
+#include "app/calibrate_run.hpp"
 #include "app/commands.hpp"
+#include "app/given_samples.hpp"
 #include "app/loaded_run.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -103,38 +105,56 @@ void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& su
                 batch.size, senses);
 }
 
+/// Validation episodes of as many classes, shots and the same senses.
+EvaluationPlan plan_like(const LoadedRun& run, const Batch& support, std::int64_t episodes) {
+  auto plan = evaluation_plan(run.config, Split::kValidation, episodes);
+  plan.episode.way = support.way;
+  plan.episode.shot = std::max<std::int64_t>(1, support.size / support.way);
+  for (const ModalityInput& input : support.modalities)
+    plan.modalities.push_back(input.rows.numel() > 0);
+  return plan;
+}
+
 }  // namespace
 
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions) {
   expect_one_process("adapt");
-  check_output(arguments.out, {arguments.support});
+  check_output(arguments.out, arguments.support);
   // A few samples, and a file for machines that may have no GPU.
   auto overrides = arguments.overrides;
   overrides.push_back("device=cpu");
-  overrides.push_back("evaluation.way=0");  // plays no part: the shard says how many classes
+  overrides.push_back("evaluation.way=0");  // plays no part: the support says how many classes
   const LoadedRun run = load_run(arguments.run, true, overrides, extensions, 0);
   CUTTLE_VALIDATE(run.parts.kind->classes() || run.parts.kind->values(),
                   "{}: its tasks are environments (adapting to a shard needs tasks of labelled "
                   "samples, or of samples with values); use cuttle eval",
                   arguments.run);
-  const auto data = open_for(run.inputs.modalities, one_shard(arguments.support));
+  const GivenSamples given(arguments.support, arguments.run);
+  const auto data = open_for(run.inputs.modalities, shards_only(given.shards()));
   WholeShard support = read_all(*data);
   const bool values = !run.parts.kind->classes();
   if (values) {
-    warn_of_several(support, arguments.support);
-    support.raw.targets = read_targets(*data, run.inputs.target_width, arguments.support);
+    warn_of_several(support, given.name());
+    support.raw.targets = read_targets(*data, run.inputs.target_width, given.name());
     support.classes.clear();
   } else {
-    check_classes(run, support, arguments.support, extensions);
+    check_classes(run, support, given.name(), extensions);
   }
   const auto way = static_cast<std::int64_t>(support.classes.size());
   const auto& [kind, model, learner] = run.parts;
   const Batch batch = model->prepare(support.raw, way);
-  check_senses(batch, run, support, arguments.support);
+  check_senses(batch, run, support, given.name());
   const auto adapted =
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
-  write_adapted(arguments.out, {run.config, run.inputs, support.classes}, *adapted, extensions);
-  warn_if_transductive(run.parts, run.config);
+  AdaptedTo to{run.config, run.inputs, support.classes, {}, {}};
+  if (!values && arguments.episodes > 0)
+    to.calibration =
+        calibrate_run(run, assemble(for_use(run.config, false, extensions), run.inputs, extensions),
+                      plan_like(run, batch, arguments.episodes), extensions);
+  if (to.calibration && !to.calibration->distances.empty())
+    to.novelty.emplace(adapted->answer(batch).embedding, batch.labels, way);
+  write_adapted(arguments.out, to, *adapted, extensions);
+  if (!model->samples_apart()) warn_if_transductive(run.parts);
   log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),
            support.raw.size, arguments.out);
   return ExitCode::kDone;

@@ -5,8 +5,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -24,6 +26,8 @@ namespace {
 
 constexpr const char* kFormat = "cuttle-adapted-1";
 constexpr const char* kDigest = "sha256";
+constexpr const char* kCalibration = "calibration";
+constexpr const char* kDistances = "calibration.distances";
 
 /// Of all that the file holds, but for this itself; in whatever order.
 std::string digest_of(const ArrayFile& file) {
@@ -60,6 +64,42 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
   return found->second;
 }
 
+/// The calibration as entries of a file, and back.
+void add_calibration(const Calibration& calibration, ArrayFile& file) {
+  const auto count = static_cast<std::int64_t>(calibration.distances.size());
+  file.arrays.push_back(pack_array<float>(kDistances, {count}, calibration.distances));
+  nlohmann::json told{{"temperature", calibration.temperature},
+                      {"way", calibration.way},
+                      {"shot", calibration.shot},
+                      {"episodes", calibration.episodes}};
+  if (std::isfinite(calibration.separation)) told["separation"] = calibration.separation;
+  file.metadata[kCalibration] = told.dump();
+}
+
+void read_calibration(const ArrayFile& file, const std::map<std::string, torch::Tensor>& state,
+                      const std::string& path, AdaptedTo& to) {
+  const auto told = file.metadata.find(kCalibration);
+  if (told == file.metadata.end()) return;
+  const auto distances = state.find(kDistances);
+  Calibration calibration;
+  try {
+    const auto json = nlohmann::json::parse(told->second);
+    calibration.temperature = json.at("temperature").get<double>();
+    calibration.way = json.at("way").get<std::int64_t>();
+    calibration.shot = json.at("shot").get<std::int64_t>();
+    calibration.episodes = json.at("episodes").get<std::int64_t>();
+    calibration.separation = json.value("separation", std::numeric_limits<double>::quiet_NaN());
+  } catch (const nlohmann::json::exception& cause) {
+    throw UserError(fmt::format("{}: its calibration cannot be read: {}", path, cause.what()));
+  }
+  CUTTLE_VALIDATE(calibration.temperature > 0 && distances != state.end(),
+                  "{}: its calibration cannot be read (damaged?)", path);
+  const auto values = distances->second.contiguous();
+  calibration.distances.assign(values.data_ptr<float>(), values.data_ptr<float>() + values.numel());
+  if (!calibration.distances.empty()) to.novelty.emplace(state);
+  to.calibration = std::move(calibration);
+}
+
 }  // namespace
 
 void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& adapted,
@@ -72,11 +112,15 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
                    {"target_width", std::to_string(to.inputs.target_width)},
                    {"training_classes", std::to_string(to.inputs.classes)},
                    {"classes", nlohmann::json(to.classes).dump()}};
+  if (to.calibration) add_calibration(*to.calibration, file);
+  if (to.novelty)
+    for (const auto& [name, tensor] : to.novelty->state())
+      file.arrays.push_back(to_array(name, tensor));
   file.metadata[kDigest] = digest_of(file);
   write_file_atomically(path, encode_safetensors(file.arrays, file.metadata));
 }
 
-AdaptedModel read_adapted(const std::string& path, const Extensions& extensions) {
+AdaptedModel read_adapted(const std::string& path, const Extensions& extensions, bool together) {
   CUTTLE_VALIDATE(!std::filesystem::is_directory(path),
                   "{}: is a folder (a run has learned no task yet); make a file of it and a few "
                   "examples with cuttle adapt",
@@ -97,6 +141,7 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions)
   // Older versions made room for what evaluation asked for, and the file has it.
   config.episode.way = std::max(config.episode.way, std::exchange(config.evaluation.way, 0));
   inputs = inputs_from(file.metadata, path);
+  config = for_use(std::move(config), together, extensions);
   prepare_process(config, 0);
   model.parts = assemble(config, inputs, extensions);
   const TaskKind& kind = *model.parts.kind;
@@ -111,13 +156,14 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions)
       kind.outputs(static_cast<std::int64_t>(model.to.classes.size()), inputs.target_width);
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays) state[array.name] = to_tensor(array);
+  read_calibration(file, state, path, model.to);
   model.adapted = model.parts.learner->restore(state, model.outputs);
   return model;
 }
 
-DataOptions one_shard(const std::string& path) {
+DataOptions shards_only(const std::vector<std::string>& paths) {
   DataOptions options;
-  options.shards = {path};
+  options.shards = paths;
   return options;
 }
 
@@ -129,17 +175,31 @@ void expect_one_process(const char* command) {
                   command, size, command);
 }
 
-void warn_if_transductive(const Assembly& parts, const RunConfig& config) {
+RunConfig for_use(RunConfig config, bool together, const Extensions& extensions) {
+  const auto learner = extensions.learners.find(config.adapt.type);
+  if (learner == extensions.learners.end() || !has_key(learner->second, "refine")) return config;
+  std::string& refine = config.adapt.values["refine"];
+  if (refine.empty()) refine = "0";
+  if (!together && refine != "0")
+    log_info("answers are the samples' own (adapt.refine: {} is left out; predict --together)",
+             std::exchange(refine, "0"));
+  if (together && refine == "0") refine = "1";
+  return config;
+}
+
+void warn_if_transductive(const Assembly& parts) {
   if (parts.learner->samples_apart()) return;
-  const bool norms = !parts.model->samples_apart();
+  if (parts.model->samples_apart()) {
+    log_warning(
+        "--together is transductive: all samples together refine the class means, as if each class "
+        "had about as many of them (samples of one class alone are recognised worse, not better)");
+    return;
+  }
   log_warning(
-      "this model is transductive: {}, so an answer depends on the other samples of its batch, and "
-      "a sample alone, or a class at a time, may be recognised worse than eval says (cuttle "
-      "eval --queries one and --queries class measure it); {}",
-      norms ? "a norm goes by the batch at hand"
-            : fmt::format("{} looks at all samples of a batch (adapt.refine)", config.adapt.type),
-      norms ? "for answers of their own, train with norm: running or support"
-            : "for answers of their own, adapt with adapt.refine=0");
+      "this model is transductive: a norm goes by the batch at hand, so an answer depends on the "
+      "other samples of its batch, and a sample alone, or a class at a time, may be recognised "
+      "worse than eval says (cuttle eval --queries one and --queries class measure it); for "
+      "answers of their own, train with norm: running or support");
 }
 
 }  // namespace cuttle

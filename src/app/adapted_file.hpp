@@ -1,10 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cuttle/train/assembly.hpp"
+#include "cuttle/train/calibration.hpp"
 
 namespace cuttle {
 
@@ -13,6 +15,10 @@ struct AdaptedTo {
   RunConfig config;
   TaskInputs inputs;
   std::vector<std::string> classes;  ///< empty: values
+  /// What validation episodes say of its answers, and how far a sample is from its support set;
+  /// none: values, no validation episodes at hand, or an older version's file.
+  std::optional<Calibration> calibration;
+  std::optional<Novelty> novelty;
 };
 
 /// A file that stands alone: everything that `cuttle predict` needs.
@@ -26,16 +32,22 @@ struct AdaptedModel {
   std::int64_t outputs = 0;
   std::unique_ptr<const Adapted> adapted;
 };
-/// Prepares the process for it. UserError if the file is something else, or damaged.
-AdaptedModel read_adapted(const std::string& path, const Extensions& extensions);
+/// Prepares the process for it. UserError if the file is something else, or damaged. `together`:
+/// samples may teach each other (adapt.refine, where the learner has it); else every sample's
+/// answer is its own, as far as the model's norms allow.
+AdaptedModel read_adapted(const std::string& path, const Extensions& extensions, bool together);
 
-/// One shard as a data set.
-DataOptions one_shard(const std::string& path);
+/// Shards as a data set.
+DataOptions shards_only(const std::vector<std::string>& paths);
 
 /// UserError under mpirun with several processes: each would do all the work of `command`.
 void expect_one_process(const char* command);
 
+/// The config with adapt.refine (where the learner has it) as answers of their own need it: 0; or
+/// `together`, which is 1 at least. UserError where nothing lets samples teach each other.
+RunConfig for_use(RunConfig config, bool together, const Extensions& extensions);
+
 /// Says what a transductive model is, and what it costs to ask it about samples one by one.
-void warn_if_transductive(const Assembly& parts, const RunConfig& config);
+void warn_if_transductive(const Assembly& parts);
 
 }  // namespace cuttle

@@ -29,7 +29,7 @@ struct Request {
 /// alone in words such as --out=~/FILE.
 void expand_paths_in(CLI::App& app) {
   static const std::set<std::string> kPaths{
-      "config",       "run",        "runs",        "file",         "shard",
+      "config",       "run",        "runs",        "file",         "inputs",
       "path",         "--out",      "--run-dir",   "--support",    "--tasks",
       "--parameters", "--gradient", "--confusion", "--per-episode"};
   const CLI::Validator expand(
@@ -88,6 +88,8 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
   command->add_flag("--last", a.last, "the newest checkpoint instead of the best by validation");
   command->add_flag("--diagnostics", a.diagnostics,
                     "loss and accuracy before and after each inner step");
+  command->add_flag("--calibrated", a.calibrated,
+                    "also the calibration error with the temperature of validation episodes");
   command->add_option("--confusion", a.confusion, "write the confusion matrix to this CSV file");
   command->add_option("--per-episode", a.per_episode,
                       "write every episode's accuracy to this CSV file");
@@ -115,32 +117,65 @@ void add_compare(CLI::App& app, CompareArguments& a, Request& request,
 }
 
 void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensions& extensions) {
-  auto* command =
-      app.add_subcommand("adapt", "adapt a trained model to new classes given as a labelled shard");
+  auto* command = app.add_subcommand(
+      "adapt", "adapt a trained model to new classes of which there are examples");
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
-  command->add_option("--support", a.support, "shard with a few labelled samples per class")
-      ->required();
+  command
+      ->add_option("--support", a.support,
+                   "a few labelled samples per class: a folder with a folder for each class, a "
+                   "table, a shard, or CLASS=FILE, CLASS=FOLDER (repeatedly)")
+      ->required()
+      ->allow_extra_args(false);
   command->add_option("--out", a.out, "file for the adapted model")->required();
+  command
+      ->add_option("--calibrate", a.episodes,
+                   "validation episodes that say how sure answers are, and what belongs to no "
+                   "class; 0: none")
+      ->check(CLI::Range(0, kLargestCount))
+      ->capture_default_str();
   command->callback([&] { request.without_mpi = [&] { return adapt_command(a, extensions); }; });
 }
 
 void add_predict(CLI::App& app, PredictArguments& a, Request& request,
                  const Extensions& extensions) {
-  auto* command =
-      app.add_subcommand("predict", "classify the samples of a shard with an adapted model");
+  auto* command = app.add_subcommand("predict", "answers of an adapted model about files");
   command->add_option("file", a.file, "made by cuttle adapt")->required();
-  command->add_option("shard", a.shard, "samples, labelled or not")->required();
+  auto* inputs = command->add_option(
+      "inputs", a.inputs,
+      "files, folders, a table or shards, labelled or not; what is labelled is also scored");
   auto* json = command->add_flag("--json", a.json, "one JSON object per sample");
+  auto* out = command->add_option(
+      "--out", a.out,
+      "write the answers to this file, by its ending CSV (.csv) or JSON lines (.jsonl)");
+  out->excludes(json);
+  command->add_option("--top", a.top, "how many classes of a sample are told (1; in JSON all)")
+      ->check(CLI::Range(1, kLargestCount));
   command
-      ->add_option(
-          "--out", a.out,
-          "write the answers to this file, by its ending CSV (.csv) or JSON lines (.jsonl)")
-      ->excludes(json);
+      ->add_option("--reject", a.reject,
+                   "no class for what is farther from all classes than all but this share of "
+                   "genuine samples, e.g. 0.05")
+      ->check(CLI::Range(0.0, 1.0));
+  auto* together = command->add_flag(
+      "--together", a.together,
+      "look at all samples at once, which helps where classes are about equally frequent");
+  auto* confusion =
+      command->add_option("--confusion", a.confusion,
+                          "write the confusion matrix of labelled samples to this CSV file");
+  auto* stream = command->add_flag(
+      "--stream", a.stream,
+      "stay, and answer one line {\"shard\": PATH} of standard input after the other");
+  for (auto* other : {inputs, out, together, confusion}) stream->excludes(other);
   command->footer(
-      "On standard output a line is sample, class and probability (or values) between tabs; "
-      "\\t, \\n, \\r and \\\\ stand for a tab, the ends of lines and a backslash in a name.");
-  command->callback([&] { request.without_mpi = [&] { return predict_command(a, extensions); }; });
+      "On standard output a line is sample, class, probability and known (the share of genuine "
+      "samples of a class that are as far from it: small for what belongs to none), or sample and "
+      "values, between tabs; \\t, \\n, \\r and \\\\ stand for a tab, the ends of lines and a "
+      "backslash in a name, - for nothing.");
+  command->callback([&] {
+    if (a.inputs.empty() && !a.stream)
+      throw CLI::RequiredError("inputs (files, folders, a table or shards)");
+    request.without_mpi = [&] { return predict_command(a, extensions); };
+  });
 }
 
 void add_inspect(CLI::App& app, InspectArguments& a, Request& request,

@@ -24,7 +24,7 @@ struct EvalArguments {
   std::vector<std::string> overrides, modalities;
   std::int64_t episodes = 0;
   double missing_rate = 0.0;
-  bool last = false, json = false, diagnostics = false, unbalanced = false;
+  bool last = false, json = false, diagnostics = false, unbalanced = false, calibrated = false;
 };
 ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                       const Extensions& extensions);
@@ -39,14 +39,18 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
                          const Extensions& extensions);
 
 struct AdaptArguments {
-  std::string run, support, out;
-  std::vector<std::string> overrides;
+  std::string run, out;
+  std::vector<std::string> support, overrides;
+  std::int64_t episodes = 100;  ///< of validation, to calibrate by; 0: none
 };
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);
 
 struct PredictArguments {
-  std::string file, shard, out;  ///< out empty: standard output
-  bool json = false;
+  std::string file, out, confusion;  ///< out empty: standard output
+  std::vector<std::string> inputs;   ///< empty: `stream`
+  std::int64_t top = 0;
+  double reject = 0.0;  ///< the share of genuine samples that may be rejected; 0: nothing is
+  bool json = false, together = false, stream = false;
 };
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions);
 

@@ -4,6 +4,7 @@
 
 #include <fmt/ranges.h>
 
+#include "app/calibrate_run.hpp"
 #include "app/commands.hpp"
 #include "app/loaded_run.hpp"
 #include "cuttle/core/files.hpp"
@@ -14,6 +15,8 @@ namespace cuttle {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr std::int64_t kCalibrationEpisodes = 100;  ///< validation episodes
 
 EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   auto plan = evaluation_plan(run.config, split_from(arguments.split), arguments.episodes);
@@ -117,6 +120,11 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   const auto names = kind.metrics();
   for (std::size_t m = 0; m < names.size(); ++m)
     if (m + 1 != kind.score_column()) json[names[m]] = report.metrics[m].mean;
+  if (kind.classes()) json["calibration_error"] = report.calibration_error;
+  if (arguments.calibrated) {
+    json["temperature"] = plan.temperature;
+    json["calibrated_error"] = report.calibrated_error;
+  }
   if (report.counts) {
     const auto scores = report.counts->scores();
     json["macro_precision"] = scores.macro_precision;
@@ -148,8 +156,8 @@ std::string reach(const Interval& interval) {
              : fmt::format("mean, 95 % interval: {:.2f} standard errors, Student's t", errors);
 }
 
-void print_text(const LoadedRun& run, const Dataset* data, const EvaluationPlan& plan,
-                const EvaluationReport& report) {
+void print_text(const EvalArguments& arguments, const LoadedRun& run, const Dataset* data,
+                const EvaluationPlan& plan, const EvaluationReport& report) {
   const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
       "{} on {} {} episodes ({})\n"
@@ -172,6 +180,12 @@ void print_text(const LoadedRun& run, const Dataset* data, const EvaluationPlan&
   if (const auto worst = worst_class(data, plan, report))
     std::cout << fmt::format("worst class {}: {:.2f} % of its {} queries\n", worst->name,
                              100 * worst->scores.recall, worst->scores.truths);
+  if (kind.classes())
+    std::cout << fmt::format("calibration error {:.2f} %{}\n", 100 * report.calibration_error,
+                             arguments.calibrated
+                                 ? fmt::format(", {:.2f} % with the temperature {:.2f}",
+                                               100 * report.calibrated_error, plan.temperature)
+                                 : "");
   if (plan.missing_rate > 0)
     std::cout << fmt::format(
         "missing rate {:.2f} as asked for, {:.2f} in effect (a sample's last sense stays)\n",
@@ -221,6 +235,16 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
           if (!path.empty()) check_output(path);
     });
     const auto& [kind, model, learner] = run->parts;
+    if (arguments.calibrated)
+      together(comm, "calibrating", [&] {
+        CUTTLE_VALIDATE(kind->classes(),
+                        "--calibrated is about probabilities of classes, and these tasks have "
+                        "none; leave it out");
+        auto calibration = evaluation_plan(run->config, Split::kValidation, kCalibrationEpisodes);
+        calibration.modalities = plan.modalities;
+        const auto found = calibrate_run(*run, run->parts, calibration, extensions);
+        if (found) plan.temperature = found->temperature;
+      });
     auto kept = data->keep(*model, run->parameters, run->config.data.in_memory);
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;
@@ -248,7 +272,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
             << to_json(arguments, *run, data->alone(), plan, report, source->left_out()).dump(2)
             << std::endl;
       else
-        print_text(*run, data->alone(), plan, report);
+        print_text(arguments, *run, data->alone(), plan, report);
     });
     return ExitCode::kDone;
   });

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 
 #include "app/adapted_file.hpp"
 #include "app/commands.hpp"
+#include "app/given_samples.hpp"
 #include "app/predictions.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -55,6 +57,7 @@ class Counter {
 };
 
 PredictionFormat format_of(const PredictArguments& arguments) {
+  if (arguments.stream) return PredictionFormat::kJsonLines;
   if (arguments.out.empty())
     return arguments.json ? PredictionFormat::kJsonLines : PredictionFormat::kTabs;
   const auto ending = std::filesystem::path(arguments.out).extension().string();
@@ -76,9 +79,9 @@ std::int64_t batches_of(const AdaptedModel& model, std::int64_t samples) {
 }
 
 /// Where the answers go: standard output, or a file that is there when it is whole.
-class Answers {
+class AnswerSink {
  public:
-  explicit Answers(const std::string& path) {
+  explicit AnswerSink(const std::string& path) {
     if (!path.empty()) file_.emplace(path);
   }
   void write(const std::string& text) {
@@ -95,29 +98,59 @@ class Answers {
   std::optional<UnfinishedFile> file_;
 };
 
-/// Reads, answers and writes a batch at a time, so that memory does not grow with the samples.
-/// Gives how many have nothing to look at and get no answer. Error when it is interrupted.
-std::int64_t answer_all(const AdaptedModel& model, const Dataset& data, PredictionFormat format,
-                        Answers& answers) {
+/// What becomes of the samples of a data set.
+struct Outcome {
+  std::int64_t samples = 0, blind = 0, rejected = 0;
+  LabelledAnswers labelled;
+};
+
+/// The answer to each sample of a batch, in order.
+std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, double reject) {
+  const auto given = model.adapted->answer(batch);
+  const auto seen = have_senses(batch);
+  const AdaptedTo& to = model.to;
+  auto outputs = given.outputs;
+  if (!to.classes.empty())
+    outputs = torch::softmax(to.calibration ? outputs / to.calibration->temperature : outputs, 1);
+  outputs = outputs.contiguous();
+  std::vector<float> distances;
+  if (to.novelty) distances = to.novelty->distances(given.embedding);
+  std::vector<Answer> answers(static_cast<std::size_t>(batch.size));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (!seen[i]) continue;
+    const float* row = outputs.data_ptr<float>() + static_cast<std::int64_t>(i) * outputs.size(1);
+    answers[i].outputs.assign(row, row + outputs.size(1));
+    if (!to.novelty) continue;
+    answers[i].known = to.calibration->known(distances[i]);
+    answers[i].rejected = *answers[i].known < reject;
+  }
+  return answers;
+}
+
+/// Reads, answers and writes a batch at a time, so that memory does not grow with the samples,
+/// unless they are looked at together. Error when it is interrupted.
+Outcome answer_all(const AdaptedModel& model, const Dataset& data, const PredictArguments& wanted,
+                   const PredictionText& text, AnswerSink& answers) {
   const auto total = static_cast<std::int64_t>(data.samples().size());
-  const std::int64_t batches = batches_of(model, total);
-  const PredictionText text(format, model.to.classes, model.outputs);
-  answers.write(text.header());
+  const std::int64_t batches = wanted.together ? 1 : batches_of(model, total);
+  Outcome outcome{total, 0, 0, {model.to.classes, !wanted.confusion.empty()}};
   Counter counter(total);
   SignalWatch signals;
-  std::int64_t blind = 0;
   for (std::int64_t b = 0; b < batches; ++b) {
     const std::int64_t first = b * total / batches, end = (b + 1) * total / batches;
     std::vector<std::int64_t> samples(static_cast<std::size_t>(end - first));
     std::iota(samples.begin(), samples.end(), first);
     const Batch batch = model.parts.model->prepare(read_batch(data, samples), model.outputs);
-    const auto outputs = model.adapted->predict(batch).contiguous();
-    const auto seen = have_senses(batch);
+    auto given = answers_of(model, batch, wanted.reject);
     for (const std::int64_t i : samples) {
-      const bool blank = !seen[static_cast<std::size_t>(i - first)];
-      blind += blank;
-      answers.write(blank ? text.no_answer(data.sample_name(i))
-                          : text.line(data.sample_name(i), outputs[i - first]));
+      Answer& answer = given[static_cast<std::size_t>(i - first)];
+      answer.sample = data.sample_name(i);
+      outcome.blind += answer.outputs.empty();
+      outcome.rejected += answer.rejected;
+      const auto label = data.samples()[static_cast<std::size_t>(i)].class_id;
+      if (label >= 0 && !model.to.classes.empty())
+        outcome.labelled.add(answer, data.class_names()[static_cast<std::size_t>(label)]);
+      answers.write(text.line(answer));
     }
     counter.update(end);
     CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop,
@@ -125,7 +158,58 @@ std::int64_t answer_all(const AdaptedModel& model, const Dataset& data, Predicti
                    "standard output are not all there are)",
                    end, total);
   }
-  return blind;
+  return outcome;
+}
+
+/// Says what the answers do not.
+void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArguments& arguments) {
+  if (outcome.blind > 0)
+    log_warning(
+        "{} of {} samples have none of the model's senses ({}), and have no answer; their lines "
+        "say so",
+        outcome.blind, outcome.samples, fmt::join(names_of(model.to.inputs.modalities), ", "));
+  if (arguments.reject > 0)
+    log_info(
+        "{} of {} samples are rejected: they are farther from every class than {:g} % of "
+        "the samples of a class are",
+        outcome.rejected, outcome.samples, 100 * (1 - arguments.reject));
+  if (!outcome.labelled.empty()) log_info("{}", outcome.labelled.summary());
+  if (!arguments.out.empty()) log_info("answers to {} samples: {}", outcome.samples, arguments.out);
+}
+
+/// Refuses what the adapted file cannot give.
+void check_wishes(const PredictArguments& wanted, const AdaptedModel& model) {
+  const AdaptedTo& to = model.to;
+  CUTTLE_VALIDATE(!to.classes.empty() || (wanted.top == 0 && wanted.confusion.empty()),
+                  "--top and --confusion are about classes, and {} predicts values; leave them out",
+                  wanted.file);
+  CUTTLE_VALIDATE(wanted.reject == 0 || to.novelty,
+                  "--reject: {} does not say how far samples of a class may be (it was adapted "
+                  "without validation episodes, to values, or by an older version); make it again "
+                  "with cuttle adapt where the run finds its shards",
+                  wanted.file);
+}
+
+/// One request a line, {"shard": PATH}; its answers as JSON lines, then {"done": samples}, or
+/// {"error": TEXT}. Until standard input ends.
+void answer_requests(const AdaptedModel& model, const PredictArguments& wanted,
+                     const PredictionText& text, AnswerSink& answers) {
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    try {
+      const auto request = nlohmann::json::parse(line, nullptr, false);
+      CUTTLE_VALIDATE(
+          request.is_object() && request.contains("shard") && request["shard"].is_string(),
+          "a request is a line {{\"shard\": PATH}}, not '{}'", line.substr(0, 200));
+      const auto data =
+          open_for(model.to.inputs.modalities, shards_only({request["shard"].get<std::string>()}));
+      const auto outcome = answer_all(model, *data, wanted, text, answers);
+      answers.write(nlohmann::json{{"done", outcome.samples}}.dump() + "\n");
+    } catch (const UserError& problem) {
+      answers.write(nlohmann::json{{"error", problem.what()}}.dump() + "\n");
+    }
+    std::cout.flush();
+  }
 }
 
 }  // namespace
@@ -133,22 +217,29 @@ std::int64_t answer_all(const AdaptedModel& model, const Dataset& data, Predicti
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
   expect_one_process("predict");
   const PredictionFormat format = format_of(arguments);
-  if (!arguments.out.empty()) check_output(arguments.out, {arguments.file, arguments.shard});
-  const AdaptedModel model = read_adapted(arguments.file, extensions);
-  const auto data = open_for(model.to.inputs.modalities, one_shard(arguments.shard));
-  warn_if_transductive(model.parts, model.to.config);
+  std::vector<std::string> read = arguments.inputs;
+  read.push_back(arguments.file);
+  for (const auto& path : {arguments.out, arguments.confusion})
+    if (!path.empty()) check_output(path, read);
+  const AdaptedModel model = read_adapted(arguments.file, extensions, arguments.together);
+  check_wishes(arguments, model);
+  warn_if_transductive(model.parts);
   // One sample gives threads nothing to do, and sums may be rounded by how many there are.
   if (model.parts.learner->samples_apart()) torch::set_num_threads(1);
-  Answers answers(arguments.out);
-  const std::int64_t blind = answer_all(model, *data, format, answers);
+  const PredictionText text(format, model.to.classes, model.outputs, arguments.top);
+  AnswerSink answers(arguments.out);
+  if (arguments.stream) {
+    answer_requests(model, arguments, text, answers);
+    return ExitCode::kDone;
+  }
+  const GivenSamples given(arguments.inputs, arguments.file);
+  const auto data = open_for(model.to.inputs.modalities, shards_only(given.shards()));
+  answers.write(text.header());
+  const Outcome outcome = answer_all(model, *data, arguments, text, answers);
   answers.finish();
-  if (blind > 0)
-    log_warning(
-        "{} of {} samples have none of the model's senses ({}), and have no answer; their lines "
-        "say so",
-        blind, data->samples().size(), fmt::join(names_of(model.to.inputs.modalities), ", "));
-  if (!arguments.out.empty())
-    log_info("answers to {} samples: {}", data->samples().size(), arguments.out);
+  tell(outcome, model, arguments);
+  if (!arguments.confusion.empty())
+    write_file_atomically(arguments.confusion, outcome.labelled.to_csv());
   return ExitCode::kDone;
 }
 

@@ -2,7 +2,10 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <utility>
 
 #include "cuttle/core/csv.hpp"
 
@@ -28,55 +31,84 @@ std::string escaped(const std::string& text) {
 
 }  // namespace
 
+PredictionText::PredictionText(PredictionFormat format, std::vector<std::string> classes,
+                               std::int64_t values, std::int64_t top)
+    : format_(format), classes_(std::move(classes)), values_(values) {
+  const std::size_t usual = format == PredictionFormat::kJsonLines ? classes_.size() : 1;
+  top_ = std::min(classes_.size(), top > 0 ? static_cast<std::size_t>(top) : usual);
+}
+
 std::string PredictionText::header() const {
   if (format_ != PredictionFormat::kCsv) return {};
-  if (!classes_.empty()) return "sample,class,probability\n";
   std::string names = "sample";
-  for (std::int64_t i = 1; i <= values_; ++i) names += fmt::format(",value_{}", i);
+  if (classes_.empty())
+    for (std::int64_t i = 1; i <= values_; ++i) names += fmt::format(",value_{}", i);
+  else
+    names += ",class,probability,known";
+  for (std::size_t i = 2; i <= top_; ++i) names += fmt::format(",class_{0},probability_{0}", i);
   return names + "\n";
 }
 
-std::string PredictionText::line(const std::string& sample, const torch::Tensor& outputs) const {
-  return (classes_.empty() ? of_values(sample, outputs) : of_class(sample, outputs)) + "\n";
+std::string PredictionText::line(const Answer& answer) const {
+  if (format_ == PredictionFormat::kJsonLines) return json_of(answer) + "\n";
+  const auto columns = columns_of(answer);
+  return fmt::format("{}\n", fmt::join(columns, format_ == PredictionFormat::kCsv ? "," : "\t"));
 }
 
-std::string PredictionText::no_answer(const std::string& sample) const {
-  const std::int64_t columns = classes_.empty() ? values_ : 2;
-  std::string text = format_ == PredictionFormat::kCsv ? csv_field(sample) : escaped(sample);
-  if (format_ == PredictionFormat::kJsonLines)
-    return (classes_.empty()
-                ? nlohmann::json{{"sample", sample}, {"values", nullptr}}
-                : nlohmann::json{{"sample", sample}, {"class", nullptr}, {"probability", nullptr}})
-               .dump() +
-           "\n";
-  for (std::int64_t i = 0; i < columns; ++i)
-    text += format_ == PredictionFormat::kCsv ? "," : "\t-";
-  return text + "\n";
+/// The classes that are told, the most probable first; of equals the first.
+std::vector<std::size_t> PredictionText::ranking(const Answer& answer) const {
+  std::vector<std::size_t> order(classes_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return answer.outputs[a] > answer.outputs[b];
+  });
+  order.resize(top_);
+  return order;
 }
 
-std::string PredictionText::of_class(const std::string& sample, const torch::Tensor& logits) const {
-  const auto probability = torch::softmax(logits, 0);
-  const auto best = probability.argmax().item<std::int64_t>();
-  const float sure = probability[best].item<float>();
-  const std::string& name = classes_[static_cast<std::size_t>(best)];
-  if (format_ == PredictionFormat::kTabs)
-    return fmt::format("{}\t{}\t{:.4f}", escaped(sample), escaped(name), sure);
-  if (format_ == PredictionFormat::kCsv)
-    return fmt::format("{},{},{}", csv_field(sample), csv_field(name), sure);
-  return nlohmann::json{
-      {"sample", sample}, {"class", name}, {"probability", static_cast<double>(sure)}}
-      .dump();
+std::string PredictionText::json_of(const Answer& answer) const {
+  using nlohmann::ordered_json;
+  ordered_json json{{"sample", answer.sample}};
+  const bool blank = answer.outputs.empty();
+  if (classes_.empty()) {
+    json["values"] = blank ? ordered_json() : ordered_json(answer.outputs);
+    return json.dump();
+  }
+  const auto order = blank ? std::vector<std::size_t>() : ranking(answer);
+  const bool says = !blank && !answer.rejected;
+  const auto probability = [&](std::size_t c) { return static_cast<double>(answer.outputs[c]); };
+  json["class"] = says ? ordered_json(classes_[order[0]]) : ordered_json();
+  json["probability"] = says ? ordered_json(probability(order[0])) : ordered_json();
+  json["known"] = answer.known ? ordered_json(*answer.known) : ordered_json();
+  if (answer.rejected) json["rejected"] = true;
+  json["probabilities"] = ordered_json::object();
+  for (const std::size_t c : order) json["probabilities"][classes_[c]] = probability(c);
+  return json.dump();
 }
 
-std::string PredictionText::of_values(const std::string& sample,
-                                      const torch::Tensor& outputs) const {
-  const auto row = outputs.contiguous();
-  const std::vector<float> values(row.data_ptr<float>(), row.data_ptr<float>() + row.numel());
-  if (format_ == PredictionFormat::kTabs)
-    return fmt::format("{}\t{:.6g}", escaped(sample), fmt::join(values, "\t"));
-  if (format_ == PredictionFormat::kCsv)
-    return fmt::format("{},{}", csv_field(sample), fmt::join(values, ","));
-  return nlohmann::json{{"sample", sample}, {"values", values}}.dump();
+std::vector<std::string> PredictionText::columns_of(const Answer& answer) const {
+  const bool csv = format_ == PredictionFormat::kCsv, blank = answer.outputs.empty();
+  const auto text = [&](const std::string& name) { return csv ? csv_field(name) : escaped(name); };
+  const auto number = [&](double value, const char* digits) {
+    return csv ? fmt::format("{}", static_cast<float>(value))
+               : fmt::format(fmt::runtime(digits), value);
+  };
+  const std::string none = csv ? "" : "-";
+  std::vector<std::string> columns{text(answer.sample)};
+  if (classes_.empty()) {
+    for (std::int64_t i = 0; i < values_; ++i)
+      columns.push_back(blank ? none
+                              : number(answer.outputs[static_cast<std::size_t>(i)], "{:.6g}"));
+    return columns;
+  }
+  const auto order = blank ? std::vector<std::size_t>() : ranking(answer);
+  for (std::size_t i = 0; i < top_; ++i) {
+    const bool says = !blank && !(answer.rejected && i == 0);
+    columns.push_back(says ? text(classes_[order[i]]) : none);
+    columns.push_back(says ? number(answer.outputs[order[i]], "{:.4f}") : none);
+    if (i == 0) columns.push_back(answer.known ? number(*answer.known, "{:.4f}") : none);
+  }
+  return columns;
 }
 
 }  // namespace cuttle

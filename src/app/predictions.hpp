@@ -1,11 +1,11 @@
 #pragma once
 
-#include <torch/types.h>
-
-#include <functional>
+#include <map>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "cuttle/metrics/confusion_matrix.hpp"
 
 namespace cuttle {
 
@@ -13,29 +13,62 @@ namespace cuttle {
 /// backslash, a tab and the ends of lines; CSV (RFC 4180) with a header; one JSON object a line.
 enum class PredictionFormat { kTabs, kCsv, kJsonLines };
 
-/// The answers to samples as text, one after the other: sample, class and how sure that is, or
-/// sample and values.
+/// What a model says of one sample.
+struct Answer {
+  std::string sample;
+  std::vector<float> outputs;   ///< probabilities of the classes, or values; empty: the sample has
+                                ///< nothing to look at, and no answer
+  std::optional<double> known;  ///< Calibration::known; none: nobody can tell
+  bool rejected = false;        ///< it is said to belong to no class
+};
+
+/// Answers as text, one after the other.
 class PredictionText {
  public:
-  /// `classes`: empty for `values` values a sample.
-  PredictionText(PredictionFormat format, std::vector<std::string> classes, std::int64_t values)
-      : format_(format), classes_(std::move(classes)), values_(values) {}
+  /// `classes`: empty for `values` values a sample. `top`: how many of the classes are told, the
+  /// most probable first; 0: between tabs and in CSV one, in JSON all.
+  PredictionText(PredictionFormat format, std::vector<std::string> classes, std::int64_t values,
+                 std::int64_t top);
 
   /// What stands before the first answer.
   std::string header() const;
-  /// `outputs`: logits or values of one sample.
-  std::string line(const std::string& sample, const torch::Tensor& outputs) const;
-  /// Of a sample that has nothing to look at: no class and no numbers ("-" between tabs, empty
-  /// fields, null).
-  std::string no_answer(const std::string& sample) const;
+  /// Sample, class, probability, share of genuine samples that are as far (known), then the next
+  /// classes; or sample and values. What there is none of is "-" between tabs, an empty field,
+  /// null.
+  std::string line(const Answer& answer) const;
 
  private:
-  std::string of_class(const std::string& sample, const torch::Tensor& logits) const;
-  std::string of_values(const std::string& sample, const torch::Tensor& outputs) const;
+  std::vector<std::size_t> ranking(const Answer& answer) const;
+  std::string json_of(const Answer& answer) const;
+  std::vector<std::string> columns_of(const Answer& answer) const;
 
   PredictionFormat format_;
   std::vector<std::string> classes_;
   std::int64_t values_;
+  std::size_t top_;
+};
+
+/// How many labelled samples were answered rightly.
+class LabelledAnswers {
+ public:
+  /// `confusion`: to_csv() will be called; UserError where the table would be too large.
+  LabelledAnswers(std::vector<std::string> classes, bool confusion);
+
+  /// `label`: of a class that the model may not know.
+  void add(const Answer& answer, const std::string& label);
+  bool empty() const { return known_ + foreign_ == 0; }
+  /// Accuracy with its 95 % interval (Wilson 1927), the worst class, and what became of samples of
+  /// other classes; for people.
+  std::string summary() const;
+  /// The confusion matrix as CSV; the last row and column are of no class.
+  std::string to_csv() const;
+
+ private:
+  std::vector<std::string> classes_;  ///< and "(none of them)"
+  ClassCounts counts_;
+  std::optional<ConfusionMatrix> confusion_;
+  std::map<std::string, std::int64_t> foreign_names_;
+  std::int64_t known_ = 0, right_ = 0, silent_ = 0, foreign_ = 0, foreign_silent_ = 0;
 };
 
 }  // namespace cuttle

@@ -12,6 +12,7 @@
 #include "cuttle/task/schedule.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "train/query_outputs.hpp"
+#include "train/reliability.hpp"
 
 namespace cuttle {
 namespace {
@@ -21,6 +22,7 @@ struct Findings {
   std::vector<std::vector<float>> rows;  ///< loss, metrics, then as many columns per trace line
   std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;
+  Reliability raw, calibrated;
   std::int64_t skipped = 0;              ///< tasks left out
   std::int64_t blind = 0;                ///< tasks without any sense
   std::int64_t present = 0, hidden = 0;  ///< senses of samples
@@ -87,6 +89,19 @@ void count_classes(const Task& task, const torch::Tensor& predicted,
   }
 }
 
+/// How sure the answers are, and whether they are right, at the temperature 1 and at the plan's.
+void judge_probabilities(const Task& task, const torch::Tensor& logits, double temperature,
+                         Findings& found) {
+  for (const bool raw : {true, false}) {
+    const auto [probability, answer] =
+        torch::softmax(logits.to(torch::kFloat64) / (raw ? 1.0 : temperature), 1).max(1);
+    const auto right = answer.eq(task.query.labels);
+    for (std::int64_t i = 0; i < right.numel(); ++i)
+      (raw ? found.raw : found.calibrated)
+          .add(probability[i].item<double>(), right[i].item<bool>());
+  }
+}
+
 /// Whether all of an episode's numbers are finite. Error, unless the plan leaves such episodes out.
 bool check_finite(const std::vector<float>& row, std::int64_t episode, const TaskKind& kind,
                   const EvaluationPlan& plan) {
@@ -127,6 +142,7 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     return;
   }
   if (found.counts) count_classes(task, outputs.argmax(1), classes, found);
+  if (learner.kind().classes()) judge_probabilities(task, outputs, plan.temperature, found);
   found.rows.push_back(std::move(row));
 }
 
@@ -229,8 +245,12 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   if (mine.counts) mine.counts->sum_over(comm);
   if (mine.confusion) mine.confusion->sum_over(comm);
+  mine.raw.sum_over(comm);
+  mine.calibrated.sum_over(comm);
   EvaluationReport report;
   report.loss = means[0];
+  report.calibration_error = mine.raw.error();
+  report.calibrated_error = mine.calibrated.error();
   report.metrics.assign(means.begin() + 1,
                         means.begin() + 1 + static_cast<std::ptrdiff_t>(metrics));
   report.score = means[learner.kind().score_column()];

@@ -54,7 +54,7 @@ def adapted_to(use, config, folder):
     """(the adapted file, what `adapt` said): after one step."""
     path = driver.write_config(folder / "config.yaml", "", json.dumps(config))
     driver.train(path, folder / "run", "train.steps=1", "train.validate_every=0")
-    said = cuttle("adapt", folder / "run", "--support", use, "--out", folder / "adapted").stderr
+    said = cuttle("adapt", folder / "run", "--support", use, "--out", folder / "adapted", "--calibrate", "8").stderr
     return folder / "adapted", said
 
 
@@ -121,11 +121,17 @@ def test_a_transductive_model_says_what_it_is_and_looks_at_as_many_as_eval_did(s
     assert json.loads(alone[0])["probability"] != json.loads(once[0])["probability"]
 
 
-def test_refinement_by_the_query_is_named(sets, tmp_path):
+def test_samples_teach_each_other_where_that_is_asked_for(sets, tmp_path):
     use = sets["senses"]["use"]
     adapted, said = adapted_to(use, config_of("protonet", sets, refine=1), tmp_path)
-    for told in (said, cuttle("predict", adapted, use).stderr):
-        assert "is transductive" in told and "adapt with adapt.refine=0" in told
+    result = cuttle("predict", adapted, use, "--json")
+    for told in (said, result.stderr):
+        assert "is transductive" not in told and "adapt.refine: 1 is left out" in told
+    alone = answers(adapted, part_of(use, [0], tmp_path / "alone.h5"))
+    assert alone == result.stdout.splitlines()[:1]
+    together = cuttle("predict", adapted, use, "--json", "--together")
+    assert "--together is transductive" in together.stderr and "about as many" in together.stderr
+    assert together.stdout != result.stdout and len(together.stdout.splitlines()) == 6
     assert cuttle_json("eval", tmp_path / "run")["batch_norm"] == "transductive"
     assert cuttle_json("eval", tmp_path / "run", "adapt.refine=0")["batch_norm"] == "inductive"
 
@@ -137,7 +143,8 @@ def test_eval_asks_as_it_is_told(sets, tmp_path):
     for how in ("one", "class"):
         told = cuttle_json(*words, "--queries", how)
         assert told.pop("queries") == how and told.pop("loss") == pytest.approx(whole["loss"], abs=1e-5)
-        assert told == {key: value for key, value in whole.items() if key != "loss"}
+        assert told.pop("calibration_error") == pytest.approx(whole["calibration_error"], abs=1e-5)
+        assert told == {key: value for key, value in whole.items() if key not in ("loss", "calibration_error")}
     unequal = cuttle_json(*words, "--unbalanced", "--queries", "one")
     assert unequal["unbalanced"] and unequal == cuttle_json(*words, "--unbalanced", "--queries", "one", ranks=3)
     assert unequal["loss"] != whole["loss"]
@@ -181,7 +188,7 @@ def test_files_of_answers_quote_names(named, tmp_path):
     assert result.stdout == "" and "answers to 8 samples" in result.stderr
     text = (tmp_path / "answers.csv").read_bytes().decode()
     rows = list(csv.reader(io.StringIO(text, newline="")))
-    assert rows[0] == ["sample", "class", "probability"]
+    assert rows[0] == ["sample", "class", "probability", "known"]
     assert [(row[0], row[1] or None, np.float32(row[2]) if row[2] else None) for row in rows[1:]] == [
         (record["sample"], record["class"], record["probability"] and np.float32(record["probability"]))
         for record in told]
@@ -321,8 +328,8 @@ def test_a_sample_without_any_known_sense_has_no_answer(sets, tmp_path):
     assert told[0]["class"] is None and 0 < told[1]["probability"] <= 1
     result = cuttle("predict", adapted, tmp_path / "blind.h5", "--out", tmp_path / "answers.csv")
     assert "2 of 3 samples have none of the model's senses (v, series)" in result.stderr
-    assert (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[1] == "sample 0,,"
-    assert cuttle("predict", adapted, tmp_path / "blind.h5").stdout.startswith("sample 0\t-\t-\n")
+    assert (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()[1] == "sample 0,,,"
+    assert cuttle("predict", adapted, tmp_path / "blind.h5").stdout.startswith("sample 0\t-\t-\t-\n")
     # Nor is anything learned of them.
     failed = cuttle("adapt", tmp_path / "run", "--support", tmp_path / "blind.h5", "--out", tmp_path / "b",
                     code=driver.USER_ERROR)

@@ -31,6 +31,7 @@ THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS
 CHOOSE_INSTRUCTIONS = re.compile("ATEN_|MKL_|ONEDNN_|DNNL_|GLIBC_TUNABLES|CUTTLE_INSTRUCTION_SET")
 MAX_SECONDS = 120
 PATHS = ("run", "checkpoint")  # of what eval tells: where it lies is not what it is
+SINCE = ("calibration_error", "known", "probabilities")  # what is told since the results were recorded
 
 
 def environment(setting):
@@ -53,14 +54,19 @@ class Program:
 
     def evaluate(self, run):
         told = json.loads(self("eval", run, "--json", "--diagnostics"))
-        return {key: value for key, value in told.items() if key not in PATHS}
+        return {key: value for key, value in told.items() if key not in PATHS + SINCE}
 
     def adapt(self, run, support, out):
-        self("adapt", run, "--support", support, "--out", out)
+        self("adapt", run, "--support", support, "--out", out, *(["--calibrate", "0"] if self.calibrates() else []))
         return adapted(out)
 
+    def calibrates(self):
+        """Whether it is no older version, which had nothing to calibrate."""
+        return "--calibrate" in self("adapt", "--help")
+
     def predict(self, file, queries):
-        return [json.loads(line) for line in self("predict", file, queries, "--json").splitlines()]
+        told = [json.loads(line) for line in self("predict", file, queries, "--json").splitlines()]
+        return [{key: value for key, value in answer.items() if key not in SINCE} for answer in told]
 
 
 def sha256(data):

@@ -98,6 +98,7 @@ inline std::string exact(const Interval& interval) {
 /// All bits of a report, readable.
 inline std::string exact(const EvaluationReport& report) {
   std::string text = exact(report.loss);
+  text += fmt::format("{:a} {:a}\n", report.calibration_error, report.calibrated_error);
   for (const auto& metric : report.metrics) text += exact(metric);
   if (report.counts)
     for (const auto& score : report.counts->class_scores())

@@ -39,6 +39,13 @@ class Adapted {
   virtual ~Adapted() = default;
   /// [n, way] outputs for a batch of the same model. No gradient.
   virtual torch::Tensor predict(const Batch& batch) const = 0;
+  /// predict()'s outputs, and the embeddings that they were made of, by which samples can be
+  /// compared; no parts: there are none. No gradient.
+  struct Answers {
+    torch::Tensor outputs;
+    Embedding embedding;
+  };
+  virtual Answers answer(const Batch& batch) const { return {predict(batch), {}}; }
   /// Everything besides the model and the learner's options that predict needs, by name.
   virtual std::map<std::string, torch::Tensor> state() const = 0;
 };

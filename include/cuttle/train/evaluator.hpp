@@ -33,6 +33,7 @@ struct EvaluationPlan {
   bool unbalanced = false;
   bool trace = false;           ///< also loss and accuracy before and after every inner step
   bool confusion = false;       ///< also the whole confusion matrix
+  double temperature = 1.0;     ///< of the report's calibrated_error
   bool skip_nonfinite = false;  ///< leave episodes out whose numbers are not finite; false: throw
 };
 
@@ -46,6 +47,10 @@ struct EvaluationReport {
   std::optional<ConfusionMatrix> confusion;  ///< the same, if the plan asks for it
   std::vector<StepDiagnostics> trace;        ///< means over episodes
   std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons
+  /// Expected calibration error of the classes' probabilities, in [0, 1]: how far these are from
+  /// how often they are right; of the logits as they are, and of those divided by the plan's
+  /// temperature. 0 without classes.
+  double calibration_error = 0, calibrated_error = 0;
   double hidden_rate = 0;  ///< of the senses that samples have and the plan looks at: hidden, which
                            ///< is less than its missing_rate, as a sample's last one stays
   std::int64_t blind = 0;  ///< episodes whose support or query had no sense at all

@@ -1,0 +1,92 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "app/predictions.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr const char* kNone = "(none of them)";
+
+/// The 95 % interval of a share (Wilson 1927), which stays inside [0, 1].
+std::pair<double, double> interval_of(std::int64_t right, std::int64_t all) {
+  constexpr double kErrors = 1.96;
+  const double n = static_cast<double>(all), p = static_cast<double>(right) / n;
+  const double shrink = 1 + kErrors * kErrors / n;
+  const double middle = (p + kErrors * kErrors / (2 * n)) / shrink;
+  const double half =
+      kErrors / shrink * std::sqrt(p * (1 - p) / n + kErrors * kErrors / (4 * n * n));
+  return {middle - half, middle + half};
+}
+
+std::vector<std::string> with_none(std::vector<std::string> classes) {
+  classes.push_back(kNone);
+  return classes;
+}
+
+}  // namespace
+
+LabelledAnswers::LabelledAnswers(std::vector<std::string> classes, bool confusion)
+    : classes_(with_none(std::move(classes))), counts_(static_cast<std::int64_t>(classes_.size())) {
+  if (confusion) confusion_.emplace(counts_.classes());
+}
+
+void LabelledAnswers::add(const Answer& answer, const std::string& label) {
+  const std::int64_t none = counts_.classes() - 1;
+  const auto found = std::find(classes_.begin(), classes_.end() - 1, label);
+  const std::int64_t truth = found - classes_.begin();
+  const bool silent = answer.outputs.empty() || answer.rejected;
+  const auto best = std::max_element(answer.outputs.begin(), answer.outputs.end());
+  const std::int64_t answered = silent ? none : best - answer.outputs.begin();
+  counts_.add(truth, answered);
+  if (confusion_) confusion_->add(truth, answered);
+  if (truth == none) {
+    ++foreign_;
+    foreign_silent_ += silent;
+    ++foreign_names_[label];
+  } else {
+    ++known_;
+    right_ += truth == answered;
+    silent_ += silent;
+  }
+}
+
+std::string LabelledAnswers::summary() const {
+  std::vector<std::string> parts;
+  if (known_ > 0) {
+    const auto [from, to] = interval_of(right_, known_);
+    parts.push_back(fmt::format(
+        "accuracy {:.1f} % (95 % interval {:.1f} to {:.1f}): {} of {} labelled samples are right",
+        100.0 * static_cast<double>(right_) / static_cast<double>(known_), 100 * from, 100 * to,
+        right_, known_));
+    if (silent_ > 0) parts.push_back(fmt::format("{} of them got no class", silent_));
+    const auto scores = counts_.class_scores();
+    std::size_t worst = scores.size();
+    for (std::size_t c = 0; c + 1 < scores.size(); ++c)
+      if (scores[c].truths > 0 &&
+          (worst == scores.size() || scores[c].recall < scores[worst].recall))
+        worst = c;
+    parts.push_back(
+        fmt::format("worst class '{}' with {:.1f} %", classes_[worst], 100 * scores[worst].recall));
+  }
+  if (foreign_ > 0) {
+    std::vector<std::string> names;
+    for (const auto& [name, count] : foreign_names_)
+      if (names.size() < 3) names.push_back("'" + name + "'");
+    parts.push_back(
+        fmt::format("{} samples are of classes that the model does not know ({}{}), {} "
+                    "of them got no class",
+                    foreign_, fmt::join(names, ", "),
+                    foreign_names_.size() > names.size() ? ", ..." : "", foreign_silent_));
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+std::string LabelledAnswers::to_csv() const {
+  return confusion_.value().to_csv(classes_);
+}
+
+}  // namespace cuttle

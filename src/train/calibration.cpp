@@ -1,0 +1,188 @@
+#include "cuttle/train/calibration.hpp"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Queries of many episodes.
+struct Asked {
+  Tensors logits, labels;  ///< of those whose class is in the support
+  std::vector<float> known, other;
+};
+
+/// The samples with labels below `way`, as a batch of so many classes.
+Batch of_classes(const Batch& batch, std::int64_t way) {
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < batch.size; ++i)
+    if (batch.labels[i].item<std::int64_t>() < way) rows.push_back(i);
+  Batch chosen = select_rows(batch, rows);
+  chosen.way = way;
+  return chosen;
+}
+
+/// Adapts to all classes of a task but those from `way` on, and asks about all queries.
+void ask(const Task& task, std::int64_t way, const Learner& learner,
+         const ParameterList& parameters, Asked& asked) {
+  const Batch support = of_classes(task.support, way);
+  const auto device = learner.model().device();
+  const auto adapted = learner.adapt(parameters, support.on(device), task.key);
+  Batch query = task.query;
+  query.way = way;
+  const Batch there = query.on(device);
+  const auto answers = adapted->answer(there);
+  const auto logits = answers.outputs.to(torch::kCPU);
+  std::vector<float> distances;
+  if (!answers.embedding.parts.empty())
+    distances = Novelty(adapted->answer(support.on(device)).embedding, support.labels, way)
+                    .distances(answers.embedding);
+  const auto seen = have_senses(query);
+  for (std::int64_t i = 0; i < query.size; ++i) {
+    if (!seen[static_cast<std::size_t>(i)]) continue;  // it gets no answer in use either
+    const bool known = query.labels[i].item<std::int64_t>() < way;
+    if (!distances.empty())
+      (known ? asked.known : asked.other).push_back(distances[static_cast<std::size_t>(i)]);
+    if (!known) continue;
+    asked.logits.push_back(logits[i]);
+    asked.labels.push_back(query.labels[i]);
+  }
+}
+
+/// Chance that one of `other` is larger than one of `known` (ascending); equal ones count half.
+double chance_above(const std::vector<float>& known, const std::vector<float>& other) {
+  double pairs = 0;
+  for (const float distance : other) {
+    const auto [from, to] = std::equal_range(known.begin(), known.end(), distance);
+    pairs += static_cast<double>((from - known.begin()) + (to - known.begin())) / 2;
+  }
+  return pairs / (static_cast<double>(known.size()) * static_cast<double>(other.size()));
+}
+
+torch::Tensor entry(const std::map<std::string, torch::Tensor>& state, const std::string& name) {
+  const auto found = state.find(name);
+  CUTTLE_REQUIRE(found != state.end(), "the adapted model has no entry '{}'", name);
+  return found->second;
+}
+
+/// Squared distances [n, m] of rows, never below 0.
+torch::Tensor squared_distances(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a.square().sum(1, true) - 2 * a.matmul(b.t()) + b.square().sum(1).unsqueeze(0))
+      .clamp_min(0);
+}
+
+}  // namespace
+
+Novelty::Novelty(const Embedding& support, const torch::Tensor& labels, std::int64_t way) {
+  const torch::NoGradGuard no_grad;
+  const auto members = torch::one_hot(labels.to(torch::kCPU), way).to(torch::kFloat64).t();
+  const auto mask = support.mask.to(torch::kCPU, torch::kFloat64);
+  const auto counts = members.matmul(mask);
+  has_ = counts.gt(0).to(torch::kFloat64);
+  squared_ = torch::ones({mask.size(1)}, torch::kFloat64);
+  for (std::size_t p = 0; p < support.parts.size(); ++p) {
+    const auto column = static_cast<std::int64_t>(p);
+    const auto share = members * mask.select(1, column);
+    const auto count = counts.narrow(1, column, 1);
+    means_.push_back(share.matmul(support.parts[p].to(torch::kCPU, torch::kFloat64)) /
+                     count.clamp_min(1));
+    const auto both = has_.narrow(1, column, 1) * has_.narrow(1, column, 1).t();
+    const double pairs = both.sum().item<double>() - has_.select(1, column).sum().item<double>();
+    const double sum = (squared_distances(means_[p], means_[p]) * both).sum().item<double>();
+    if (pairs > 0 && sum > 0) squared_[column] = sum / pairs;
+  }
+}
+
+Novelty::Novelty(const std::map<std::string, torch::Tensor>& state)
+    : has_(entry(state, "novelty.has").to(torch::kFloat64)),
+      squared_(entry(state, "novelty.squared").to(torch::kFloat64)) {
+  for (std::int64_t p = 0; p < has_.size(1); ++p)
+    means_.push_back(entry(state, "novelty.means." + std::to_string(p)).to(torch::kFloat64));
+}
+
+std::map<std::string, torch::Tensor> Novelty::state() const {
+  std::map<std::string, torch::Tensor> state{{"novelty.has", has_.to(torch::kFloat32)},
+                                             {"novelty.squared", squared_.to(torch::kFloat32)}};
+  for (std::size_t p = 0; p < means_.size(); ++p)
+    state["novelty.means." + std::to_string(p)] = means_[p].to(torch::kFloat32);
+  return state;
+}
+
+std::vector<float> Novelty::distances(const Embedding& samples) const {
+  const torch::NoGradGuard no_grad;
+  CUTTLE_REQUIRE(samples.parts.size() == means_.size(),
+                 "the adapted model's entry 'novelty.has' is of {} parts where the model has {}",
+                 means_.size(), samples.parts.size());
+  const auto mask = samples.mask.to(torch::kCPU, torch::kFloat64);
+  auto sum = torch::zeros({mask.size(0), has_.size(0)}, torch::kFloat64);
+  for (std::size_t p = 0; p < means_.size(); ++p) {
+    const auto column = static_cast<std::int64_t>(p);
+    const auto both = mask.narrow(1, column, 1) * has_.narrow(1, column, 1).t();
+    const auto part = samples.parts[p].to(torch::kCPU, torch::kFloat64);
+    sum += both * squared_distances(part, means_[p]) / squared_[column];
+  }
+  const auto shared = mask.matmul(has_.t());
+  const double far = std::numeric_limits<double>::infinity();
+  const auto nearest = torch::where(shared.gt(0), sum / shared, torch::full_like(sum, far));
+  const auto distance =
+      std::get<0>(nearest.nan_to_num(far).min(1)).sqrt().to(torch::kFloat32).contiguous();
+  return {distance.data_ptr<float>(), distance.data_ptr<float>() + distance.numel()};
+}
+
+double Calibration::known(float distance) const {
+  const auto farther =
+      distances.end() - std::lower_bound(distances.begin(), distances.end(), distance);
+  return static_cast<double>(1 + farther) / static_cast<double>(1 + distances.size());
+}
+
+Calibration calibrate(const TaskSource& source, const Learner& learner,
+                      const ParameterList& parameters, const EvaluationPlan& plan) {
+  const std::int64_t way = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
+  const ParameterList there = parameters.on(learner.model().device());
+  Asked asked;
+  for (std::int64_t e = 0; e < plan.episodes; ++e) {
+    Task task = source.make(evaluation_key(plan, e));
+    if (!plan.modalities.empty()) {
+      task.support = keep_modalities(task.support, plan.modalities);
+      task.query = keep_modalities(task.query, plan.modalities);
+    }
+    ask(task, way, learner, there, asked);
+  }
+  CUTTLE_VALIDATE(!asked.logits.empty(), "no validation query has any of the model's senses");
+  Calibration result;
+  result.temperature = fit_temperature(torch::stack(asked.logits), torch::stack(asked.labels));
+  std::sort(asked.known.begin(), asked.known.end());
+  result.separation = asked.other.empty() ? std::numeric_limits<double>::quiet_NaN()
+                                          : chance_above(asked.known, asked.other);
+  result.distances = std::move(asked.known);
+  result.way = way;
+  result.shot = plan.episode.shot;
+  result.episodes = plan.episodes;
+  return result;
+}
+
+double fit_temperature(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const torch::NoGradGuard no_grad;
+  const auto z = logits.to(torch::kFloat64);
+  const double smooth = 1.0 / static_cast<double>(z.size(0) + 2);
+  const auto target = torch::one_hot(labels, z.size(1)).to(torch::kFloat64) * (1 - smooth) +
+                      smooth / static_cast<double>(z.size(1));
+  const double wanted = (z * target).sum().item<double>();
+  // The loss is convex in 1/temperature; its slope there grows from below 0.
+  double low = std::log(1e-6), high = std::log(1e6);
+  constexpr int kHalvings = 60;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    const double expected = (z * torch::softmax(z * std::exp(middle), 1)).sum().item<double>();
+    (expected < wanted ? low : high) = middle;
+  }
+  return std::exp(-(low + high) / 2);
+}
+
+}  // namespace cuttle

@@ -1,0 +1,159 @@
+"""What `predict` says of samples: how sure it is, what belongs to no class, and how often it is right."""
+
+import csv
+import json
+import math
+
+import driver
+import numpy as np
+import pytest
+from driver import cuttle, cuttle_json
+from test_predict import Shard, part_of
+
+
+@pytest.fixture(scope="module", name="split")
+def split_samples(tmp_path_factory):
+    """Shards of test classes: (two samples each of three classes, their others, those of other classes)."""
+    folder = tmp_path_factory.mktemp("split")
+    (whole, ) = driver.make_shards(folder / "whole", "--shards", "1").glob("*.h5")
+    with Shard(whole) as shard:
+        of_class = {}
+        for i, (name, where) in enumerate(zip(shard.sample_class, shard.sample_split)):
+            if where == 2 and all(shard.rows[sense][i] >= 0 for sense in ("image", "text")):
+                of_class.setdefault(int(name), []).append(i)
+    known, others = list(of_class.values())[:3], list(of_class.values())[3:]
+    return tuple(part_of(whole, samples, folder / f"{name}.h5") for name, samples in (
+        ("support", [i for of in known for i in of[:2]]), ("query", [i for of in known for i in of[2:]]),
+        ("foreign", [i for of in others for i in of])))
+
+
+@pytest.fixture(scope="module", name="adapted")
+def adapted_file(trained, split, tmp_path_factory):
+    """(calibrated, as it is)."""
+    folder = tmp_path_factory.mktemp("adapted")
+    said = cuttle("adapt", trained, "--support", split[0], "--out", folder / "calibrated").stderr
+    assert "calibrated on 100 validation episodes (3-way 2-shot): temperature" in said and "AUROC" in said
+    cuttle("adapt", trained, "--support", split[0], "--out", folder / "plain", "--calibrate", "0")
+    return folder / "calibrated", folder / "plain"
+
+
+def told(*words):
+    return [json.loads(line) for line in cuttle("predict", *words, "--json").stdout.splitlines()]
+
+
+def calibration_of(file):
+    content = file.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:8 + size])
+    first, last = header["calibration.distances"]["data_offsets"]
+    return json.loads(header["__metadata__"]["calibration"]), np.frombuffer(content[8 + size + first:8 + size + last],
+                                                                            "<f4")
+
+
+def test_probabilities_are_those_of_the_temperature(adapted, split):
+    kept, distances = calibration_of(adapted[0])
+    assert kept["way"] == 3 and kept["shot"] == 2 and 0.5 < kept["separation"] <= 1
+    assert (np.diff(distances) >= 0).all() and len(distances) == 100 * 3 * 2
+    for sure, plain in zip(told(adapted[0], split[1]), told(adapted[1], split[1])):
+        names = sorted(plain["probabilities"])
+        raw = np.array([plain["probabilities"][name] for name in names])
+        mended = raw**(1 / kept["temperature"])
+        assert [sure["probabilities"][name] for name in names] == pytest.approx(mended / mended.sum(), abs=1e-4)
+        assert sure["class"] == plain["class"] == names[raw.argmax()] and plain["known"] is None
+        assert list(sure["probabilities"].values()) == sorted(sure["probabilities"].values(), reverse=True)
+        assert sure["probability"] == sure["probabilities"][sure["class"]]
+
+
+def test_what_is_far_from_all_classes_has_no_class(adapted, split):
+    for shard in split[1:]:
+        free, strict = told(adapted[0], shard), told(adapted[0], shard, "--reject", "0.3")
+        for was, now in zip(free, strict):
+            assert now["known"] == was["known"] and now["probabilities"] == was["probabilities"]
+            assert now.get("rejected", False) == (was["known"] < 0.3) == (now["class"] is None)
+            assert "rejected" not in was and 0 < was["known"] <= 1
+    inside, outside = ([answer["known"] for answer in told(adapted[0], shard)] for shard in split[1:])
+    assert np.mean(outside) < np.mean(inside)
+    refused = cuttle("predict", adapted[1], split[1], "--reject", "0.05", code=driver.USER_ERROR).stderr
+    assert "does not say how far" in refused and "cuttle adapt" in refused
+
+
+def wilson(right, count):
+    p, z = right / count, 1.96
+    middle, half = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return [100 * (middle + sign * half) / (1 + z * z / count) for sign in (-1, 1)]
+
+
+def test_labelled_samples_are_scored(adapted, split, tmp_path):
+    with Shard(split[1]) as shard:
+        truths = [shard.class_names[name] for name in shard.sample_class]
+    answers = told(adapted[0], split[1])
+    right = sum(answer["class"] == truth for answer, truth in zip(answers, truths))
+    matrix = tmp_path / "matrix.csv"
+    said = cuttle("predict", adapted[0], split[1], "--confusion", matrix).stderr
+    low, high = wilson(right, len(truths))
+    assert (f"accuracy {100 * right / len(truths):.1f} % (95 % interval {low:.1f} to {high:.1f}): {right} of "
+            f"{len(truths)} labelled samples are right; worst class '") in said
+    rows = list(csv.reader(matrix.read_text(encoding="utf-8").splitlines()))
+    names = sorted(set(truths))
+    assert rows[0][1:] == [*names, "(none of them)"]
+    for row, name in zip(rows[1:], names):
+        assert [int(count) for count in row[1:4]] == [
+            sum(truth == name and answer["class"] == other for answer, truth in zip(answers, truths))
+            for other in names]
+    said = cuttle("predict", adapted[0], split[2], "--reject", "0.5").stderr
+    foreign = told(adapted[0], split[2], "--reject", "0.5")
+    silent = sum(answer["class"] is None for answer in foreign)
+    assert f"{len(foreign)} samples are of classes that the model does not know" in said
+    assert f"{silent} of them got no class" in said and f"{silent} of {len(foreign)} samples are rejected" in said
+
+
+def test_as_many_classes_are_told_as_are_asked_for(adapted, split, tmp_path):
+    full = told(adapted[0], split[1])
+    for top, columns in ((1, 4), (2, 6), (9, 8)):
+        words = ("predict", adapted[0], split[1], "--top", str(top))
+        lines = [line.split("\t") for line in cuttle(*words).stdout.splitlines()]
+        cuttle(*words, "--out", tmp_path / "answers.csv")
+        header, *rows = csv.reader((tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines())
+        assert len(header) == columns and len(rows) == len(lines) == len(full)
+        assert header[:6] == ["sample", "class", "probability", "known", "class_2", "probability_2"][:columns]
+        for line, row, answer in zip(lines, rows, full):
+            pairs = list(answer["probabilities"].items())[:top]
+            names, numbers = [row[1], *row[4::2]], [row[2], *row[5::2]]
+            assert names == [name for name, _ in pairs] == [line[1], *line[4::2]]
+            assert list(map(float, numbers)) == pytest.approx([number for _, number in pairs], abs=1e-6)
+            assert [float(number) for number in (line[2], *line[5::2])] == pytest.approx(
+                [number for _, number in pairs], abs=1e-4)
+        assert [list(answer["probabilities"]) for answer in told(adapted[0], split[1], "--top", str(top))] == [
+            list(answer["probabilities"])[:top] for answer in full]
+
+
+def test_without_its_shards_a_run_adapts_uncalibrated_and_says_so(trained, split, tmp_path):
+    said = cuttle("adapt", trained, "--support", split[0], "--out", tmp_path / "a", "data.shards=[gone/*.h5]").stderr
+    assert "not calibrated: " in said and "gone/*.h5" in said and "data.shards=" in said
+    assert {answer["known"] for answer in told(tmp_path / "a", split[1])} == {None}
+
+
+def test_eval_says_how_far_probabilities_are_from_the_truth(trained):
+    plain = cuttle_json("eval", trained, "--episodes", "12")
+    assert 0 < plain["calibration_error"] < 1 and "temperature" not in plain
+    mended = cuttle_json("eval", trained, "--episodes", "12", "--calibrated")
+    assert mended["calibration_error"] == plain["calibration_error"] != mended["calibrated_error"]
+    assert mended == cuttle_json("eval", trained, "--episodes", "12", "--calibrated", ranks=2)
+    shown = cuttle("eval", trained, "--episodes", "12", "--calibrated").stdout
+    assert (f"calibration error {100 * plain['calibration_error']:.2f} %, {100 * mended['calibrated_error']:.2f} % with "
+            f"the temperature {mended['temperature']:.2f}") in shown
+
+
+def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path):
+    requests = [{"shard": str(split[1])}, {"shard": str(tmp_path / "none.h5")}, {"shard": 3}, {"shard": str(split[2])}]
+    text = "\n".join([*map(json.dumps, requests), "not JSON", ""])
+    words = ["sh", "-c", 'printf %s "$1" | "$0" predict "$2" --stream', str(driver.PROGRAM), text, str(adapted[0])]
+    lines = [json.loads(line) for line in driver.run(words).stdout.splitlines()]
+    first, last = told(adapted[0], split[1]), told(adapted[0], split[2])
+    at = len(first)
+    assert lines[:at] == first and lines[at] == {"done": at}
+    assert ["none.h5" in lines[at + 1]["error"], *("a request is" in line["error"] for line in (lines[at + 2], lines[-1]))
+            ] == [True] * 3
+    assert lines[at + 3:-2] == last and lines[-2] == {"done": len(last)}
+    for wrong in ((split[1], "--stream"), ("--stream", "--together"), ()):
+        cuttle("predict", adapted[0], *wrong, code=driver.USER_ERROR)
