@@ -76,20 +76,29 @@ def _draw_sheet(path, columns, modalities, rows, report):
     ends = np.append(first, len(order))[1:]
     chosen = np.concatenate([order[start:min(end, start + contact_sheet.SAMPLES)]
                              for start, end in zip(first[::every], ends[::every])])
-    arrays = [{} for _ in chosen]
-    for modality in modalities:
-        values = columns.values[modality.name].load(chosen, lambda *_: None)
-        keep = np.ones(len(chosen), bool)
-        data = np.concatenate(list(values.blocks(keep)))
-        pieces = np.split(data, np.cumsum(values.lengths(keep))[:-1])
-        for place, piece in zip(np.flatnonzero(values.present), pieces):
-            arrays[place][modality.name] = piece if modality.kind in VARIABLE_KINDS else piece[0]
-    contact_sheet.draw(path, modalities, [
-        Loaded(name, columns.class_names[columns.classes[row]] if columns.classes[row] >= 0 else None,
-               "all", SPLITS[columns.splits[row]], own)
-        for name, row, own in zip(columns.names_of(chosen), chosen, arrays)
-    ])
+    contact_sheet.draw(path, modalities,
+                       loaded(columns, modalities, chosen, lambda *_: None, lambda *_: None))
     report.note(f"drew {len(chosen)} samples on {path}")
+
+
+def loaded(columns, modalities, rows, skipped, doubted):
+    """[Loaded] of some samples; skipped and doubted as in value_columns.py."""
+    arrays = [{} for _ in rows]
+    for modality in modalities:
+        values = columns.values[modality.name].load(rows, skipped, doubted)
+        keep = np.ones(len(rows), bool)
+        blocks = list(values.blocks(keep))
+        if blocks:
+            pieces = np.split(np.concatenate(blocks), np.cumsum(values.lengths(keep))[:-1])
+            for place, piece in zip(np.flatnonzero(values.present), pieces):
+                arrays[place][modality.name] = (piece if modality.kind in VARIABLE_KINDS else
+                                                piece[0])
+    targets = [None] * len(rows) if columns.targets is None else columns.targets[rows]
+    return [
+        Loaded(name, columns.class_names[columns.classes[row]] if columns.classes[row] >= 0 else None,
+               columns.group_names[columns.groups[row]], SPLITS[columns.splits[row]], own, target)
+        for name, row, own, target in zip(columns.names_of(rows), rows, arrays, targets)
+    ]
 
 
 def _any_present(columns):
@@ -180,9 +189,10 @@ class _Part:
 
     def write(self, path):
         """The record that conversion.Plan asks for."""
-        skips = []
+        skips, doubts = [], []
         loaded = {
-            name: column.load(self.rows_, lambda *skip: skips.append([str(s) for s in skip]))
+            name: column.load(self.rows_, lambda *skip: skips.append([str(s) for s in skip]),
+                              lambda *doubt: doubts.append(list(doubt)))
             for name, column in self.columns_.values.items()
         }
         keep = self._kept({name: values.present for name, values in loaded.items()}, skips)
@@ -199,7 +209,7 @@ class _Part:
                 loaded[modality.name] = values.present
         return {
             "counts": _counts(self.columns_, rows, {n: mask[keep] for n, mask in loaded.items()}),
-            "skipped": skips, "doubted": [], "moments": moments
+            "skipped": skips, "doubted": doubts, "moments": moments
         }
 
     def _kept(self, present, skips):

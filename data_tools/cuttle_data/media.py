@@ -13,8 +13,8 @@ from .resampling import resample
 from .sounds import MAX_RATE, MIN_RATE, SOUND_SUFFIXES, load_wav, read_sound
 from .texts import TEXT_SUFFIXES, load_text, parse_encoding
 
-__all__ = ["ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "add_layout_arguments",
-           "add_read_arguments", "checked_rate", "file_fingerprint", "image_array",
+__all__ = ["ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES", "add_layout_arguments",
+           "add_decoding_arguments", "add_read_arguments", "checked_rate", "file_fingerprint", "image_array",
            "kind_of", "load_image", "load_npy", "load_text", "load_wav", "loader",
            "npy_shape", "parse_size", "read_options", "resample"]
 KINDS = {**dict.fromkeys(TEXT_SUFFIXES, names.KIND_TEXT),
@@ -43,6 +43,11 @@ def add_read_arguments(parser):
     """The options of how files are read."""
     parser.add_argument("--encoding", default="utf-8",
                         help="of text files without a byte-order mark (default: utf-8)")
+    add_decoding_arguments(parser)
+
+
+def add_decoding_arguments(parser):
+    """Those of pictures and sounds."""
     parser.add_argument("--range", metavar="RANGE", default="type",
                         help="what is black and white in pictures of more than 8 bits: type (all "
                         "that the type holds, the default), a number of bits such as 12, max (0 to "
@@ -56,8 +61,8 @@ def add_read_arguments(parser):
 
 def read_options(args):
     """ReadOptions of these arguments; UserError if one is not possible."""
-    return ReadOptions(parse_encoding(args.encoding), parse_range(args.range), args.truncated,
-                       args.max_megapixels)
+    return ReadOptions(parse_encoding(args.encoding or "utf-8"), parse_range(args.range),
+                       args.truncated, args.max_megapixels)
 
 
 def file_fingerprint(path):
@@ -76,16 +81,16 @@ def kind_of(path):
     return KINDS.get(suffix)
 
 
-def loader(modality, path, options):
-    """The function that reads a file as a value of the modality, Doubtful where something is
-    odd."""
+def loader(modality, source, options):
+    """The function that reads a path or binary file as a value of the modality, Doubtful where
+    something is odd."""
     if modality.kind == names.KIND_IMAGE:
-        return lambda: _doubted(read_image(path, modality.shape[:2], modality.shape[2], options))
+        return lambda: _doubted(read_image(source, modality.shape[:2], modality.shape[2], options))
     if modality.kind == names.KIND_AUDIO:
-        return lambda: _doubted(read_sound(path, modality.sample_rate, options))
+        return lambda: _doubted(read_sound(source, modality.sample_rate, options))
     if modality.kind == names.KIND_TEXT:
-        return lambda: load_text(path, options)
-    return lambda: load_npy(path)
+        return lambda: load_text(source, options)
+    return lambda: load_npy(source)
 
 
 def parse_size(text):

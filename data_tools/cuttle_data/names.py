@@ -26,6 +26,7 @@ SHAPE_KEY = "shape"
 SAMPLE_RATE_KEY = "sample_rate"
 MEAN_KEY = "mean"
 STDDEV_KEY = "stddev"
+COLUMNS_KEY = "columns"
 
 # Datasets.
 CLASS_NAMES = "/classes/names"

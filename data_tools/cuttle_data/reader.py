@@ -96,7 +96,7 @@ class Shard:
         for key, kind in _HEADER_TYPES.items():
             if not isinstance(self.header.get(key), kind):
                 raise self.problem(f"header: {key} is missing or not of type {kind.__name__}")
-        self.modalities = [_modality(entry) for entry in self.header[names.MODALITIES_KEY]]
+        self.modalities = [modality_from(entry) for entry in self.header[names.MODALITIES_KEY]]
         if len({modality.name for modality in self.modalities}) != len(self.modalities):
             raise self.problem("header: a modality is named twice")
         self.target_names = self._target_names()
@@ -225,10 +225,16 @@ def _text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _modality(entry):
+def modality_from(entry):
+    """The Modality that an entry of the header declares; ValueError, KeyError or TypeError if it is
+    none."""
+    columns = entry.get(names.COLUMNS_KEY, [])
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise ValueError(f"header: the columns of {entry[names.NAME_KEY]} are not a list of names")
     modality = schema.Modality(entry[names.NAME_KEY], entry[names.KIND_KEY],
                                tuple(entry[names.SHAPE_KEY]), entry[names.SAMPLE_RATE_KEY],
-                               tuple(entry[names.MEAN_KEY]), tuple(entry[names.STDDEV_KEY]))
+                               tuple(entry[names.MEAN_KEY]), tuple(entry[names.STDDEV_KEY]),
+                               tuple(columns))
     try:
         modality.check()
     except UserError as error:

@@ -30,7 +30,8 @@ DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1}
 class Modality:
     """One sense as the header declares it. shape: image (H, W, C), series (channels,), vector
     (features,), else (). mean and stddev: given only to take them from another data set; None lets
-    the writer compute them."""
+    the writer compute them. columns: of the table that it was made from, one for each feature or
+    channel ("sex=f": 1 where sex is f) or one for all."""
 
     name: str
     kind: str
@@ -38,6 +39,7 @@ class Modality:
     sample_rate: int = 0
     mean: tuple = None
     stddev: tuple = None
+    columns: tuple = ()
 
     def check(self):
         """UserError unless the declaration is usable."""
@@ -53,13 +55,19 @@ class Modality:
                 f"modality {self.name}: shape {list(self.shape)} does not fit the kind {self.kind}")
         if (self.sample_rate > 0) != (self.kind == names.KIND_AUDIO):
             raise UserError(f"modality {self.name}: a sample rate belongs to audio, and only there")
+        if len(self.columns) not in (0, 1, *self.shape[-1:]):
+            raise UserError(f"modality {self.name}: {len(self.columns)} columns do not fit the shape "
+                            f"{list(self.shape)}")
 
     def to_header(self):
-        return {
+        header = {
             names.NAME_KEY: self.name, names.KIND_KEY: self.kind, names.SHAPE_KEY: list(self.shape),
             names.SAMPLE_RATE_KEY: self.sample_rate, names.MEAN_KEY: list(self.mean or ()),
             names.STDDEV_KEY: list(self.stddev or ())
         }
+        if self.columns:
+            header[names.COLUMNS_KEY] = list(self.columns)
+        return header
 
     def convert(self, value):
         """The value as the array that is stored (flat for text and audio); BadInput if it does not

@@ -1,8 +1,9 @@
 """The values of one modality for all samples of a table, held as arrays and not as an object each.
 
 A column has `digest()`, bytes that stand for its content in a plan, `present`, which samples have a
-value as far as is known, and `load(rows, skipped)`, which gives the values of some samples as
-Values: data and lengths are those of the samples that `present` says have one.
+value as far as is known, and `load(rows, skipped, doubted)`, which gives the values of some samples
+as Values: data and lengths are those of the samples that `present` says have one. skipped(what,
+reason) hears of values that cannot be used, doubted(what, reason) of odd ones.
 """
 
 import zlib
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .decoding import Doubtful
 from .errors import BadInput
 from .schema import VARIABLE_KINDS
 
@@ -36,7 +38,7 @@ class Vectors:
     def digest(self):
         return self.present.tobytes() + self.matrix_.tobytes()
 
-    def load(self, rows, skipped):
+    def load(self, rows, skipped, doubted):
         present = self.present[rows]
         return Values(present, lambda keep: [self.matrix_[rows[keep & present]]],
                       lambda keep: np.ones((keep & present).sum(), np.int64))
@@ -53,7 +55,7 @@ class Series:
     def digest(self):
         return self.counts_.tobytes() + self.steps_.tobytes()
 
-    def load(self, rows, skipped):
+    def load(self, rows, skipped, doubted):
         present = self.present[rows]
         return Values(present, lambda keep: [self._steps(rows[keep & present])],
                       lambda keep: self.counts_[rows[keep & present]])
@@ -76,7 +78,7 @@ class Texts:
         lengths = np.asarray(pc.fill_null(pc.binary_length(self.texts_), 0))
         return lengths.tobytes() + _bytes_of(self.texts_).tobytes()
 
-    def load(self, rows, skipped):
+    def load(self, rows, skipped, doubted):
         present = self.present[rows]
 
         def taken(keep):
@@ -87,7 +89,8 @@ class Texts:
 
 
 class Loaders:
-    """Values that are read when their shard is written. load_one(row): the value, or BadInput;
+    """Values that are read when their shard is written. load_one(row): the value, Doubtful or
+    not, or BadInput;
     name_of(row): for messages; fingerprint: bytes that decide the content."""
 
     def __init__(self, modality, load_one, present, name_of, fingerprint):
@@ -97,8 +100,10 @@ class Loaders:
     def digest(self):
         return self.present.tobytes() + self.fingerprint_
 
-    def load(self, rows, skipped):
-        arrays = [self._load(row, skipped) if self.present[row] else None for row in rows]
+    def load(self, rows, skipped, doubted):
+        arrays = [
+            self._load(row, skipped, doubted) if self.present[row] else None for row in rows
+        ]
         present = np.array([array is not None for array in arrays], bool)
 
         def kept(keep):
@@ -110,11 +115,16 @@ class Loaders:
             lambda keep: np.array([len(array) if variable else 1
                                    for array in kept(keep)], np.int64))
 
-    def _load(self, row, skipped):
+    def _load(self, row, skipped, doubted):
+        where = f"{self.name_of_(row)} [{self.modality_.name}]"
         try:
-            return self.modality_.convert(self.load_one_(row))
+            value = self.load_one_(row)
+            if isinstance(value, Doubtful):
+                doubted(where, value.reason)
+                value = value.value
+            return self.modality_.convert(value)
         except BadInput as problem:
-            skipped(f"{self.name_of_(row)} [{self.modality_.name}]", problem)
+            skipped(where, problem)
             return None
 
 

@@ -116,6 +116,26 @@ void check_statistics(const ModalitySpec& spec, const Checker& check) {
   }
 }
 
+/// One name for each feature or channel, or one for all; none: not made from a table.
+std::vector<std::string> columns_from(const Json& object, const ModalitySpec& spec,
+                                      const Checker& check) {
+  if (!object.contains(kColumnsKey)) return {};
+  const Json& values = object[kColumnsKey];
+  check.require(values.is_array(), "has '{}' of modality '{}' that are not a list", kColumnsKey,
+                spec.name);
+  const auto channels = static_cast<std::size_t>(spec.shape.empty() ? 1 : spec.shape.back());
+  check.require(values.size() == 1 || values.size() == channels,
+                "names {} '{}' of modality '{}', not 1 or {}", values.size(), kColumnsKey,
+                spec.name, channels);
+  std::vector<std::string> columns;
+  for (const Json& value : values) {
+    check.require(value.is_string(), "has '{}' of modality '{}' that are not texts", kColumnsKey,
+                  spec.name);
+    columns.push_back(value.get<std::string>());
+  }
+  return columns;
+}
+
 ModalitySpec modality_from(const Json& object, const Checker& check) {
   ModalitySpec spec;
   spec.name = check.text(object, kNameKey);
@@ -134,6 +154,7 @@ ModalitySpec modality_from(const Json& object, const Checker& check) {
   spec.mean = check.floats(object, kMeanKey);
   spec.stddev = check.floats(object, kStddevKey);
   check_statistics(spec, check);
+  spec.columns = columns_from(object, spec, check);
   return spec;
 }
 

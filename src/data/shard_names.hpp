@@ -32,6 +32,7 @@ inline constexpr const char* kShapeKey = "shape";
 inline constexpr const char* kSampleRateKey = "sample_rate";
 inline constexpr const char* kMeanKey = "mean";
 inline constexpr const char* kStddevKey = "stddev";
+inline constexpr const char* kColumnsKey = "columns";
 
 // Datasets.
 inline constexpr const char* kClassNames = "/classes/names";

@@ -25,6 +25,7 @@ std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
                     {"mean", spec.mean},
                     {"stddev", spec.stddev}});
     if (spec.kind == ModalityKind::kAudio) list.back()["centred"] = spec.centred;
+    if (!spec.columns.empty()) list.back()["columns"] = spec.columns;
   }
   return list.dump();
 }
@@ -42,6 +43,7 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       spec.stddev = entry.at("stddev").get<std::vector<float>>();
       // Versions that centred recordings did not say so.
       spec.centred = spec.kind == ModalityKind::kAudio && entry.value("centred", true);
+      spec.columns = entry.value("columns", std::vector<std::string>());
       modalities.push_back(std::move(spec));
     }
   } catch (const nlohmann::json::exception& cause) {

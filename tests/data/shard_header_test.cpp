@@ -32,6 +32,14 @@ TEST(shard_header, reads_what_is_there) {
   EXPECT_EQ(header.modalities[1].sample_rate, 16000);
 }
 
+TEST(shard_header, keeps_the_columns_that_a_sense_was_made_of) {
+  std::string text = kHeader;
+  text.replace(text.find(R"("sample_rate": 0)"), 0, R"("columns": ["r", "g", "b"], )");
+  const auto modalities = parse_shard_header(text, "a.h5").modalities;
+  EXPECT_THAT(modalities[0].columns, ElementsAre("r", "g", "b"));
+  EXPECT_TRUE(modalities[1].columns.empty());
+}
+
 TEST(shard_header, complains_by_name) {
   const std::vector<std::array<std::string, 3>> changes = {
       {R"("dataset": "d")", R"("data": "d")", "has no 'dataset'"},
@@ -55,6 +63,10 @@ TEST(shard_header, complains_by_name) {
       {R"([1, 2, 3])", R"([1, "2", 3])", "not a list of numbers"},
       {R"("sample_rate": 16000)", R"("sample_rate": 0)", "sample rate 0"},
       {R"("sample_rate": 0)", R"("sample_rate": 1)", "sample rate 1"},
+      {R"("sample_rate": 16000)", R"("columns": ["a", "b"], "sample_rate": 16000)",
+       "names 2 'columns' of modality 'ear', not 1 or 1"},
+      {R"("sample_rate": 16000)", R"("columns": [3], "sample_rate": 16000)", "that are not texts"},
+      {R"("sample_rate": 16000)", R"("columns": "a", "sample_rate": 16000)", "not a list"},
       {R"("modalities": [)", R"("modalities": [], "more": [)", "does not list 1 to 32 modalities"}};
   for (const auto& [from, to, expected] : changes) {
     std::string text = kHeader;
@@ -71,7 +83,8 @@ TEST(shard_header, complains_by_name) {
 
 TEST(shard_header, is_refused_without_recursion_where_lists_nest_deep) {
   const std::size_t depth = 1u << 20;  // on a stack of 8 MB every call would have 8 bytes
-  const std::string image = R"([4, 5, 3])", deep = std::string(depth, '[') + std::string(depth, ']');
+  const std::string image = R"([4, 5, 3])",
+                    deep = std::string(depth, '[') + std::string(depth, ']');
   for (const std::string& shape : {deep, "[4, 5, " + deep + "]"}) {
     std::string text = kHeader;
     text.replace(text.find(image), image.size(), shape);

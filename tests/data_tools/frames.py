@@ -52,6 +52,12 @@ def read(out):
     return found
 
 
+def columns(out):
+    """{modality: the columns of the table that it was made from}"""
+    with Shard(shard_paths([out])[0]) as shard:
+        return {m.name: m.columns for m in shard.modalities}
+
+
 def modalities(out):
     with Shard(shard_paths([out])[0]) as shard:
         return {m.name: (m.kind, m.shape) for m in shard.modalities}

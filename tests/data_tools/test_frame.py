@@ -10,7 +10,7 @@ from PIL import Image
 
 from cuttle_data import conversion
 from conftest import ROOT, save_image, save_wav
-from frames import convert, modalities, patients, read, texts, write_csv
+from frames import columns, convert, modalities, patients, read, texts, write_csv
 
 
 def test_text_and_label(run, tmp_path):
@@ -62,6 +62,7 @@ def test_paths_and_label_relative_to_the_table(run, tmp_path):
     found = read(tmp_path / "out")
     assert modalities(tmp_path / "out") == {"image": ("image", (4, 4, 3)), "audio": ("audio", ())}
     assert len(found) == 13 and "image" not in found["line 14"][3]
+    assert columns(tmp_path / "out") == {"image": ("photo", ), "audio": ("sound", )}
     assert found["line 4"][3]["image"].tolist() == np.full((4, 4, 3), 20).tolist()
     assert found["line 4"][3]["audio"].tolist() == [2] * 99
     assert "left out: 1 x file of column photo that is not there; such as" in text
@@ -85,6 +86,7 @@ def test_measurements_over_time_of_one_patient_are_a_series(run, tmp_path):
     assert len(found) == 12
     diagnosis, _, _, values, _ = found["p7"]
     assert diagnosis == "d1" and values["vector"].tolist() == [37]
+    assert columns(tmp_path / "out") == {"series": ("pulse", ), "vector": ("age", )}
     assert values["series"].tolist() == [[68], [67.75], [67.5], [67.25], [67]]
 
 
@@ -104,6 +106,7 @@ def test_categories_labels_groups_names_and_splits(run, tmp_path):
     name, group, split, values, targets = read(tmp_path / "out")["s5"]
     assert (name, group, split) == ("v1", "spk2", 1)
     assert values["vector"].tolist() == [0, 1, 5] and sorted(targets) == [1, 1]
+    assert columns(tmp_path / "out") == {"vector": ("sex=a", "sex=b", "size")}
 
 
 def test_a_split_column_that_classes_do_not_keep_is_not_used(run, tmp_path):
@@ -162,6 +165,19 @@ def test_broken_files_are_left_out_when_they_are_read(run, tmp_path):
     text = convert(run, write_csv(tmp_path / "t.csv", [["file", "label"], *rows]), tmp_path / "out")
     found = read(tmp_path / "out")
     assert len(found) == 11 and "line 7" not in found and "t.csv:7 [image]" in text
+
+
+def test_deep_pictures_are_read_as_folder_reads_them(run, tmp_path):
+    for index in range(6):
+        Image.fromarray(np.full((4, 4), 50 + index, np.uint16)).save(tmp_path / f"{index}.png")
+    rows = [[f"{i}.png", f"c{i % 2}"] for i in range(6)]
+    file = write_csv(tmp_path / "t.csv", [["file", "label"], *rows])
+    text = convert(run, file, tmp_path / "dark", "--size", "2", "--all-test")
+    assert "warning, used all the same: 6" in text and "nearly black" in text and "t.csv:2 [image]" in text
+    text = convert(run, file, tmp_path / "out", "--size", "2", "--all-test", "--range", "0..255")
+    assert "nearly black" not in text
+    assert read(tmp_path / "out")["line 5"][3]["image"].max() == 53
+    assert "--range 9x" in run("frame", file, "--out", tmp_path / "x", "--range", "9x")[2]
 
 
 MEMORY = """

@@ -184,6 +184,8 @@ def test_no_shard_reads_other_files(shards, make, message):
                           ('"shape": [3]', '"shape": [0]', "does not fit"),
                           ('"dataset": "toy", ', "", "dataset is missing"),
                           ('"mean": []', '"mean": [1.0]', "statistics of text"),
+                          ('"mean": []', '"columns": "a", "mean": []', "columns of text are not a list"),
+                          ('"mean": []', '"columns": ["a", "b"], "mean": []', "2 columns do not fit"),
                           ('"mean": []', '"mean": ' + "[" * 10000 + "]" * 10000, "recursion"),
                           ("{", "[", "Expecting")])
 def test_wrong_headers_are_named(shards, old, new, message):

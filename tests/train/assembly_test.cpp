@@ -15,6 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 /// `text` with the first `old` replaced.
 std::string with(std::string text, const std::string& old, const std::string& changed) {
@@ -54,6 +55,17 @@ TEST(Modalities, AudioOfEarlierVersionsIsCentred) {
   EXPECT_EQ(then, now);
   EXPECT_THAT(modalities_refusal(with(text, "\"centred\":false", "\"centred\":1")),
               HasSubstr("the saved modalities cannot be read"));
+}
+
+TEST(Modalities, ColumnsOfATableComeBack) {
+  std::vector<ModalitySpec> specs = {{"vector", ModalityKind::kVector, {2}, 0.0, {}, {}},
+                                     {"text", ModalityKind::kText, {}, 0.0, {}, {}}};
+  const std::string without = modalities_to_json(specs);
+  EXPECT_THAT(without, Not(HasSubstr("columns")));
+  specs[0].columns = {"age", "sex=f"};
+  const auto back = modalities_from_json(modalities_to_json(specs));
+  EXPECT_EQ(back[0].columns, specs[0].columns);
+  EXPECT_THAT(back[1].columns, IsEmpty());
 }
 
 TEST(Modalities, DamagedJsonIsRefused) {

@@ -79,6 +79,7 @@ def _add_sense_arguments(parser):
                         metavar="FOLDER",
                         help="where paths of files begin (default: the table's folder)")
     media.add_layout_arguments(senses)
+    media.add_decoding_arguments(senses)
     senses.add_argument("--fill",
                         type=float,
                         metavar="NUMBER",
@@ -100,7 +101,7 @@ def convert(args, report):
         raise
     show.show(report, frame, types, decided, examples=args.dry_run)
     write(args, report, frame, types, decided, 1 if decided.targets or decided.labels else 2,
-          "cuttle-data frame", {})
+          "cuttle-data frame", {"read": repr(media.read_options(args))})
 
 
 def write(args, report, frame, types, decided, minimum, created_by, settings):

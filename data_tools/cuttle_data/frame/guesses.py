@@ -18,7 +18,7 @@ MEDIA = (IMAGE, AUDIO, ARRAY)
 LOOKED_AT = 100000  # rows
 SUFFIXES = {
     IMAGE: media.IMAGE_SUFFIXES,
-    AUDIO: (".wav", ".flac", ".ogg", ".mp3"),
+    AUDIO: media.SOUND_SUFFIXES,
     ARRAY: media.ARRAY_SUFFIXES,
     VIDEO: (".mp4", ".avi", ".mov", ".mkv", ".webm")
 }

@@ -16,31 +16,30 @@ from . import cells, guesses
 
 
 class MediaCells:
-    """The cells of one column. root: the folder that paths begin at."""
+    """The cells of one column. root: the folder that paths begin at; present: mask of the rows with
+    something to read."""
 
-    def __init__(self, frame, name, root):
-        self.frame_, self.name_, self.root_ = frame, name, root
+    def __init__(self, frame, name, root, report):
+        """Missing files are counted and one is named; UserError if all are missing."""
+        self.frame, self.name_, self.root_ = frame, name, root or frame.path.parent
         column = frame.columns[name]
         self.cells_ = cells.names_of(column) if cells.is_text(column) else column
         if isinstance(self.cells_, pa.ChunkedArray):
             self.cells_ = self.cells_.combine_chunks()
         self.marks_ = {}
+        self.present = np.array(self.cells_.is_valid())
+        if cells.is_text(self.cells_):
+            self._leave_out_missing(report)
 
-    def present(self, report):
-        """Mask of the rows with something to read; missing files are counted and one is named.
-        UserError if all are missing."""
-        given = np.array(self.cells_.is_valid())
-        if not cells.is_text(self.cells_):
-            return given
-        missing = [row for row in np.flatnonzero(given) if self._mark(row) is None]
+    def _leave_out_missing(self, report):
+        missing = [row for row in np.flatnonzero(self.present) if self._mark(row) is None]
         if missing:
-            first = f"{self.frame_.where(missing[0])}: {self._path(missing[0])}"
-            if len(missing) == given.sum():
+            first = f"{self.frame.where(missing[0])}: {self._path(missing[0])}"
+            if len(missing) == self.present.sum():
                 raise UserError(f"no file of column {self.name_} is there, such as {first}; give "
                                 "--root, the folder that the paths begin at")
             report.left_out(len(missing), f"file of column {self.name_} that is not there", first)
-            given[missing] = False
-        return given
+            self.present[missing] = False
 
     def fingerprint(self):
         if not cells.is_text(self.cells_):
@@ -74,29 +73,31 @@ class MediaCells:
         return self.marks_[text]
 
 
-def column_of(frame, name, kind, sense, rows, args, report):
-    """(Modality, Loaders) of a column of pictures, sound or arrays. sense: the modality's name;
-    rows: for each sample the row of the table that its value is in."""
-    found = MediaCells(frame, name, args.root or frame.path.parent)
-    given = found.present(report)
+def modality_of(cells_of, kind, sense, name, args, report):
+    """What a column of pictures, sound or arrays (MediaCells) becomes. sense: its name."""
     if kind == guesses.IMAGE:
-        channels = 1 if args.gray else 3
         size = media.parse_size(args.size)
-        modality = Modality(sense, names.KIND_IMAGE, (*size, channels))
-        load = lambda source: media.load_image(source, size, channels)
-    elif kind == guesses.AUDIO:
-        rate = media.checked_rate(args.sample_rate)
-        modality = Modality(sense, names.KIND_AUDIO, sample_rate=rate)
-        load = lambda source: media.load_wav(source, rate)
-    else:
-        modality, load = _array_modality(found, given, sense, report), _array
-    return modality, Loaders(modality, lambda sample: load(found.source(rows[sample])), given[rows],
-                             lambda sample: frame.where(rows[sample]), found.fingerprint())
+        return Modality(sense, names.KIND_IMAGE, (*size, 1 if args.gray else 3), columns=(name, ))
+    if kind == guesses.AUDIO:
+        return Modality(sense, names.KIND_AUDIO, sample_rate=media.checked_rate(args.sample_rate),
+                        columns=(name, ))
+    return _array_modality(cells_of, sense, name, report)
+
+
+def loaders_of(cells_of, modality, rows, options):
+    """The Loaders of a column (MediaCells); rows: for each sample the row of the table that its
+    value is in."""
+
+    def load(sample):
+        source = cells_of.source(rows[sample])
+        return _array(source) if isinstance(source, list) else media.loader(
+            modality, source, options)()
+
+    return Loaders(modality, load, cells_of.present[rows],
+                   lambda sample: cells_of.frame.where(rows[sample]), cells_of.fingerprint())
 
 
 def _array(source):
-    if not isinstance(source, list):
-        return media.load_npy(source)
     try:
         return np.array(source, np.float32)
     except (ValueError, TypeError):
@@ -104,14 +105,14 @@ def _array(source):
             "the list is not one of numbers, or its rows are of several lengths") from None
 
 
-def _array_modality(found, given, sense, report):
+def _array_modality(cells_of, sense, name, report):
     """By the most frequent shape: the others are left out when they are read."""
     shapes, problem = Counter(), None
-    for row in np.flatnonzero(given):
+    for row in np.flatnonzero(cells_of.present):
         try:
-            source = found.source(row)
+            source = cells_of.source(row)
             shape = media.npy_shape(source) if isinstance(source, Path) else np.shape(
-                _array(source))
+                _array(source) if isinstance(source, list) else media.load_npy(source))
             shapes[(len(shape), shape[-1])] += 1
         except BadInput as error:
             problem = problem or error
@@ -121,4 +122,5 @@ def _array_modality(found, given, sense, report):
     if len(shapes) > 1:
         report.note(f"arrays of {sense}: {count} of {sum(shapes.values())} have {last} values a "
                     f"{'step' if dimensions == 2 else 'sample'}; the others are left out")
-    return Modality(sense, names.KIND_SERIES if dimensions == 2 else names.KIND_VECTOR, (last, ))
+    return Modality(sense, names.KIND_SERIES if dimensions == 2 else names.KIND_VECTOR, (last, ),
+                    columns=(name, ))

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from .. import names
+from .. import media, names
 from ..shards import Modality
 from ..value_columns import Series, Texts, Vectors
 from . import cells, media_cells
@@ -80,11 +80,13 @@ def make_senses(args, frame, types, roles, samples, report):
             if kind == TEXT:
                 texts = cells.texts_of(frame.columns[name]).cast(pa.large_string())
                 texts = texts.combine_chunks()
-                made.append((Modality(sense, names.KIND_TEXT), Texts(_rows_of(texts,
+                made.append((Modality(sense, names.KIND_TEXT, columns=(name, )), Texts(_rows_of(texts,
                                                                               samples.first))))
             else:
-                made.append(
-                    media_cells.column_of(frame, name, kind, sense, samples.first, args, report))
+                found = media_cells.MediaCells(frame, name, args.root, report)
+                modality = media_cells.modality_of(found, kind, sense, name, args, report)
+                made.append((modality, media_cells.loaders_of(found, modality, samples.first,
+                                                              media.read_options(args))))
     return [modality for modality, _ in made], {m.name: values for m, values in made}
 
 
@@ -112,12 +114,14 @@ def _numeric(args, features, samples, report):
         steps = Series(np.ascontiguousarray(matrix[rows][:, ~same]),
                        np.bincount(samples.ids[rows], minlength=len(samples.first)))
         if (~same).any():
-            made.append((Modality("series", names.KIND_SERIES, (int((~same).sum()), )), steps))
+            made.append((Modality("series", names.KIND_SERIES, (int((~same).sum()), ),
+                                  columns=tuple(labels[~same])), steps))
             report.note(f"channels of series: {', '.join(labels[~same])}")
         labels, matrix, usable = labels[same], matrix[samples.first][:, same], usable[samples.first]
     if len(labels):
         name = args.modality
-        made.append((Modality(name, names.KIND_VECTOR, (len(labels), )), Vectors(matrix, usable)))
+        made.append((Modality(name, names.KIND_VECTOR, (len(labels), ), columns=tuple(labels)),
+                     Vectors(matrix, usable)))
         report.note(f"features of {name}: {', '.join(labels)}")
     return made
 
