@@ -1,25 +1,29 @@
 """The command line of data_tools: one subcommand per converter, and the tools that read shards."""
 
 import argparse
+import importlib
 import os
 import sys
 
-from . import floor, verify
-from .converters import load_converters
+from .converters import converter_names
 from .errors import UserError
 from .files import path_of
 from .report import Report
 
-TOOLS = {"verify": verify, "floor": floor}
+TOOLS = ("verify", "floor")
 
 
-def build_parser():
+def build_parser(only=None):
+    """only: the one command to load, where it is known."""
     parser = argparse.ArgumentParser(
         prog="cuttle-data",
         description="Makes, checks and measures shards: multimodal few-shot data in HDF5 "
         "(data_tools/FORMAT.md).")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in {**load_converters(), **TOOLS}.items():
+    known = [*converter_names(), *TOOLS]
+    for name in [only] if only in known else known:
+        module = importlib.import_module(
+            f".{name}" if name in TOOLS else f".converters.{name}", __package__)
         command = commands.add_parser(name,
                                       aliases=getattr(module, "ALIASES", ()),
                                       help=module.__doc__.strip().splitlines()[0],
@@ -78,36 +82,44 @@ def _not_negative(text):
 
 def main(arguments=None):
     """Runs a command. 0: done; 2: the user must change something; 1: a fault of this program."""
-    report = Report()
+    report, out = Report(), sys.stdout
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        args = build_parser().parse_args(arguments)
+        args = build_parser(arguments[0] if arguments else None).parse_args(arguments)
+        if getattr(args.module, "SINGLE_FILE", False):
+            out = sys.stderr
         if args.command in TOOLS:
             code = args.module.run(args, report)
         else:
             args.module.convert(args, report)
             code = 0
     except UserError as error:
-        return _fail(report, str(error), 2)
+        return _fail(report, out, str(error), 2)
     except OSError as error:
         return _fail(
-            report,
+            report, out,
             f"{error.filename or 'file access'}: {error.strerror or error} (the operating system "
             "refused); check the path, the permissions and the free space", 2)
     except KeyboardInterrupt:
-        return _fail(report, "interrupted; the same command goes on where it stopped", 130)
+        return _fail(report, out, "interrupted; the same command goes on where it stopped", 130)
+    except ModuleNotFoundError as error:
+        if (error.name or __package__).split(".")[0] == __package__:
+            raise
+        return _fail(report, out, f"{sys.executable} lacks {error.name} (data_tools needs it); run "
+                     "launch/quickstart.sh", 2)
     except Exception as error:  # a defect: one line for people, the trace on request
         if os.environ.get("CUTTLE_TRACE"):
             raise
         return _fail(
-            report,
+            report, out,
             f"internal error: {type(error).__name__}: {error} (a defect of cuttle-data); set "
             "CUTTLE_TRACE=1 for a trace and report it", 1)
-    sys.stdout.write(report.summary())
+    out.write(report.summary())
     return code
 
 
-def _fail(report, message, code):
-    sys.stdout.write(report.summary())
-    sys.stdout.flush()
+def _fail(report, out, message, code):
+    out.write(report.summary())
+    out.flush()
     sys.stderr.write(f"cuttle-data: {message}\n".encode("utf-8", "backslashreplace").decode())
     return code

@@ -5,8 +5,6 @@ import json
 import re
 import sys
 
-from tqdm import tqdm
-
 # What differs between reasons of one kind: numbers and what is quoted.
 VARIABLE = re.compile(r"(?<![\w.])-?\d[\d.e+-]*\b|'[^']*'|\"[^\"]*\"")
 
@@ -44,7 +42,10 @@ class Report:
         self.tables.append((title, head, rows))
 
     def progress(self, iterable, total=None, label=""):
-        return tqdm(iterable, desc=label, total=total, leave=False, disable=not sys.stderr.isatty())
+        if not sys.stderr.isatty():
+            return iterable
+        from tqdm import tqdm  # which takes as long to load as all of data_tools
+        return tqdm(iterable, desc=label, total=total, leave=False)
 
     def summary(self, every=False):
         """The text for people: what was skipped by kind of reason, with an example; every: all of

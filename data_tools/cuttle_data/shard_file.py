@@ -4,8 +4,11 @@ hash."""
 import contextlib
 import hashlib
 import json
+import math
 import os
+import tempfile
 import zlib
+from array import array
 from dataclasses import dataclass
 
 import h5py
@@ -19,6 +22,7 @@ from .files import atomic
 # exceed 64 KiB.
 LIBVER = ("v108", "v108")
 BLOCK = 64  # samples per write
+WAITING_BYTES = 1 << 24  # of values read at once
 
 
 @dataclass
@@ -77,10 +81,111 @@ def seal(path, header):
 def write_shard(path, info, modalities, samples, seed=0):
     """One whole shard file, the only one of its data set. UserError if no sample has one of the
     modalities."""
-    schema.check_present(modalities, {name for sample in samples for name in sample.arrays})
-    with atomic(path) as temporary:
-        write_datasets(temporary, modalities, samples, len(info.targets))
-        seal(temporary, header_text(info, modalities, seed, 0, 1))
+    with ShardStream(path, modalities) as stream:
+        for sample in samples:
+            stream.add(sample)
+        schema.check_present(modalities, stream.present())
+        stream.finish(info, seed)
+
+
+class ShardStream:
+    """A shard that is the only one of its data set, written sample by sample: values wait in files
+    without a name beside it until it is known how many there are."""
+
+    def __init__(self, path, modalities):
+        self.path_, self.modalities_ = path, modalities
+        self.names_, self.targets_, self.splits_ = [], [], array("B")
+        self.classes_, self.groups_ = _Numbered(), _Numbered()
+        self.values_ = {modality.name: _Waiting(path.parent) for modality in modalities}
+
+    def add(self, sample):
+        """sample: Loaded."""
+        self.classes_.add(sample.class_name)
+        self.groups_.add(sample.group)
+        self.splits_.append(schema.SPLITS.index(sample.split))
+        self.names_.append(sample.name)
+        self.targets_.append(sample.targets)
+        with _writing(self.path_):
+            for name, waiting in self.values_.items():
+                waiting.add(sample.arrays.get(name))
+
+    def __len__(self):
+        return len(self.names_)
+
+    def class_names(self):
+        return self.classes_.names()
+
+    def labelled(self):
+        """How many samples have a class."""
+        return sum(number >= 0 for number in self.classes_.ids)
+
+    def present(self):
+        """Names of the modalities that a sample has."""
+        return {name for name, waiting in self.values_.items() if waiting.lengths}
+
+    def finish(self, info, seed=0):
+        """Writes the file, with the modalities that are present."""
+        modalities = [m for m in self.modalities_ if m.name in self.present()]
+        with atomic(self.path_) as temporary:
+            with creating(temporary) as file:
+                write_index(file, self.classes_.names(), self.classes_.ids, self.groups_.names(),
+                            self.groups_.ids, self.splits_, self.names_)
+                if info.targets:
+                    write_targets(file, np.array(self.targets_, schema.TARGET_DTYPE).reshape(
+                        -1, len(info.targets)))
+                for modality in modalities:
+                    waiting = self.values_[modality.name]
+                    write_values(file, modality, waiting.present, waiting.crcs, waiting.lengths,
+                                 waiting.blocks(modality))
+            seal(temporary, header_text(info, modalities, seed, 0, 1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        for waiting in self.values_.values():
+            waiting.close()
+
+
+class _Numbered:
+    """ids: for each name added its number in order of first appearance, -1 for None."""
+
+    def __init__(self):
+        self.ids, self.numbers_ = array("i"), {}
+
+    def add(self, name):
+        self.ids.append(-1 if name is None else self.numbers_.setdefault(name, len(self.numbers_)))
+
+    def names(self):
+        return list(self.numbers_)
+
+
+class _Waiting:
+    """Values of one modality in a file without a name. present: for each sample; crcs, lengths: for
+    each that is."""
+
+    def __init__(self, folder):
+        self.folder_, self.file_ = folder, None
+        self.present, self.crcs, self.lengths = bytearray(), array("I"), array("q")
+
+    def add(self, value):
+        self.present.append(value is not None)
+        if value is not None:
+            self.file_ = self.file_ or tempfile.TemporaryFile(dir=self.folder_)
+            self.file_.write(value.data)
+            self.crcs.append(zlib.crc32(value.data))
+            self.lengths.append(len(value))
+
+    def blocks(self, modality):
+        """Arrays of whole rows, end to end all values."""
+        row = np.dtype(schema.DTYPES[modality.kind]).itemsize * math.prod(modality.shape)
+        self.file_.seek(0)
+        while data := self.file_.read(max(1, WAITING_BYTES // row) * row):
+            yield np.frombuffer(data, schema.DTYPES[modality.kind]).reshape(-1, *modality.shape)
+
+    def close(self):
+        if self.file_:
+            self.file_.close()
 
 
 def index_sha256(file, header):

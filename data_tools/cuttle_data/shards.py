@@ -51,7 +51,7 @@ from .schema import (DatasetInfo, Modality, Sample, check_present, check_samples
 from .shard_file import Loaded, write_datasets, write_shard
 from .statistics import moments_of
 
-__all__ = ["DatasetInfo", "Modality", "Sample", "load_samples", "write_converted",
+__all__ = ["DatasetInfo", "Modality", "Sample", "load_sample", "load_samples", "write_converted",
            "write_dataset", "write_shard"]
 
 
@@ -113,30 +113,34 @@ def load_samples(samples, modalities, minimum, skipped, target_names=(),
                  doubted=lambda *_: None):
     """Runs the loaders. skipped(what, reason) hears of each modality, sample and class left out,
     doubted of values that are odd. The targets have passed check_samples."""
-    loaded = []
-    for sample in samples:
-        arrays = {}
-        for modality in modalities:
-            if modality.name in sample.values:
-                try:
-                    value = sample.values[modality.name]
-                    value = value() if callable(value) else value
-                    if isinstance(value, Doubtful):
-                        doubted(f"{sample.name} [{modality.name}]", value.reason)
-                        value = value.value
-                    arrays[modality.name] = modality.convert(value)
-                except BadInput as problem:
-                    skipped(f"{sample.name} [{modality.name}]", problem)
-        if arrays:
-            loaded.append(Loaded(sample.name, sample.class_name, sample.group, sample.split,
-                                 arrays, target_row(sample.targets, target_names)))
-        else:
-            skipped(sample.name, "sample without any usable modality")
+    loaded = [found for sample in samples if (found := load_sample(
+        sample, modalities, skipped, target_names, doubted))]
     kept = {None} | {sample.class_name for sample in loaded}
     for name in dict.fromkeys(sample.class_name for sample in samples):
         if name not in kept:
             skipped(f"class {name}", "class without a usable sample")
     return drop_small_classes(loaded, minimum, skipped)
+
+
+def load_sample(sample, modalities, skipped, target_names=(), doubted=lambda *_: None):
+    """The Loaded of one sample; None (and skipped) if nothing of it can be used."""
+    arrays = {}
+    for modality in modalities:
+        if modality.name in sample.values:
+            try:
+                value = sample.values[modality.name]
+                value = value() if callable(value) else value
+                if isinstance(value, Doubtful):
+                    doubted(f"{sample.name} [{modality.name}]", value.reason)
+                    value = value.value
+                arrays[modality.name] = modality.convert(value)
+            except BadInput as problem:
+                skipped(f"{sample.name} [{modality.name}]", problem)
+    if arrays:
+        return Loaded(sample.name, sample.class_name, sample.group, sample.split, arrays,
+                      target_row(sample.targets, target_names))
+    skipped(sample.name, "sample without any usable modality")
+    return None
 
 
 def drop_small_classes(samples, minimum, skipped):

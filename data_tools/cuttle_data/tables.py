@@ -73,20 +73,22 @@ class TargetTable:
                 raise UserError(f"{path}:{line}: sample {name!r} is there twice; keep one line")
             self.rows_[name] = cells
 
-    def give(self, samples, report):
+    def give(self, samples, report, names_of=lambda sample: (sample.name, )):
         """The samples that have targets, with them; the others, and lines without a sample, are
-        reported as skipped."""
-        kept = []
+        reported as skipped. names_of(sample): those that its line may have."""
+        kept, known = [], set()
         for sample in samples:
             try:
-                if unified(sample.name) not in self.rows_:
+                names = set(map(unified, names_of(sample)))
+                lines = sorted(names & self.rows_.keys())
+                known |= names
+                if not lines:
                     raise BadInput(f"no line in {self.path_}")
-                sample.targets = tuple(numbers(self.rows_[unified(sample.name)], self.names))
+                sample.targets = tuple(numbers(self.rows_[lines[-1]], self.names))
                 target_row(sample.targets, self.names)
                 kept.append(sample)
             except BadInput as problem:
                 report.skipped(sample.name, f"sample without usable targets: {problem}")
-        known = {unified(sample.name) for sample in samples}
         for name in self.rows_:
             if name not in known:
                 report.skipped(f"{self.path_}: {name}", "targets of no sample")

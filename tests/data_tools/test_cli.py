@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from cuttle_data import cli, splits
-from cuttle_data.converters import load_converters
+from cuttle_data import cli, splits, verify
+from cuttle_data.converters import converter_names
 from cuttle_data.errors import UserError
 from cuttle_data.files import shard_paths
 from cuttle_data.reader import Shard
@@ -18,7 +18,7 @@ LAUNCHER = ROOT / "data_tools/cuttle-data"
 
 
 def commands():
-    return [*load_converters(), *cli.TOOLS]
+    return [*converter_names(), *cli.TOOLS]
 
 
 def test_all_commands_are_listed(run):
@@ -32,7 +32,7 @@ def test_all_commands_are_listed(run):
 def test_every_command_has_help(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0 and "usage: cuttle-data " + command in out
-    if command in load_converters() and command != "pack":
+    if command in converter_names() and command != "pack":
         assert all(option in out for option in ("--out", "--shards", "--seed", "--dry-run",
                                                 "--overwrite", "--name", "--sheet"))
 
@@ -64,7 +64,7 @@ def test_paths_have_the_home_folder_and_variables(run, monkeypatch, tmp_path):
 
 
 def test_a_defect_is_one_line(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli.verify, "run", lambda *_: 1 / 0)
+    monkeypatch.setattr(verify, "run", lambda *_: 1 / 0)
     code, _, err = run("verify", tmp_path)
     assert code == 1 and "internal error: ZeroDivisionError" in err and err.count("\n") == 1
 

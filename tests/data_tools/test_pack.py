@@ -29,15 +29,15 @@ def files(tmp_path):
 
 def pack(run, like, out, *inputs):
     code, text, err = run("pack", *inputs, "--like", like, "--out", out)
-    assert (code, err) == (0, "")
+    assert (code, text) == (0, ""), err
     with Shard(out) as shard:
         rows = {}
         for row, name in enumerate(shard.sample_names):
             class_id = shard.sample_class[row]
-            rows[name.rsplit("/", 1)[1]] = (None if class_id < 0 else shard.class_names[class_id],
+            rows[name.rsplit("/", 1)[-1]] = (None if class_id < 0 else shard.class_names[class_id],
                                             {m
                                              for m, r in shard.rows.items() if r[row] >= 0})
-        return shard, rows, text
+        return shard, rows, err
 
 
 def test_layout_and_statistics_are_those_of_the_other(run, like, files, tmp_path):
@@ -45,16 +45,16 @@ def test_layout_and_statistics_are_those_of_the_other(run, like, files, tmp_path
     with Shard(like) as other:  # no file is a vector
         assert shard.modalities == [m for m in other.modalities if m.name != "vector"]
     assert rows == {
-        "a": ("cats", {"image", "text"}), "b": ("cats", {"audio"}), "c": ("dogs", {"series"}),
-        "loose": (None, {"image"})
+        "a": ("cats", {"image", "text"}), "b.wav": ("cats", {"audio"}),
+        "c.npy": ("dogs", {"series"}), "loose.png": (None, {"image"})
     }
     assert "4 samples, 3 of them labelled, 2 classes, laid out like synthetic" in text
     assert set(shard.sample_split.tolist()) == {2}
     assert run("verify", tmp_path / "out.h5")[0] == 0
     with Shard(tmp_path / "out.h5") as packed:
-        at = packed.sample_names.index(str(files / "cats/b"))
+        at = packed.sample_names.index(str(files / "cats/b.wav"))
         assert len(packed.read(at, "audio")) == 100  # 16 kHz -> 8 kHz
-        image = packed.read(packed.sample_names.index(str(files / "loose")), "image")
+        image = packed.read(packed.sample_names.index(str(files / "loose.png")), "image")
         assert image.shape == (16, 16, 3) and (image == 20).all()
 
 
@@ -72,11 +72,11 @@ def test_labels(run, like, files, tmp_path):
             } == {None}
     _, rows, _ = pack(run, like, tmp_path / "2.h5", f"wölfe [x]={files}/loose.png",
                       f"dog={files}/dogs")
-    assert rows == {"loose": ("wölfe [x]", {"image"}), "c": ("dog", {"series"})}
+    assert rows == {"loose.png": ("wölfe [x]", {"image"}), "c.npy": ("dog", {"series"})}
     odd = files / "a=b.png"
     save_image(odd, 5)
-    assert pack(run, like, tmp_path / "3.h5", odd)[1] == {"a=b": (None, {"image"})}
-    assert pack(run, like, tmp_path / "4.h5", f"x={odd}")[1] == {"a=b": ("x", {"image"})}
+    assert pack(run, like, tmp_path / "3.h5", odd)[1] == {"a=b.png": (None, {"image"})}
+    assert pack(run, like, tmp_path / "4.h5", f"x={odd}")[1] == {"a=b.png": ("x", {"image"})}
 
 
 def test_views_are_those_of_the_data_set(run, tmp_path):
@@ -112,11 +112,10 @@ def test_bad_files_are_named_and_skipped(run, like, files, tmp_path):
     np.save(files / "dogs/trap.npy", np.array([{}]), allow_pickle=True)
     save_image(files / "cats/a.bmp", 3)
     _, rows, text = pack(run, like, tmp_path / "out.h5", files)
-    assert set(rows) == {"a", "b", "c", "loose"}
-    for line in ("broken [image]: broken image", "what.xyz: unknown file type .xyz",
-                 "short [vector]: has shape [3], not [8]",
-                 "wide [series]: has shape [4, 9], not [any, 3]", "trap.npy: broken .npy",
-                 "a.png: second image"):
+    assert set(rows) == {"a", "a.bmp", "b.wav", "c.npy", "loose.png"}
+    for line in ("broken.png [image]: broken image", "what.xyz: unknown file type .xyz",
+                 "short.npy [vector]: has shape [3], not [8]",
+                 "wide.npy [series]: has shape [4, 9], not [any, 3]", "trap.npy: broken .npy"):
         assert line in text
 
 
@@ -126,12 +125,12 @@ def test_refusals(run, like, files, tmp_path):
     (tmp_path / "bad.xyz").write_bytes(b"x")
     for inputs, message in (((tmp_path / "none.png", ), "no such file"),
                             ((f"={files}", ), "label is empty"), ((tmp_path / "bad.png", ),
-                                                                  "every file was skipped"),
-                            ((tmp_path / "bad.xyz", ), "has a modality for")):
+                                                                  "every file or row was skipped"),
+                            ((tmp_path / "bad.xyz", ), "has a sense for")):
         code, _, err = run("pack", *inputs, "--like", like, "--out", out)
         assert code == 2 and message in err and not out.exists()
     assert "must end with .h5" in run("pack", files, "--like", like, "--out", tmp_path / "out")[2]
-    assert "cannot be opened" in run("pack", files, "--like", tmp_path / "bad.png", "--out", out)[2]
+    assert "no shard, no run and no file" in run("pack", files, "--like", tmp_path / "bad.png", "--out", out)[2]
     assert run("pack", files, "--like", like, "--out", out,
                "--dry-run")[0] == 0 and not out.exists()
     assert run("pack", files, "--like", like, "--out", tmp_path / "no/such/folder.h5")[0] == 2

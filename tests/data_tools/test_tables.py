@@ -169,10 +169,10 @@ def test_pack_with_and_without_targets(run, like, csv, tmp_path):
     file = csv(f"file,weight\n{tmp_path}/new/b,2.5\n", "new.csv")
     code, text, err = run("pack", tmp_path / "new", "--like", like, "--out", tmp_path / "adapt.h5",
                           "--targets", file)
-    assert (code, err) == (0, "") and "new/a: sample without usable targets" in text
+    assert (code, text) == (0, "") and "new/a.png: sample without usable targets" in err
     with Shard(tmp_path / "adapt.h5") as shard:
         assert shard.target_names == ("weight", ) and shard.targets.tolist() == [[2.5]]
-    text = run("pack", tmp_path / "new", "--like", like, "--out", tmp_path / "predict.h5")[1]
+    text = run("pack", tmp_path / "new", "--like", like, "--out", tmp_path / "predict.h5")[2]
     assert "without the targets of" in text and "adapt needs --targets" in text
     with Shard(tmp_path / "predict.h5") as shard:
         assert shard.target_names == () and len(shard.sample_names) == 2

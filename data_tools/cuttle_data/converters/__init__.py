@@ -8,7 +8,8 @@ the help text, and
 
 The command line has already added, so do not add again: args.out (pathlib.Path), args.shards,
 args.seed, args.dry_run, args.overwrite, args.name (data set name or None: choose one). A module
-that sets `SINGLE_FILE = True` writes one shard file (pack): it gets --out and --dry-run only.
+that sets `SINGLE_FILE = True` writes one shard file (pack): it gets --out and --dry-run only, and
+what it says goes to standard error.
 `ALIASES` are further names of the command. One that splits by fractions takes --splits and
 --all-test from splits.add_split_arguments, one that reads files media.add_read_arguments.
 
@@ -25,11 +26,9 @@ whole conversion (exit code 2), errors.BadInput("reason") inside a loader to lea
 of one sample.
 """
 
-import importlib
 import pkgutil
 
 
-def load_converters():
-    """{command name: module}, sorted by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+def converter_names():
+    """The names of the commands, sorted; their modules are loaded when they are needed."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))

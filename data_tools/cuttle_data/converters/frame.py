@@ -13,6 +13,7 @@ kind is named.
 from .. import media
 from ..errors import UserError
 from ..files import path_of
+from ..frame import opening
 from ..licenses import add_origin_arguments
 from ..shards import DatasetInfo
 from ..splits import add_split_arguments
@@ -62,28 +63,14 @@ def _add_role_arguments(parser):
 
 def _add_reading_arguments(parser):
     reading = parser.add_argument_group("how the file is read")
-    reading.add_argument("--format",
-                         choices=("csv", "parquet", "json", "sqlite"),
-                         help="default: by the file's first bytes and its ending")
-    reading.add_argument("--separator", help="between cells of CSV (default: found out)")
-    reading.add_argument("--decimal", choices=(".", ","), help="default: found out")
     reading.add_argument("--encoding", help="of CSV (default: by the byte-order mark, else UTF-8)")
-    reading.add_argument("--query", help="SQL, for SQLite")
-    reading.add_argument("--sqlite-table", metavar="TABLE", help="which table of a SQLite file")
+    opening.add_table_arguments(reading)
 
 
 def _add_sense_arguments(parser):
     senses = parser.add_argument_group("how values are stored")
-    senses.add_argument("--root",
-                        type=path_of,
-                        metavar="FOLDER",
-                        help="where paths of files begin (default: the table's folder)")
     media.add_layout_arguments(senses)
     media.add_decoding_arguments(senses)
-    senses.add_argument("--fill",
-                        type=float,
-                        metavar="NUMBER",
-                        help="stands for empty cells of numbers (default: such rows are left out)")
     senses.add_argument("--modality",
                         default=VECTOR,
                         help="name of the vector of numbers (default: vector)")
@@ -92,7 +79,7 @@ def _add_sense_arguments(parser):
 def convert(args, report):
     # pyarrow takes long to load, and the other commands do without.
     from ..frame import guesses, role_guesses, show
-    frame = _open(args, report)
+    frame = opening.open_table(args.file, args, report)
     types = guesses.guess_types(frame, guesses.parse_types(args.type, frame))
     try:
         decided = role_guesses.decide(args, frame, types)
@@ -112,30 +99,3 @@ def write(args, report, frame, types, decided, minimum, created_by, settings):
     info = DatasetInfo(args.name or args.file.stem.replace(" ", "_"), args.source or args.file.name,
                        args.license, created_by, settings, targets)
     write_columns(args, report, info, modalities, columns, minimum)
-
-
-def _open(args, report):
-    from ..frame import delimited, records
-    kind = args.format or _format(args.file)
-    if (args.query or args.sqlite_table) and kind != "sqlite":
-        raise UserError(
-            f"{args.file}: --query and --sqlite-table are for SQLite (this is {kind}); leave "
-            "them out")
-    if kind == "parquet":
-        return records.read_parquet(args.file, report)
-    if kind == "json":
-        return records.read_json(args.file, report)
-    if kind == "sqlite":
-        return records.read_sqlite(args.file, report, args.query, args.sqlite_table)
-    return delimited.read(args.file, report, args.separator, args.decimal, args.encoding)
-
-
-def _format(path):
-    with open(path, "rb") as file:
-        head = file.read(16)
-    if head[:4] == b"PAR1":
-        return "parquet"
-    if head.startswith(b"SQLite format 3"):
-        return "sqlite"
-    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    return "json" if endings and endings[-1] in (".json", ".jsonl", ".ndjson") else "csv"

@@ -33,8 +33,15 @@ def decide(args, frame, types):
     return _Guess(args, frame, types).roles()
 
 
-def _plain(name):
+def plain(name):
+    """A column's name as it is looked up."""
     return re.sub(r"[^a-z0-9]+", "", name.casefold())
+
+
+def is_id(name):
+    """Whether it is called like what several rows may share, or a row's own."""
+    word = plain(name)
+    return word in ID_NAMES or (word.endswith("id") and word[:-2] in ID_NAMES)
 
 
 class _Guess:
@@ -117,7 +124,7 @@ class _Guess:
         if self._asked("split") or self._asked("splits") or self.args_.all_test:
             return
         for name in self._free(CATEGORY, TEXT):
-            if _plain(name) in SPLIT_NAMES and (split_numbers(self.frame_.columns[name])
+            if plain(name) in SPLIT_NAMES and (split_numbers(self.frame_.columns[name])
                                                 >= 0).all():
                 self.found_.split = name
                 self.taken_.add(name)
@@ -128,10 +135,10 @@ class _Guess:
             return
         named = [
             name for name in self._free(CATEGORY, NUMBER, TEXT, LABELS)
-            if _plain(name) in CLASS_NAMES and self.types_[name] != LABELS
+            if plain(name) in CLASS_NAMES and self.types_[name] != LABELS
         ]
         either = [
-            name for name in self._free(CATEGORY, NUMBER, TEXT) if _plain(name) in EITHER_NAMES
+            name for name in self._free(CATEGORY, NUMBER, TEXT) if plain(name) in EITHER_NAMES
         ]
         named += [name for name in either if self.types_[name] != NUMBER]
         either = [name for name in either if self.types_[name] == NUMBER]
@@ -178,19 +185,15 @@ class _Guess:
 
     def _repeated(self, *types):
         return [
-            name for name in self._free(*types) if _plain(name) not in GROUP_NAMES | SPLIT_NAMES
+            name for name in self._free(*types) if plain(name) not in GROUP_NAMES | SPLIT_NAMES
         ]
 
     def _ids(self):
         """Repeated columns that are called like an id."""
         return [
             name for name in self._free(NUMBER, CATEGORY, TEXT)
-            if self._is_id(name) and self._repeats(name)
+            if is_id(name) and self._repeats(name)
         ]
-
-    def _is_id(self, name):
-        plain = _plain(name)
-        return plain in ID_NAMES or (plain.endswith("id") and plain[:-2] in ID_NAMES)
 
     def _repeats(self, name):
         codes = self._codes(name)
@@ -215,7 +218,7 @@ class _Guess:
         self.found_.class_column = name
 
     def _guess_group(self):
-        named = [name for name in self._free(CATEGORY, NUMBER, TEXT) if _plain(name) in GROUP_NAMES]
+        named = [name for name in self._free(CATEGORY, NUMBER, TEXT) if plain(name) in GROUP_NAMES]
         if not self._asked("group") and len(named) == 1:
             self.found_.group = named[0]
             self.taken_.add(named[0])
@@ -230,7 +233,7 @@ class _Guess:
             self.taken_ |= {found.order} - {None}
 
     def _name_ids(self):
-        names = [name for name in self._free(NUMBER, CATEGORY, TEXT) if self._is_id(name)]
+        names = [name for name in self._free(NUMBER, CATEGORY, TEXT) if is_id(name)]
         for name in names:
             if not self._repeats(name) and not self.found_.id:
                 self.found_.id = name
@@ -259,7 +262,7 @@ class _Guess:
                          f"give --id {name} for the one, --group {name} for the other")
 
     def _order(self):
-        fitting = [name for name in self._free(NUMBER, DATE) if _plain(name) in ORDER_NAMES]
+        fitting = [name for name in self._free(NUMBER, DATE) if plain(name) in ORDER_NAMES]
         return fitting[0] if len(fitting) == 1 else None
 
     def _choose_values(self):

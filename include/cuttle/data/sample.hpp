@@ -27,7 +27,8 @@ struct ModalitySpec {
   std::vector<float> mean;   ///< per channel/feature, of the training classes; empty: none declared
   std::vector<float> stddev;  ///< image statistics are of pixels scaled to [0, 1]
   bool centred = false;       ///< audio, only in runs of earlier versions: log-mel less its mean
-  std::vector<std::string> columns;  ///< of the table it was made from; says no more than a name
+  std::vector<std::string> columns =
+      {};  ///< of the table it was made from; says no more than a name
 
   /// Bytes of one element of raw data: 1 (image, text), 2 (audio), 4 (series, vector).
   std::int64_t element_bytes() const;

@@ -1,0 +1,128 @@
+"""Rows of a table -> samples with the senses that a model takes."""
+
+import numpy as np
+import pyarrow as pa
+
+from .. import media, names
+from ..columnar import Columns, loaded
+from ..errors import UserError
+from ..frame import cells, guesses, media_cells, opening
+from ..frame.plan import NO_GROUP, TEST, Samples
+from ..frame.senses import Features, checked_numbers
+from ..value_columns import Series, Texts, Vectors
+from .table_fit import KINDS, TableFit
+
+ROWS = 64  # whose pictures and sounds are in memory at the same time
+
+
+class GivenTable:
+    """path: of the table; targets: their names."""
+
+    def __init__(self, path, label, layout, args, report):
+        """label: of all rows, or None. UserError if nothing in it fits the model."""
+        self.args_, self.modalities_, self.report_ = args, layout.modalities, report
+        self.path = path
+        self.frame_ = opening.open_table(path, args, report)
+        self.fit_ = TableFit(self.frame_, label, layout, args, report)
+        self.targets = self.fit_.targets
+        self.samples_ = Samples(self.frame_, self.fit_.roles, report)
+        self.usable_ = np.ones(len(self.samples_.first), bool)
+        self.columns_ = self._columns(label)
+
+    def samples(self):
+        """Each Loaded of a row that can be used."""
+        columns, frame = self.columns_, self.frame_
+        given = np.logical_or.reduce([column.present for column in columns.values.values()])
+        if not given.all():
+            row = self.samples_.first[np.argmin(given)]
+            self.report_.left_out(int((~given).sum()), "sample without any value that the model "
+                                  "takes", frame.where(row))
+        rows = np.flatnonzero(given)
+        modalities = [m for m in self.modalities_ if m.name in columns.values]
+        for first in range(0, len(rows), ROWS):
+            some = loaded(columns, modalities, rows[first:first + ROWS], self.report_.skipped,
+                          self.report_.doubted)
+            yield from (sample for sample in some if sample.arrays)
+
+    def _columns(self, label):
+        count = len(self.samples_.first)
+        classes, class_names = np.full(count, -1, np.int32), []
+        if label:
+            classes, class_names = np.zeros(count, np.int32), [label]
+        elif self.fit_.roles.class_column:
+            classes, class_names = self._labels(self.fit_.roles.class_column)
+        values = {m.name: self._values(m) for m in self.modalities_ if m.name in self.fit_.sources}
+        targets = self._targets()
+        for column in values.values():
+            column.present &= self.usable_
+        return Columns(class_names, classes, [NO_GROUP], np.zeros(count, np.int32),
+                       np.full(count, TEST, np.uint8), self.samples_.names_of, targets, values)
+
+    def _labels(self, name):
+        codes, found = cells.codes_of(self.frame_.columns[name])
+        ids, first = self.samples_.ids, self.samples_.first
+        classes = codes[first].copy()
+        differ = np.unique(ids[(ids >= 0) & (codes != codes[first[ids]])])
+        if len(differ):
+            self.report_.warn(f"{len(differ)} samples have no label: their rows differ in column "
+                              f"{name}, such as those of {self.samples_.names_of(differ[:1])[0]}")
+            classes[differ] = -1
+        return classes, found
+
+    def _targets(self):
+        if not self.targets:
+            return None
+        valid = np.ones(len(self.frame_), bool)
+        rows = [checked_numbers(self.frame_, name, valid, self.report_) for name in self.targets]
+        self.usable_ &= valid[self.samples_.first]
+        return np.stack(rows, axis=1)[self.samples_.first]
+
+    def _values(self, modality):
+        sources, first = self.fit_.sources[modality.name], self.samples_.first
+        column = sources[0][0]
+        if modality.kind == names.KIND_TEXT:
+            texts = cells.texts_of(self.frame_.columns[column]).cast(pa.large_string())
+            return Texts(texts.combine_chunks().take(first))
+        if modality.kind in KINDS or self.fit_.is_array(modality):
+            found = media_cells.MediaCells(self.frame_, column, self.args_.root, self.report_)
+            return media_cells.loaders_of(found, modality, first, media.read_options(self.args_))
+        matrix, valid = self._numbers(modality, sources)
+        if modality.kind == names.KIND_VECTOR:
+            return Vectors(matrix[first], valid[first])
+        rows = self.samples_.ordered[valid[self.samples_.ordered]]
+        return Series(matrix[rows], np.bincount(self.samples_.ids[rows], minlength=len(first)))
+
+    def _numbers(self, modality, sources):
+        """(float32 [rows, features], which rows have all of them)."""
+        if all(category is None for _, category in sources):
+            types = {name: guesses.NUMBER if name in modality.columns else kind
+                     for name, kind in self.fit_.types.items()}
+            made = Features(self.frame_, [name for name, _ in sources], types, self.args_.fill,
+                            self.report_)
+            if len(made.names) != modality.shape[0]:
+                raise UserError(
+                    f"{self.frame_.path}: {len(made.names)} numbers ({', '.join(made.names)}) for "
+                    f"the model's sense {modality.name}, which takes {modality.shape[0]}; name "
+                    "their columns, in the order of its data set, by --values")
+            return made.matrix, made.valid
+        valid, parts = np.ones(len(self.frame_), bool), []
+        for name, category in sources:
+            if category is None:
+                parts.append(checked_numbers(self.frame_, name, valid, self.report_,
+                                             self.args_.fill))
+            else:
+                codes, found = cells.codes_of(self.frame_.columns[name])
+                parts.append(codes == (found.index(category) if category in found else -2))
+        self._note_unknown(sources)
+        return np.stack(parts, axis=1).astype(np.float32), valid
+
+    def _note_unknown(self, sources):
+        known = {}
+        for name, category in sources:
+            known.setdefault(name, set()).add(category)
+        for name, categories in known.items():
+            found = cells.codes_of(self.frame_.columns[name])[1] if None not in categories else ()
+            others = [category for category in found if category not in categories]
+            if others:
+                self.report_.warn(f"column {name} has {len(others)} categories that the model does "
+                                  f"not know, such as {others[0]!r}: they count as none")

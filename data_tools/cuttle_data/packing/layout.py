@@ -1,0 +1,96 @@
+"""What a model takes, by a shard of its data set, its run or a file of `cuttle adapt`."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import UserError
+from ..files import SHARD_SUFFIX
+from ..reader import Shard, modality_from
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+ADAPTED = "cuttle-adapted-"
+LONGEST_HEAD = 1 << 26  # bytes of JSON before the arrays of a file of `cuttle adapt`
+MANIFEST, FACTS = "manifest.json", "facts.json"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """targets: how many values the model was trained with; target_names: theirs, () where they are
+    not recorded."""
+
+    path: Path
+    name: str
+    modalities: list
+    targets: int = 0
+    target_names: tuple = ()
+
+
+def layout_of(path):
+    """The Layout of a shard, of a folder of shards, of a run or one of its checkpoints, or of a
+    file of `cuttle adapt`. UserError if it is none of these."""
+    if path.is_dir():
+        return _of_folder(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; give --like a run, a file of cuttle adapt "
+                        "or a shard")
+    with open(path, "rb") as file:
+        head = file.read(8)
+        if head == HDF5:
+            return _of_shard(path)
+        length = int.from_bytes(head, "little")
+        try:
+            metadata = json.loads(file.read(length))["__metadata__"] \
+                if length <= LONGEST_HEAD else {}
+            adapted = metadata["format"].startswith(ADAPTED)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            adapted = False
+    if not adapted:
+        raise UserError(f"{path}: no shard, no run and no file of cuttle adapt (nothing says what "
+                        "the model takes); give --like one of these")
+    return _of_record(path, path.name, metadata)
+
+
+def _of_folder(folder):
+    """The newest checkpoint whose facts are whole: those of one run take the same senses."""
+    steps = [] if (folder / MANIFEST).exists() else (folder / "checkpoints").glob("*step-*")
+    found = sorted(steps, key=lambda path: path.name.rpartition("-")[2].zfill(20), reverse=True)
+    for checkpoint in found or [folder]:
+        facts = _facts(checkpoint)
+        if facts:
+            return _of_record(checkpoint / FACTS, folder.name, facts)
+    shards = sorted(folder.glob("*" + SHARD_SUFFIX))
+    if shards and not found:
+        return _of_shard(shards[0])
+    what = "its checkpoints are damaged" if found else "no checkpoint and no shard lies there"
+    raise UserError(f"{folder}: {what} (nothing says what the model takes); give --like a trained "
+                    "run, a file of cuttle adapt or a shard")
+
+
+def _facts(checkpoint):
+    """What a checkpoint says of its run, or None if that is not as it was written."""
+    try:
+        said = json.loads((checkpoint / MANIFEST).read_bytes())["files"][FACTS]["sha256"]
+        data = (checkpoint / FACTS).read_bytes()
+        return json.loads(data) if hashlib.sha256(data).hexdigest() == said else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _of_shard(path):
+    with Shard(path) as shard:
+        return Layout(path, shard.header["dataset"], shard.modalities, len(shard.target_names),
+                      shard.target_names)
+
+
+def _of_record(path, name, record):
+    """record: as C++ writes it into checkpoints and adapted files, all values texts."""
+    try:
+        modalities = [modality_from(entry) for entry in json.loads(record["modalities"])]
+        modalities = [replace(m, sample_rate=int(m.sample_rate)) if m.sample_rate % 1 == 0 else m
+                      for m in modalities]
+        return Layout(path, name, modalities, int(record.get("target_width", "0")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: what it says of the model's senses cannot be read ({error}; "
+                        "written by a newer version?); give --like another one") from None
