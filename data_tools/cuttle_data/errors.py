@@ -1,4 +1,4 @@
-"""The two errors that data_tools raises on purpose."""
+"""The errors that data_tools raises on purpose."""
 
 
 class UserError(Exception):
@@ -8,3 +8,7 @@ class UserError(Exception):
 class BadInput(Exception):
     """One value cannot be used (a broken PNG, an empty text): the reason, without the file's name.
     The writer leaves the modality out of that sample and reports it."""
+
+
+class ProgramError(Exception):
+    """The program that answers for an adapted model failed, or refused what it was asked."""

@@ -134,6 +134,15 @@ def test_rows_of_a_patient_are_one_series(run, tmp_path):
     assert "no column may say which; give --id COLUMN" in refusal(run, tmp_path, like, none)
 
 
+def test_a_series_without_names_of_columns(run, tmp_path):
+    head = ["patient", "time", "pulse", "diagnosis"]
+    rows = [[*row[:3], row[4]] for row in patients()]
+    like = model(run, tmp_path, [head, *rows], names=False)
+    found, _ = pack(run, tmp_path, like, write_csv(tmp_path / "new.csv", [head, *rows[:10]]))
+    assert [v["series"].tolist() for _, v, _ in found.values()] == [
+        [[60 + p + t / 4] for t in range(4, -1, -1)] for p in range(2)]
+
+
 def test_targets_are_found_for_adapting_and_left_out_for_predicting(run, tmp_path):
     rows = [["user", "a", "y"], *[[f"u{i % 3}", i, i / 2 + 0.25] for i in range(12)]]
     like = model(run, tmp_path, rows)

@@ -36,19 +36,25 @@ def layout_of(path):
         raise UserError(f"{path}: no such file or folder; give --like a run, a file of cuttle adapt "
                         "or a shard")
     with open(path, "rb") as file:
-        head = file.read(8)
-        if head == HDF5:
+        if file.read(len(HDF5)) == HDF5:
             return _of_shard(path)
-        length = int.from_bytes(head, "little")
-        try:
-            metadata = json.loads(file.read(length))["__metadata__"] \
-                if length <= LONGEST_HEAD else {}
-            adapted = metadata["format"].startswith(ADAPTED)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            adapted = False
+    adapted = layout_of_adapted(path)
     if not adapted:
         raise UserError(f"{path}: no shard, no run and no file of cuttle adapt (nothing says what "
                         "the model takes); give --like one of these")
+    return adapted
+
+
+def layout_of_adapted(path):
+    """The Layout of a file of `cuttle adapt`, or None if it is something else."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            metadata = json.loads(file.read(min(length, LONGEST_HEAD)))["__metadata__"]
+        if not metadata["format"].startswith(ADAPTED):
+            return None
+    except (IsADirectoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
     return _of_record(path, path.name, metadata)
 
 

@@ -13,13 +13,18 @@ from ..tables import TargetTable
 from .given_files import FileSamples, place_of
 
 
-def pack(args, layout, report):
-    """Writes args.out by the arguments of converters/pack.py. UserError if nothing can be used."""
+def pack(args, layout, report, more=()):
+    """Writes args.out by the arguments of converters/pack.py, with more FileSamples. UserError if
+    nothing can be used."""
     if args.out.suffix != SHARD_SUFFIX:
         raise UserError(f"--out {args.out} must end with {SHARD_SUFFIX}")
     if not args.out.parent.is_dir():
         raise UserError(f"--out {args.out}: there is no folder {args.out.parent}; make it first")
     files, tables = _given(args, layout, report)
+    files += more
+    if not files and not tables:
+        raise UserError(f"no input is a file that the model of {layout.path} has a sense for; see "
+                        "what was skipped")
     targets = _targets(files, tables, args, layout, report)
     with ShardStream(args.out, layout.modalities) as stream:
         names = Counter()
@@ -55,9 +60,6 @@ def _given(args, layout, report):
             files.add(path, label)
     for sample in files.samples if args.no_labels else ():
         sample.class_name = None
-    if not files.samples and not tables:
-        raise UserError(f"no input is a file that the model of {layout.path} has a sense for; see "
-                        "what was skipped")
     return files.samples, tables
 
 

@@ -124,8 +124,9 @@ class TableFit:
         ids = [self.args_.id] if self.args_.id else [
             name for name in self.frame_.columns
             if name not in self.taken_ and role_guesses.is_id(name)]
+        unnamed = len(ids) == 1 and self._free(guesses.NUMBER) and not self._free(guesses.ARRAY)
         series = [m for m in self.layout_.modalities if m.kind == names.KIND_SERIES and not
-                  self.is_array(m) and (m.name in self.sources or not self._free(guesses.ARRAY))]
+                  self.is_array(m) and (m.name in self.sources or (unnamed and not m.columns))]
         if series and len(ids) != 1:
             raise UserError(f"{self.frame_.path}: the model's sense {series[0].name} is the rows of "
                             f"a sample, and {' or '.join(ids) or 'no column'} may say which; give "
@@ -153,8 +154,9 @@ class TableFit:
                                           self._free(guesses.CATEGORY)) or []
             alike = [m for m in self.layout_.modalities
                      if m.kind == modality.kind and m.name not in self.sources]
-            numbers = wanted == guesses.ARRAY and not free and self._free(
-                guesses.NUMBER, guesses.CATEGORY)
+            numbers = wanted == guesses.ARRAY and not free and (
+                modality.kind == names.KIND_VECTOR or self.roles.series) and self._free(
+                    guesses.NUMBER, guesses.CATEGORY)
             if len(free) == 1 and len(alike) == 1:
                 self._serve(modality, [(free[0], None)])
             elif numbers and len(alike) == 1:

@@ -1,0 +1,225 @@
+"""An adapted model that answers from Python:
+
+    from cuttle_data import load
+
+    with load("mine.adapted") as model:
+        for answer in model.predict(["a.png", "photos", "table.csv", {"text": "hello"}]):
+            print(answer.sample, answer.label, answer.probability, answer.probabilities)
+
+The program (`cuttle predict --stream`) runs as one process beside, as long as the model is open.
+What could not be used is logged to the logger "cuttle_data". Not for several threads at once.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .converters import pack
+from .errors import BadInput, ProgramError, UserError
+from .files import path_of
+from .packing.given_files import GROUP, FileSample
+from .packing.layout import layout_of_adapted
+from .packing.packer import pack as pack_given
+from .report import Report
+from . import names
+
+PATIENCE = 5  # seconds until a process that is asked to end is killed
+log = logging.getLogger("cuttle_data")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one sample. label, probability: None for a sample of which the model sees nothing;
+    probabilities: {class: of each}; values: what a model of values predicts, else None; more:
+    whatever else the program said."""
+
+    sample: str
+    label: str = None
+    probability: float = None
+    probabilities: dict = field(default_factory=dict)
+    values: tuple = None
+    more: dict = field(default_factory=dict)
+
+
+def load(path):
+    """The Model of a file of `cuttle adapt`. UserError if it is none, or the program is nowhere."""
+    return Model(path)
+
+
+class Model:
+
+    def __init__(self, path):
+        self.path_ = path_of(os.fspath(path))
+        self.layout_ = layout_of_adapted(self.path_)
+        if not self.layout_:
+            raise UserError(f"{path}: no adapted model; make one of a run and a few examples with "
+                            "cuttle adapt")
+        self.folder_ = tempfile.TemporaryDirectory(prefix="cuttle-")
+        self.child_, self.packed_, self.asked_, self.unread_ = None, 0, 0, False
+        self._start()
+
+    def predict(self, inputs):
+        """An Answer for each sample, as they come. inputs: one or a list of files, folders and
+        tables, as `cuttle-data pack` takes them, and dicts {sense: array or text}, which are called
+        "input 0" and so on. UserError if nothing can be used; ProgramError if the program fails:
+        the next call starts it again."""
+        alone = isinstance(inputs, (str, os.PathLike, dict))
+        return self._answers(self._packed([inputs] if alone else list(inputs)))
+
+    def close(self):
+        """Ends the program."""
+        if self.child_:
+            self.end_()
+        self.child_ = None
+        self.folder_.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _start(self):
+        # A session of its own: Ctrl-C is this process's matter.
+        said = tempfile.TemporaryFile()
+        self.child_ = subprocess.Popen([program(), "predict", str(self.path_), "--stream"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+                                       start_new_session=True)
+        self.said_, self.unread_ = said, False
+        self.end_ = weakref.finalize(self, _end, self.child_)
+
+    def _packed(self, inputs):
+        """A shard of all inputs, by its path."""
+        self.packed_ += 1
+        out = Path(self.folder_.name) / f"{self.packed_}.h5"
+        places = [os.fspath(given) for given in inputs if not isinstance(given, dict)]
+        arrays = [self._sample(index, given) for index, given in enumerate(inputs)
+                  if isinstance(given, dict)]
+        parser = argparse.ArgumentParser()
+        pack.add_arguments(parser)
+        args = parser.parse_args(["--like", str(self.path_), "--no-labels", "--", "-"])
+        args.inputs, args.out, args.dry_run = places, out, False
+        report = Report()
+        try:
+            pack_given(args, self.layout_, report, arrays)
+        finally:
+            report.notes.clear()
+            for line in report.summary().splitlines():
+                log.warning("%s", line)
+        return out
+
+    def _sample(self, index, given):
+        known, values = {m.name: m for m in self.layout_.modalities}, {}
+        for sense, value in given.items():
+            if sense not in known:
+                raise UserError(f"input {index}: the model has no sense {sense!r}; it takes "
+                                f"{', '.join(known)}")
+            try:
+                values[sense] = known[sense].convert(value)
+            except BadInput as problem:
+                raise UserError(f"input {index}: {sense} {problem}") from None
+        return FileSample(f"input {index}", None, GROUP, names.SPLIT_TEST, values)
+
+    def _answers(self, shard):
+        try:
+            self._ask(shard)
+            mine = self.asked_
+            while (answer := self._read()) is not None:
+                yield answer
+                if mine != self.asked_:
+                    raise UserError("the next predict came before all of these answers were read; "
+                                    "read them first")
+        except KeyboardInterrupt:  # a line may be half read
+            self.child_.kill()
+            self._stop()
+            raise
+        finally:
+            shard.unlink(missing_ok=True)
+
+    def _ask(self, shard):
+        if self.child_ is None:
+            self._start()
+        while self.unread_:  # answers that nobody wanted any more
+            self._line()
+        self.asked_ += 1
+        try:
+            self.child_.stdin.write(json.dumps({"shard": str(shard)}).encode() + b"\n")
+            self.child_.stdin.flush()
+        except OSError:
+            self._fail("it reads no more")
+        self.unread_ = True
+
+    def _read(self):
+        """The next Answer, or None after the last one."""
+        said = self._line()
+        if "error" in said:
+            raise ProgramError(f"{self.path_}: {said['error']}")
+        if "sample" not in said:
+            return None
+        values = said.pop("values", None)
+        return Answer(said.pop("sample"), said.pop("class", None), said.pop("probability", None),
+                      said.pop("probabilities", None) or {}, values and tuple(values), said)
+
+    def _line(self):
+        """What the program says next; after "done" or "error" nothing is unread."""
+        line = self.child_.stdout.readline()
+        if not line.endswith(b"\n"):
+            self._fail("it ended")
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or not {"sample", "done", "error"} & said.keys():
+            self._fail(f"it said {line[:80]!r}")
+        self.unread_ = "sample" in said
+        return said
+
+    def _fail(self, what):
+        code = self._stop()
+        self.said_.seek(0)
+        last = self.said_.read().decode("utf-8", "replace").strip().splitlines()[-5:]
+        raise ProgramError(f"{self.path_}: the program that answers failed ({what}; exit code "
+                           f"{code}): {' / '.join(last) or 'it gave no reason'}")
+
+    def _stop(self):
+        child, self.child_ = self.child_, None
+        self.end_()
+        return child.returncode
+
+
+def _end(child):
+    """It ends when nothing more can come, and is killed if it does not."""
+    try:
+        child.stdin.close()
+    except OSError:
+        pass
+    child.stdout.close()
+    try:
+        child.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def program():
+    """The path of the program: CUTTLE_PROGRAM, else the one built beside or installed with these
+    tools, else that of PATH. UserError if there is none."""
+    given = os.environ.get("CUTTLE_PROGRAM")
+    tools = Path(__file__).resolve().parents[1]
+    places = [Path(given)] if given else [
+        tools.parent / "build/release/cuttle", *(top / "bin/cuttle" for top in tools.parents[2:3])]
+    for place in places:
+        if place.is_file() and os.access(place, os.X_OK):
+            return str(place)
+    found = None if given else shutil.which("cuttle")
+    if not found:
+        raise UserError(f"{given or 'cuttle'}: no such program (it computes the answers); build it "
+                        "with launch/quickstart.sh, or name it in CUTTLE_PROGRAM")
+    return found

@@ -1,0 +1,177 @@
+"""`cuttle_data.load`: answers from Python, here of a stand-in for the program that speaks its protocol."""
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, save_image
+from cuttle_data import load
+from cuttle_data.errors import ProgramError, UserError
+from cuttle_data.files import shard_paths
+from cuttle_data.model import program
+from frames import write_csv
+from test_pack_like import record, save_adapted
+
+STAND_IN = """#!{python}
+import json, os, sys
+sys.path.insert(0, {tools!r})
+from cuttle_data.reader import Shard
+assert sys.argv[1] == "predict" and sys.argv[3:] == ["--stream"], sys.argv
+mode = os.environ.get("STAND_IN", "")
+print(os.getpid(), file=open(sys.argv[2] + ".pid", "w"))
+if mode == "refuse":
+    sys.exit("m.adapted: damaged")
+for line in sys.stdin:
+    path = json.loads(line)["shard"]
+    if mode == "error":
+        print(json.dumps({{"error": "no such task"}}), flush=True)
+        continue
+    with Shard(path) as shard:
+        for row, name in enumerate(shard.sample_names):
+            if mode == "die" and row == 1:
+                sys.exit("out of memory")
+            if mode == "babble":
+                print("hello", flush=True)
+            if mode == "values":
+                print(json.dumps({{"sample": name, "values": [1.5, 2.0]}}), flush=True)
+                continue
+            seen = sorted(m for m, rows in shard.rows.items() if rows[row] >= 0)
+            print(json.dumps({{"sample": name, "class": None if "text" in seen else "cat", "probability": 0.75,
+                               "probabilities": {{"cat": 0.75, "dog": 0.25}}, "seen": seen}}), flush=True)
+    print(json.dumps({{"done": len(shard.sample_names)}}), flush=True)
+"""
+
+
+@pytest.fixture
+def adapted(run, tmp_path, monkeypatch):
+    """An adapted file of five senses, and the stand-in as the program."""
+    assert run("make_synthetic", "--out", tmp_path / "like", "--shards", "1", "--classes", "4")[0] == 0
+    script = tmp_path / "cuttle"
+    script.write_text(STAND_IN.format(python=sys.executable, tools=str(ROOT / "data_tools")))
+    script.chmod(0o755)
+    monkeypatch.setenv("CUTTLE_PROGRAM", str(script))
+    monkeypatch.chdir(tmp_path)
+    return save_adapted(tmp_path / "m.adapted", record(shard_paths([tmp_path / "like"])[0], format="cuttle-adapted-1"))
+
+
+def is_alive(adapted):
+    """Whether the program runs, or is a zombie."""
+    return Path(f"/proc/{Path(f'{adapted}.pid').read_text().strip()}").exists()
+
+
+def wait_for_start(adapted):
+    end = time.monotonic() + 60
+    while not (Path(f"{adapted}.pid").exists() and Path(f"{adapted}.pid").read_text().strip()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_files_folders_tables_and_arrays_are_answered(adapted, caplog):
+    save_image(Path("a.png"), 9)
+    save_image(Path("in/deep/b.png"), 9)
+    Path("in/what.pdf").write_text("")
+    write_csv(Path("t.csv"), [["text"], ["hello you"]])
+    with load("m.adapted") as model:
+        inputs = ["a.png", Path("in"), "t.csv", {"text": "hello", "vector": np.ones(8)}]
+        with caplog.at_level(logging.WARNING, "cuttle_data"):
+            answers = {answer.sample: answer for answer in model.predict(inputs)}
+        assert {name: answer.more["seen"] for name, answer in answers.items()} == {
+            "a.png": ["image"], "in/deep/b.png": ["image"], "input 3": ["text", "vector"], "t.csv line 2": ["text"]}
+        first = answers["a.png"]
+        assert (first.label, first.probability, first.probabilities) == ("cat", 0.75, {"cat": 0.75, "dog": 0.25})
+        assert answers["input 3"].label is None and first.values is None
+        assert "in/what.pdf: unknown file type .pdf" in caplog.text
+        assert [a.sample for a in model.predict("a.png")] == ["a.png"] and is_alive(adapted)
+        folder = model.folder_.name
+        assert os.listdir(folder) == []
+    assert not is_alive(adapted) and not os.path.exists(folder)
+
+
+def test_answers_may_be_left(adapted):
+    for name in "abc":
+        save_image(Path(f"in/{name}.png"), 9)
+    with load(adapted) as model:
+        for answer in model.predict("in"):
+            break
+        left = model.predict("in")
+        assert next(left).sample == "in/a.png"
+        assert len(list(model.predict(["in/a.png", "in/b.png"]))) == 2
+        with pytest.raises(UserError, match="read them first"):
+            next(left)
+
+
+def test_values(adapted, monkeypatch):
+    monkeypatch.setenv("STAND_IN", "values")
+    with load(adapted) as model:
+        answer, = model.predict({"vector": np.zeros(8)})
+    assert (answer.values, answer.label, answer.probabilities) == ((1.5, 2.0), None, {})
+
+
+@pytest.mark.parametrize("mode, message", [("refuse", "exit code 1.*m.adapted: damaged"), ("babble", "it said b'hello"),
+                                           ("die", "it ended; exit code 1.*out of memory"), ("error", "no such task")])
+def test_a_failing_program_is_an_exception(adapted, monkeypatch, mode, message):
+    monkeypatch.setenv("STAND_IN", mode)
+    for name in "ab":
+        save_image(Path(f"in/{name}.png"), 9)
+    with load(adapted) as model:
+        with pytest.raises(ProgramError, match=message):
+            list(model.predict("in"))
+        assert is_alive(adapted) == (mode == "error")
+        monkeypatch.setenv("STAND_IN", "")
+        if mode != "error":  # started again
+            assert len(list(model.predict("in"))) == 2
+
+
+def test_an_interrupt_ends_the_program(adapted):
+    save_image(Path("a.png"), 9)
+    with load(adapted) as model:
+        answers = model.predict("a.png")
+        next(answers)
+        with pytest.raises(KeyboardInterrupt):
+            answers.throw(KeyboardInterrupt)
+        assert not is_alive(adapted)
+        assert len(list(model.predict("a.png"))) == 1
+
+
+def test_a_model_that_is_forgotten_leaves_nothing(adapted):
+    model = load(adapted)
+    wait_for_start(adapted)
+    folder = model.folder_.name
+    del model
+    assert not is_alive(adapted) and not os.path.exists(folder)
+
+
+def test_wrong_inputs_are_named(adapted, tmp_path, monkeypatch):
+    Path("x.png").write_bytes(b"x")
+    with load(adapted) as model:
+        for inputs, message in (("none.png", "no such file"), ("x.png", "no usable sample"), ([], "no input"),
+                                ({"smell": 1}, "input 0: the model has no sense 'smell'; it takes image, text"),
+                                ({"vector": np.ones(3)}, r"input 0: vector has shape \[3\], not \[8\]")):
+            with pytest.raises(UserError, match=message):
+                model.predict(inputs)
+        save_image(Path("a.png"), 9)
+        assert len(list(model.predict("a.png"))) == 1
+    for path in ("none.adapted", "x.png", "like"):
+        with pytest.raises((UserError, FileNotFoundError), match="no adapted model|none.adapted"):
+            load(path)
+    monkeypatch.setenv("CUTTLE_PROGRAM", "nowhere")
+    with pytest.raises(UserError, match="nowhere: no such program"):
+        load(adapted)
+
+
+def test_where_the_program_is(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUTTLE_PROGRAM", raising=False)
+    for place in ("build/release/cuttle", "prefix/bin/cuttle", "path/cuttle"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("")
+        (tmp_path / place).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    for tools, wanted in (("data_tools", "build/release/cuttle"), ("prefix/share/cuttle/data_tools", "prefix/bin/cuttle"),
+                          ("a/b/c/data_tools", "path/cuttle")):
+        monkeypatch.setattr("cuttle_data.model.__file__", str(tmp_path / tools / "cuttle_data/model.py"))
+        assert program() == str(tmp_path / wanted)
