@@ -94,9 +94,10 @@ def loaded(columns, modalities, rows, skipped, doubted):
                 arrays[place][modality.name] = (piece if modality.kind in VARIABLE_KINDS else
                                                 piece[0])
     targets = [None] * len(rows) if columns.targets is None else columns.targets[rows]
+    class_names = [*columns.class_names, None]  # the last: -1
     return [
-        Loaded(name, columns.class_names[columns.classes[row]] if columns.classes[row] >= 0 else None,
-               columns.group_names[columns.groups[row]], SPLITS[columns.splits[row]], own, target)
+        Loaded(name, class_names[columns.classes[row]], columns.group_names[columns.groups[row]],
+               SPLITS[columns.splits[row]], own, target)
         for name, row, own, target in zip(columns.names_of(rows), rows, arrays, targets)
     ]
 

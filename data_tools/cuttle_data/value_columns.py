@@ -101,9 +101,10 @@ class Loaders:
         return self.present.tobytes() + self.fingerprint_
 
     def load(self, rows, skipped, doubted):
-        arrays = [
-            self._load(row, skipped, doubted) if self.present[row] else None for row in rows
-        ]
+        arrays = [None] * len(rows)
+        for place in np.argsort(rows, kind="stable"):  # as they lie in their file
+            if self.present[rows[place]]:
+                arrays[place] = self._load(rows[place], skipped, doubted)
         present = np.array([array is not None for array in arrays], bool)
 
         def kept(keep):

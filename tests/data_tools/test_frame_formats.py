@@ -91,17 +91,18 @@ def test_compressed(run, tmp_path):
     expect_users(tmp_path / "out")
 
 
-def hugging_face(path, folder):
+def hugging_face(path, folder, rows=range(12)):
     """A Parquet file as `datasets` writes it: pictures {bytes, path}, numbers of named classes."""
     cells = []
-    for index in range(12):
+    for index in rows:
         save_image(folder / f"{index}.png", 20 * index)
         cells.append({"bytes": (folder / f"{index}.png").read_bytes(), "path": None} if index % 2 else
                      {"bytes": None, "path": f"{index}.png"})
     features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": ["ape", "bee", "cat"]}}
-    table = pa.table({"image": cells, "label": [i % 3 for i in range(12)]})
+    table = pa.table({"image": cells, "label": [i % 3 for i in rows]})
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    pq.write_table(table, path)
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(table, path, row_group_size=5)
 
 
 def test_parquet_of_hugging_face(run, tmp_path):
@@ -111,6 +112,54 @@ def test_parquet_of_hugging_face(run, tmp_path):
     assert modalities(tmp_path / "out") == {"image": ("image", (2, 2, 1))}
     assert {n: (c, v["image"].max()) for n, (c, _, _, v, _) in found.items()} == {
         f"row {i + 1}": (["ape", "bee", "cat"][i % 3], 20 * i) for i in range(12)}
+
+
+def pictures(out):
+    return {n: (c, s, v["image"].max()) for n, (c, _, s, v, _) in read(out).items()}
+
+
+def test_parquet_files_of_several_splits(run, tmp_path):
+    """As Hugging Face has them: a folder, from whose names the splits are taken if classes keep to them."""
+    names = ["train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"]
+    for number, name in enumerate(names):
+        rows = [i for i in range(12) if i % 3 != 2][4 * number:4 * number + 4] if number < 2 else [2, 5, 8, 11]
+        hugging_face(tmp_path / f"set/{name}.parquet", tmp_path / "set", rows)
+    (tmp_path / "set/dataset_infos.json").write_text("{}")
+    text = convert(run, tmp_path / "set", tmp_path / "out", "--size", "2", "--gray")
+    assert "3 files, of 12 rows together, are one table" in text and "column 1" not in text
+    found = pictures(tmp_path / "out")
+    assert {value[:2] for value in found.values()} == {("ape", 0), ("bee", 0), ("cat", 2)} and len(found) == 12
+    assert found["test-00000-of-00001.parquet row 2"] == ("cat", 2, 100)
+    code, text, err = run("frame", tmp_path / f"set/{names[0]}.parquet", tmp_path / f"set/{names[2]}.parquet", "--out",
+                          tmp_path / "some", "--size", "2", "--gray")
+    assert code == 0 and len(read(tmp_path / "some")) == 8
+    hugging_face(tmp_path / "set/test-00000-of-00001.parquet", tmp_path / "set", [0, 1, 2, 5])
+    text = convert(run, tmp_path / "set", tmp_path / "mixed", "--size", "2")
+    assert "column split has classes in several splits" in text
+
+
+def test_one_row_group_of_bytes_is_in_memory(run, tmp_path, monkeypatch):
+    hugging_face(tmp_path / "t.parquet", tmp_path)
+    reads, read_group = [], pq.ParquetFile.read_row_group
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group",
+                        lambda self, group, **how: reads.append(group) or read_group(self, group, **how))
+    convert(run, tmp_path / "t.parquet", tmp_path / "out", "--size", "2", "--gray", "--shards", "1")
+    assert reads == [0, 1, 2] * 3  # what is there, what it is, its values
+
+
+def test_tables_that_do_not_fit_together(run, tmp_path):
+    first = write_csv(tmp_path / "in/a.csv", USERS)
+    (tmp_path / "empty").mkdir()
+    write_csv(tmp_path / "in/b.csv", [["user", "a", "b", "x"], *USERS[1:]])
+    (tmp_path / "c.json").write_text("[]")
+    for places, message in (([tmp_path / "in"], "do not both have the column x, y"),
+                            ([first, tmp_path / "c.json"], "are of several kinds"),
+                            ([tmp_path / "empty"], "no table in this folder")):
+        code, _, err = run("frame", *places, "--out", tmp_path / "x")
+        assert code == 2 and message in err, err
+    write_csv(tmp_path / "in/b.csv", USERS)
+    convert(run, tmp_path / "in", tmp_path / "out")
+    assert sorted(read(tmp_path / "out"))[::11] == ["a.csv line 2", "b.csv line 7"]
 
 
 def test_parquet_of_numbers_lists_and_dictionaries(run, tmp_path):

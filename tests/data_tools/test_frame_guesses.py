@@ -1,5 +1,7 @@
 """`frame`: what cannot be guessed is refused with what to do, what cannot be used is counted by kind."""
 
+import re
+
 import pytest
 
 from cuttle_data.frame import guesses
@@ -38,7 +40,7 @@ def test_what_is_ambiguous_is_refused(run, tmp_path, head, rows, message):
     (("--class", "sex", "--splits", "1,1,1"), "are not three fractions"),
     (("--class", "sex", "--targets", "town"), "no usable row"),
     (("--class", "sex", "--type", "a=image"), "no file of column a is there, such as"),
-    (("--class", "sex", "--separator", ";;"), "name its --encoding and --separator"),
+    (("--class", "sex", "--separator", ";;"), "--separator ';;' has 2 characters (one is between cells)"),
     (("--class", "sex", "--encoding", "latin-99"), "name its --encoding and --separator"),
     (("--class", "sex", "--split", "town"), "unknown split 'u' in column town")])
 def test_wrong_options(run, tmp_path, options, message):
@@ -98,6 +100,37 @@ def test_empty_numbers_can_be_filled(run, tmp_path):
     assert "1 x column a: not a number" in convert(run, file, tmp_path / "out")
     convert(run, file, tmp_path / "filled", "--fill", "-1")
     assert read(tmp_path / "filled")["line 6"][3]["vector"].tolist() == [-1, 4]
+
+
+@pytest.mark.parametrize("days, number", [(["13/02/2026", "01/03/2026"], [20497, 20513]),
+                                          (["2/13/2026", "3/1/2026"], [20497, 20513])])
+def test_dates_with_slashes_are_read_where_one_shows_the_day(run, tmp_path, days, number):
+    rows = [[f"c{i % 3}", days[i % 2], i] for i in range(12)]
+    file = write_csv(tmp_path / "t.csv", [["class", "seen", "b"], *rows])
+    text = convert(run, file, tmp_path / "out", "--type", "seen=number")
+    found = read(tmp_path / "out")
+    assert [found[f"line {line}"][3]["vector"].tolist()[0] for line in (2, 3)] == number
+    assert re.search("seen +date", run("frame", file, "--out", tmp_path / "x", "--dry-run")[1])
+    rows = [[f"c{i % 3}", "01/02/2026", i] for i in range(12)]
+    text = run("frame", write_csv(file, [["class", "seen", "b"], *rows]), "--out", tmp_path / "x", "--dry-run")[1]
+    assert re.search("seen +category", text)
+
+
+def test_per_cent_are_numbers_if_all_are(run, tmp_path):
+    rows = [[f"c{i % 3}", f"{i}.5 %", f"{i}%" if i else "7"] for i in range(12)]
+    file = write_csv(tmp_path / "t.csv", [["class", "a", "b"], *rows])
+    text = convert(run, file, tmp_path / "out", "--values", "a")
+    assert read(tmp_path / "out")["line 4"][3]["vector"].tolist() == [2.5]
+    text = run("frame", file, "--out", tmp_path / "x", "--dry-run", "--type", "b=number")[1]
+    assert "11 x column b: not a number" in text
+
+
+def test_empty_columns_at_the_end_are_not_used(run, tmp_path):
+    for head in ("class,a,,\n", "class,a\n"):
+        lines = [f"c{i % 3},{i},," if i != 4 else f"c1,{i}" for i in range(12)] + ["c1,2,,9"]
+        (tmp_path / "t.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+        text = convert(run, tmp_path / "t.csv", tmp_path / "out", "--overwrite")
+        assert len(read(tmp_path / "out")) == 12 and "t.csv:14: 4 cells under 2" in text
 
 
 def test_bad_rows_of_a_series(run, tmp_path):

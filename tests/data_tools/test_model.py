@@ -171,7 +171,7 @@ def test_where_the_program_is(monkeypatch, tmp_path):
         (tmp_path / place).write_text("")
         (tmp_path / place).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    for tools, wanted in (("data_tools", "build/release/cuttle"), ("prefix/share/cuttle/data_tools", "prefix/bin/cuttle"),
-                          ("a/b/c/data_tools", "path/cuttle")):
+    for tools, wanted in (("data_tools", "build/release/cuttle"), ("a/b/c/data_tools", "path/cuttle"),
+                          ("prefix/share/cuttle/data_tools", "prefix/bin/cuttle")):
         monkeypatch.setattr("cuttle_data.model.__file__", str(tmp_path / tools / "cuttle_data/model.py"))
         assert program() == str(tmp_path / wanted)

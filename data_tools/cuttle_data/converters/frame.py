@@ -2,7 +2,8 @@
 
 What the columns hold and what they are for is guessed, printed, and can be corrected; where several
 readings are possible the command says which and writes nothing. --dry-run shows the guess with
-three rows. Types: number, category, text, date, labels (a list: a|b), and image, audio, array
+three rows. Several files, or a folder, are read as one table if they have the same columns; names
+such as train-00000-of-00002.parquet say splits. Types: number, category, text, date, labels (a list: a|b), and image, audio, array
 (.npy): paths relative to the table's folder, or bytes inside Parquet. A row is one sample, unless
 --id names a column whose values repeat: then its rows, in the order of --order, are one sample with
 a series of the numbers that change and a vector of those that do not. Classes are split by --splits
@@ -22,7 +23,8 @@ VECTOR = "vector"
 
 
 def add_arguments(parser):
-    parser.add_argument("file", type=path_of, metavar="FILE", help="the table")
+    parser.add_argument("files", type=path_of, metavar="TABLE", nargs="+",
+                        help="the table: a file, several of one kind, or a folder of such")
     _add_role_arguments(parser)
     _add_reading_arguments(parser)
     _add_sense_arguments(parser)
@@ -79,7 +81,8 @@ def _add_sense_arguments(parser):
 def convert(args, report):
     # pyarrow takes long to load, and the other commands do without.
     from ..frame import guesses, role_guesses, show
-    frame = opening.open_table(args.file, args, report)
+    args.file = args.files[0]
+    frame = opening.open_tables(args.files, args, report)
     types = guesses.guess_types(frame, guesses.parse_types(args.type, frame))
     try:
         decided = role_guesses.decide(args, frame, types)

@@ -1,6 +1,7 @@
 """From one table to planned samples, for `cuttle-data frame` and `table`, in the order of the flow:
 
 opening                      which reader
+stored                       bytes in Parquet files, read a row group at a time
 source, delimited, records   FILE -> Frame: columns of cells, as arrow arrays
 kinds, guesses               what the cells of a column are: number, text, path of an image, ...
 roles, role_guesses          what a column is for: class, target, group, ..., values

@@ -12,6 +12,8 @@ NOT_GIVEN = pa.array(["na", "n/a", "nan", "null", "none", "-", "?"])  # of numbe
 DATE = r"^[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([T ][0-9:.]+(Z|[+-][0-9:]+)?)?$"
 GERMAN_DATE = r"^[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}$"
 DATE_ANY = f"({DATE})|({GERMAN_DATE})"
+SLASHED = r"^([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})$"
+ABOVE_12 = "(1[3-9]|2[0-9]|3[01])"
 
 
 def is_text(column):
@@ -41,10 +43,10 @@ def texts_of(column):
 def numbers_of(column, decimal="."):
     """float64, NaN where there is no finite number. Dates are days since 1970."""
     if is_text(column):
-        texts = names_of(column)
+        texts = plain_of(names_of(column), decimal)
         if pc.all(pc.match_substring_regex(texts.slice(0, 1000), DATE_ANY)).as_py():
             return days_of(texts)
-        values = _parsed(texts, decimal)
+        values = _parsed(texts)
     elif pa.types.is_temporal(column.type):
         values = column.cast(pa.timestamp("us")).cast(pa.int64())
         return _as_floats(values) / 86400e6
@@ -57,12 +59,33 @@ def numbers_of(column, decimal="."):
     return result
 
 
-def _parsed(texts, decimal):
+def plain_of(texts, decimal="."):
+    """Numbers with a point and without a sign of per cent, if all of the column have one, and dates
+    with slashes as year/month/day, if some of the column shows which are the days."""
     if decimal != ".":
         texts = pc.if_else(pc.match_substring(texts, "."), None,
                            pc.replace_substring(texts, decimal, "."))
-    valid = pc.fill_null(pc.match_substring_regex(texts, NUMBER), False)
-    return pc.utf8_ltrim(pc.if_else(valid, texts, None), "+").cast(pa.float64())
+    percent = _are(texts, NUMBER.replace("$", r"\s*%$"))
+    if _any(percent) and not _any(_are(texts, NUMBER)):
+        texts = pc.if_else(percent, pc.replace_substring_regex(texts, r"\s*%$", ""), texts)
+    day_first, day_second = _any(_are(texts, f"^{ABOVE_12}/[0-9]{{1,2}}/[0-9]{{4}}$")), _any(
+        _are(texts, f"^[0-9]{{1,2}}/{ABOVE_12}/[0-9]{{4}}$"))
+    if day_first != day_second:
+        texts = pc.replace_substring_regex(texts, SLASHED,
+                                           r"\3/\2/\1" if day_first else r"\3/\1/\2")
+    return texts
+
+
+def _are(texts, pattern):
+    return pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+
+
+def _any(mask):
+    return bool(pc.any(mask).as_py())
+
+
+def _parsed(texts):
+    return pc.utf8_ltrim(pc.if_else(_are(texts, NUMBER), texts, None), "+").cast(pa.float64())
 
 
 def _as_floats(column):

@@ -29,6 +29,9 @@ def read(path, report, separator=None, decimal=None, encoding=None):
     csv.field_size_limit(2**31 - 1)  # texts may be long
     try:
         separator = WORDS.get(separator, separator) or _separator(path, encoding, report)
+        if len(separator) > 1:
+            raise UserError(f"--separator {separator!r} has {len(separator)} characters (one is "
+                            "between cells); give one character, or tab, space, comma, semicolon")
         with _open(path, encoding) as file:
             frame = _read(csv.reader(file, delimiter=separator, strict=True), path, report)
     except (UnicodeError, LookupError, csv.Error, TypeError, EOFError, gzip.BadGzipFile) as error:
@@ -71,12 +74,19 @@ def _separator(path, encoding, report):
 
 def _read(reader, path, report):
     header = next(reader, [])
+    surplus = len(header)
+    while len(header) > 1 and not header[-1].strip():
+        header.pop()
+    if surplus > len(header):
+        report.note(f"{surplus - len(header)} columns at the end have no name: not used if empty")
     names = clean_names([unicodedata.normalize("NFC", name) for name in header], path, report)
     kept = [place for place, name in enumerate(names) if name is not None]
     builder = Builder([names[place] for place in kept], strings=True)
     lines, wrong, batch = [], Counter(), []
     example = None
     for cells in reader:
+        if len(cells) > len(names) and not "".join(cells[len(names):]).strip():
+            cells = cells[:len(names)]
         if len(cells) == len(names):
             batch.append(cells)
             lines.append(reader.line_num)

@@ -92,7 +92,7 @@ def _of_strings(filled, decimal):
     if not len(filled):
         return EMPTY
     given = filled.filter(pc.invert(pc.is_in(pc.utf8_lower(filled), cells.NOT_GIVEN)))
-    plain = pc.replace_substring(given, decimal, ".") if decimal != "." else given
+    plain = cells.plain_of(given, decimal)
     if not len(given):
         return EMPTY
     if _share(plain, cells.NUMBER) >= 0.5:
@@ -101,7 +101,7 @@ def _of_strings(filled, decimal):
         endings = "|".join(re.escape(suffix) for suffix in suffixes)
         if _share(given, f"(?i)^[^\n]*({endings})$") >= MOST:
             return kind
-    if _share(given, cells.DATE_ANY) >= MOST:
+    if _share(plain, cells.DATE_ANY) >= MOST:
         return DATE
     if _share(given, r"^\[.*\]$") >= MOST or _is_piped(given):
         return LABELS

@@ -13,6 +13,7 @@ from ..errors import BadInput, UserError
 from ..shards import Modality
 from ..value_columns import Loaders
 from . import cells, guesses
+from .stored import StoredColumn
 
 
 class MediaCells:
@@ -21,15 +22,19 @@ class MediaCells:
 
     def __init__(self, frame, name, root, report):
         """Missing files are counted and one is named; UserError if all are missing."""
-        self.frame, self.name_, self.root_ = frame, name, root or frame.path.parent
+        self.frame, self.name_, self.root_ = frame, name, root
         column = frame.columns[name]
         self.cells_ = cells.names_of(column) if cells.is_text(column) else column
         if isinstance(self.cells_, pa.ChunkedArray):
             self.cells_ = self.cells_.combine_chunks()
         self.marks_ = {}
-        self.present = np.array(self.cells_.is_valid())
+        self.present = np.concatenate([np.array(part.is_valid()) for part in self._parts()])
         if cells.is_text(self.cells_):
             self._leave_out_missing(report)
+
+    def _parts(self):
+        """Arrays that are the cells, end to end."""
+        return self.cells_.groups() if isinstance(self.cells_, StoredColumn) else [self.cells_]
 
     def _leave_out_missing(self, report):
         missing = [row for row in np.flatnonzero(self.present) if self._mark(row) is None]
@@ -45,7 +50,7 @@ class MediaCells:
         if not cells.is_text(self.cells_):
             return b"".join(
                 zlib.crc32(repr(cell.as_py()).encode()).to_bytes(4, "little")
-                for cell in self.cells_)
+                for part in self._parts() for cell in part)
         return "\n".join(str(self._mark(row)) for row in range(len(self.cells_))).encode()
 
     def source(self, row):
@@ -55,22 +60,25 @@ class MediaCells:
             return self._path(row)
         if isinstance(cell, dict):
             if cell.get("bytes") is None and cell.get("path"):
-                return self.root_ / cell["path"]
+                return self._folder(row) / cell["path"]
             cell = cell.get("bytes")
         if cell is None:
             raise BadInput("is empty")
         return io.BytesIO(cell) if isinstance(cell, bytes) else cell
 
     def _path(self, row):
-        return self.root_ / self.cells_[row].as_py()
+        return self._folder(row) / self.cells_[row].as_py()
+
+    def _folder(self, row):
+        return self.root_ or self.frame.path_of(row).parent
 
     def _mark(self, row):
         """The fingerprint of a file, or None if there is none."""
         text = self.cells_[row].as_py()
-        if text not in self.marks_:
-            path = self.root_ / (text or "")
-            self.marks_[text] = media.file_fingerprint(path) if text and path.is_file() else None
-        return self.marks_[text]
+        path = self._folder(row) / (text or "")
+        if path not in self.marks_:
+            self.marks_[path] = media.file_fingerprint(path) if text and path.is_file() else None
+        return self.marks_[path]
 
 
 def modality_of(cells_of, kind, sense, name, args, report):

@@ -1,8 +1,13 @@
 """Which reader a table needs, and the options of reading it."""
 
+import re
+
 from ..errors import UserError
 from ..files import path_of
+from ..folder_tree import files_below
+from ..splits import split_of_folder
 
+SPLIT = "split"
 FORMATS = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".psv": "csv", ".parquet": "parquet",
            ".pq": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json",
            ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
@@ -30,6 +35,41 @@ def add_table_arguments(parser):
 def is_table(path):
     """Whether the ending is that of a table, compressed or not."""
     return _ending(path) in FORMATS
+
+
+def open_tables(places, args, report):
+    """The Frame of files and folders of one kind of tables. If each file's name, or its folder's,
+    says a split (train-00000-of-00002.parquet), the column `split` says it of its rows."""
+    paths = [path for place in places for path in _tables_of(place, report)]
+    kinds = {args.format or _format(path): path for path in paths}
+    if len(kinds) > 1:
+        raise UserError(f"{' and '.join(map(str, kinds.values()))} are of several kinds (one table "
+                        "is read); name files of one kind, or give --format")
+    if len(paths) == 1:
+        return open_table(paths[0], args, report)
+    from .source import joined
+    frame = joined([open_table(path, args, report) for path in paths])
+    report.note(f"{len(paths)} files, of {len(frame):,} rows together, are one table")
+    said = [_split_of(path) for path in paths]
+    if all(said) and len(set(said)) > 1 and SPLIT not in frame.columns:
+        frame.add_by_file(SPLIT, said)
+    return frame
+
+
+def _tables_of(place, report):
+    """[place], or the tables at any depth of a folder; of one with Parquet files these."""
+    if not place.is_dir():
+        return [place]
+    found = [path for path in files_below(place, report) if is_table(path)]
+    found = [path for path in found if FORMATS[_ending(path)] == "parquet"] or found
+    if not found:
+        raise UserError(f"{place}: no table in this folder ({', '.join(FORMATS)}); name one")
+    return found
+
+
+def _split_of(path):
+    words = [split_of_folder(word) for word in re.split(r"[-_.]", path.stem)]
+    return next(filter(None, words), split_of_folder(path.parent.name))
 
 
 def open_table(path, args, report):

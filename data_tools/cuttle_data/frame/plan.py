@@ -41,8 +41,7 @@ class Samples:
     def names_of(self, samples):
         if self.names_:
             return [self.names_[sample] for sample in samples]
-        numbers = self.frame_.numbers[samples].tolist()
-        plain = [f"{self.frame_.word} {number}" for number in numbers]
+        plain = [self.frame_.name_of(row) for row in samples]
         if not self.roles_.id:
             return plain
         return [name or other for name, other in zip(self.texts_.take(samples).to_pylist(), plain)]

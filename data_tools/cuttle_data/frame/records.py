@@ -10,25 +10,31 @@ import pyarrow.parquet as pq
 
 from ..errors import UserError
 from .source import BATCH, Builder, Frame, clean_names
+from .stored import is_stored, stored_column
 
 
 def read_parquet(path, report):
     """Also the Parquet files of Hugging Face data sets, whose schema names classes and senses."""
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
-            table = file.read()
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+            raw = [name for name in schema.names if schema.names.count(name) == 1]
+            stored = {name: stored_column(path, file, name) for name in raw
+                      if is_stored(schema.field(name).type)}
+            table = file.read([name for name in schema.names if name not in stored])
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a Parquet file that can be read ({_first_line(error)}); "
                         "write it again") from None
-    names = clean_names(table.column_names, path, report)
-    features = _features(table.schema.metadata or {})
+    names = clean_names(schema.names, path, report)
+    features = _features(schema.metadata or {})
     columns, meanings = {}, {}
-    for place, name in enumerate(names):
+    for original, name in zip(schema.names, names):
         if name is not None:
-            feature = features.get(table.column_names[place], {})
-            columns[name] = _decoded(table.column(place), feature)
+            feature = features.get(original, {})
+            columns[name] = stored[original] if original in stored else _decoded(
+                table.column(original), feature)
             meanings[name] = str(feature.get("_type", "")).lower()
-    return _frame(path, columns, meanings)
+    return _frame(path, columns if rows else {}, meanings)
 
 
 def _features(metadata):

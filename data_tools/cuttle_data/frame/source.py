@@ -1,5 +1,6 @@
 """A table as columns of cells, whatever file it came from."""
 
+import bisect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import UserError
+from .stored import StoredColumn
 
 BATCH = 10000  # rows that are Python objects at the same time
 
@@ -15,7 +17,8 @@ BATCH = 10000  # rows that are Python objects at the same time
 class Frame:
     """columns: {name: arrow ChunkedArray}, all of one length; cells of delimited files are strings.
     numbers: for each row its line or row in the file, from 1; meanings: {column: its declared
-    type}, where the file says one; decimal: the mark of fractions in strings."""
+    type}, where the file says one; decimal: the mark of fractions in strings; paths, ends: of
+    several files, and the rows after the last of each."""
 
     path: Path
     columns: dict
@@ -23,13 +26,29 @@ class Frame:
     word: str = "row"
     meanings: dict = None
     decimal: str = "."
+    paths: list = None
+    ends: list = None
 
     def __len__(self):
         return len(self.numbers)
 
+    def path_of(self, row):
+        """The file that a row is in."""
+        return self.paths[bisect.bisect_right(self.ends, row)] if self.paths else self.path
+
     def where(self, row):
         separator = ":" if self.word == "line" else " row "
-        return f"{self.path}{separator}{self.numbers[row]}"
+        return f"{self.path_of(row)}{separator}{self.numbers[row]}"
+
+    def name_of(self, row):
+        """Of a sample that has no other."""
+        before = f"{self.path_of(row).name} " if self.paths else ""
+        return f"{before}{self.word} {self.numbers[row]}"
+
+    def add_by_file(self, name, words):
+        """A column that says a word of each of the paths."""
+        counts = np.diff([0, *self.ends])
+        self.columns[name] = pa.chunked_array([pa.array(np.repeat(words, counts), pa.string())])
 
     def check_column(self, name):
         """UserError unless there is a column of this name."""
@@ -93,6 +112,33 @@ def _joined(chunks):
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists that are empty at first
         cells = [cell for chunk in chunks for cell in chunk.to_pylist()]
         return pa.chunked_array([_array(cells, None)])
+
+
+def joined(frames):
+    """The Frame of the rows of several. UserError unless all have the same columns."""
+    first = frames[0]
+    for frame in frames:
+        odd = sorted(first.columns.keys() ^ frame.columns.keys())
+        if odd:
+            raise UserError(f"{first.path} and {frame.path} do not both have the column "
+                            f"{', '.join(odd)} (one table is read from several files); name files "
+                            "of one kind")
+        if frame.decimal != first.decimal:
+            raise UserError(f"{first.path} has the decimal mark {first.decimal}, {frame.path} has "
+                            f"{frame.decimal} (numbers would be read wrongly); give --decimal")
+    columns = {}
+    for name, column in first.columns.items():
+        alike = [frame.columns[name] for frame in frames]
+        if isinstance(column, StoredColumn):
+            if any(part.type != column.type for part in alike):
+                raise UserError(f"column {name} of {first.path} is {column.type}, and something "
+                                "else in another file; name files of one kind")
+            columns[name] = sum(alike[1:], column)
+        else:
+            columns[name] = _joined([chunk for part in alike for chunk in part.chunks])
+    return Frame(first.path, columns, np.concatenate([frame.numbers for frame in frames]),
+                 first.word, first.meanings, first.decimal, [frame.path for frame in frames],
+                 np.cumsum([len(frame) for frame in frames]).tolist())
 
 
 def clean_names(names, path, report):
