@@ -94,7 +94,7 @@ GivenSamples::GivenSamples(const std::vector<std::string>& inputs, const std::st
                  std::strerror(errno));
   folder_.path = folder;
   const std::string packed = folder + "/packed.h5";
-  std::vector<std::string> words{tools, "pack", "--like", like, "--out", packed, "--"};
+  std::vector<std::string> words{tools, "pack", "--quiet", "--like", like, "--out", packed, "--"};
   words.insert(words.end(), inputs.begin(), inputs.end());
   CUTTLE_VALIDATE(run_to_end(words) == 0, "{}: could not be packed for the model (see above)",
                   name_);

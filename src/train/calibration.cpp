@@ -170,17 +170,14 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
 double fit_temperature(const torch::Tensor& logits, const torch::Tensor& labels) {
   const torch::NoGradGuard no_grad;
   const auto z = logits.to(torch::kFloat64);
-  const double smooth = 1.0 / static_cast<double>(z.size(0) + 2);
-  const auto target = torch::one_hot(labels, z.size(1)).to(torch::kFloat64) * (1 - smooth) +
-                      smooth / static_cast<double>(z.size(1));
-  const double wanted = (z * target).sum().item<double>();
-  // The loss is convex in 1/temperature; its slope there grows from below 0.
-  double low = std::log(1e-6), high = std::log(1e6);
+  const auto right = z.argmax(1).eq(labels).sum().item<double>();
+  const double wanted = (right + 1) / static_cast<double>(z.size(0) + 2);
+  double low = std::log(1e-6), high = std::log(1e6);  // of 1/temperature; the mean grows with it
   constexpr int kHalvings = 60;
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (low + high) / 2;
-    const double expected = (z * torch::softmax(z * std::exp(middle), 1)).sum().item<double>();
-    (expected < wanted ? low : high) = middle;
+    const auto sure = std::get<0>(torch::softmax(z * std::exp(middle), 1).max(1));
+    (sure.mean().item<double>() < wanted ? low : high) = middle;
   }
   return std::exp(-(low + high) / 2);
 }

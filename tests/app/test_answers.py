@@ -7,6 +7,7 @@ import math
 import driver
 import numpy as np
 import pytest
+from PIL import Image
 from driver import cuttle, cuttle_json
 from test_predict import Shard, part_of
 
@@ -157,3 +158,47 @@ def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path)
     assert lines[at + 3:-2] == last and lines[-2] == {"done": len(last)}
     for wrong in ((split[1], "--stream"), ("--stream", "--together"), ()):
         cuttle("predict", adapted[0], *wrong, code=driver.USER_ERROR)
+
+
+@pytest.fixture(scope="module", name="files")
+def files_of_samples(split, tmp_path_factory):
+    """Folders of the pictures and texts of both shards: support/CLASS/n.png, n.txt and query/CLASS/..."""
+    folder = tmp_path_factory.mktemp("files")
+    for part, path in zip(("support", "query"), split):
+        with Shard(path) as shard:
+            for i, name in enumerate(shard.sample_class):
+                place = folder / part / shard.class_names[name]
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.asarray(shard.read(i, "image")).squeeze()).save(place / f"{i}.png")
+                (place / f"{i}.txt").write_bytes(bytes(shard.read(i, "text")))
+    return folder
+
+
+def test_answers_about_files_are_those_about_their_shard(trained, files, adapted, split, tmp_path):
+    said = cuttle("adapt", trained, "--support", files / "support", "--out", tmp_path / "a").stderr
+    assert "adapted to 3 classes from 6 samples" in said and "packed.h5" not in said
+    by_probability = sorted(answer["probability"] for answer in told(adapted[0], split[1]))
+    answers = told(tmp_path / "a", files / "query")
+    assert sorted(answer["probability"] for answer in answers) == pytest.approx(by_probability, abs=1e-5)
+    assert "accuracy" in cuttle("predict", tmp_path / "a", files / "query").stderr
+    one = sorted((files / "query").rglob("*.png"))[0]
+    (alone, ) = told(tmp_path / "a", one)
+    assert alone["sample"] == str(one) and alone["class"]
+    words = [word for place in sorted((files / "support").iterdir()) for word in ("--support", f"{place.name}={place}")]
+    cuttle("adapt", trained, *words, "--out", tmp_path / "b")
+    assert [answer["probabilities"] for answer in told(tmp_path / "b", files / "query")] == [
+        answer["probabilities"] for answer in answers]
+
+
+def test_files_that_give_nothing_are_refused(trained, files, adapted, split, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.xyz").write_text("?", encoding="utf-8")
+    for inputs, said in (((tmp_path / "none.png", ), "none.png"), ((tmp_path / "empty", ), "empty"),
+                         ((tmp_path / "other.xyz", ), "other.xyz"), ((split[1], files / "query"), "others are not")):
+        failed = cuttle("predict", adapted[0], *inputs, code=driver.USER_ERROR)
+        assert said in failed.stderr and not failed.stdout
+    failed = cuttle("adapt", trained, "--support", tmp_path / "empty", "--out", tmp_path / "a", code=driver.USER_ERROR)
+    assert "could not be packed" in failed.stderr and not (tmp_path / "a").exists()
+    monkeypatch.setitem(driver.ENVIRONMENT, "TMPDIR", str(tmp_path / "empty"))
+    cuttle("predict", adapted[0], files / "query")
+    assert not any((tmp_path / "empty").iterdir())

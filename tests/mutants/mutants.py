@@ -292,6 +292,23 @@ EVALUATION = {"evaluation_test": {
         ("row[0] - row[i]", "row[i] - row[0]"),
         ("i == 1 ? logits : others + logits", "logits"),
     ],
+}, "calibration_test": {
+    "src/train/calibration.cpp": [
+        ("squared_[column] = sum / pairs;", "squared_[column] = sum;"),
+        ("both * squared_distances(part, means_[p]) / squared_[column]", "both * squared_distances(part, means_[p])"),
+        ("torch::where(shared.gt(0), sum / shared,", "torch::where(shared.gt(0), sum,"),
+        ("distances.end() - std::lower_bound", "distances.end() - std::upper_bound"),
+        ("static_cast<double>(1 + farther)", "static_cast<double>(farther)"),
+        ("plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way", "plan.episode.way"),
+        ("(right + 1) / static_cast<double>(z.size(0) + 2)", "right / static_cast<double>(z.size(0))"),
+        ("(known ? asked.known : asked.other)", "(known ? asked.other : asked.known)"),
+    ],
+    "src/train/evaluator.cpp": [
+        ("(raw ? 1.0 : temperature)", "(raw ? temperature : 1.0)"),
+    ],
+    "src/train/reliability.hpp": [
+        ("sums_[at + 1] += right;", "sums_[at + 1] += !right;"),
+    ],
 }, "confusion_matrix_test": {
     "src/metrics/confusion_matrix.cpp": [
         ("result.macro_f1 += score.f1;", "result.macro_f1 += score.recall;"),

@@ -51,8 +51,7 @@ TEST(Temperature, IsHowMuchTooSureTheLogitsAre) {
 TEST(Temperature, OfAnswersThatAreAllRightLeavesADoubt) {
   const auto logits = torch::tensor({{5.0, 0.0}, {0.0, 5.0}}, torch::kFloat64);
   const double temperature = fit_temperature(logits, torch::tensor({0, 1}, torch::kInt64));
-  // Two samples: targets 1 - 1/4 + 1/8 and 1/8, so exp(5 / T) = 7.
-  EXPECT_NEAR(temperature, 5 / std::log(7.0), 1e-9);
+  EXPECT_NEAR(temperature, 5 / std::log(3.0), 1e-9);  // probability 3/4
 }
 
 Embedding points(const std::vector<float>& xy) {

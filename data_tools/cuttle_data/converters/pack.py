@@ -40,6 +40,9 @@ def add_arguments(parser):
                         metavar="FILE|COLUMNS",
                         help="CSV table: the first column has the files' path as given, the others "
                         "are the targets of --like; for tables the columns' names")
+    parser.add_argument("--quiet",
+                        action="store_true",
+                        help="say only what could not be used, or looks wrong")
     media.add_read_arguments(parser)
     _add_table_arguments(parser.add_argument_group("of tables"))
 
@@ -64,3 +67,5 @@ def _table_or_columns(text):
 
 def convert(args, report):
     pack(args, layout_of(args.like), report)
+    if args.quiet:
+        report.notes.clear()

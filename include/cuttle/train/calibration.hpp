@@ -35,8 +35,8 @@ class Novelty {
 
 /// What episodes of the validation classes say of a model's answers.
 struct Calibration {
-  /// Logits divided by it give probabilities that mean what they say (temperature scaling, Guo et
-  /// al. 2017); above 1: the model is too sure.
+  /// Logits divided by it give probabilities that mean what they say (temperature scaling); above
+  /// 1: the model is too sure.
   double temperature = 1.0;
   std::vector<float> distances;  ///< Novelty of queries of the support's classes, ascending; empty:
                                  ///< the learner has no embeddings
@@ -56,8 +56,11 @@ struct Calibration {
 Calibration calibrate(const TaskSource& source, const Learner& learner,
                       const ParameterList& parameters, const EvaluationPlan& plan);
 
-/// The temperature of least mean cross-entropy of `logits` [n, way] with `labels` [n]. The targets
-/// are Platt's (1999), smoothed by 1/(n + 2), so that it is above 0 even where all are right.
+/// The temperature at which the mean probability of the answers of `logits` [n, way] to samples
+/// with `labels` [n] is the share of right ones (expectation consistency, Clarte et al. 2023). The
+/// least cross-entropy (Guo et al. 2017) would go by the few tasks that are confidently wrong: on
+/// Omniglot it made MAML's expected calibration error larger. The share is smoothed to (right + 1)
+/// / (n + 2), so that the temperature is above 0 even where all are right.
 double fit_temperature(const torch::Tensor& logits, const torch::Tensor& labels);
 
 }  // namespace cuttle
