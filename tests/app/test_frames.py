@@ -1,11 +1,17 @@
-"""From a table to a trained model: one command of `cuttle-data frame`, then five steps on what it wrote."""
+"""From a table to answers: `cuttle-data frame`, five steps on what it wrote, and another table of the same columns."""
 
+import json
 import random
 import subprocess
 import sys
 
 import driver
 import pytest
+
+TOOLS = driver.ROOT / "data_tools"
+sys.path.insert(0, str(TOOLS))
+
+from cuttle_data import load  # noqa: E402
 
 CONFIG = """
 name: table
@@ -19,6 +25,12 @@ evaluation: {episodes: 5}
 """
 CLASSES, EACH = 20, 4
 DICE = random.Random(3)
+
+
+def data_tools(*words):
+    done = subprocess.run([sys.executable, "-m", "cuttle_data", *words], capture_output=True, text=True,
+                          env={**driver.ENVIRONMENT, "PYTHONPATH": str(TOOLS)})
+    assert done.returncode == 0, done.stderr
 
 
 def sentences():
@@ -42,11 +54,11 @@ def doses():
     (measurements, "way: 3",
      "series: {type: series_conv, width: 8, depth: 1}, vector: {type: mlp, width: 8, depth: 1}"),
     (doses, "target: value, way: 1", "vector: {type: mlp, width: 8, depth: 1}")])
-def test_a_table_trains(tmp_path, rows, episode, encoders):
+def test_a_table_trains_adapts_and_is_answered(tmp_path, monkeypatch, rows, episode, encoders):
+    monkeypatch.setenv("CUTTLE_PROGRAM", str(driver.PROGRAM))
     table = tmp_path / "t.csv"
     table.write_text("".join(",".join(map(str, row)) + "\n" for row in rows()), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "cuttle_data", "frame", table, "--out", tmp_path / "shards"], check=True,
-                   env={**driver.ENVIRONMENT, "PYTHONPATH": str(driver.ROOT / "data_tools")}, capture_output=True)
+    data_tools("frame", table, "--out", tmp_path / "shards")
     shard = next((tmp_path / "shards").glob("*-00000-*.h5"))
     assert all(sense in driver.cuttle("inspect", shard).stdout for sense in ("text", "series", "vector")
                if sense in encoders)
@@ -55,3 +67,23 @@ def test_a_table_trains(tmp_path, rows, episode, encoders):
                       .replace("ENCODERS", encoders), encoding="utf-8")
     driver.train(config, tmp_path / "run")
     assert len(driver.metrics(tmp_path / "run", "train")) == 5
+    use(tmp_path, rows()[:1] + [row for row in rows()[1:] if int("".join(filter(str.isdigit, str(row[0]))) or 0) < 3],
+        encoders)
+
+
+def use(folder, rows, encoders):
+    """A table of the same columns adapts the run; the answers to it bear the names of its rows."""
+    (folder / "new.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    data_tools("pack", folder / "new.csv", "--like", folder / "run", "--out", folder / "support.h5")
+    driver.cuttle("adapt", folder / "run", "--support", folder / "support.h5", "--out", folder / "m.adapted")
+    data_tools("pack", folder / "new.csv", "--like", folder / "m.adapted", "--no-labels", "--out", folder / "query.h5")
+    lines = driver.cuttle("predict", folder / "m.adapted", folder / "query.h5", "--json").stdout.splitlines()
+    answers = list(map(json.loads, lines))
+    assert {answer["sample"] for answer in answers} == (
+        {row[0] for row in rows[1:]} if "series" in encoders else {f"line {i}" for i in range(2, len(rows) + 1)})
+    if "--stream" not in driver.cuttle("predict", "--help").stdout:
+        return  # the program does not answer from Python yet
+    with load(folder / "m.adapted") as model:
+        streamed = {answer.sample: answer for answer in model.predict(folder / "new.csv")}
+    assert {name: a.label or list(a.values) for name, a in streamed.items()} == {
+        answer["sample"]: answer.get("class") or answer["values"] for answer in answers}
