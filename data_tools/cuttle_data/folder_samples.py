@@ -1,5 +1,6 @@
 """The samples of a folder tree: files that share a stem, and which of them are enough."""
 
+import os
 from collections import Counter
 
 from . import folder_senses, folder_tree, media, names
@@ -42,8 +43,12 @@ class Gatherer:
         lead = _leading_kind(stems.values())
         if lead not in (None, names.KIND_IMAGE):
             self.report_.note(f"a sample is a file of the kind {lead} with its side files")
-        samples = [sample for found in stems.values() if (sample := self._sample(found, lead))]
         self._note_deep_files(files, classes)
+        del files
+        samples, stems = [], list(stems.values())
+        for place, found in enumerate(stems):
+            samples += filter(None, [self._sample(found, lead)])
+            stems[place] = None  # millions of both would take twice the memory
         lost = set(classes) - {sample.class_name for sample in samples}
         for name in sorted(lost):
             self.report_.skipped(classes[name].folders[0], "class folder without a usable file")
@@ -59,7 +64,8 @@ class Gatherer:
         return found
 
     def _note_deep_files(self, files, classes):
-        deep = sum(file.path.parent not in classes[file.class_name].folders for file in files)
+        folders = {str(folder) for place in classes.values() for folder in place.folders}
+        deep = sum(file.folder not in folders for file in files)
         if deep and self.args_.group_from != "subfolder":
             self.report_.note(f"{deep} files lie in folders below the folder of their class (for "
                               "classes inside classes see --class-depth, for groups --group-from)")
@@ -113,7 +119,7 @@ class Gatherer:
                                      "(see --keep-unpaired)")
             return None
         first = files[0]
-        name = str((first.path.parent / first.stem).relative_to(self.args_.root))
+        name = os.path.relpath(os.path.join(first.folder, first.stem), self.args_.root)
         values = {sense: media.loader(self.modalities_[sense], file.path, self.options_)
                   for sense, file in senses.items()}
         return Sample(unified(name), first.class_name, first.group, names.SPLIT_TEST, values,

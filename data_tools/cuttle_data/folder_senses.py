@@ -1,6 +1,7 @@
 """Which senses the files of a folder tree are: kinds, views of one kind, widths of numbers."""
 
 import re
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ VIEW = re.compile(r"[a-z][a-z0-9_]{0,31}")
 WIDTHS = {names.KIND_VECTOR: "features", names.KIND_SERIES: "channels"}
 
 
-@dataclass
+@dataclass(slots=True)  # there may be millions
 class File:
     """One file that can be read. key: what it shares with the other senses of its sample; view:
     "" or what of; shape: of a .npy."""
 
-    path: Path
+    folder: str
+    file_name: str
     class_name: str
     group: str
     kind: str
@@ -29,8 +31,12 @@ class File:
     view: str = ""
 
     @property
+    def path(self):
+        return Path(self.folder, self.file_name)
+
+    @property
     def key(self):
-        return self.class_name, str(self.path.parent), self.stem
+        return self.class_name, self.folder, self.stem
 
     @property
     def sense(self):
@@ -49,7 +55,8 @@ def described(path, class_name, group, report):
     except BadInput as problem:
         report.skipped(path, problem)
         return None
-    return File(path, class_name, group, kind, shape, unified(path.stem))
+    folder = sys.intern(str(path.parent))  # one string for all files in it
+    return File(folder, path.name, class_name, group, kind, shape, unified(path.stem))
 
 
 def find_views(files, wanted, report):
@@ -85,7 +92,7 @@ def _paired_views(files, tagged):
     together = defaultdict(set)
     for file in files:
         stem, view = tagged.get(id(file), (file.stem, ""))
-        together[file.class_name, file.path.parent, stem, file.kind].add(view)
+        together[file.class_name, file.folder, stem, file.kind].add(view)
     seen, paired = Counter(), Counter()
     for found in together.values():
         seen.update(found)

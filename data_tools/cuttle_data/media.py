@@ -2,6 +2,8 @@
 Everything unusable is a BadInput."""
 
 import argparse
+from dataclasses import dataclass
+from pathlib import Path
 
 from . import names
 from .arrays import ARRAY_SUFFIXES, load_npy, npy_shape
@@ -81,16 +83,29 @@ def kind_of(path):
     return KINDS.get(suffix)
 
 
+@dataclass(slots=True)  # there may be millions: a string takes a third of a Path
+class Loader:
+    """Reads a path (a string) or a binary file as a value of the modality, Doubtful where something
+    is odd."""
+
+    modality: object
+    source: object
+    options: ReadOptions
+
+    def __call__(self):
+        modality, options = self.modality, self.options
+        source = Path(self.source) if isinstance(self.source, str) else self.source
+        if modality.kind == names.KIND_IMAGE:
+            return _doubted(read_image(source, modality.shape[:2], modality.shape[2], options))
+        if modality.kind == names.KIND_AUDIO:
+            return _doubted(read_sound(source, modality.sample_rate, options))
+        return (load_text(source, options) if modality.kind == names.KIND_TEXT else
+                load_npy(source))
+
+
 def loader(modality, source, options):
-    """The function that reads a path or binary file as a value of the modality, Doubtful where
-    something is odd."""
-    if modality.kind == names.KIND_IMAGE:
-        return lambda: _doubted(read_image(source, modality.shape[:2], modality.shape[2], options))
-    if modality.kind == names.KIND_AUDIO:
-        return lambda: _doubted(read_sound(source, modality.sample_rate, options))
-    if modality.kind == names.KIND_TEXT:
-        return lambda: load_text(source, options)
-    return lambda: load_npy(source)
+    """A function without arguments that reads a path or binary file as a value of the modality."""
+    return Loader(modality, str(source) if isinstance(source, Path) else source, options)
 
 
 def parse_size(text):

@@ -137,7 +137,7 @@ def _content_id(value):
     return zlib.crc32(value.encode() if isinstance(value, str) else np.asarray(value).tobytes())
 
 
-@dataclass
+@dataclass(slots=True)  # there may be millions
 class Sample:
     """One sample to write; shards.py says what `values` and `targets` may hold."""
 

@@ -326,7 +326,7 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
     CUTTLE_VALIDATE(
         found == nullptr || fit(*found, spec),
         "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
-        "make the shard with `cuttle-data pack --like` a training shard",
+        "make the shard with `cuttle-data pack --like` the run",
         options.shards.front(), spec.name);
     if (found != nullptr) used.push_back(spec);
   }

@@ -1,11 +1,16 @@
 """`folder`: splits, groups, side files, and everything that can be wrong with a folder."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from conftest import save_image, save_wav
+from cuttle_data import cli, folder_tree
 from cuttle_data.files import shard_paths
+from cuttle_data.folder_samples import Gatherer
 from cuttle_data.reader import Shard
+from cuttle_data.report import Report
 
 
 def read_all(out):
@@ -187,3 +192,20 @@ def test_a_changed_file_is_noticed(convert, tree, run, tmp_path):
     code, _, err = run("folder", tree, "--out", tmp_path / "out", "--size", "4")
     assert code == 2 and "--overwrite" in err
     assert (convert("--overwrite")[0]["class0/s0"][3]["image"] == 200).all()
+
+
+def test_a_million_files_need_less_than_a_gigabyte(tmp_path):
+    """What is held of each file, measured on a few: 0.8 KB."""
+    for number in range(3000):
+        place = tmp_path / f"class{number % 3}"
+        place.mkdir(exist_ok=True)
+        (place / f"text_{number:06}.txt").write_text("x")
+    args = cli.build_parser("folder").parse_args(["folder", str(tmp_path), "--out", "x"])
+    tree = folder_tree.ClassTree(tmp_path, 1, False, Report())
+    tracemalloc.start()
+    try:
+        samples = Gatherer(args, Report()).samples(tree.classes)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(samples) == 3000 and peak < 3000 * 1000

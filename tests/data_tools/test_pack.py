@@ -124,7 +124,7 @@ def test_refusals(run, like, files, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"x")
     (tmp_path / "bad.xyz").write_bytes(b"x")
     for inputs, message in (((tmp_path / "none.png", ), "no such file"),
-                            ((f"={files}", ), "label is empty"), ((tmp_path / "bad.png", ),
+                            ((f"={files}", ), "label is empty"), (("", ), "INPUT is empty"), ((tmp_path / "bad.png", ),
                                                                   "every file or row was skipped"),
                             ((tmp_path / "bad.xyz", ), "has a sense for")):
         code, _, err = run("pack", *inputs, "--like", like, "--out", out)

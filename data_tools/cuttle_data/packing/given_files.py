@@ -12,7 +12,7 @@ from ..splits import split_of_folder, unified
 GROUP = "all"
 
 
-@dataclass
+@dataclass(slots=True)
 class FileSample(Sample):
     """name: the path as it was given, without ending if several files are one sample; stem: that
     in any case."""
@@ -22,6 +22,9 @@ class FileSample(Sample):
 
 def place_of(argument):
     """(path, label or None) of FILE, FOLDER, LABEL=FILE or LABEL=FOLDER."""
+    if not argument:
+        raise UserError("an INPUT is empty (a variable that is not set?); give files, folders or "
+                        "LABEL=FILE")
     path, label = path_of(argument), None
     if not path.exists() and "=" in argument:
         label, rest = argument.split("=", 1)
@@ -56,21 +59,22 @@ class FileSamples:
                               f"{path}")
 
     def _labelled(self, folder, label):
-        """[(file, label, the folder that gives it)]"""
+        """Each (file, label, the folder that gives it), those right in the folder first."""
         if label is not None:
-            return [(file, label, folder) for file in folder_tree.files_below(folder, self.report_)]
-        found, folders = [], []
+            for file in folder_tree.files_below(folder, self.report_):
+                yield file, label, folder
+            return
+        folders = []
         for entry in folder_tree.entries(folder):
             if entry.is_dir() and folder_tree.is_utf8(entry.name):
                 folders.append(entry)
             elif entry.is_file() and folder_tree.is_utf8(entry.name):
-                found.append((entry, None, folder))
+                yield entry, None, folder
             else:
                 self.report_.skipped(entry, "not a file, or its name is not UTF-8")
         splits = folders and all(split_of_folder(inner.name) for inner in folders)
         for inner in folders:
-            found += self._labelled(inner, None if splits else unified(inner.name))
-        return found
+            yield from self._labelled(inner, None if splits else unified(inner.name))
 
     def _add(self, path, label):
         """Whether the file is of a kind that the model takes."""

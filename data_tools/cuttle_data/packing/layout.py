@@ -65,7 +65,7 @@ def _of_folder(folder):
     for checkpoint in found or [folder]:
         facts = _facts(checkpoint)
         if facts:
-            return _of_record(checkpoint / FACTS, folder.name, facts)
+            return _of_record(folder, folder.name, facts)
     shards = sorted(folder.glob("*" + SHARD_SUFFIX))
     if shards and not found:
         return _of_shard(shards[0])
