@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -11,33 +14,69 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// How many classes there are, and what decides whether an episode can have them.
-void describe_split(const Dataset& data, Split split, ordered_json& json) {
+constexpr std::size_t kFirstClasses = 5;  // that are named where not all are asked for
+
+/// How many classes there are, and what decides whether an episode can have them. `all`: every
+/// class with its samples, not only the first.
+void describe_split(const Dataset& data, Split split, bool all, ordered_json& json) {
   const auto& classes = data.classes_of(split);
   json["classes_of"][to_string(split)] = classes.size();
   if (classes.empty()) return;
   const auto size = [&](std::int32_t id) { return data.samples_of(id).size(); };
-  const auto [least, most] =
-      std::minmax_element(classes.begin(), classes.end(),
-                          [&](std::int32_t a, std::int32_t b) { return size(a) < size(b); });
-  json["samples_per_class"][to_string(split)] = {
-      {"least", size(*least)},
-      {"of", data.class_names()[static_cast<std::size_t>(*least)]},
-      {"most", size(*most)}};
+  const auto name = [&](std::int32_t id) {
+    return data.class_names()[static_cast<std::size_t>(id)];
+  };
+  auto by_size = classes;
+  std::stable_sort(by_size.begin(), by_size.end(),
+                   [&](std::int32_t a, std::int32_t b) { return size(a) < size(b); });
+  auto& told = json["samples_per_class"][to_string(split)];
+  told = {{"least", size(by_size.front())},
+          {"of", name(by_size.front())},
+          {"median", size(by_size[by_size.size() / 2])},
+          {"most", size(by_size.back())}};
+  if (all) {
+    for (const std::int32_t id : classes)
+      json["class_samples"][to_string(split)][name(id)] = size(id);
+    return;
+  }
+  const std::size_t shown = std::min(classes.size(), kFirstClasses);
+  std::string first;
+  for (std::size_t i = 0; i < shown; ++i)
+    first += fmt::format("{}{} ({})", i == 0 ? "" : ", ", name(classes[i]), size(classes[i]));
+  if (shown < classes.size())
+    first += fmt::format(" and {} more (--json has all)", classes.size() - shown);
+  told["first"] = first;
 }
 
-ordered_json describe_shard(const std::string& path) {
+/// The shards that a path names: itself, or those of a data set's folder; none: it is a run, which
+/// may have some beside its checkpoints.
+std::vector<std::string> shards_at(const std::string& path) {
+  namespace fs = std::filesystem;
+  const auto is_shard = [](const fs::path& file) { return file.extension() == ".h5"; };
+  if (!fs::is_directory(path))
+    return is_shard(path) ? std::vector<std::string>{path} : std::vector<std::string>{};
+  std::vector<std::string> found;
+  if (fs::exists(path + "/config.yaml")) return found;
+  for (const auto& entry : fs::directory_iterator(path))
+    if (is_shard(entry.path())) found.push_back(entry.path().string());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+ordered_json describe_shards(const std::string& path, const std::vector<std::string>& shards,
+                             bool all) {
   DataOptions options;
-  options.shards = {path};
+  options.shards = shards;
   const auto data = Dataset::open(options);
   ordered_json json{{"shard", path},
+                    {"shards", shards.size()},
                     {"samples", data->samples().size()},
                     {"classes", data->class_names().size()},
                     {"groups", data->group_names()},
                     {"target_width", data->target_width()},
                     {"fingerprint", data->fingerprint()}};
   for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest})
-    describe_split(*data, split, json);
+    describe_split(*data, split, all, json);
   for (std::size_t m = 0; m < data->modalities().size(); ++m) {
     const ModalitySpec& spec = data->modalities()[m];
     std::int64_t present = 0;
@@ -70,10 +109,10 @@ void print_text(const ordered_json& json, const std::string& indent) {
 
 ExitCode inspect_command(const InspectArguments& arguments, const Extensions& extensions) {
   const std::string& path = arguments.path;
-  const bool shard = path.size() > 3 && path.compare(path.size() - 3, 3, ".h5") == 0;
-  CUTTLE_VALIDATE(!shard || !arguments.deterministic,
-                  "--deterministic is about runs, {} is a shard; give a run folder", path);
-  const ordered_json json = shard                     ? describe_shard(path)
+  const auto shards = shards_at(path);
+  CUTTLE_VALIDATE(shards.empty() || !arguments.deterministic,
+                  "--deterministic is about runs, {} holds shards; give a run folder", path);
+  const ordered_json json = !shards.empty() ? describe_shards(path, shards, arguments.json)
                             : arguments.deterministic ? describe_determinism(path, extensions)
                                                       : describe_run(path, extensions);
   if (arguments.json)

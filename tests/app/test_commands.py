@@ -104,6 +104,21 @@ def test_a_shard_is_described(shards):
     assert [modality["name"] for modality in told["modalities"]] == ["image", "text", "audio", "series", "vector"]
 
 
+def test_a_data_set_is_described_with_its_classes(shards, trained):
+    told = cuttle_json("inspect", shards)
+    assert told["classes_of"] == {"train": 10, "validation": 5, "test": 5} and told["shards"] == 2
+    sizes = told["class_samples"]
+    assert {split: len(classes) for split, classes in sizes.items()} == told["classes_of"]
+    assert sum(sum(classes.values()) for classes in sizes.values()) == told["samples"]
+    text = cuttle("inspect", shards).stdout
+    first = ", ".join(f"{name} ({size})" for name, size in list(sizes["train"].items())[:5])
+    assert f"first: {first} and 5 more (--json has all)\n" in text
+    assert told["samples_per_class"]["test"]["median"] == sorted(sizes["test"].values())[2]
+    (trained / "beside.h5").write_text("")  # a run stays a run
+    assert "best_checkpoint" in cuttle_json("inspect", trained)
+    (trained / "beside.h5").unlink()
+
+
 def test_training_learns(config, tmp_path):
     driver.train(config, tmp_path / "run", "train.steps=150", "train.validate_every=0", "adapt.algorithm=protonet")
     accuracy = [record["accuracy"] for record in driver.metrics(tmp_path / "run", "train")]

@@ -55,7 +55,8 @@ def test_classes_with_too_few_samples_are_named(tmp_path):
             "without 1 + 2 samples (shot + query)")
     assert json.loads(told.stdout)["left_out"] == test and warnings_of(told) == [test]
     assert "left_out" not in cuttle_json("eval", tmp_path / "run", "--split", "validation")
-    assert cuttle_json("inspect", shard)["samples_per_class"]["test"] == {"least": 1, "of": "class 14", "most": 3}
+    assert cuttle_json("inspect", shard)["samples_per_class"]["test"] == {
+        "least": 1, "of": "class 14", "median": 2, "most": 3}
 
 
 def test_a_sense_that_no_training_sample_has_is_named(tmp_path):
