@@ -83,8 +83,12 @@ void describe_ranks(const std::string& folder, ordered_json& told) {
 double seconds_per_step(const std::string& folder) {
   const auto records = last_records(folder + "/timing.jsonl", kTimedSteps);
   double sum = 0.0;
-  for (const auto& record : records) sum += record.value("total_s", 0.0);
-  return records.empty() ? 0.0 : sum / static_cast<double>(records.size());
+  std::size_t timed = 0;  // the first record may be that of train.minutes
+  for (const auto& record : records) {
+    sum += record.value("total_s", 0.0);
+    timed += record.contains("total_s");
+  }
+  return timed == 0 ? 0.0 : sum / static_cast<double>(timed);
 }
 
 std::uint64_t folder_bytes(const std::string& folder) {

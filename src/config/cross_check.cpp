@@ -129,6 +129,7 @@ void check_step(CrossCheck& check) {
 
 void check_rest(CrossCheck& check) {
   const TrainOptions& t = check.config().train;
+  check.refuse_unused(t.minutes == 0, {"train.steps"}, "train.minutes", "0");
   check.refuse_if(t.patience > 0 && t.validate_every == 0,
                   {"train.patience", "train.validate_every"},
                   "needs validations to count; set train.validate_every, or 0 to never stop early");

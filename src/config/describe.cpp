@@ -126,6 +126,10 @@ void describe(ConfigSchema& keys, ReduceOptions& o) {
 
 void describe(ConfigSchema& keys, TrainOptions& o) {
   keys.add("steps", o.steps, at_least(1), "outer steps", Resume::kGrow);
+  keys.add(
+      "minutes", o.minutes, between(0, 1e6),
+      "in place of steps: as many as fit, by a few that are timed when the run begins; 0: steps",
+      Resume::kChange);
   keys.add("validate_every", o.validate_every, at_least(0), "outer steps; 0: never");
   keys.add("validation_episodes", o.validation_episodes, at_least(1),
            "episodes of the fixed validation list");

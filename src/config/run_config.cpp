@@ -10,6 +10,17 @@ namespace cuttle {
 
 namespace {
 
+/// Steps and minutes both say how long: an override of one takes the file's other away.
+void settle_length(const ConfigReader& reader, TrainOptions& train) {
+  const auto overridden = [&](const char* key) {
+    const auto given = reader.given().find(key);
+    return given != reader.given().end() && given->second.place.source > 0;
+  };
+  const bool steps = overridden("train.steps"), minutes = overridden("train.minutes");
+  if (minutes && !steps && train.minutes > 0) train.steps = TrainOptions().steps;
+  if (steps && !minutes) train.minutes = 0;
+}
+
 RunConfig parse(const std::string& yaml, const std::string& origin,
                 const std::vector<std::string>& overrides, const Catalog& catalog, bool saved) {
   RunConfig config;
@@ -20,6 +31,7 @@ RunConfig parse(const std::string& yaml, const std::string& origin,
   int n = 0;
   for (const std::string& assignment : overrides) reader.take_override(assignment, ++n);
   reader.read();
+  settle_length(reader, config.train);
   if (reader.readable()) cross_check(config, catalog, reader, problems);
   problems.throw_if_any();
   return config;

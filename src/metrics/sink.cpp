@@ -13,6 +13,7 @@ const SinkType& type_of_sink(const std::string& name, const SinkOptions& options
 }  // namespace
 
 void Sink::begin(std::int64_t) {}
+void Sink::budget(std::int64_t, double, double) {}
 void Sink::step(const StepReport&) {}
 void Sink::record(std::string_view, std::int64_t, const std::vector<NamedValue>&) {}
 void Sink::ranks(std::int64_t, std::int64_t, const std::vector<RankTime>&) {}

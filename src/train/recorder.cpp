@@ -40,6 +40,11 @@ void Recorder::begin(const RunConfig& config, std::int64_t step, int ranks) {
   heartbeat_ = std::make_unique<Heartbeat>(folder_, step, config.train.steps, ranks);
 }
 
+void Recorder::budget(const StepBudget& budget) {
+  if (!writes_) return;
+  for (auto& sink : sinks_) sink->budget(budget.steps, budget.step_s, budget.minutes);
+}
+
 void Recorder::step(const StepReport& report) {
   if (!writes_) return;
   for (auto& sink : sinks_) sink->step(report);

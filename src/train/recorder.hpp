@@ -13,6 +13,7 @@
 #include "cuttle/step/step_report.hpp"
 #include "cuttle/train/trainer.hpp"
 #include "train/heartbeat.hpp"
+#include "train/step_budget.hpp"
 
 namespace cuttle {
 
@@ -30,6 +31,8 @@ class Recorder {
   /// The run goes on from `step`: its config is written, sinks forget later steps. Before all
   /// below.
   void begin(const RunConfig& config, std::int64_t step, int ranks);
+  /// How the run came by its steps, once, where they were measured.
+  void budget(const StepBudget& budget);
   void step(const StepReport& report);
   void validation(std::int64_t step, const std::vector<NamedValue>& values);
   /// `ranks`: what each did in the `steps` steps since the last one.

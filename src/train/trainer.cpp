@@ -15,6 +15,7 @@
 #include "cuttle/train/run_data.hpp"
 #include "train/recorder.hpp"
 #include "train/start_state.hpp"
+#include "train/step_budget.hpp"
 
 namespace cuttle {
 
@@ -23,9 +24,10 @@ struct Trainer::Impl {
        const RunFolder& folder, const Console& console);
 
   TrainOutcome run(SignalWatch& signals);
+  void settle_steps(const RunFolder& folder);
   void validate(RunData::Kept& kept);
-  std::unique_ptr<const TaskSource> source(Split split, RunData::Kept* kept) const;
   void checkpoint();
+  TrainingParts training() const { return {comm, config, *data, run_parts}; }
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
   bool due(std::int64_t every) const {
     return every > 0 && (state.step % every == 0 || finished());
@@ -39,6 +41,7 @@ struct Trainer::Impl {
   std::unique_ptr<RunData> data;
   Assembly run_parts;
   std::unique_ptr<const OuterOptimizer> optimizer;
+  std::optional<StepBudget> budget;  ///< if the steps were measured
   std::unique_ptr<Recorder> recorder;
   TrainState state;
   RunProgress progress;
@@ -94,7 +97,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   std::vector<std::string> left_out;
   together(comm, "planning episodes", [&] {
     const auto plan = [&](Split split) {
-      if (const auto told = source(split, nullptr)->left_out(); !told.empty())
+      if (const auto told = training().source(split, nullptr)->left_out(); !told.empty())
         left_out.push_back(told);
     };
     plan(Split::kTrain);
@@ -108,6 +111,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   recorder = on_all_ranks(comm, "opening the run folder", [&] {
     return std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
   });
+  if (config.train.minutes > 0) settle_steps(folder);
   const TaskInputs& inputs = data->inputs();
   facts["data_fingerprint"] = data->fingerprint();
   facts["modalities"] = modalities_to_json(inputs.modalities);
@@ -117,28 +121,32 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   facts["frozen_encoders"] = run_parts.model->frozen_encoders();
   start_state(comm, config, catalog, folder.path, folder.resume, facts, state, progress);
   agree_on_start(comm, facts, state);
-  together(comm, "opening the records", [&] { recorder->begin(config, state.step, comm.size()); });
+  together(comm, "opening the records", [&] {
+    recorder->begin(config, state.step, comm.size());
+    if (budget) recorder->budget(*budget);
+  });
   saved_step = progress.world_sizes.empty() ? -1 : state.step;
   progress.world_sizes.push_back(comm.size());
 }
 
-std::unique_ptr<const TaskSource> Trainer::Impl::source(Split split, RunData::Kept* kept) const {
-  const bool training = split == Split::kTrain;
-  return data->source(run_parts,
-                      {split, training ? config.episode : evaluation_episodes(config),
-                       training ? config.model.modality_dropout : 0.0, !training},
-                      kept);
+/// train.steps in place of train.minutes, for all that follows: the kept config holds it, and a
+/// resume, perhaps on a quicker machine, takes as many.
+void Trainer::Impl::settle_steps(const RunFolder& folder) {
+  const StepBudget measured = measure_steps(training(), *optimizer, catalog, folder);
+  if (measured.step_s > 0) budget = measured;
+  config.train.steps = measured.steps;
+  config.train.minutes = 0;
+  optimizer = std::make_unique<const OuterOptimizer>(config.step, config.train.steps,
+                                                     extensions.optimizers);
 }
 
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
 void Trainer::Impl::validate(RunData::Kept& kept) {
   recorder->say("validating");
-  auto plan = evaluation_plan(config, Split::kValidation, config.train.validation_episodes);
+  const auto plan = training().validation_plan(config.train.validation_episodes);
   const Learner& learner = *run_parts.learner;
   const TaskKind& kind = *run_parts.kind;
-  plan.trace = learner.diagnostics();
-  plan.skip_nonfinite = config.reduce.on_nonfinite != "fail";
-  const auto tasks = source(Split::kValidation, &kept);
+  const auto tasks = training().source(Split::kValidation, &kept);
   const auto report = evaluate(comm, *tasks, {}, learner, state.parameters, plan);
   const auto names = kind.metrics();
   std::vector<NamedValue> values{{"loss", report.loss.mean}, {"loss_ci95", report.loss.half_width}};
@@ -193,19 +201,11 @@ void Trainer::Impl::checkpoint() {
 }
 
 TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
-  const auto& [kind, model, learner] = run_parts;
-  MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
-                      config.reduce);
-  auto kept = data->keep(*model, state.parameters, config.data.in_memory);
-  const auto training = source(Split::kTrain, &kept);
-  TaskStream tasks(
-      *training, [&](const EpisodeSize& size) { return run_parts.learner->cost(size); },
-      config.episode, config.data.prefetch, {config.seed, state.step, comm.rank(), comm.size()},
-      model->device());
+  StepLoop loop(training(), state.parameters, state.step);
   bool stop = false;
   while (!finished() && !stop) {
     set_log_step(state.step + 1);
-    const auto report = meta_step(state, *learner, tasks, reducer, *optimizer,
+    const auto report = meta_step(state, *run_parts.learner, loop.tasks, loop.reducer, *optimizer,
                                   static_cast<std::int64_t>(signals.take()));
     busy_s += report.time.read_s + report.time.adapt_s;
     ++timed_steps;
@@ -213,10 +213,10 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
       recorder->step(report);
     } catch (const std::exception& cause) {
       write_failure = std::current_exception();
-      reducer.fail(cause);
+      loop.reducer.fail(cause);
     }
     stop = report.request == static_cast<std::int64_t>(SignalRequest::kStop);
-    if (due(config.train.validate_every)) validate(kept);
+    if (due(config.train.validate_every)) validate(loop.kept);
     const bool asked = report.request != static_cast<std::int64_t>(SignalRequest::kNone);
     if (asked || progress.best_step == state.step || due(config.train.checkpoint_every))
       checkpoint();

@@ -125,6 +125,25 @@ def test_training_learns(config, tmp_path):
     assert sum(accuracy[-30:]) / 30 > 0.7  # chance: 1/3
 
 
+def test_minutes_become_steps_and_the_run_is_that_of_the_steps(config, tmp_path):
+    minutes = 0.05
+    while True:  # a busy machine may need more
+        code = driver.run(["sh", "-c", '"$@"; test $? -le 2', "-", *driver.command(
+            "train", config, "--run-dir", tmp_path / "run", f"train.minutes={minutes}")])
+        if "is too little for one step" not in code.stderr:
+            break
+        minutes *= 2
+    first = json.loads((tmp_path / "run" / "timing.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    steps = first["steps"]
+    assert first["minutes"] == minutes and 1 <= steps <= 60 * minutes / first["measured_step_s"]
+    assert re.search(rf"{steps} steps, from [0-9.e-]+ s a step measured, for {minutes} minutes", code.stderr)
+    told = driver.inspect(tmp_path / "run")
+    assert told["step"] == told["steps"] == steps and told["complete"]
+    driver.train(config, tmp_path / "given", f"train.steps={steps}", ranks=2)
+    assert driver.inspect(tmp_path / "given")["parameters_sha256"] == told["parameters_sha256"]
+    assert (tmp_path / "given" / "metrics.jsonl").read_bytes() == (tmp_path / "run" / "metrics.jsonl").read_bytes()
+
+
 def test_eval_is_the_same_on_one_and_three_ranks(trained, tmp_path):
     def evaluate(ranks):
         table = tmp_path / f"{ranks}.csv"

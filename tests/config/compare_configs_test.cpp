@@ -69,6 +69,7 @@ TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
                                          "data.in_memory",
                                          "data.prefetch",
                                          "train.steps",
+                                         "train.minutes",
                                          "train.checkpoint_every",
                                          "train.keep_checkpoints",
                                          "sinks.board.every",

@@ -24,6 +24,10 @@ TEST_P(Clashes, AreRefusedAndTheirNeighbourIsNot) {
 INSTANTIATE_TEST_SUITE_P(
     CrossCheck, Clashes,
     testing::Values(
+        Clash{"train: {minutes: 5, steps: 7}",
+              "train.steps: has no effect with train.minutes: 5.0; remove it (its default is 1000) "
+              "or set train.minutes: 0",
+              "train: {minutes: 5}"},
         Clash{"episode: {way: 5, way_min: 6}",
               "episode.way_min: is 6, above episode.way, 5; lower it, or 0 for a fixed way",
               "episode: {way: 5, way_min: 5}"},

@@ -35,6 +35,18 @@ TEST(Overrides, ReachIntoEncodersAndTheirChoices) {
   EXPECT_EQ(encoder_of<stand_in::Auto>(config, "text").width, 8);
 }
 
+TEST(Overrides, OfStepsOrMinutesTakeTheFilesOtherAway) {
+  const RunConfig minutes = read("train: {steps: 7}\n", {"train.minutes=2"});
+  EXPECT_EQ(minutes.train.minutes, 2);
+  EXPECT_EQ(minutes.train.steps, TrainOptions().steps);
+  const RunConfig steps = read("train: {minutes: 2}\n", {"train.steps=7"});
+  EXPECT_EQ(steps.train.minutes, 0);
+  EXPECT_EQ(steps.train.steps, 7);
+  EXPECT_EQ(read("train: {steps: 7}\n", {"train.minutes=0"}).train.steps, 7);
+  EXPECT_THAT(report_of("seed: 1", {"train.minutes=2", "train.steps=7"}),
+              testing::HasSubstr("train.steps: has no effect with train.minutes: 2.0"));
+}
+
 TEST(Overrides, NothingAfterTheSignIsEmptyText) {
   EXPECT_EQ(read("train: {init_from: a}\n", {"train.init_from="}).train.init_from, "");
   EXPECT_EQ(report_of("seed: 1", {"seed="}),

@@ -29,6 +29,9 @@ class Sink {
   virtual ~Sink() = default;
   /// Once, before all below: the run goes on from `step`, and what came later is forgotten.
   virtual void begin(std::int64_t step);
+  /// The run takes `steps` outer steps because one took `step_s` seconds when it began and it has
+  /// so many minutes.
+  virtual void budget(std::int64_t steps, double step_s, double minutes);
   /// An outer step is done.
   virtual void step(const StepReport& report);
   /// Numbers of another kind ("validation") after `step`.

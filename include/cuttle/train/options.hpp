@@ -13,7 +13,9 @@ struct EvaluationOptions {
 };
 
 struct TrainOptions {
-  std::int64_t steps = 1000;          ///< outer steps
+  std::int64_t steps = 1000;  ///< outer steps
+  double minutes =
+      0;  ///< a budget that settles the steps when the run begins; 0: `steps` are given
   std::int64_t validate_every = 200;  ///< outer steps; 0: never
   std::int64_t validation_episodes = 200;
   std::int64_t patience =

@@ -31,6 +31,11 @@ class JsonlSink final : public Sink {
   void begin(std::int64_t step) override {
     for (JsonLines* file : {&metrics_, &timing_, &ranks_}) file->truncate_after(step);
   }
+  void budget(std::int64_t steps, double step_s, double minutes) override {
+    const Record record{
+        {"step", 0}, {"steps", steps}, {"measured_step_s", step_s}, {"minutes", minutes}};
+    timing_.append(record.dump());
+  }
   void step(const StepReport& report) override {
     Record record{{"kind", "train"},
                   {"step", report.step},
