@@ -91,18 +91,19 @@ class Texts:
 class Loaders:
     """Values that are read when their shard is written. load_one(row): the value, Doubtful or
     not, or BadInput;
-    name_of(row): for messages; fingerprint: bytes that decide the content."""
+    name_of(row): for messages; fingerprint: bytes that decide the content; progress(rows): goes
+    over them and shows how far it is."""
 
-    def __init__(self, modality, load_one, present, name_of, fingerprint):
+    def __init__(self, modality, load_one, present, name_of, fingerprint, progress):
         self.modality_, self.load_one_, self.present = modality, load_one, present
-        self.name_of_, self.fingerprint_ = name_of, fingerprint
+        self.name_of_, self.fingerprint_, self.progress_ = name_of, fingerprint, progress
 
     def digest(self):
         return self.present.tobytes() + self.fingerprint_
 
     def load(self, rows, skipped, doubted):
         arrays = [None] * len(rows)
-        for place in np.argsort(rows, kind="stable"):  # as they lie in their file
+        for place in self.progress_(np.argsort(rows, kind="stable")):  # as they lie in their file
             if self.present[rows[place]]:
                 arrays[place] = self._load(rows[place], skipped, doubted)
         present = np.array([array is not None for array in arrays], bool)

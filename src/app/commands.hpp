@@ -78,6 +78,10 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
 /// `bench --tasks`: the mean meta-gradient of given tasks at given parameters, timed. One process.
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions);
 
+/// Standard error, of rank 0 (nowhere on the others). Under mpirun a rank's own is never a
+/// terminal; the launchers say whether theirs is.
+Console console_of(int rank);
+
 /// Runs `body` with the communicator of all ranks. An error that all ranks share is printed once,
 /// by rank 0, and they leave together; a rank that fails alone says so and takes the others down.
 ExitCode with_communicator(MpiSession& session, const CommOptions& options,

@@ -3,6 +3,7 @@
 
 #include "app/commands.hpp"
 #include "app/loaded_run.hpp"
+#include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/evaluator.hpp"
 
 namespace cuttle {
@@ -98,7 +99,10 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
       plan = evaluation_plan(config, split_from(arguments.split), arguments.episodes);
       plan.episode.complete = plan.episode.complete || arguments.complete;
     });
-    const auto report = compare(comm, field.contenders(), plan);
+    const auto report = [&] {
+      Counter counter(console_of(comm.rank()), plan.episodes, "episodes");
+      return compare(comm, field.contenders(), plan, counter.share_of(comm.size()));
+    }();
     if (comm.rank() != 0) return ExitCode::kDone;
     if (arguments.json)
       std::cout << to_json(arguments, plan, report).dump(2) << std::endl;

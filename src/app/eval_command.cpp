@@ -9,6 +9,7 @@
 #include "app/loaded_run.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/evaluator.hpp"
 
 namespace cuttle {
@@ -253,7 +254,11 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
       if (plan.confusion) check_confusion(classes.size());
       source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
     });
-    const auto report = evaluate(comm, *source, classes, *learner, run->parameters, plan);
+    const auto report = [&] {
+      Counter counter(console_of(comm.rank()), plan.episodes, "episodes");
+      return evaluate(comm, *source, classes, *learner, run->parameters, plan,
+                      counter.share_of(comm.size()));
+    }();
     together(comm, "writing the tables", [&] {
       if (comm.rank() != 0) return;
       if (report.blind > 0)

@@ -2,8 +2,6 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -18,43 +16,11 @@
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/signals.hpp"
-#include "cuttle/core/timer.hpp"
+#include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/run_data.hpp"
 
 namespace cuttle {
 namespace {
-
-/// A line on the terminal, if standard error is one, that says how far it is.
-class Counter {
- public:
-  explicit Counter(std::int64_t total) : total_(total), shown_(isatty(STDERR_FILENO) == 1) {}
-  ~Counter() {
-    if (shown_) std::cerr << kClearLine << std::flush;
-  }
-  Counter(const Counter&) = delete;
-  Counter& operator=(const Counter&) = delete;
-
-  void update(std::int64_t done) {
-    constexpr double kRefresh = 0.1;  // seconds between two states
-    const double now = clock_.seconds();
-    if (!shown_ || now - last_s_ < kRefresh) return;
-    last_s_ = now;
-    const double rate = static_cast<double>(done) / now;
-    std::cerr << kClearLine
-              << fmt::format("{} of {} samples ({:.0f} %), {:.0f} a second, {:.0f} s left", done,
-                             total_,
-                             100.0 * static_cast<double>(done) / static_cast<double>(total_), rate,
-                             static_cast<double>(total_ - done) / rate)
-              << std::flush;
-  }
-
- private:
-  static constexpr const char* kClearLine = "\r\x1b[K";
-  std::int64_t total_;
-  bool shown_;
-  Timer clock_;
-  double last_s_ = 0;
-};
 
 PredictionFormat format_of(const PredictArguments& arguments) {
   if (arguments.stream) return PredictionFormat::kJsonLines;
@@ -134,7 +100,7 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
   const auto total = static_cast<std::int64_t>(data.samples().size());
   const std::int64_t batches = wanted.together ? 1 : batches_of(model, total);
   Outcome outcome{total, 0, 0, {model.to.classes, !wanted.confusion.empty()}};
-  Counter counter(total);
+  Counter counter(console_of(0), total, "samples");
   SignalWatch signals;
   for (std::int64_t b = 0; b < batches; ++b) {
     const std::int64_t first = b * total / batches, end = (b + 1) * total / batches;

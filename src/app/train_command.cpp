@@ -1,8 +1,4 @@
-#include <unistd.h>
-
-#include <cstdlib>
 #include <ctime>
-#include <iostream>
 
 #include "app/commands.hpp"
 #include "cuttle/core/log.hpp"
@@ -20,13 +16,6 @@ std::string dated_folder(const std::string& name) {
   char text[32];
   std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &local);
   return "runs/" + name + "-" + text;
-}
-
-/// Under mpirun a rank's own standard error is never a terminal; the launchers say whether theirs
-/// is.
-bool on_terminal() {
-  const char* launcher = std::getenv("CUTTLE_TERMINAL");
-  return launcher ? std::string(launcher) == "1" : isatty(STDERR_FILENO) == 1;
 }
 
 void announce(const RunConfig& config, const Communicator& comm, const std::string& folder,
@@ -83,7 +72,7 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
         config, comm, folder, *kind,
         find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
     Trainer trainer(config, comm, extensions, {folder, arguments.resume, arguments.take_over},
-                    {&std::cerr, on_terminal()});
+                    console_of(comm.rank()));
     const TrainOutcome outcome = trainer.run(signals);
     log_info("{} at step {}; parameters sha256 {}",
              outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,

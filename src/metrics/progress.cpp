@@ -9,8 +9,7 @@
 namespace cuttle {
 namespace {
 
-constexpr double kRefresh = 0.1;                // seconds between two states of a terminal's line
-constexpr const char* kClearLine = "\r\x1b[K";  // to the first column, erase what follows
+constexpr std::int64_t kMeanOf = 50;  // steps
 
 }  // namespace
 
@@ -18,7 +17,7 @@ Progress::Progress(std::ostream& out, bool terminal, std::int64_t total, double 
     : out_(out),
       terminal_(terminal),
       total_(total),
-      interval_s_(terminal ? kRefresh : interval_s) {}
+      interval_s_(terminal ? kRefresh_s : interval_s) {}
 
 Progress::~Progress() {
   if (line_open_) out_ << "\n" << std::flush;
@@ -26,6 +25,7 @@ Progress::~Progress() {
 
 void Progress::update(const StepReport& report, double now_s) {
   tasks_since_ += report.tasks;
+  take(report);
   const bool first = first_step_ < 0;
   if (!first && report.step < total_ && now_s - shown_s_ < interval_s_) return;
   if (first) {
@@ -44,13 +44,24 @@ void Progress::clear() {
   line_open_ = false;
 }
 
+void Progress::take(const StepReport& report) {
+  const std::size_t count = std::min<std::size_t>(report.values.size(), 2);
+  if (count == 0) return;  // the step was not applied
+  means_.resize(count);
+  const double weight = 1.0 / static_cast<double>(std::min(++meant_, kMeanOf));
+  for (std::size_t i = 0; i < count; ++i) {
+    means_[i].name = report.values[i].name;
+    means_[i].value += weight * (report.values[i].value - means_[i].value);
+  }
+}
+
 std::string Progress::line(const StepReport& report, double now_s) const {
   std::string text =
       fmt::format("step {:>{}}/{}", report.step, fmt::formatted_size("{}", total_), total_);
-  const std::size_t count = std::min<std::size_t>(report.values.size(), 2);
-  for (std::size_t i = 0; i < count; ++i) {
-    text += fmt::format("  {} {:.4f}", report.values[i].name, report.values[i].value);
-  }
+  for (const auto& [name, mean] : means_)
+    text += name == "accuracy" ? fmt::format("  query accuracy {:.2f} %", 100 * mean)
+                               : fmt::format("  {} {:.4f}", name, mean);
+  if (meant_ > 1) text += fmt::format(" (means of {} steps)", std::min(meant_, kMeanOf));
   if (!report.applied) text += "  (not applied)";
   if (report.step > first_step_ && now_s > first_s_) {
     const double per_step = (now_s - first_s_) / static_cast<double>(report.step - first_step_);

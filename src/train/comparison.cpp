@@ -46,7 +46,8 @@ std::vector<float> row_of(const std::vector<Contender>& contenders,
 }  // namespace
 
 ComparisonReport compare(Communicator& comm, const std::vector<Contender>& contenders,
-                         const EvaluationPlan& plan) {
+                         const EvaluationPlan& plan,
+                         const std::function<void(std::int64_t)>& progress) {
   const std::size_t count = contenders.size();
   CUTTLE_EXPECT(count >= 2);
   std::vector<std::vector<float>> rows;
@@ -72,6 +73,7 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
             i + 1, slot.first_slot);
       }
       rows.push_back(row_of(there, episodes, kept));
+      if (progress) progress(static_cast<std::int64_t>(rows.size()));
     }
   });
   const auto means = mean_intervals(comm, "comparison", rows, 2 * count + 1);

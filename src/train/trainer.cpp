@@ -10,6 +10,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/metrics/counter.hpp"
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/evaluator.hpp"
 #include "cuttle/train/run_data.hpp"
@@ -35,6 +36,7 @@ struct Trainer::Impl {
 
   RunConfig config;
   Communicator& comm;
+  const Console console;
   const Extensions extensions;
   Catalog catalog;
   std::map<std::string, std::string> facts;  ///< what checkpoints say about the run's surroundings
@@ -77,9 +79,10 @@ std::vector<RankTime> all_times(Communicator& comm, double busy_s) {
 }  // namespace
 
 Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
-                    const Extensions& types, const RunFolder& folder, const Console& console)
+                    const Extensions& types, const RunFolder& folder, const Console& shown)
     : config(run_config),
       comm(communicator),
+      console(shown),
       extensions(types),
       catalog(catalog_of(extensions)),
       facts(agreed_environment(comm, config, catalog)),
@@ -147,7 +150,11 @@ void Trainer::Impl::validate(RunData::Kept& kept) {
   const Learner& learner = *run_parts.learner;
   const TaskKind& kind = *run_parts.kind;
   const auto tasks = training().source(Split::kValidation, &kept);
-  const auto report = evaluate(comm, *tasks, {}, learner, state.parameters, plan);
+  const auto report = [&] {
+    Counter counter(console, plan.episodes, "validation episodes");
+    return evaluate(comm, *tasks, {}, learner, state.parameters, plan,
+                    counter.share_of(comm.size()));
+  }();
   const auto names = kind.metrics();
   std::vector<NamedValue> values{{"loss", report.loss.mean}, {"loss_ci95", report.loss.half_width}};
   for (std::size_t m = 0; m < names.size(); ++m) {

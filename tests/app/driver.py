@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,27 @@ def run(words, code=DONE, timeout=300):
 
 def cuttle(*words, ranks=None, code=DONE, timeout=300):
     return run(command(*words, ranks=ranks), code, timeout)
+
+
+def on_terminal(*words):
+    """What `cuttle WORDS`, which must succeed, shows on a standard error that is a terminal."""
+    terminal, other = pty.openpty()
+    with subprocess.Popen(command(*words), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=other) as process:
+        os.close(other)
+        shown = b""
+        while piece := _read(terminal):
+            shown += piece
+    os.close(terminal)
+    assert process.returncode == DONE, shown
+    return shown.decode()
+
+
+def _read(terminal):
+    """What comes next; nothing when the other side is closed."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def cuttle_json(*words, ranks=None, timeout=300):

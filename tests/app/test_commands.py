@@ -144,6 +144,16 @@ def test_minutes_become_steps_and_the_run_is_that_of_the_steps(config, tmp_path)
     assert (tmp_path / "given" / "metrics.jsonl").read_bytes() == (tmp_path / "run" / "metrics.jsonl").read_bytes()
 
 
+def test_long_work_says_on_a_terminal_how_far_it_is(trained, config, tmp_path):
+    for words in (("eval", trained), ("compare", trained, trained)):
+        shown = driver.on_terminal(*words, "--episodes", 400)
+        assert re.search(r"\r\x1b\[K\d+ of 400 episodes \(\d+ %\), [\d.]+ a second, .* left", shown)
+    assert "\x1b" not in cuttle("eval", trained, "--episodes", 400).stderr
+    shown = driver.on_terminal("train", config, "--run-dir", tmp_path / "run", "train.validation_episodes=200")
+    assert re.search(r" of 200 validation episodes .* left", shown)
+    assert re.search(r"step 20/20  loss [\d.]+  query accuracy \d+\.\d\d % \(means of 20 steps\)", shown)
+
+
 def test_eval_is_the_same_on_one_and_three_ranks(trained, tmp_path):
     def evaluate(ranks):
         table = tmp_path / f"{ranks}.csv"

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -375,23 +374,9 @@ def test_memory_is_flat_in_the_number_of_samples(tmp_path):
 
 def test_progress_is_told_to_a_terminal_alone(named, tmp_path):
     shard = part_of(named[1], [*range(8)] * 250, tmp_path / "many.h5")
-    words = [str(word) for word in (driver.PROGRAM, "predict", named[0], shard, "--out", tmp_path / "answers.csv")]
-    quiet = cuttle(*words[1:]).stderr
+    words = ("predict", named[0], shard, "--out", tmp_path / "answers.csv")
+    quiet = cuttle(*words).stderr
     assert " a second" not in quiet and "\x1b" not in quiet
-    terminal, other = pty.openpty()
-    with subprocess.Popen(words, env=driver.ENVIRONMENT, stderr=other) as process:
-        os.close(other)
-        shown = b""
-        while piece := read(terminal):
-            shown += piece
-    os.close(terminal)
-    assert process.returncode == 0 and re.search(rb"\r\x1b\[K\d+ of 2000 samples \(\d+ %\), \d+ a second", shown)
-    assert shown.rpartition(b"\x1b[K")[2].strip().endswith(b"answers.csv")  # the line is gone at the end
-
-
-def read(terminal):
-    """What comes next; nothing when the other side is closed."""
-    try:
-        return os.read(terminal, 4096)
-    except OSError:
-        return b""
+    shown = driver.on_terminal(*words)
+    assert re.search(r"\r\x1b\[K\d+ of 2000 samples \(\d+ %\), [\d.]+ a second, .* left", shown)
+    assert shown.rpartition("\x1b[K")[2].strip().endswith("answers.csv")  # the line is gone at the end

@@ -50,6 +50,16 @@ def test_a_single_column_of_few_words_is_the_class(run, tmp_path):
     assert {c for c, *_ in read(tmp_path / "out").values()} == {f"topic {c}" for c in range(6)}
 
 
+def test_files_that_are_read_are_counted_on_a_terminal(run, tmp_path, monkeypatch):
+    rows = [[f"{index}.png", f"c{index % 3}"] for index in range(6)]
+    for name, _ in rows:
+        save_image(tmp_path / name, 7)
+    file = write_csv(tmp_path / "t.csv", [["image", "label"], *rows])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    code, _, err = run("frame", file, "--out", tmp_path / "out", "--size", "4", "--shards", "1")
+    assert code == 0 and "image of a shard" in err and "0/6" in err
+
+
 def test_paths_and_label_relative_to_the_table(run, tmp_path):
     rows = []
     for index in range(12):

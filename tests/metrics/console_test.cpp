@@ -30,7 +30,7 @@ TEST(ConsoleSink, PlainLinesComeEverySoManySeconds) {
   };
   const std::string usual = plain_lines("console");  // this takes no 10 seconds
   EXPECT_EQ(lines(usual), 2) << usual;
-  EXPECT_THAT(usual, HasSubstr("step    1/1000  loss 1.0000  accuracy 0.5000\n"));
+  EXPECT_THAT(usual, HasSubstr("step    1/1000  loss 1.0000  query accuracy 50.00 %\n"));
   EXPECT_THAT(usual, HasSubstr("\nstep 1000/1000"));
   EXPECT_EQ(lines(plain_lines(Section("console", {{"every_s", "0"}}))), 6);
 }
@@ -41,7 +41,7 @@ TEST(ConsoleSink, ATerminalsLineGoesBeforeTheLoopSaysSomething) {
     const auto sink = make_sink("console", "", {&out, true});
     sink->begin(0);
     sink->step(report_of(1));
-    EXPECT_THAT(out.str(), EndsWith("accuracy 0.5000"));
+    EXPECT_THAT(out.str(), EndsWith("accuracy 50.00 %"));
     sink->record("validation", 1, {{"accuracy", 0.25}});
     EXPECT_THAT(out.str(), EndsWith(kCleared));
     StepReport skipped = report_of(1000);

@@ -3,11 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <sstream>
+#include <thread>
+
+#include "cuttle/metrics/counter.hpp"
 
 namespace cuttle {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -29,12 +34,17 @@ TEST(Progress, PlainLinesAtIntervalsAndForTheLastStep) {
   }
   const std::string text = out.str();
   EXPECT_EQ(text,
-            "step   1/100  loss 1.2346  accuracy 0.5000\n"
-            "step  21/100  loss 1.2346  accuracy 0.5000  32.0 tasks/s  40 s left\n"
-            "step  41/100  loss 1.2346  accuracy 0.5000  32.0 tasks/s  30 s left\n"
-            "step  61/100  loss 1.2346  accuracy 0.5000  32.0 tasks/s  20 s left\n"
-            "step  81/100  loss 1.2346  accuracy 0.5000  32.0 tasks/s  10 s left\n"
-            "step 100/100  loss 1.2346  accuracy 0.5000  32.0 tasks/s  0 s left\n");
+            "step   1/100  loss 1.2346  query accuracy 50.00 %\n"
+            "step  21/100  loss 1.2346  query accuracy 50.00 % (means of 21 steps)  32.0 tasks/s  "
+            "40 s left\n"
+            "step  41/100  loss 1.2346  query accuracy 50.00 % (means of 41 steps)  32.0 tasks/s  "
+            "30 s left\n"
+            "step  61/100  loss 1.2346  query accuracy 50.00 % (means of 50 steps)  32.0 tasks/s  "
+            "20 s left\n"
+            "step  81/100  loss 1.2346  query accuracy 50.00 % (means of 50 steps)  32.0 tasks/s  "
+            "10 s left\n"
+            "step 100/100  loss 1.2346  query accuracy 50.00 % (means of 50 steps)  32.0 tasks/s  "
+            "0 s left\n");
 }
 
 TEST(Progress, ATerminalHasOneLineThatIsClearedAndEnded) {
@@ -63,9 +73,23 @@ TEST(Progress, AResumedRunMeasuresOnlyItsOwnSteps) {
   Progress progress(out, false, 100, 1.0);
   progress.update(report_of(51), 7.0);
   progress.update(report_of(52), 9.0);
-  EXPECT_THAT(
-      out.str(),
-      HasSubstr("step  52/100  loss 1.2346  accuracy 0.5000  8.0 tasks/s  1 min 36 s left\n"));
+  EXPECT_THAT(out.str(), HasSubstr("step  52/100  loss 1.2346  query accuracy 50.00 % (means of 2 "
+                                   "steps)  8.0 tasks/s  1 min 36 s left\n"));
+}
+
+TEST(Progress, ValuesAreMeansSinceAStepsOwnJump) {
+  std::ostringstream out;
+  Progress progress(out, false, 1000, 0.0);
+  for (int step = 1; step <= 1000; ++step) {
+    StepReport report = report_of(step);
+    report.values = {{"loss", step % 2 ? 1.0 : 3.0}, {"mean_squared_error", 0.25}};
+    progress.update(report, step);
+  }
+  EXPECT_THAT(out.str(), HasSubstr("step    1/1000  loss 1.0000  mean_squared_error 0.2500\n"));
+  EXPECT_THAT(out.str(),
+              HasSubstr("step    2/1000  loss 2.0000  mean_squared_error 0.2500 (means of "
+                        "2 steps)"));
+  EXPECT_THAT(out.str(), HasSubstr("step 1000/1000  loss 2.01"));
 }
 
 TEST(Progress, ASkippedStepIsSaid) {
@@ -75,6 +99,29 @@ TEST(Progress, ASkippedStepIsSaid) {
   report.step = 1;
   progress.update(report, 0.0);
   EXPECT_EQ(out.str(), "step 1/5  (not applied)\n");
+}
+
+TEST(Counter, SaysHowFarItIsToATerminalAlone) {
+  EXPECT_EQ(describe_count(12, 48, "episodes", 2.0),
+            "12 of 48 episodes (25 %), 6.0 a second, 6 s left");
+  EXPECT_EQ(describe_count(5000, 10000, "samples", 50.0),
+            "5000 of 10000 samples (50 %), 100 a second, 50 s left");
+  for (const bool terminal : {false, true}) {
+    std::ostringstream out;
+    {
+      Counter counter({&out, terminal}, 2, "episodes");
+      counter.update(1);  // too soon
+      EXPECT_EQ(out.str(), "");
+      std::this_thread::sleep_for(std::chrono::milliseconds(150));
+      counter.share_of(3)(1);  // three ranks have not done more than all
+    }
+    if (terminal)
+      EXPECT_THAT(out.str(), AllOf(HasSubstr("\r\x1b[K2 of 2 episodes (100 %), "),
+                                   ::testing::EndsWith(" 0 s left\r\x1b[K")));
+    else
+      EXPECT_EQ(out.str(), "");
+  }
+  Counter({}, 2, "episodes").update(1);
 }
 
 TEST(DescribeDuration, PicksTwoUnits) {

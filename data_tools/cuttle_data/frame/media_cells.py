@@ -22,7 +22,7 @@ class MediaCells:
 
     def __init__(self, frame, name, root, report):
         """Missing files are counted and one is named; UserError if all are missing."""
-        self.frame, self.name_, self.root_ = frame, name, root
+        self.frame, self.name_, self.root_, self.report = frame, name, root, report
         column = frame.columns[name]
         self.cells_ = cells.names_of(column) if cells.is_text(column) else column
         if isinstance(self.cells_, pa.ChunkedArray):
@@ -101,8 +101,12 @@ def loaders_of(cells_of, modality, rows, options):
         return _array(source) if isinstance(source, list) else media.loader(
             modality, source, options)()
 
+    def progress(some):
+        return cells_of.report.progress(some, len(some), f"{modality.name} of a shard")
+
     return Loaders(modality, load, cells_of.present[rows],
-                   lambda sample: cells_of.frame.where(rows[sample]), cells_of.fingerprint())
+                   lambda sample: cells_of.frame.where(rows[sample]), cells_of.fingerprint(),
+                   progress)
 
 
 def _array(source):

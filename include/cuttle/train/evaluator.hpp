@@ -101,8 +101,9 @@ struct ComparisonReport {
 
 /// Evaluates two or more contenders on the plan's episode list (its modalities, missing rate and
 /// trace are not used). All ranks call it and get the same report, or throw together: UserError
-/// when two contenders would draw different samples for an episode.
+/// when two contenders would draw different samples for an episode. `progress`: as of evaluate.
 ComparisonReport compare(Communicator& comm, const std::vector<Contender>& contenders,
-                         const EvaluationPlan& plan);
+                         const EvaluationPlan& plan,
+                         const std::function<void(std::int64_t)>& progress = {});
 
 }  // namespace cuttle
