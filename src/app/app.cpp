@@ -29,9 +29,9 @@ struct Request {
 /// alone in words such as --out=~/FILE.
 void expand_paths_in(CLI::App& app) {
   static const std::set<std::string> kPaths{
-      "config",       "run",        "runs",        "file",         "inputs",
-      "path",         "--out",      "--run-dir",   "--support",    "--tasks",
-      "--parameters", "--gradient", "--confusion", "--per-episode"};
+      "config",       "run",        "runs",        "file",          "inputs",
+      "path",         "--out",      "--run-dir",   "--support",     "--tasks",
+      "--parameters", "--gradient", "--confusion", "--per-episode", "--shards"};
   const CLI::Validator expand(
       [](std::string& path) {
         try {
@@ -49,6 +49,13 @@ void expand_paths_in(CLI::App& app) {
 
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
   command.add_option("overrides", overrides, "config keys, e.g. adapt.inner_steps=5");
+}
+
+void add_split(CLI::App& command, std::string& split, std::vector<std::string>& shards) {
+  command.add_option("--split", split, "train, validation or test; all: the classes of all as one")
+      ->capture_default_str();
+  command.add_option("--shards", shards,
+                     "files or patterns of other data to evaluate on, in place of the run's own");
 }
 
 void add_train(CLI::App& app, TrainArguments& a, Request& request, const Extensions& extensions) {
@@ -71,7 +78,7 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
   add_overrides(*command, a.overrides);
   command->add_option("--episodes", a.episodes, "length of the list (default: evaluation.episodes)")
       ->check(CLI::Range(1, kLargestCount));
-  command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
+  add_split(*command, a.split, a.shards);
   command->add_option("--modalities", a.modalities, "use these only, e.g. image,text")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -109,7 +116,7 @@ void add_compare(CLI::App& app, CompareArguments& a, Request& request,
       ->add_option("--episodes", a.episodes,
                    "length of the list (default: evaluation.episodes of the first)")
       ->check(CLI::Range(1, kLargestCount));
-  command->add_option("--split", a.split, "train, validation or test")->capture_default_str();
+  add_split(*command, a.split, a.shards);
   command->add_flag("--complete", a.complete, "only samples that have every sense of the shards");
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback(

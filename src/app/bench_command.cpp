@@ -62,7 +62,8 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     together(comm, "opening the data", [&] {
       data = RunData::open(config, extensions);
       parts = assemble(config, data->inputs(), extensions);
-      if (const Dataset* alone = data->alone(); alone && config.episode.source.type == "episodes")
+      if (const Dataset* alone = data->alone(Split::kTrain);
+          alone && config.episode.source.type == "episodes")
         planner = std::make_unique<EpisodePlanner>(*alone, Split::kTrain, config.episode);
     });
     const auto& [kind, model, learner] = parts;

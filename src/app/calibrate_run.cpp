@@ -32,8 +32,8 @@ std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& p
   try {
     const auto data = RunData::open(run.config, extensions, &run.inputs);
     ++plan.episode.way;  // one is kept out of the support
-    if (data->alone() != nullptr) {
-      const auto classes = data->alone()->classes_of(plan.split).size();
+    if (data->alone(plan.split) != nullptr) {
+      const auto classes = data->alone(plan.split)->classes_of(plan.split).size();
       plan.episode.way = std::min(plan.episode.way, static_cast<std::int64_t>(classes));
     }
     const auto source = source_near(*data, parts, plan);

@@ -21,7 +21,7 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
 
 struct EvalArguments {
   std::string run, split = "test", confusion, per_episode, queries = "all";
-  std::vector<std::string> overrides, modalities;
+  std::vector<std::string> overrides, modalities, shards;
   std::int64_t episodes = 0;
   double missing_rate = 0.0;
   bool last = false, json = false, diagnostics = false, unbalanced = false, calibrated = false;
@@ -30,7 +30,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                       const Extensions& extensions);
 
 struct CompareArguments {
-  std::vector<std::string> runs, overrides;
+  std::vector<std::string> runs, overrides, shards;
   std::string split = "test";
   std::int64_t episodes = 0;
   bool complete = false, json = false;

@@ -113,9 +113,14 @@ std::vector<std::string> obstacles(const std::string& folder, const RunConfig& c
         found.push_back(fmt::format("{}: {}", key, problem.what()));
       }
   };
-  look_for("data.shards", config.data.shards);
+  const auto look_for_all = [&](const std::string& section, const auto& options) {
+    look_for(section + ".shards", options.shards);
+    look_for(section + ".validation_shards", options.validation_shards);
+    look_for(section + ".test_shards", options.test_shards);
+  };
+  look_for_all("data", config.data);
   for (const auto& [name, source] : config.sources)
-    if (source.weight > 0) look_for("sources." + name + ".shards", source.shards);
+    if (source.weight > 0) look_for_all("sources." + name, source);
   if (const auto holder = find_holder(folder); holder && !holder->dead)
     found.push_back(fmt::format("{} is at work on it", holder->description));
   const std::uint64_t needed = 2 * folder_bytes(latest.folder);

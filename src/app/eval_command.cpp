@@ -6,7 +6,7 @@
 
 #include "app/calibrate_run.hpp"
 #include "app/commands.hpp"
-#include "app/loaded_run.hpp"
+#include "app/evaluation_data.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/metrics/counter.hpp"
@@ -91,7 +91,7 @@ void check_confusion(std::size_t classes) {
                   classes, ConfusionMatrix::kMostClasses);
 }
 
-ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const Dataset* data,
+ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const RunData& data,
                      const EvaluationPlan& plan, const EvaluationReport& report,
                      const std::string& left_out) {
   ordered_json json{{"run", arguments.run},
@@ -99,6 +99,7 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
                     {"step", run.step},
                     {"algorithm", run.config.adapt.type},
                     {"split", to_string(plan.split)},
+                    {"shards", data.shards_of(plan.split)},
                     {"episodes", plan.episodes},
                     {"way", plan.episode.way},
                     {"shot", plan.episode.shot},
@@ -132,7 +133,7 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
     json["macro_recall"] = scores.macro_recall;
     json["macro_f1"] = scores.macro_f1;
   }
-  if (const auto worst = worst_class(data, plan, report))
+  if (const auto worst = worst_class(data.alone(plan.split), plan, report))
     json["worst_class"] = {{"name", worst->name},
                            {"accuracy", worst->scores.recall},
                            {"queries", worst->scores.truths}};
@@ -157,7 +158,7 @@ std::string reach(const Interval& interval) {
              : fmt::format("mean, 95 % interval: {:.2f} standard errors, Student's t", errors);
 }
 
-void print_text(const EvalArguments& arguments, const LoadedRun& run, const Dataset* data,
+void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunData& data,
                 const EvaluationPlan& plan, const EvaluationReport& report) {
   const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
@@ -178,7 +179,7 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const Data
                              100 * scores.macro_precision, 100 * scores.macro_recall,
                              100 * scores.macro_f1, report.loss.mean);
   }
-  if (const auto worst = worst_class(data, plan, report))
+  if (const auto worst = worst_class(data.alone(plan.split), plan, report))
     std::cout << fmt::format("worst class {}: {:.2f} % of its {} queries\n", worst->name,
                              100 * worst->scores.recall, worst->scores.truths);
   if (kind.classes())
@@ -191,6 +192,8 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const Data
     std::cout << fmt::format(
         "missing rate {:.2f} as asked for, {:.2f} in effect (a sample's last sense stays)\n",
         plan.missing_rate, report.hidden_rate);
+  if (const auto shards = data.shards_of(plan.split); !shards.empty())
+    std::cout << fmt::format("shards {}\n", fmt::join(shards, ", "));
   std::cout << run.folder << "\n";
   const auto names = kind.metrics();
   for (const auto& line : report.trace) {
@@ -229,8 +232,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     together(comm, "loading the model", [&] {
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
-      data = RunData::open(run->config, extensions, &run->inputs);
       plan = plan_of(arguments, *run);
+      data = evaluation_data(*run, arguments.shards, plan.split, extensions);
       if (comm.rank() == 0)
         for (const auto& path : {arguments.confusion, arguments.per_episode})
           if (!path.empty()) check_output(path);
@@ -250,7 +253,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;
     together(comm, "planning episodes", [&] {
-      if (data->alone() && kind->classes()) classes = data->alone()->classes_of(plan.split);
+      if (const Dataset* alone = data->alone(plan.split); alone && kind->classes())
+        classes = alone->classes_of(plan.split);
       if (plan.confusion) check_confusion(classes.size());
       source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
     });
@@ -271,13 +275,12 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
       if (arguments.diagnostics && report.trace.empty())
         log_warning("--diagnostics: {} takes no inner steps (there are no losses between them)",
                     run->config.adapt.type);
-      write_tables(arguments, data->alone(), *run->parts.kind, plan, report);
+      write_tables(arguments, data->alone(plan.split), *run->parts.kind, plan, report);
       if (arguments.json)
-        std::cout
-            << to_json(arguments, *run, data->alone(), plan, report, source->left_out()).dump(2)
-            << std::endl;
+        std::cout << to_json(arguments, *run, *data, plan, report, source->left_out()).dump(2)
+                  << std::endl;
       else
-        print_text(arguments, *run, data->alone(), plan, report);
+        print_text(arguments, *run, *data, plan, report);
     });
     return ExitCode::kDone;
   });

@@ -106,7 +106,10 @@ void check_sources(CrossCheck& check) {
   const std::string instead = fmt::format(
       "would do nothing beside `sources` (each has its own: sources.{}); remove the key or them",
       sources.begin()->first);
-  check.refuse_if(!check.config().data.shards.empty(), {"data.shards"}, instead);
+  const DataOptions& data = check.config().data;
+  check.refuse_if(!data.shards.empty(), {"data.shards"}, instead);
+  check.refuse_if(!data.validation_shards.empty(), {"data.validation_shards"}, instead);
+  check.refuse_if(!data.test_shards.empty(), {"data.test_shards"}, instead);
   check.refuse_if(check.config().episode.source.type != EpisodeOptions().source.type,
                   {"episode.source"}, instead);
   const bool none = std::all_of(sources.begin(), sources.end(),
@@ -133,6 +136,9 @@ void check_rest(CrossCheck& check) {
   check.refuse_if(t.patience > 0 && t.validate_every == 0,
                   {"train.patience", "train.validate_every"},
                   "needs validations to count; set train.validate_every, or 0 to never stop early");
+  check.refuse_if(t.init_from.empty() && t.init_statistics == "source",
+                  {"train.init_statistics", "train.init_from"},
+                  "is source, and there is none; name a run in train.init_from, or use own");
   std::set<std::string> seen;
   for (const std::string& modality : check.config().data.modalities) {
     check.refuse_if(!seen.insert(modality).second, {"data.modalities"},

@@ -35,6 +35,10 @@ void describe(ConfigSchema& keys, DataOptions& o) {
   keys.add("shards", o.shards, anything(),
            "files or patterns, e.g. [.data/emoji/*.h5]; ~ and $VARIABLES are expanded",
            Resume::kChange);
+  keys.add("validation_shards", o.validation_shards, anything(),
+           "other shards, whose validation classes are used; []: those of shards", Resume::kChange);
+  keys.add("test_shards", o.test_shards, anything(),
+           "other shards, whose test classes are used; []: those of shards", Resume::kChange);
   keys.add("modalities", o.modalities, plain_word(),
            "the ones to use, in this order; []: all in the shards");
   keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory", Resume::kChange);
@@ -71,6 +75,8 @@ void describe(ConfigSchema& keys, SourceOptions& o) {
   keys.add("shards", o.shards, anything(),
            "files or patterns that it reads, as in data.shards; senses may differ",
            Resume::kChange);
+  keys.add("validation_shards", o.validation_shards, anything(), "as in data", Resume::kChange);
+  keys.add("test_shards", o.test_shards, anything(), "as in data", Resume::kChange);
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {
@@ -141,6 +147,8 @@ void describe(ConfigSchema& keys, TrainOptions& o) {
            "newest that stay; the best one always stays", Resume::kChange);
   keys.add("init_from", o.init_from, anything(),
            "run folder or checkpoint whose parameters start this run; \"\": fresh");
+  keys.add("init_statistics", o.init_statistics, one_of({"own", "source"}),
+           "source: inputs are standardised by the mean and stddev of init_from's run");
 }
 
 void describe(ConfigSchema& keys, EvaluationOptions& o) {

@@ -182,7 +182,8 @@ class ShardedDataset final : public Dataset {
       if (class_starts_[c] == class_starts_[c + 1])
         continue;  // listed in a shard, but without samples
       const Split split = samples_[class_samples_[class_starts_[c]]].split;
-      split_classes_[static_cast<std::size_t>(split)].push_back(static_cast<std::int32_t>(c));
+      for (const Split of : {split, Split::kAll})
+        split_classes_[static_cast<std::size_t>(of)].push_back(static_cast<std::int32_t>(c));
     }
   }
 
@@ -235,7 +236,7 @@ class ShardedDataset final : public Dataset {
   std::vector<std::int64_t> starts_;  // first sample of each shard, and the end
   std::vector<std::string> class_names_, group_names_;
   std::vector<SampleInfo> samples_;
-  std::array<std::vector<std::int32_t>, 3> split_classes_;
+  std::array<std::vector<std::int32_t>, 4> split_classes_;
   std::vector<std::size_t> class_starts_;  // of each class in class_samples_, and the end
   std::vector<std::int64_t> class_samples_;
   std::vector<std::uint8_t> memory_;  // in_memory: all rows of all columns in use

@@ -7,6 +7,11 @@
 #include "shard_names.hpp"
 
 namespace cuttle {
+namespace {
+
+constexpr const char* kSplitAll = "all";  // in no shard
+
+}  // namespace
 
 const char* to_string(ModalityKind kind) {
   switch (kind) {
@@ -67,18 +72,21 @@ const char* to_string(Split split) {
       return kSplitValidation;
     case Split::kTest:
       return kSplitTest;
+    case Split::kAll:
+      return kSplitAll;
   }
   CUTTLE_EXPECT(false);
   return "";
 }
 
 Split split_from(const std::string& name) {
-  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
+  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest, Split::kAll}) {
     if (name == to_string(split)) return split;
   }
   throw UserError(fmt::format(
-      "there is no split '{}' (data has train, validation and test); did you mean '{}'?", name,
-      nearest_name(name, {kSplitTrain, kSplitValidation, kSplitTest})));
+      "there is no split '{}' (data has train, validation and test; all: their classes as one); "
+      "did you mean '{}'?",
+      name, nearest_name(name, {kSplitTrain, kSplitValidation, kSplitTest, kSplitAll})));
 }
 
 }  // namespace cuttle

@@ -3,9 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <numeric>
-#include <set>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -20,6 +18,11 @@ namespace {
 /// Whether one encoder can take both; their normalisation may differ.
 bool fit(const ModalitySpec& a, const ModalitySpec& b) {
   return a.kind == b.kind && a.shape == b.shape && a.sample_rate == b.sample_rate;
+}
+
+/// The key of this name in the section of another.
+std::string beside(const std::string& key, const char* name) {
+  return key.substr(0, key.rfind('.') + 1) + name;
 }
 
 /// A source that reads shards names some, also one that is left out: else a name that was written
@@ -45,6 +48,35 @@ void named(const std::string& key, const Work& work) {
   } catch (const UserError& problem) {
     throw UserError(key + ": " + problem.what());
   }
+}
+
+/// Of a source that makes its tasks itself.
+void refuse_shards(const ChosenSource& chosen) {
+  const auto refuse = [&](const std::string& key, const std::vector<std::string>& shards) {
+    CUTTLE_VALIDATE(shards.empty(),
+                    "{}: {} makes its tasks itself and would not read them; remove the key", key,
+                    chosen.section->type);
+  };
+  refuse(chosen.shards_key, chosen.data.shards);
+  refuse(beside(chosen.shards_key, "validation_shards"), chosen.data.validation_shards);
+  refuse(beside(chosen.shards_key, "test_shards"), chosen.data.test_shards);
+}
+
+/// Another run's mean and stddev, for the senses that fit.
+void take_statistics(const std::vector<ModalitySpec>& from, std::vector<ModalitySpec>& senses) {
+  for (ModalitySpec& spec : senses)
+    if (const ModalitySpec* other = find_modality(from, spec.name); other && fit(*other, spec)) {
+      spec.mean = other->mean;
+      spec.stddev = other->stddev;
+    }
+}
+
+std::unique_ptr<Dataset> in_statistics(std::unique_ptr<Dataset> data,
+                                       const std::vector<ModalitySpec>* statistics) {
+  if (statistics == nullptr) return data;
+  std::vector<ModalitySpec> senses = data->modalities();
+  take_statistics(*statistics, senses);
+  return in_senses(std::move(data), std::move(senses));
 }
 
 DataOptions on_disk(DataOptions options) {
@@ -95,6 +127,8 @@ std::vector<ChosenSource> chosen_sources(const RunConfig& config) {
     if (options.weight == 0) continue;
     DataOptions data = config.data;
     data.shards = options.shards;
+    data.validation_shards = options.validation_shards;
+    data.test_shards = options.test_shards;
     data.modalities.clear();
     const std::string key = "sources." + name;
     chosen.push_back(
@@ -104,11 +138,12 @@ std::vector<ChosenSource> chosen_sources(const RunConfig& config) {
 }
 
 std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions& extensions,
-                                       const TaskInputs* trained) {
+                                       const TaskInputs* trained,
+                                       const std::vector<ModalitySpec>* statistics) {
   if (trained == nullptr) check_protocol(config, RunConfig(), extensions);
   const std::vector<ModalitySpec>* senses = trained == nullptr ? nullptr : &trained->modalities;
   std::unique_ptr<RunData> run(new RunData());
-  run->open_parts(config, extensions, senses);
+  run->open_parts(config, extensions, senses, statistics);
   if (config.sources.empty()) {
     const Part& only = run->parts_.front();
     if (!only.data)
@@ -119,14 +154,16 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
   } else {
     const Section& target = config.episode.target;
     const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
-    run->unite(config, kind->values(), senses);
+    run->unite(config, kind->values(), senses, statistics);
   }
+  run->open_own_sets(trained == nullptr);
   if (trained != nullptr) run->inputs_ = *trained;
   return run;
 }
 
 void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
-                         const std::vector<ModalitySpec>* trained) {
+                         const std::vector<ModalitySpec>* trained,
+                         const std::vector<ModalitySpec>* statistics) {
   const bool one = config.sources.empty();
   for (const auto& [name, options] : config.sources)
     check_shards(config, name,
@@ -134,22 +171,23 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
   for (ChosenSource& chosen : chosen_sources(config)) {
     Part part;
     part.key = chosen.key;
+    part.shards_key = chosen.shards_key;
     part.section = chosen.section;
     part.weight = chosen.weight;
     part.type = &find_type(extensions.sources, chosen.type_key, chosen.section->type);
     if (part.type->inputs) {
-      CUTTLE_VALIDATE(chosen.data.shards.empty(),
-                      "{}: {} makes its tasks itself and would not read them; remove the key",
-                      chosen.shards_key, chosen.section->type);
+      refuse_shards(chosen);
       const TaskInputs gives = part.type->inputs(*chosen.section);
       part.senses = gives.modalities;
       part.target_width = gives.target_width;
-    } else if (one) {
-      part.data = trained == nullptr ? Dataset::open(chosen.data) : open_for(*trained, chosen.data);
-      part.senses = part.data->modalities();
     } else {
-      part.options = std::exchange(chosen.data, {});
-      named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
+      part.options = std::move(chosen.data);
+      if (!one)
+        named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
+      else if (trained != nullptr)
+        part.data = open_for(*trained, part.options);
+      else
+        part.data = in_statistics(Dataset::open(part.options), statistics);
       part.senses = part.data->modalities();
     }
     if (part.data) part.target_width = part.data->target_width();
@@ -158,8 +196,8 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
 }
 
 /// Several sources in the senses of all of them, or of the model.
-void RunData::unite(const RunConfig& config, bool values,
-                    const std::vector<ModalitySpec>* trained) {
+void RunData::unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained,
+                    const std::vector<ModalitySpec>* statistics) {
   std::vector<ModalitySpec> all = trained != nullptr ? *trained : std::vector<ModalitySpec>();
   for (const Part& part : parts_)
     for (const ModalitySpec& spec : part.senses) {
@@ -174,13 +212,14 @@ void RunData::unite(const RunConfig& config, bool values,
                     spec.name, trained != nullptr ? "the training data's" : "an earlier source's");
       if (known == nullptr && trained == nullptr) all.push_back(spec);
     }
+  if (statistics != nullptr) take_statistics(*statistics, all);
   inputs_.modalities = trained != nullptr ? all : select(all, config.data.modalities);
   CUTTLE_VALIDATE(inputs_.modalities.size() <= kMostModalities,
                   "sources: they have {} modalities, a run takes {} at most; choose some with "
                   "data.modalities",
                   inputs_.modalities.size(), kMostModalities);
   inputs_.target_width = common_target_width(values);
-  if (const Dataset* data = alone())
+  if (const Dataset* data = alone(Split::kTrain))
     inputs_.classes = static_cast<std::int64_t>(data->classes_of(Split::kTrain).size());
   for (Part& part : parts_) {
     std::vector<ModalitySpec> used;
@@ -217,59 +256,69 @@ std::int64_t RunData::common_target_width(bool values) const {
   return width;
 }
 
+/// Whatever validation and test have for themselves, as the tasks of training see theirs.
+void RunData::open_own_sets(bool training) {
+  const auto open = [&](const Part& part, const char* name, std::vector<std::string> shards) {
+    std::unique_ptr<Dataset> data;
+    if (shards.empty()) return data;
+    DataOptions options = part.options;
+    options.shards = std::move(shards);
+    named(beside(part.shards_key, name), [&] { data = open_for(inputs_.modalities, options); });
+    return data;
+  };
+  for (Part& part : parts_) {
+    part.validation = open(part, "validation_shards", part.options.validation_shards);
+    if (training) part.options.in_memory = false;  // nothing is read of the test samples
+    part.test = open(part, "test_shards", part.options.test_shards);
+  }
+}
+
 std::string RunData::fingerprint() const {
-  if (parts_.size() == 1) return parts_[0].data ? parts_[0].data->fingerprint() : "none";
+  const auto of = [](const Part& part) {
+    if (!part.data) return std::string("none");
+    const std::string own = part.data->fingerprint();
+    return part.validation ? sha256(own + part.validation->fingerprint()) : own;
+  };
+  if (parts_.size() == 1) return of(parts_[0]);
   std::string text;
-  for (const Part& part : parts_)
-    text += part.key + "=" + (part.data ? part.data->fingerprint() : "none") + "\n";
+  for (const Part& part : parts_) text += part.key + "=" + of(part) + "\n";
   return sha256(text);
 }
 
-std::vector<std::string> RunData::absent_senses() const {
-  constexpr std::array<Split, 3> kSplits{Split::kTrain, Split::kValidation, Split::kTest};
-  std::array<std::set<std::string>, 3> there;  // the senses of each split's samples
-  std::array<bool, 3> any{};
-  for (const Part& part : parts_) {
-    if (!part.data) return {};  // drawn samples have what is drawn
-    std::array<std::uint32_t, 3> present{};
-    for (const SampleInfo& sample : part.data->samples()) {
-      any[static_cast<std::size_t>(sample.split)] = true;
-      present[static_cast<std::size_t>(sample.split)] |= sample.present;
-    }
-    const auto names = names_of(part.data->modalities());
-    for (std::size_t split = 0; split < present.size(); ++split)
-      for (std::size_t m = 0; m < names.size(); ++m)
-        if (present[split] >> m & 1u) there[split].insert(names[m]);
-  }
-  std::vector<std::string> lines;
-  for (const std::string& name : names_of(inputs_.modalities)) {
-    std::vector<std::string> without, with;
-    for (const Split split : kSplits) {
-      const auto at = static_cast<std::size_t>(split);
-      if (any[at]) (there[at].count(name) > 0 ? with : without).push_back(to_string(split));
-    }
-    if (without.empty()) continue;
-    const bool unlearned = without.front() == to_string(Split::kTrain);
-    lines.push_back(fmt::format(
-        "the sense {}: no sample of {} has it{}; add such samples, or choose the senses with "
-        "data.modalities",
-        name, fmt::join(without, ", "),
-        !unlearned     ? " (what is learned of it is not measured there)"
-        : with.empty() ? " (nothing is learned of it)"
-                       : fmt::format(" (nothing is learned of it, and {} goes by it)",
-                                     fmt::join(with, ", "))));
-  }
-  return lines;
+const Dataset* RunData::Part::of(Split split) const {
+  CUTTLE_VALIDATE(split != Split::kAll || !(validation || test),
+                  "--split all: validation or test have shards of their own (what is in one data "
+                  "set is evaluated as one); name the shards that you mean with --shards");
+  if (split == Split::kValidation && validation) return validation.get();
+  if (split == Split::kTest && test) return test.get();
+  return data.get();
 }
 
-const Dataset* RunData::alone() const {
-  return parts_.size() == 1 ? parts_[0].data.get() : nullptr;
+const std::vector<std::string>& RunData::Part::shards_of(Split split) const {
+  if (split == Split::kValidation && validation) return options.validation_shards;
+  if (split == Split::kTest && test) return options.test_shards;
+  return options.shards;
+}
+
+const Dataset* RunData::alone(Split split) const {
+  return parts_.size() == 1 ? parts_[0].of(split) : nullptr;
+}
+
+std::vector<std::string> RunData::shards_of(Split split) const {
+  std::vector<std::string> all;
+  for (const Part& part : parts_) {
+    const auto& shards = part.shards_of(split);
+    all.insert(all.end(), shards.begin(), shards.end());
+  }
+  return all;
 }
 
 RunData::Kept RunData::keep(const Model& model, const ParameterList& parameters,
                             bool input_rows) const {
   Kept kept;
-  for (std::size_t i = 0; i < parts_.size(); ++i) kept.emplace_back(model, parameters, input_rows);
+  for (const Part& part : parts_)
+    for (const auto* data : {part.data.get(), part.validation.get(), part.test.get()})
+      if (data != nullptr) kept.try_emplace(data, model, parameters, input_rows);
   return kept;
 }
 
@@ -279,9 +328,10 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
   asked.of_values = assembly.kind->values();
   const auto& senses = assembly.model->modalities();
   std::vector<MixturePart> mixture;
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    const Part& part = parts_[i];
-    const std::int64_t asks = assembly.kind->outputs(asked.way, part.target_width);
+  for (const Part& part : parts_) {
+    const Dataset* data = part.of(wanted.split);
+    const std::int64_t asks =
+        assembly.kind->outputs(asked.way, data ? data->target_width() : part.target_width);
     const std::int64_t given = assembly.kind->outputs(asked.way, inputs_.target_width);
     CUTTLE_VALIDATE(asks == given,
                     "{}: tasks of {} with these keys and data ask for {} outputs, and the model "
@@ -299,8 +349,8 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
       made.places.push_back(static_cast<std::size_t>(place - senses.data()));
     }
     const auto make = [&] {
-      made.source = part.type->make({*part.section, asked, wanted.split, part.data.get(),
-                                     *assembly.model, kept == nullptr ? nullptr : &(*kept)[i],
+      made.source = part.type->make({*part.section, asked, wanted.split, data, *assembly.model,
+                                     kept == nullptr || data == nullptr ? nullptr : &kept->at(data),
                                      wanted.dropout, wanted.evaluation});
     };
     if (parts_.size() > 1)

@@ -32,11 +32,11 @@ void check_resume(const RunConfig& config, const Catalog& catalog, const Checkpo
     const auto found = content.facts.find(name);
     return found == content.facts.end() ? std::string("unknown") : found->second;
   };
-  CUTTLE_VALIDATE(was("data_fingerprint") == facts.at("data_fingerprint"),
-                  "{}: the data is not what the run was trained on (fingerprint {:.12} then, "
-                  "{:.12} now); give the "
-                  "same shards, or start a new run with train.init_from",
-                  folder, was("data_fingerprint"), facts.at("data_fingerprint"));
+  CUTTLE_VALIDATE(
+      was("data_fingerprint") == facts.at("data_fingerprint"),
+      "{}: the data is not what the run was trained and validated on (fingerprint {:.12} "
+      "then, {:.12} now); give the same shards, or start a new run with train.init_from",
+      folder, was("data_fingerprint"), facts.at("data_fingerprint"));
   for (const auto& spec : modalities_from_json(was("modalities")))
     CUTTLE_VALIDATE(!spec.centred,
                     "{}: an earlier version trained it on {} without the level of each recording, "

@@ -110,6 +110,8 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
     facts["left_out"] = fmt::format("{}", fmt::join(left_out, "; "));
     log_warning("{}", facts["left_out"]);
   }
+  for (const auto& line : data->own_sets()) log_info("{}", line);
+  for (const auto& warning : data->seen_classes()) log_warning("{}", warning);
   for (const auto& warning : data->absent_senses()) log_warning("{}", warning);
   recorder = on_all_ranks(comm, "opening the run folder", [&] {
     return std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
@@ -117,6 +119,8 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   if (config.train.minutes > 0) settle_steps(folder);
   const TaskInputs& inputs = data->inputs();
   facts["data_fingerprint"] = data->fingerprint();
+  if (const auto own = data->own_sets(); !own.empty())
+    facts["own_shards"] = fmt::format("{}", fmt::join(own, "; "));
   facts["modalities"] = modalities_to_json(inputs.modalities);
   facts["target_width"] = std::to_string(inputs.target_width);
   facts["training_classes"] = std::to_string(inputs.classes);

@@ -66,6 +66,8 @@ TEST(CompareConfigs, AnotherOptimizerIsAnotherRun) {
 TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
   const std::set<std::string> allowed = {"name",
                                          "data.shards",
+                                         "data.validation_shards",
+                                         "data.test_shards",
                                          "data.in_memory",
                                          "data.prefetch",
                                          "train.steps",

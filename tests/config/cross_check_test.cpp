@@ -77,6 +77,14 @@ INSTANTIATE_TEST_SUITE_P(
             "data.shards: would do nothing beside `sources` (each has its own: sources.b); remove "
             "the key or them",
             "sources: {b: {weight: 2, shards: [x.h5]}}"},
+        Clash{"{sources: {b: {weight: 2}}, data: {test_shards: [x.h5]}}",
+              "data.test_shards: would do nothing beside `sources` (each has its own: sources.b); "
+              "remove the key or them",
+              "sources: {b: {weight: 2, test_shards: [x.h5]}}"},
+        Clash{"train: {init_statistics: source}",
+              "train.init_statistics: is source, and there is none; name a run in train.init_from, "
+              "or use own",
+              "train: {init_statistics: source, init_from: runs/a}"},
         Clash{"sources: {b: {weight: 0}}",
               "sources.b.weight: is 0, like all (no tasks are left); give one of the sources a "
               "weight",

@@ -118,7 +118,7 @@ Outcome outcome_on(const std::string& folder, const std::string& device) {
   for (int i = 0; i < 2; ++i) meta_step(state, *parts.learner, tasks, reducer, optimizer, 0);
   const auto plan = evaluation_plan(config, Split::kTest, 0);
   const auto test = data->source(parts, {plan.split, plan.episode, 0.0, true}, &kept);
-  const auto report = evaluate(*comm, *test, data->alone()->classes_of(plan.split), *parts.learner,
+  const auto report = evaluate(*comm, *test, data->alone(plan.split)->classes_of(plan.split), *parts.learner,
                                state.parameters, plan);
   return {state.parameters.flat(), report.episode_scores};
 }

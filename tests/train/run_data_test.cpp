@@ -58,7 +58,7 @@ class Sources : public testing::Test {
 TEST_F(Sources, TheModelTakesTheSensesOfAllAndTasksLackTheOthers) {
   const auto data = RunData::open(config_, extensions_);
   EXPECT_EQ(senses_of(*data), (std::vector<std::string>{"image", "text", "vector"}));
-  EXPECT_EQ(data->alone(), nullptr);
+  EXPECT_EQ(data->alone(Split::kTrain), nullptr);
   const auto parts = assemble(config_, data->inputs(), extensions_);
   const auto source = data->source(parts, {Split::kTrain, config_.episode, 0.0, false}, nullptr);
   int pictures = 0;
@@ -79,7 +79,7 @@ TEST_F(Sources, EachIsEvaluatedAloneByAWeight) {
   config_.sources["a"].weight = 0;
   const auto data = RunData::open(config_, extensions_, &trained);
   EXPECT_EQ(senses_of(*data), (std::vector<std::string>{"image", "text", "vector"}));
-  ASSERT_NE(data->alone(), nullptr);
+  ASSERT_NE(data->alone(Split::kTest), nullptr);
   const auto parts = assemble(config_, data->inputs(), extensions_);
   const auto source = data->source(parts, {Split::kTest, config_.episode, 0.0, true}, nullptr);
   const Task task = source->make({1, Stream::kTest, 0, 3});
@@ -303,7 +303,7 @@ TEST_F(Sources, OnlyWhatIsInUseIsHeldInMemory) {
   config_.sources["a"].weight = 0;
   const auto one = RunData::open(config_, extensions_);
   std::vector<std::uint8_t> bytes;
-  EXPECT_GT(one->alone()->read(0, 0, bytes), 0);
+  EXPECT_GT(one->alone(Split::kTrain)->read(0, 0, bytes), 0);
 }
 
 TEST_F(Sources, AModelTakesDataThatLackSomeOfItsSenses) {

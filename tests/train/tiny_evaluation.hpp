@@ -28,7 +28,7 @@ struct TinyModel {
     config.adapt.values["inner_lr"] =
         "0.001";  // these tasks are easy: with more, all would be right
     run_data = RunData::open(config, extensions);
-    data = run_data->alone();
+    data = run_data->alone(Split::kTrain);
     const auto defaults = std::exchange(config.model.encoders, {});
     for (const auto& spec : data->modalities())
       config.model.encoders[spec.name] = defaults.at(spec.name);

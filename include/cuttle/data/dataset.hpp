@@ -26,7 +26,8 @@ class Dataset {
   virtual const std::vector<std::string>& group_names() const = 0;
   virtual const std::vector<SampleInfo>& samples() const = 0;
 
-  /// Classes of a split, ascending id. A class belongs to exactly one split (checked on open).
+  /// Classes of a split (or of all), ascending id. A class belongs to exactly one split (checked on
+  /// open).
   virtual const std::vector<std::int32_t>& classes_of(Split split) const = 0;
   /// Samples of a class, ascending index.
   virtual Span<const std::int64_t> samples_of(std::int32_t class_id) const = 0;

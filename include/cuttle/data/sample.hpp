@@ -40,10 +40,11 @@ std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities);
 const ModalitySpec* find_modality(const std::vector<ModalitySpec>& modalities,
                                   const std::string& name);
 
-enum class Split : std::uint8_t { kTrain = 0, kValidation = 1, kTest = 2 };
+/// kAll: the classes of all splits as one, for evaluation; no sample's own.
+enum class Split : std::uint8_t { kTrain = 0, kValidation = 1, kTest = 2, kAll = 3 };
 
 const char* to_string(Split split);
-/// "train" | "validation" | "test"; UserError with the nearest name otherwise.
+/// "train" | "validation" | "test" | "all"; UserError with the nearest name otherwise.
 Split split_from(const std::string& name);
 
 /// Of a data set, and of all sources of a run: bits of SampleInfo::present.

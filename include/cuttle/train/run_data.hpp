@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,29 +21,41 @@ struct TasksWanted {
 };
 
 /// What a run's tasks are made of: the one source of `episode`, or several of `sources`, each with
-/// its shards if it reads some. Several data sets are seen in the senses of all of them. Config and
-/// extensions must outlive it. Immutable.
+/// its shards if it reads some. Several data sets are seen in the senses of all of them. Validation
+/// and test may have shards of their own, seen as those of training: in their senses, standardised
+/// by their statistics. Config and extensions must outlive it. Immutable.
 class RunData {
  public:
   /// Opens the shards. `trained`: of the tasks that a model was trained on; null: those that the
-  /// sources give. UserError as Dataset::open, and where the sources do not fit each other or the
-  /// model, or a key does nothing with them (check_protocol).
+  /// sources give. `statistics`: whose mean and stddev take the place of the shards' own, where a
+  /// sense of that name fits; null: none. UserError as Dataset::open, and where the sources do not
+  /// fit each other or the model, or a key does nothing with them (check_protocol).
   static std::unique_ptr<RunData> open(const RunConfig& config, const Extensions& extensions,
-                                       const TaskInputs* trained = nullptr);
+                                       const TaskInputs* trained = nullptr,
+                                       const std::vector<ModalitySpec>* statistics = nullptr);
 
   /// What the tasks look like.
   const TaskInputs& inputs() const { return inputs_; }
-  /// Of all data sets; "none" where there are none.
+  /// Of all data sets that have a part in the run's bits: those of training, and of validation
+  /// (which chooses the best checkpoint, and when to stop) where it has its own; "none" where there
+  /// are none.
   std::string fingerprint() const;
-  /// The data set, where the run has one source and that reads shards; else null.
-  const Dataset* alone() const;
+  /// The data set of a split, where the run has one source and that reads shards; else null.
+  /// UserError where the split is all, and validation or test have their own.
+  const Dataset* alone(Split split) const;
+  /// The patterns that name the shards of a split, over all sources.
+  std::vector<std::string> shards_of(Split split) const;
 
-  /// A line for people about each sense that no sample of a split has, though others of the split
-  /// are there.
+  // Lines for people, about:
+  /// each data set that validation or test have for themselves;
+  std::vector<std::string> own_sets() const;
+  /// each of these with classes that are, by name, training classes of the same source;
+  std::vector<std::string> seen_classes() const;
+  /// each sense that no sample of a split has, though others of the split are there.
   std::vector<std::string> absent_senses() const;
 
-  /// What is kept of single samples, source by source (SampleCache).
-  using Kept = std::deque<SampleCache>;
+  /// What is kept of single samples, for each data set (SampleCache).
+  using Kept = std::map<const Dataset*, SampleCache>;
   Kept keep(const Model& model, const ParameterList& parameters, bool input_rows) const;
   /// The tasks of one split; all references must outlive them. `kept`: of keep(), or null.
   /// UserError if the data cannot give them, or the model not the outputs that they ask for.
@@ -52,24 +64,35 @@ class RunData {
 
  private:
   struct Part {
-    std::string key;  ///< in the config
+    std::string key, shards_key;  ///< in the config
     const Section* section = nullptr;
     double weight = 1.0;
     const SourceType* type = nullptr;
-    DataOptions options;            ///< of its shards, beside other sources
-    std::unique_ptr<Dataset> data;  ///< null: it needs none
+    DataOptions options;                        ///< of its shards
+    std::unique_ptr<Dataset> data;              ///< null: it needs none
+    std::unique_ptr<Dataset> validation, test;  ///< null: those of `data`
     std::vector<ModalitySpec> senses;
     std::int64_t target_width = 0;
+
+    const Dataset* of(Split split) const;
+    const std::vector<std::string>& shards_of(Split split) const;
   };
   std::vector<Part> parts_;
   TaskInputs inputs_;
 
   RunData() = default;
   void open_parts(const RunConfig& config, const Extensions& extensions,
-                  const std::vector<ModalitySpec>* trained);
-  void unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained);
+                  const std::vector<ModalitySpec>* trained,
+                  const std::vector<ModalitySpec>* statistics);
+  void unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained,
+             const std::vector<ModalitySpec>* statistics);
+  void open_own_sets(bool training);
   std::int64_t common_target_width(bool values) const;
 };
+
+/// A line for people where classes of the other data set's split are, by name, training classes of
+/// the first (what is measured is not how classes are learned that were never seen); else empty.
+std::string seen_in_training(const Dataset& training, const Dataset& other, Split split);
 
 /// Opens shards in the senses of a model; those that they lack are missing, with a warning.
 /// UserError where one does not fit, or all are lacking.

@@ -1,0 +1,59 @@
+#include "app/evaluation_data.hpp"
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/log.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Of whichever options name shards.
+template <class Options>
+void use(const std::vector<std::string>& shards, Options& options) {
+  options.shards = shards;
+  options.validation_shards.clear();
+  options.test_shards.clear();
+}
+
+void use_shards(const std::vector<std::string>& shards, RunConfig& config) {
+  if (config.sources.empty()) return use(shards, config.data);
+  SourceOptions* only = nullptr;
+  for (auto& [name, source] : config.sources) {
+    if (source.weight == 0) continue;
+    CUTTLE_VALIDATE(only == nullptr,
+                    "--shards: the run draws from several sources (shards are those of one); give "
+                    "all but one the weight 0 (sources.NAME.weight=0)");
+    only = &source;
+  }
+  use(shards, *only);
+}
+
+/// `own`: the run's. Within one data set a class has one split.
+void warn_of_seen(const RunData& own, const RunData& data, Split split) {
+  const Dataset *training = own.alone(Split::kTrain), *asked = data.alone(split);
+  if (training == nullptr || asked == nullptr || (training == asked && split != Split::kAll))
+    return;
+  if (const auto seen = seen_in_training(*training, *asked, split); !seen.empty())
+    log_warning("{}", seen);
+}
+
+}  // namespace
+
+std::unique_ptr<RunData> evaluation_data(LoadedRun& run, const std::vector<std::string>& shards,
+                                         Split split, const Extensions& extensions) {
+  const RunConfig config = run.config;
+  if (!shards.empty()) use_shards(shards, run.config);
+  auto data = RunData::open(run.config, extensions, &run.inputs);
+  if (shards.empty()) {
+    warn_of_seen(*data, *data, split);
+    return data;
+  }
+  try {
+    warn_of_seen(*RunData::open(config, extensions, &run.inputs), *data, split);
+  } catch (const UserError& absence) {
+    log_info("whether the run was trained on classes of these names is not known ({})",
+             absence.what());
+  }
+  return data;
+}
+
+}  // namespace cuttle
