@@ -73,7 +73,9 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                         config.reduce);
     auto kept = data->keep(*model, state.parameters, config.data.in_memory);
     const auto source = data->source(
-        parts, {Split::kTrain, config.episode, config.model.modality_dropout, false}, &kept);
+        parts,
+        {Split::kTrain, config.episode, config.model.modality_dropout, false, config.augment},
+        &kept);
     TaskStream tasks(
         *source, [&](const EpisodeSize& size) { return parts.learner->cost(size); }, config.episode,
         config.data.prefetch, {config.seed, 0, comm.rank(), comm.size()}, model->device());

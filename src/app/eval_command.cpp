@@ -221,6 +221,18 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
   write_file_atomically(arguments.per_episode, csv);
 }
 
+/// Of the run's own validation episodes, seen as those of the plan; 1 if there are none.
+double temperature_of(const LoadedRun& run, const EvaluationPlan& plan,
+                      const Extensions& extensions) {
+  CUTTLE_VALIDATE(run.parts.kind->classes(),
+                  "--calibrated is about probabilities of classes, and these tasks have none; "
+                  "leave it out");
+  auto calibration = evaluation_plan(run.config, Split::kValidation, kCalibrationEpisodes);
+  calibration.modalities = plan.modalities;
+  const auto found = calibrate_run(run, run.parts, calibration, extensions);
+  return found ? found->temperature : 1.0;
+}
+
 }  // namespace
 
 ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
@@ -233,22 +245,13 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
       plan = plan_of(arguments, *run);
+      if (arguments.calibrated) plan.temperature = temperature_of(*run, plan, extensions);
       data = evaluation_data(*run, arguments.shards, plan.split, extensions);
       if (comm.rank() == 0)
         for (const auto& path : {arguments.confusion, arguments.per_episode})
           if (!path.empty()) check_output(path);
     });
     const auto& [kind, model, learner] = run->parts;
-    if (arguments.calibrated)
-      together(comm, "calibrating", [&] {
-        CUTTLE_VALIDATE(kind->classes(),
-                        "--calibrated is about probabilities of classes, and these tasks have "
-                        "none; leave it out");
-        auto calibration = evaluation_plan(run->config, Split::kValidation, kCalibrationEpisodes);
-        calibration.modalities = plan.modalities;
-        const auto found = calibrate_run(*run, run->parts, calibration, extensions);
-        if (found) plan.temperature = found->temperature;
-      });
     auto kept = data->keep(*model, run->parameters, run->config.data.in_memory);
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;

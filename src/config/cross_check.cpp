@@ -24,6 +24,7 @@ class CrossCheck {
         problems_(problems) {}
 
   const RunConfig& config() const { return config_; }
+  const ConfigSchema& schema() const { return schema_; }
 
   /// Reports `text` under the first key if `wrong` and every key involved was usable. The place is
   /// where the clash came about: the overrides if they touched it, else the first key's own line.
@@ -119,6 +120,19 @@ void check_sources(CrossCheck& check) {
                   "is 0, like all (no tasks are left); give one of the sources a weight");
 }
 
+void check_augment(CrossCheck& check) {
+  const AugmentOptions& a = check.config().augment;
+  for (const ConfigItem& item : check.schema().items())
+    if (item.kind == ConfigItem::Kind::kField && item.key.rfind("augment.", 0) == 0 &&
+        item.key != "augment.tasks")
+      check.refuse_unused(a.tasks != "none", {item.key.c_str()}, "augment.tasks",
+                          "support, query or both");
+  check.refuse_if(check.config().episode.values() && a.vector.mix != VectorAugmentation().mix,
+                  {"augment.vector.mix", "episode.target"},
+                  "has no effect with episode.target: value (only samples of one class are mixed); "
+                  "remove it");
+}
+
 void check_step(CrossCheck& check) {
   const StepOptions& s = check.config().step;
   check.refuse_unused(s.schedule == "cosine", {"step.min_lr"}, "step.schedule", "cosine");
@@ -154,6 +168,7 @@ void cross_check(const RunConfig& config, const Catalog& catalog, const ConfigRe
   check_target(check);
   check_episode(check);
   check_sources(check);
+  check_augment(check);
   check_step(check);
   check_rest(check);
 }

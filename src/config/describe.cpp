@@ -16,6 +16,7 @@ void describe(ConfigSchema& keys, RunConfig& c) {
   keys.add_section("episode", c.episode, "which tasks are drawn");
   keys.add_entries("sources", c.sources, "drawings",
                    "several sources at once, by a name of your choice; empty: episode.source");
+  keys.add_section("augment", c.augment, "other versions of training samples, drawn in every task");
   keys.add_section("model", c.model, "what is trained");
   keys.add_entries("objectives", c.objectives, "align",
                    "losses beside the task's own, by a name of your choice");
@@ -77,6 +78,61 @@ void describe(ConfigSchema& keys, SourceOptions& o) {
            Resume::kChange);
   keys.add("validation_shards", o.validation_shards, anything(), "as in data", Resume::kChange);
   keys.add("test_shards", o.test_shards, anything(), "as in data", Resume::kChange);
+}
+
+void describe(ConfigSchema& keys, AugmentOptions& o) {
+  keys.add("tasks", o.tasks, one_of({"none", "support", "query", "both"}),
+           "whose samples are changed, in training; every strength below: 0 for not at all");
+  keys.add_section("image", o.image, "pictures");
+  keys.add_section("audio", o.audio, "recordings");
+  keys.add_section("text", o.text, "texts");
+  keys.add_section("series", o.series, "series");
+  keys.add_section("vector", o.vector, "numbers");
+}
+
+void describe(ConfigSchema& keys, ImageAugmentation& o) {
+  keys.add("shift", o.shift, between(0, 0.5), "most that they move, of their sides");
+  keys.add("crop", o.crop, between(0, 0.9), "most that is cut off their sides, the rest enlarged");
+  keys.add("rotate", o.rotate, between(0, 180), "most degrees, to either side");
+  keys.add("flip", o.flip, anything(), "left to right, every second one");
+  keys.add("brightness", o.brightness, between(0, 1), "most that is added, of the range of values");
+  keys.add("contrast", o.contrast, between(0, 1),
+           "most that differences to the mean grow or shrink, as a share");
+  keys.add("saturation", o.saturation, between(0, 1),
+           "the same of differences to grey, where there are 3 channels");
+  keys.add("erase", o.erase, between(0, 0.9), "area of a rectangle that becomes the mean");
+}
+
+void describe(ConfigSchema& keys, AudioAugmentation& o) {
+  keys.add("shift", o.shift, between(0, 0.5),
+           "most that they begin later or earlier, of the length");
+  keys.add("gain", o.gain, between(0, 3), "most that they are louder or softer: by exp(gain)");
+  keys.add("noise", o.noise, between(0, 10), "most white noise, of the root mean square");
+  keys.add("time_mask", o.time_mask, between(0, 0.9), "a stretch that falls silent, of the length");
+  keys.add("band_mask", o.band_mask, between(0, 0.9),
+           "a band that is filtered out, of the mel scale");
+}
+
+void describe(ConfigSchema& keys, TextAugmentation& o) {
+  keys.add("characters", o.characters, between(0, 0.9), "chance that one is left out; one stays");
+  keys.add("words", o.words, between(0, 0.9), "chance that one is left out; one stays");
+}
+
+void describe(ConfigSchema& keys, SeriesAugmentation& o) {
+  keys.add("jitter", o.jitter, between(0, 10), "noise, of the channels' standard deviation");
+  keys.add("scale", o.scale, between(0, 1), "most that a channel grows or shrinks, as a share");
+  keys.add("warp", o.warp, between(0, 0.2),
+           "most that a moment comes later or earlier, of the length");
+  keys.add("crop_start", o.crop_start, between(0, 0.5),
+           "most that is cut off there, of the length");
+  keys.add("crop_end", o.crop_end, between(0, 0.5), "most that is cut off there, of the length");
+  keys.add("erase", o.erase, between(0, 0.9), "a stretch that becomes the mean, of the length");
+}
+
+void describe(ConfigSchema& keys, VectorAugmentation& o) {
+  keys.add("noise", o.noise, between(0, 10), "of the features' standard deviation");
+  keys.add("mix", o.mix, between(0, 1), "most of the way towards another of the class in the set");
+  keys.add("erase", o.erase, between(0, 0.9), "chance that a feature becomes its mean");
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {

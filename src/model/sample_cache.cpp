@@ -29,6 +29,10 @@ ModalityInput SampleCache::input(std::size_t modality, const RawBatch& batch,
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const std::int64_t row : rows) {
       const auto i = static_cast<std::size_t>(row);
+      if (batch.modalities[modality].changed) {
+        values.push_back(make(modality, batch.modalities[modality], i));
+        continue;
+      }
       auto& kept = kept_[modality][batch.samples[i]];
       if (!kept.defined()) kept = make(modality, batch.modalities[modality], i);
       values.push_back(kept);

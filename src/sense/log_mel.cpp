@@ -11,13 +11,6 @@ namespace {
 /// Of speech at usual levels (the emoji names: -3.8 and 4.4); silence is then at -2.5.
 constexpr double kMean = -4.0, kDeviation = 4.0;
 
-double to_mel(double hertz) {
-  return 2595.0 * std::log10(1.0 + hertz / 700.0);
-}
-double to_hertz(double mel) {
-  return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0);
-}
-
 torch::Tensor mel_filters(double sample_rate, std::int64_t window, std::int64_t mels) {
   const std::int64_t bins = window / 2 + 1;
   auto filters = torch::zeros({bins, mels}, torch::kFloat32);
@@ -38,6 +31,13 @@ torch::Tensor mel_filters(double sample_rate, std::int64_t window, std::int64_t 
 }
 
 }  // namespace
+
+double to_mel(double hertz) {
+  return 2595.0 * std::log10(1.0 + hertz / 700.0);
+}
+double to_hertz(double mel) {
+  return 700.0 * (std::pow(10.0, mel / 2595.0) - 1.0);
+}
 
 LogMel::LogMel(double sample_rate, std::int64_t mels, bool centred)
     : centred_(centred),

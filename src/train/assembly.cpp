@@ -6,6 +6,8 @@
 #include <set>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/log.hpp"
+#include "cuttle/sense/augment.hpp"
 #include "train/chosen_sources.hpp"
 
 namespace cuttle {
@@ -135,8 +137,37 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
   refuse_unused("episode.uneven", is.uneven != was.uneven);
   refuse_unused("episode.groups", is.groups != was.groups);
   refuse_unused("episode.complete", is.complete != was.complete);
+  refuse_unused("augment.tasks", config.augment.tasks != usual.augment.tasks);
   refuse_unused("model.modality_dropout",
                 config.model.modality_dropout != usual.model.modality_dropout);
+}
+
+void check_augmentation(const RunConfig& config, const TaskInputs& inputs) {
+  const AugmentOptions &is = config.augment, usual;
+  if (is.tasks == "none") return;
+  bool changed = false, colours = false;
+  std::set<std::string> kinds;
+  for (const ModalitySpec& spec : inputs.modalities) {
+    changed |= changes(is, spec);
+    kinds.insert(to_string(spec.kind));
+    colours |= spec.kind == ModalityKind::kImage && spec.shape[2] == 3;
+  }
+  const auto warn_unused = [&](const char* kind, const auto& given, const auto& defaults) {
+    if (given.strengths() != defaults.strengths() && kinds.count(kind) == 0)
+      log_warning("augment.{}: has no effect (no sense in use is {}, only {})", kind, kind,
+                  fmt::join(kinds, ", "));
+  };
+  warn_unused("image", is.image, usual.image);
+  warn_unused("audio", is.audio, usual.audio);
+  warn_unused("text", is.text, usual.text);
+  warn_unused("series", is.series, usual.series);
+  warn_unused("vector", is.vector, usual.vector);
+  if (!colours && kinds.count("image") > 0 && is.image.saturation != usual.image.saturation)
+    log_warning("augment.image.saturation: has no effect (no images in use have 3 channels)");
+  CUTTLE_VALIDATE(changed,
+                  "augment.tasks: is {}, but all strengths of {} are 0 (nothing would change); set "
+                  "one in augment.{}, or tasks: none",
+                  is.tasks, fmt::join(kinds, ", "), *kinds.begin());
 }
 
 EpisodeOptions evaluation_episodes(const RunConfig& config) {

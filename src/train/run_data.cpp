@@ -157,7 +157,10 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
     run->unite(config, kind->values(), senses, statistics);
   }
   run->open_own_sets(trained == nullptr);
-  if (trained != nullptr) run->inputs_ = *trained;
+  if (trained != nullptr)
+    run->inputs_ = *trained;
+  else
+    check_augmentation(config, run->inputs_);
   return run;
 }
 
@@ -351,7 +354,7 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
     const auto make = [&] {
       made.source = part.type->make({*part.section, asked, wanted.split, data, *assembly.model,
                                      kept == nullptr || data == nullptr ? nullptr : &kept->at(data),
-                                     wanted.dropout, wanted.evaluation});
+                                     wanted.dropout, wanted.evaluation, wanted.augment});
     };
     if (parts_.size() > 1)
       named(part.key, make);

@@ -6,7 +6,8 @@ std::unique_ptr<const TaskSource> TrainingParts::source(Split split, RunData::Ke
   const bool training = split == Split::kTrain;
   return data.source(parts,
                      {split, training ? config.episode : evaluation_episodes(config),
-                      training ? config.model.modality_dropout : 0.0, !training},
+                      training ? config.model.modality_dropout : 0.0, !training,
+                      training ? config.augment : AugmentOptions()},
                      kept);
 }
 

@@ -119,6 +119,13 @@ def test_one_of_several_sources_is_evaluated_by_its_weight(finished):
     assert told["inside"]["accuracy"] != told["unnamed"]["accuracy"]
 
 
+@pytest.mark.parametrize("finished", ["maml", "protonet"], indirect=True)
+def test_augmentation_is_for_training_alone(finished):
+    assert finished.train("other", "augment.tasks=support")[0] != finished.outcome[0]
+    alone = driver.cuttle("eval", finished.folder / "alone", "--json").stdout
+    assert driver.cuttle("eval", finished.folder / "alone", "--json", "augment.tasks=support").stdout == alone
+
+
 def test_adapted_models_give_finite_answers(finished, tmp_path):
     words = ("adapt", finished.folder / "alone", "--support", finished.use, "--out", tmp_path / "adapted")
     if CASES[finished.name]["episode"]["target"] == "return":

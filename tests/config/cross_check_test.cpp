@@ -161,6 +161,22 @@ TEST(CrossCheck, AnOverrideCanMendTheFile) {
   EXPECT_EQ(read("episode: {way_min: 9}", {"episode.way=10"}).episode.way, 10);
 }
 
+TEST(CrossCheck, StrengthsThatChangeNothingAreRefused) {
+  EXPECT_EQ(report_of("augment: {tasks: query, image: {rotate: 30, flip: true}}"), "");
+  EXPECT_EQ(report_of("augment:\n  image: {rotate: 30}\n  vector: {mix: 0.2}\n"),
+            "x.yaml:2: augment.image.rotate: has no effect with augment.tasks: none; remove it "
+            "(its default is 10.0) or set augment.tasks: support, query or both");
+  EXPECT_THAT(report_of("augment: {tasks: query, image: {rotation: 30}}"),
+              HasSubstr("augment.image.rotation: unknown key"));
+  EXPECT_THAT(report_of("augment: {tasks: query, image: {rotat: 30}}"),
+              HasSubstr("did you mean augment.image.rotate?"));
+  EXPECT_THAT(report_of("augment: {tasks: quary}"),
+              HasSubstr("must be none, support, query or both"));
+  EXPECT_THAT(
+      report_of("{episode: {target: value, way: 1}, augment: {tasks: both, vector: {mix: 1}}}"),
+      HasSubstr("augment.vector.mix: has no effect with episode.target: value"));
+}
+
 TEST(CrossCheck, NothingIsRefusedForTheSakeOfOneModality) {
   // A single-modality run of a multimodal configuration changes one key.
   EXPECT_EQ(report_of("model: {modality_dropout: 0.2, encoders: {image: {}, text: {}}}\n",

@@ -61,6 +61,12 @@ TEST(DumpConfig, EveryMemberOfEveryOptionsStructHasItsKey) {
   EXPECT_EQ(keys_below(""), member_count<RunConfig>());
   EXPECT_EQ(keys_below("data."), member_count<DataOptions>());
   EXPECT_EQ(keys_below("episode."), member_count<EpisodeOptions>() - 1);  // the target: of_values
+  EXPECT_EQ(keys_below("augment."), member_count<AugmentOptions>());
+  EXPECT_EQ(keys_below("augment.image."), member_count<ImageAugmentation>());
+  EXPECT_EQ(keys_below("augment.audio."), member_count<AudioAugmentation>());
+  EXPECT_EQ(keys_below("augment.text."), member_count<TextAugmentation>());
+  EXPECT_EQ(keys_below("augment.series."), member_count<SeriesAugmentation>());
+  EXPECT_EQ(keys_below("augment.vector."), member_count<VectorAugmentation>());
   EXPECT_EQ(keys_below("model."), member_count<ModelOptions>());
   EXPECT_EQ(keys_below("objectives.align."), member_count<ObjectiveOptions>());
   EXPECT_EQ(keys_below("step."), member_count<StepOptions>());
@@ -75,6 +81,15 @@ TEST(DumpConfig, EveryMemberOfEveryOptionsStructHasItsKey) {
   EXPECT_EQ(network.type, "auto");
   EXPECT_EQ(frozen_from, "");
   EXPECT_EQ(keys_below("model.encoders.image."), 2u);
+}
+
+TEST(DumpConfig, EveryStrengthIsAmongTheStrengths) {
+  const AugmentOptions o;
+  EXPECT_EQ(o.image.strengths().size(), member_count<ImageAugmentation>());
+  EXPECT_EQ(o.audio.strengths().size(), member_count<AudioAugmentation>());
+  EXPECT_EQ(o.text.strengths().size(), member_count<TextAugmentation>());
+  EXPECT_EQ(o.series.strengths().size(), member_count<SeriesAugmentation>());
+  EXPECT_EQ(o.vector.strengths().size(), member_count<VectorAugmentation>());
 }
 
 TEST(DumpConfig, MemberCountCounts) {

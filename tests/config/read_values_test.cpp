@@ -199,7 +199,7 @@ TEST(ReadValues, AllProblemsInOneReportByLine) {
       "x.yaml:3: episode.shots: unknown key; did you mean episode.shot?\n"
       "x.yaml:5: step.clip: is \"x\"; must be none, norm or value\n"
       "x.yaml:6: nonsense: unknown key; valid here: name, seed, threads, device, data, episode, "
-      "sources, model, "
+      "sources, augment, model, "
       "objectives, adapt, step, reduce, train, evaluation, sinks, comm\n"
       "x.yaml:7: episode: given twice (first in line 1); keep one\n"
       "command line: adapt.inner_steps: must be a whole number, found text \"x\"\n"

@@ -117,6 +117,22 @@ TEST(SampleCache, ComputesEachSampleOnce) {
   EXPECT_EQ(counted.passes, 3);
 }
 
+TEST(SampleCache, KnowsNothingOfChangedSamples) {
+  Counted counted(true);
+  const auto parameters = ParameterList::initial(counted.model->layout(), 1);
+  SampleCache cache(*counted.model, parameters, false);
+  auto changed = Counted::raw({2, 4});
+  changed.modalities[1].changed = true;
+  changed.modalities[1].bytes = {0, 2, 0, 10};
+  const auto features = [&](const RawBatch& raw) {
+    return floats(counted.model->prepare(raw, 2, &cache).modalities[1].values);
+  };
+  EXPECT_THAT(features(changed), testing::ElementsAre(1, 5));
+  EXPECT_THAT(features(Counted::raw({2, 4})), testing::ElementsAre(4, 8));  // not what was put in
+  EXPECT_THAT(features(changed), testing::ElementsAre(1, 5));               // nor taken from there
+  EXPECT_EQ(counted.passes, 6);
+}
+
 TEST(SampleCache, ModelsTakeFeaturesAsTheyAre) {
   Counted counted(true);
   const auto parameters = ParameterList::initial(counted.model->layout(), 1);

@@ -109,9 +109,20 @@ MODEL = {"references": {
         (" + known.plain * tangent.bias(c)", ""),
         ("e * (tangent.plain(at, c) - at.pixels * of.mean)", "e * tangent.plain(at, c)"),
     ],
+}, "frozen_test": {
+    "src/model/sample_cache.cpp": [
+        ("if (batch.modalities[modality].changed)", "if (batch.size == 0)"),
+    ],
 }, "batch_test": {
     "src/sense/batch.cpp": [
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
+    ],
+    "src/sense/augment/augment.cpp": [
+        ("m, static_cast<std::uint32_t>(i)}", "m, 0}"),
+        ("batch.labels[j] == batch.labels[i]", "batch.labels[j] >= 0"),
+    ],
+    "src/sense/augment/audio.cpp": [
+        ("std::sin(2 * angle * high) - std::sin", "std::sin(2 * angle * high) + std::sin"),
     ],
 }}
 
@@ -149,6 +160,9 @@ TASK = {"objective_test": {
          "episode.query.targets = read_targets(data, plan.support)"),
     ],
 }, "sources_test": {
+    "src/task/sources/from_shards.cpp": [
+        ("if (how.support()) augment", "if (how.query()) augment"),
+    ],
     "src/task/mixture.cpp": [
         ("left -= parts_[i].weight", "left -= total_ / 3"),
     ],

@@ -35,11 +35,11 @@ EpisodeOptions episodes(std::int64_t way, std::int64_t shot, std::int64_t query,
 struct Drawn {
   Drawn(const std::string& type, const FakeDataset& data, EpisodeOptions asked,
         Split split = Split::kTrain, bool evaluation = false,
-        std::map<std::string, std::string> values = {})
+        std::map<std::string, std::string> values = {}, const AugmentOptions& augment = {})
       : section(type, std::move(values)), episode(std::move(asked)) {
     model = std::make_unique<Model>(ModelOptions{}, data.modalities(), 3, 1, ModelRegistry{});
     source = builtin_sources().at(type).make(
-        {section, episode, split, &data, *model, nullptr, 0.0, evaluation});
+        {section, episode, split, &data, *model, nullptr, 0.0, evaluation, augment});
   }
   Section section;
   EpisodeOptions episode;
@@ -222,6 +222,39 @@ TEST(Groups, ThoseThatGiveNoEpisodeAreNamed) {
             "(shot + query) of 3 classes (way)");
   data.add_targets(1);
   EXPECT_EQ(Drawn("groups", data, episodes(1, 3, 2, "value")).source->left_out(), "");
+}
+
+/// Characters of a batch's second sense, which has two a sample.
+std::int64_t characters(const Batch& batch) {
+  return batch.size == 0 ? 0 : batch.modalities[1].mask.sum().item<std::int64_t>();
+}
+
+TEST(Augmentation, ChangesTheSetsThatItIsAskedFor) {
+  FakeDataset data;
+  data.add_classes(5, Split::kTrain, {0, 0, 0, 0, 0, 0, 0, 0});
+  const auto check = [&](const char* type, const char* tasks) {
+    AugmentOptions augment;
+    augment.tasks = tasks;
+    augment.text.characters = 0.9;
+    const Drawn plain(type, data, episodes(3, 2, 4));
+    const Drawn drawn(type, data, episodes(3, 2, 4), Split::kTrain, false, {}, augment);
+    const Task task = drawn.source->make(draw_key(1)), same = drawn.source->make(draw_key(1));
+    const Task was = plain.source->make(draw_key(1));
+    const bool support = augment.support() && task.support.size > 0;  // minibatches have none
+    EXPECT_EQ(characters(task.support) < 2 * task.support.size, support) << type << tasks;
+    EXPECT_EQ(characters(task.query) < 2 * task.query.size, augment.query()) << type << tasks;
+    for (const auto set : {&Task::support, &Task::query}) {
+      if ((was.*set).size == 0) continue;
+      EXPECT_EQ(samples_of(task.*set), samples_of(was.*set));  // one character stays
+      EXPECT_TRUE(torch::equal((task.*set).labels, (was.*set).labels));
+      EXPECT_TRUE(torch::equal((task.*set).modalities[1].values, (same.*set).modalities[1].values));
+    }
+  };
+  for (const char* type : {"episodes", "groups"})
+    for (const char* tasks : {"none", "support", "query", "both"}) check(type, tasks);
+  for (const char* tasks : {"none", "query", "both"}) check("minibatches", tasks);
+  EXPECT_THAT(refusal([&] { check("minibatches", "support"); }),
+              HasSubstr("augment.tasks: support has no effect with minibatches"));
 }
 
 TEST(Augmented, EvaluationGetsEpisodesOfClasses) {

@@ -135,25 +135,44 @@ std::vector<std::string> unused_keys(const std::vector<std::string>& sources) {
   look("episode.uneven", [](RunConfig& c) { c.episode.uneven = true; });
   look("episode.groups", [](RunConfig& c) { c.episode.groups = "apart"; });
   look("episode.complete", [](RunConfig& c) { c.episode.complete = true; });
+  look("augment.tasks", [](RunConfig& c) { c.augment.tasks = "query"; });
   look("model.modality_dropout", [](RunConfig& c) { c.model.modality_dropout = 0.1; });
   return refused;
 }
 
 TEST(Protocol, KeysThatNoSourceGoesByAreRefused) {
   using Keys = std::vector<std::string>;
-  const Keys drawn{"episode.way_min", "episode.uneven", "episode.groups", "episode.complete",
-                   "model.modality_dropout"};
+  const Keys drawn{"episode.way_min",  "episode.uneven", "episode.groups",
+                   "episode.complete", "augment.tasks",  "model.modality_dropout"};
   EXPECT_EQ(unused_keys({"sinusoids"}), drawn);
   EXPECT_EQ(unused_keys({"causal_tables"}), drawn);
   EXPECT_EQ(unused_keys({"causal_tables", "sinusoids"}), drawn);
   EXPECT_EQ(unused_keys({"tabular_mdp"}),
             (Keys{"episode.way_min", "episode.shot_min", "episode.uneven", "episode.groups",
-                  "episode.complete", "model.modality_dropout"}));
+                  "episode.complete", "augment.tasks", "model.modality_dropout"}));
   EXPECT_EQ(unused_keys({"minibatches"}),
             (Keys{"episode.way_min", "episode.shot_min", "episode.uneven"}));
-  for (const char* source : {"episodes", "augmented", "groups"})
+  EXPECT_EQ(unused_keys({"augmented"}), Keys{"augment.tasks"});  // it has strengths of its own
+  for (const char* source : {"episodes", "groups"})
     EXPECT_THAT(unused_keys({source}), IsEmpty()) << source;
   EXPECT_THAT(unused_keys({"sinusoids", "episodes"}), IsEmpty());
+}
+
+TEST(Augmentation, StrengthsThatNoSenseGoesByChangeNothing) {
+  RunConfig config;
+  const auto refused = [&](const std::vector<ModalitySpec>& senses) {
+    return refusal_of([&] { check_augmentation(config, {senses}); });
+  };
+  const ModalitySpec text{"name", ModalityKind::kText, {}, 0.0, {}, {}};
+  const ModalitySpec image{"drawing", ModalityKind::kImage, {8, 8, 1}, 0.0, {}, {}};
+  config.augment.text = {0, 0};
+  EXPECT_EQ(refused({text}), "");  // none are changed anyway
+  config.augment.tasks = "query";
+  EXPECT_THAT(refused({text}), testing::StartsWith("augment.tasks: is query, but all strengths of "
+                                                   "text are 0 (nothing would change)"));
+  EXPECT_EQ(refused({text, image}), "");
+  config.augment.audio.gain = 1;  // warned of: one key chooses other senses
+  EXPECT_EQ(refused({text, image}), "");
 }
 
 /// Sizes of the parameter, empty if the model has none of this name.

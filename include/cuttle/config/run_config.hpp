@@ -11,6 +11,7 @@
 #include "cuttle/metrics/options.hpp"
 #include "cuttle/model/options.hpp"
 #include "cuttle/reduce/options.hpp"
+#include "cuttle/sense/options.hpp"
 #include "cuttle/step/options.hpp"
 #include "cuttle/task/options.hpp"
 #include "cuttle/train/options.hpp"
@@ -29,6 +30,7 @@ struct RunConfig {
   EpisodeOptions episode;
   std::map<std::string, SourceOptions> sources;  ///< by a name of the user's choice; empty: the
                                                  ///< one of `episode`
+  AugmentOptions augment;
   ModelOptions model;
   std::map<std::string, ObjectiveOptions> objectives;  ///< by a name of the user's choice
   Section adapt{"maml"};                               ///< the learner

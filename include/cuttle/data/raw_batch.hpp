@@ -13,6 +13,7 @@ struct RawModality {
   std::vector<std::int64_t>
       offsets;  ///< n + 1 byte offsets; equal neighbours where the sample lacks the modality
   std::vector<std::uint8_t> present;  ///< n flags
+  bool changed = false;               ///< augmented: no longer what the data set has
 };
 
 /// A set of samples with targets; modalities as in Dataset::modalities().

@@ -30,7 +30,7 @@ class SampleCache {
     return keeps_features(modality) || (input_rows_ && model_.encoder(modality).dear_rows());
   }
   /// On the CPU, for a modality that it keeps: the input of these samples of `batch`, which all
-  /// have it; features where these are kept.
+  /// have it; features where these are kept. Changed ones are made, and not kept.
   ModalityInput input(std::size_t modality, const RawBatch& batch,
                       const std::vector<std::int64_t>& rows);
 

@@ -1,26 +1,28 @@
 #pragma once
 
+#include <vector>
+
 #include "cuttle/core/random.hpp"
 #include "cuttle/data/raw_batch.hpp"
+#include "cuttle/sense/options.hpp"
 
 namespace cuttle {
 
-/// How strongly samples are changed; shares of their size or range, 0: not at all.
-struct Augmentation {
-  double shift =
-      0.15;            ///< most that images and recordings are moved by; series: cut at their start
-  double erase = 0.2;  ///< an area of images or a stretch of recordings and series is blanked;
-                       ///< characters are left out, features set to their mean, at this rate
-  double noise = 0.1;  ///< of brightness and contrast, loudness, and of series and vectors (times
-                       ///< their standard deviation, where the shards declare one)
-  bool flip = false;   ///< images, left to right, every second one
-};
+/// Turns samples into other versions of them, raw as they are: each sense of each sample by draws
+/// of its own, a pure function of (key, place of the sample, place of the sense). Labels and
+/// targets, and what is absent, stay. A text keeps a character at least, a series a step. Vectors
+/// mix with recorded ones of their label, where there are no targets. Senses whose strengths are
+/// all 0 stay as recorded; the others are marked as changed. `tasks` is the caller's to look at.
+void augment(RawBatch& batch, const std::vector<ModalitySpec>& modalities,
+             const AugmentOptions& how, const RandomKey& key);
 
-/// Other versions of the same samples: raw as they are, each changed by draws of its own, but for
-/// those that stay `as_recorded` (by sample); a pure function of the key. A text keeps a character
-/// at least.
-RawBatch augment(const RawBatch& batch, const std::vector<ModalitySpec>& modalities,
-                 const Augmentation& how, const RandomKey& key,
-                 const std::vector<bool>& as_recorded);
+/// The same for the source `augmented`: by one stream of draws through all senses and samples, but
+/// for those (by sample) that stay `as_recorded`. Nothing is mixed.
+void augment_in_turn(RawBatch& batch, const std::vector<ModalitySpec>& modalities,
+                     const AugmentOptions& how, const RandomKey& key,
+                     const std::vector<bool>& as_recorded);
+
+/// Whether the options change anything in a sense of this kind and shape.
+bool changes(const AugmentOptions& how, const ModalitySpec& spec);
 
 }  // namespace cuttle

@@ -6,6 +6,10 @@
 
 namespace cuttle {
 
+/// The mel scale, 2595 log10(1 + f / 700): O'Shaughnessy 1987.
+double to_mel(double hertz);
+double to_hertz(double mel);
+
 /// Log-mel spectrogram: 32 ms Hann windows every 16 ms, power spectrum, `mels` triangular filters
 /// evenly spaced on the mel scale (O'Shaughnessy's 2595 log10(1 + f/700)) up to half the sample
 /// rate, log of (energy + 1e-6). The same shift and scale for all bands and recordings bring that

@@ -14,6 +14,7 @@
 #include "cuttle/data/dataset.hpp"
 #include "cuttle/model/sample_cache.hpp"
 #include "cuttle/sense/batch.hpp"
+#include "cuttle/sense/options.hpp"
 #include "cuttle/task/episode.hpp"
 
 namespace cuttle {
@@ -65,15 +66,16 @@ struct SourceRequest {
   SampleCache* kept = nullptr;  ///< as in Model::prepare
   double modality_dropout = 0;  ///< in training tasks
   bool evaluation = false;      ///< episodes are wanted, whatever training gets
+  AugmentOptions augment = {};  ///< of training tasks
 };
 struct SourceType : Type<TaskSource, SourceRequest> {
   /// What its tasks look like, where they come from no shards; null: they come from shards.
   std::function<TaskInputs(const Section&)> inputs;
   TaskForm form = TaskForm::kEpisode;  ///< of its training tasks
   /// The optional keys that its tasks go by, in training or in evaluation (check_protocol).
-  std::set<std::string> protocol = {"episode.way_min",  "episode.shot_min",
-                                    "episode.uneven",   "episode.groups",
-                                    "episode.complete", "model.modality_dropout"};
+  std::set<std::string> protocol = {"episode.way_min",       "episode.shot_min", "episode.uneven",
+                                    "episode.groups",        "episode.complete", "augment.tasks",
+                                    "model.modality_dropout"};
 };
 
 /// In task/sources, one file each.

@@ -50,6 +50,10 @@ void check_ways(const RunConfig& config, const Extensions& extensions);
 /// the run's sources goes by it. Sources without a weight count.
 void check_protocol(const RunConfig& config, const RunConfig& usual, const Extensions& extensions);
 
+/// Warns of strengths of `augment` for kinds that none of the tasks' senses has; UserError where
+/// nothing would be changed.
+void check_augmentation(const RunConfig& config, const TaskInputs& inputs);
+
 /// Episodes of evaluation: the config's, with the evaluation section's way, shot and query where
 /// given.
 EpisodeOptions evaluation_episodes(const RunConfig& config);

@@ -18,6 +18,7 @@ struct TasksWanted {
   EpisodeOptions episode;
   double dropout = 0.0;     ///< chance that a present modality is hidden
   bool evaluation = false;  ///< episodes to evaluate on, also where training gets something else
+  AugmentOptions augment = {};  ///< how samples are changed
 };
 
 /// What a run's tasks are made of: the one source of `episode`, or several of `sources`, each with

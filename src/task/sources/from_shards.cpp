@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include "cuttle/sense/augment.hpp"
 #include "task/rows.hpp"
 
 namespace cuttle {
@@ -15,6 +16,13 @@ Task drop_senses(Task task, double rate) {
   task.support = drop_modalities(task.support, rate, task.key.with(Stream::kModel, 1));
   task.query = drop_modalities(task.query, rate, task.key.with(Stream::kModel, 2));
   return task;
+}
+
+void augment_episode(Episode& episode, const Dataset& data, const AugmentOptions& how) {
+  const RandomKey& key = episode.key;
+  const auto& senses = data.modalities();
+  if (how.support()) augment(episode.support, senses, how, key.with(Stream::kModel, 11));
+  if (how.query()) augment(episode.query, senses, how, key.with(Stream::kModel, 12));
 }
 
 SourceType evaluated_on_episodes(SourceType row) {

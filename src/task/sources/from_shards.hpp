@@ -9,6 +9,9 @@ namespace cuttle {
 /// their own.
 Task drop_senses(Task task, double rate);
 
+/// Changes the samples of a training task's support, query or both, by streams of their own.
+void augment_episode(Episode& episode, const Dataset& data, const AugmentOptions& how);
+
 /// A source whose tasks are for training alone: whoever evaluates gets episodes.
 SourceType evaluated_on_episodes(SourceType row);
 
@@ -23,12 +26,15 @@ class PlannedEpisodes final : public TaskSource {
         planner_(data_, request.split, request.episode),
         model_(request.model),
         kept_(request.kept),
-        dropout_(request.modality_dropout) {}
+        dropout_(request.modality_dropout),
+        augment_(request.augment) {}
 
   EpisodeSize size(const RandomKey& key) const override { return planner_.size(key); }
   std::string left_out() const override { return planner_.left_out(); }
   Task make(const RandomKey& key) const override {
-    return drop_senses(make_task(model_, materialise(data_, planner_.plan(key)), kept_), dropout_);
+    Episode episode = materialise(data_, planner_.plan(key));
+    augment_episode(episode, data_, augment_);
+    return drop_senses(make_task(model_, episode, kept_), dropout_);
   }
 
  private:
@@ -37,6 +43,7 @@ class PlannedEpisodes final : public TaskSource {
   const Model& model_;
   SampleCache* kept_;
   double dropout_;
+  AugmentOptions augment_;
 };
 
 }  // namespace cuttle

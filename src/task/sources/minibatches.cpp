@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/sense/augment.hpp"
 #include "task/rows.hpp"
 #include "task/sources/from_shards.hpp"
 
@@ -24,6 +25,7 @@ class MinibatchSource final : public TaskSource {
         model_(request.model),
         kept_(request.kept),
         dropout_(request.modality_dropout),
+        augment_(request.augment),
         classes_(data_.classes_of(request.split)) {
     for (std::size_t label = 0; label < classes_.size(); ++label)
       for (const std::int64_t sample : data_.samples_of(classes_[label])) {
@@ -34,6 +36,9 @@ class MinibatchSource final : public TaskSource {
     size_ = std::min(options.batch, static_cast<std::int64_t>(samples_.size()));
     CUTTLE_VALIDATE(size_ > 0, "split {} has no labelled samples (there is nothing to train on)",
                     to_string(request.split));
+    CUTTLE_VALIDATE(augment_.tasks != "support",
+                    "augment.tasks: support has no effect with minibatches (they have no support "
+                    "set); use query");
   }
 
   EpisodeSize size(const RandomKey&) const override {
@@ -48,6 +53,7 @@ class MinibatchSource final : public TaskSource {
     }
     RawBatch raw = read_batch(data_, chosen);
     raw.labels = std::move(labels);
+    if (augment_.query()) augment(raw, data_.modalities(), augment_, key.with(Stream::kModel, 12));
     Task task;
     task.key = key;
     task.classes = classes_;
@@ -62,6 +68,7 @@ class MinibatchSource final : public TaskSource {
   const Model& model_;
   SampleCache* kept_;
   double dropout_;
+  AugmentOptions augment_;
   std::vector<std::int32_t> classes_;
   std::vector<std::int64_t> samples_, labels_;
   std::int64_t size_ = 0;
@@ -74,7 +81,7 @@ SourceType row_of_minibatches() {
       "training: labelled samples of all classes; validation and test: episodes",
       "Chen et al. 2019"));
   row.form = TaskForm::kMinibatch;
-  row.protocol = {"episode.groups", "episode.complete", "model.modality_dropout"};
+  row.protocol = {"episode.groups", "episode.complete", "augment.tasks", "model.modality_dropout"};
   return row;
 }
 
