@@ -196,6 +196,14 @@ void add_inspect(CLI::App& app, InspectArguments& a, Request& request,
   command->callback([&] { request.without_mpi = [&] { return inspect_command(a, extensions); }; });
 }
 
+void add_suggest(CLI::App& app, SuggestArguments& a, Request& request,
+                 const Extensions& extensions) {
+  auto* command = app.add_subcommand("suggest", "print a config to train on given shards with");
+  command->add_option("shards", a.shards, "files, patterns or folders of .h5 files")->required();
+  command->footer("cuttle suggest DATA > my.yaml, then cuttle train my.yaml");
+  command->callback([&] { request.without_mpi = [&] { return suggest_command(a, extensions); }; });
+}
+
 void add_list(CLI::App& app, ListArguments& a, Request& request, const Extensions& extensions) {
   auto* command = app.add_subcommand("list", "what a config can name: learners, encoders, ...");
   command->add_option("kind", a.kind, "learner, encoder, fusion, norm, ... (default: all)");
@@ -300,6 +308,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   AdaptArguments adapt;
   PredictArguments predict;
   InspectArguments inspect;
+  SuggestArguments suggest;
   ListArguments list;
   BenchArguments bench;
   ConfigArguments config;
@@ -309,6 +318,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);
   add_inspect(app, inspect, request, extensions);
+  add_suggest(app, suggest, request, extensions);
   add_list(app, list, request, extensions);
   add_bench(app, bench, request, extensions);
   add_config_commands(app, config, request, extensions);

@@ -67,6 +67,12 @@ struct ListArguments {
 /// What a config can name: one line a type, with its source; its keys if asked for.
 ExitCode list_command(const ListArguments& arguments, const Extensions& extensions);
 
+struct SuggestArguments {
+  std::vector<std::string> shards;  ///< files, patterns, folders
+};
+/// Prints a config to train on them with.
+ExitCode suggest_command(const SuggestArguments& arguments, const Extensions& extensions);
+
 struct BenchArguments {
   std::string config, tasks, parameters, gradient;
   std::vector<std::string> overrides;

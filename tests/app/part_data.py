@@ -24,12 +24,12 @@ def make(folder):
         folder / "use", "--classes", "3", "--splits", "0,0,1", "--samples-per-class", "2", "--missing", "0.2", "--seed",
         "7", "--shards", "1"))}}
     driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8")
-    sets["values"] = _pair(folder, "values", [_vector("x", 5), SERIES], targets=("y", "z"))
-    sets["users"] = _pair(folder, "users", [_vector("v", 3), SERIES])
+    sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))
+    sets["users"] = _pair(folder, "users", [vector("v", 3), SERIES])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
     for name, width in (("curve", 1), ("table", 5)):  # for sources that draw what they train on themselves
-        sets[name] = {"use": _write(folder / f"{name}.h5", ["test"], [_vector("x", width)], targets=("y", ))}
-    sets["states"] = {"use": _write(folder / "states.h5", ["test"], [_vector("state", 4)])}
+        sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("x", width)], targets=("y", ))}
+    sets["states"] = {"use": write(folder / "states.h5", ["test"], [vector("state", 4)])}
     return sets
 
 
@@ -38,23 +38,24 @@ def _only(folder):
     return shard
 
 
-def _vector(name, width):
+def vector(name, width):
     return Modality(name, "vector", (width, ), mean=(), stddev=())
 
 
 def _pair(folder, name, senses, targets=(), poisoned=False):
-    shards = _write(folder / f"{name}.h5", SPLITS, senses, targets, poisoned, count=6)
+    shards = write(folder / f"{name}.h5", SPLITS, senses, targets, poisoned, count=6)
     classes = ["test"] if targets else ["test"] * 2
-    return {"shards": str(shards), "use": _write(folder / f"{name}_use.h5", classes, senses, targets)}
+    return {"shards": str(shards), "use": write(folder / f"{name}_use.h5", classes, senses, targets)}
 
 
-def _write(path, splits, senses, targets=(), poisoned=False, count=4):
+def write(path, splits, senses, targets=(), poisoned=False, count=4, long=None):
     """A shard with a class for each entry of `splits`. `poisoned`: a sample of the third is so large that its squares
-    are infinite."""
+    are infinite. `long`: steps of the first sample's series."""
     draw, samples = random.Random(path.name), []
     for number, split in enumerate(splits):
         for index in range(count):
-            arrays = {sense.name: _values(draw, sense, number) for sense in senses}
+            arrays = {sense.name: _values(draw, sense, number, long if (number, index) == (0, 0) else None)
+                      for sense in senses}
             if poisoned and (number, index) == (2, 0):
                 arrays["series"] = arrays["series"] * np.float32(1e30)
             if len(senses) > 1 and index % 3:
@@ -66,8 +67,13 @@ def _write(path, splits, senses, targets=(), poisoned=False, count=4):
     return path
 
 
-def _values(draw, sense, number):
-    """A vector, or a series of 6 to 12 steps, around the class's number."""
-    shape = (draw.randrange(6, 12), *sense.shape) if sense.kind == "series" else sense.shape
-    flat = [draw.gauss(number, 1) for _ in range(int(np.prod(shape)))]
-    return np.array(flat, "<f4").reshape(shape)
+def _values(draw, sense, number, long):
+    """A picture, a text, a vector, or a series of 6 to 12 steps (or `long`), around the class's number."""
+    if sense.kind == "text":
+        words = " ".join(str(number + draw.randrange(3)) for _ in range(5))
+        return np.frombuffer(words.encode(), "u1")
+    steps = (long or draw.randrange(6, 12), ) if sense.kind == "series" else ()
+    flat = np.array([draw.gauss(number, 1) for _ in range(int(np.prod((*steps, *sense.shape))))])
+    if sense.kind == "image":
+        return np.clip(4 * flat + 20, 0, 255).astype("u1").reshape(sense.shape)
+    return flat.astype("<f4").reshape((*steps, *sense.shape))
