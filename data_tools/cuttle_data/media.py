@@ -43,7 +43,7 @@ def checked_rate(rate):
 
 def add_read_arguments(parser):
     """The options of how files are read."""
-    parser.add_argument("--encoding", default="utf-8",
+    parser.add_argument("--encoding",
                         help="of text files without a byte-order mark (default: utf-8)")
     add_decoding_arguments(parser)
 

@@ -126,6 +126,16 @@ def test_files_at_any_depth_are_taken(run, like, tmp_path, monkeypatch):
     assert {label for _, label in found} == {"pet"} and len(found) == 4
 
 
+def test_names_that_are_not_utf8_are_left_out(run, like, tmp_path):
+    odd = b"\xff".decode("utf-8", "surrogateescape")
+    for name in (f"in/{odd}.png", f"in/{odd}/a.png", f"in/cat/{odd}.png", "in/cat/b.png"):
+        save_image(tmp_path / name, 9)
+    for places in (["in"], ["in/cat/b.png", f"in/{odd}.png", f"in/{odd}"]):
+        found, err = pack(run, tmp_path / "out.h5", *[tmp_path / place for place in places], "--like", like)
+        assert [name for name, _ in found] == [str(tmp_path / "in/cat/b.png")]
+        assert "x name is not UTF-8, e.g." in err
+
+
 def test_folders_of_splits_are_no_classes(run, like, tmp_path):
     for name in ("train/cat/1.png", "test/cat/2.png", "test/dog/1.png"):
         save_image(tmp_path / "in" / name, 9)

@@ -85,6 +85,14 @@ def test_a_record_without_names_of_columns_counts_them(run, tmp_path):
     assert [v["vector"].tolist() for _, v, _ in found.values()] == [[1, 30], [2, 31]]
 
 
+@pytest.mark.parametrize("encoding, options", [("utf-8-sig", ()), ("utf-16", ()), ("cp1252", ("--encoding", "cp1252"))])
+def test_encodings(run, tmp_path, encoding, options):
+    like = model(run, tmp_path, [["text", "label"], *texts()])
+    table = write_csv(tmp_path / "new.csv", [["text"], ["Größe"]], encoding=encoding)
+    (_, values, _), = pack(run, tmp_path, like, table, *options)[0].values()
+    assert bytes(values["text"]).decode() == "Größe"
+
+
 @pytest.mark.parametrize("head, message", [(["text", "label"], None), (["what", "label"], None), (["what"], None),
                                            (["a", "b", "c"], "no column is what the model takes (text)")])
 def test_texts(run, tmp_path, head, message):

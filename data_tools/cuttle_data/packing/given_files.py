@@ -66,12 +66,12 @@ class FileSamples:
             return
         folders = []
         for entry in folder_tree.entries(folder):
-            if entry.is_dir() and folder_tree.is_utf8(entry.name):
+            if entry.is_dir():
                 folders.append(entry)
-            elif entry.is_file() and folder_tree.is_utf8(entry.name):
+            elif entry.is_file():
                 yield entry, None, folder
             else:
-                self.report_.skipped(entry, "not a file, or its name is not UTF-8")
+                self.report_.skipped(entry, "not a file")
         splits = folders and all(split_of_folder(inner.name) for inner in folders)
         for inner in folders:
             yield from self._labelled(inner, None if splits else unified(inner.name))
@@ -98,6 +98,8 @@ class FileSamples:
     def _modality_of(self, path):
         """(declared modality, end of the stem that says so or "") for a file; BadInput if there is
         none or more than one."""
+        if not folder_tree.is_utf8(str(path)):
+            raise BadInput("name is not UTF-8")
         kind = media.kind_of(path)
         if kind is None and is_table(path):
             raise BadInput("table among files; give it as an INPUT of its own")
