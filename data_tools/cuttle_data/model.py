@@ -36,27 +36,31 @@ log = logging.getLogger("cuttle_data")
 
 @dataclass(frozen=True)
 class Answer:
-    """To one sample. label, probability: None for a sample of which the model sees nothing;
-    probabilities: {class: of each}; values: what a model of values predicts, else None; more:
-    whatever else the program said."""
+    """To one sample. label, probability: None for a sample of which the model sees nothing, or
+    that is rejected; probabilities: {class: of each}; known: the share of genuine samples of a
+    class that are as far from it, None if the file does not say; values: what a model of values
+    predicts, else None."""
 
     sample: str
     label: str = None
     probability: float = None
     probabilities: dict = field(default_factory=dict)
+    known: float = None
+    rejected: bool = False
     values: tuple = None
-    more: dict = field(default_factory=dict)
 
 
-def load(path):
-    """The Model of a file of `cuttle adapt`. UserError if it is none, or the program is nowhere."""
-    return Model(path)
+def load(path, reject=0.0):
+    """The Model of a file of `cuttle adapt`. reject: no label for what is farther from every class
+    than all but this share of genuine samples (as `cuttle predict --reject`). UserError if it is no
+    such file, or the program is nowhere."""
+    return Model(path, reject)
 
 
 class Model:
 
-    def __init__(self, path):
-        self.path_ = path_of(os.fspath(path))
+    def __init__(self, path, reject=0.0):
+        self.path_, self.reject_ = path_of(os.fspath(path)), reject
         self.layout_ = layout_of_adapted(self.path_)
         if not self.layout_:
             raise UserError(f"{path}: no adapted model; make one of a run and a few examples with "
@@ -89,7 +93,8 @@ class Model:
     def _start(self):
         # A session of its own: Ctrl-C is this process's matter.
         said = tempfile.TemporaryFile()
-        self.child_ = subprocess.Popen([program(), "predict", str(self.path_), "--stream"],
+        words = [program(), "predict", str(self.path_), "--stream", "--reject", str(self.reject_)]
+        self.child_ = subprocess.Popen(words,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
                                        start_new_session=True)
         self.said_, self.unread_ = said, False
@@ -163,9 +168,10 @@ class Model:
             raise ProgramError(f"{self.path_}: {said['error']}")
         if "sample" not in said:
             return None
-        values = said.pop("values", None)
-        return Answer(said.pop("sample"), said.pop("class", None), said.pop("probability", None),
-                      said.pop("probabilities", None) or {}, values and tuple(values), said)
+        values = said.get("values")
+        return Answer(said["sample"], said.get("class"), said.get("probability"),
+                      said.get("probabilities") or {}, said.get("known"),
+                      said.get("rejected", False), values and tuple(values))
 
     def _line(self):
         """What the program says next; after "done" or "error" nothing is unread."""

@@ -130,7 +130,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
                   "samples, or of samples with values); use cuttle eval",
                   arguments.run);
   const GivenSamples given(arguments.support, arguments.run);
-  const auto data = open_for(run.inputs.modalities, shards_only(given.shards()));
+  const auto data = open_for(run.inputs.modalities, shards_only(given.shards()), given.name());
   WholeShard support = read_all(*data);
   const bool values = !run.parts.kind->classes();
   if (values) {

@@ -77,7 +77,9 @@ int run_to_end(const std::vector<std::string>& words) {
 }  // namespace
 
 GivenSamples::GivenSamples(const std::vector<std::string>& inputs, const std::string& like)
-    : name_(fmt::format("{}", fmt::join(inputs, " "))) {
+    : name_(inputs.size() < 4
+                ? fmt::format("{}", fmt::join(inputs, " "))
+                : fmt::format("{} and {} others", inputs.front(), inputs.size() - 1)) {
   const auto shards = std::count_if(inputs.begin(), inputs.end(), is_shard);
   CUTTLE_VALIDATE(shards == 0 || shards == static_cast<std::ptrdiff_t>(inputs.size()),
                   "{}: some are shards, others are not (they are read in different ways); give the "

@@ -199,7 +199,7 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
     return ExitCode::kDone;
   }
   const GivenSamples given(arguments.inputs, arguments.file);
-  const auto data = open_for(model.to.inputs.modalities, shards_only(given.shards()));
+  const auto data = open_for(model.to.inputs.modalities, shards_only(given.shards()), given.name());
   answers.write(text.header());
   const Outcome outcome = answer_all(model, *data, arguments, text, answers);
   answers.finish();

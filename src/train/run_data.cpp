@@ -369,7 +369,8 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
 }
 
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
-                                  const DataOptions& options) {
+                                  const DataOptions& options, const std::string& name) {
+  const std::string& where = name.empty() ? options.shards.front() : name;
   DataOptions all = options;
   all.modalities.clear();
   auto data = Dataset::open(on_disk(all));
@@ -380,15 +381,15 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
         found == nullptr || fit(*found, spec),
         "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
         "make the shard with `cuttle-data pack --like` the run",
-        options.shards.front(), spec.name);
+        where, spec.name);
     if (found != nullptr) used.push_back(spec);
   }
   CUTTLE_VALIDATE(!used.empty(),
                   "{}: it has {}, and the model takes {} (there is nothing that it could look at); "
                   "give data of these senses",
-                  options.shards.front(), fmt::join(names_of(data->modalities()), ", "),
+                  where, fmt::join(names_of(data->modalities()), ", "),
                   fmt::join(names_of(modalities), ", "));
-  if (used.size() < modalities.size()) warn_of_lacking(options.shards.front(), used, modalities);
+  if (used.size() < modalities.size()) warn_of_lacking(where, used, modalities);
   return in_senses(with_rows(std::move(data), all, names_of(used)), modalities);
 }
 

@@ -21,7 +21,7 @@ STAND_IN = """#!{python}
 import json, os, sys
 sys.path.insert(0, {tools!r})
 from cuttle_data.reader import Shard
-assert sys.argv[1] == "predict" and sys.argv[3:] == ["--stream"], sys.argv
+assert sys.argv[1] == "predict" and sys.argv[3:5] == ["--stream", "--reject"], sys.argv
 mode = os.environ.get("STAND_IN", "")
 print(os.getpid(), file=open(sys.argv[2] + ".pid", "w"))
 if mode == "refuse":
@@ -42,7 +42,8 @@ for line in sys.stdin:
                 continue
             seen = sorted(m for m, rows in shard.rows.items() if rows[row] >= 0)
             print(json.dumps({{"sample": name, "class": None if "text" in seen else "cat", "probability": 0.75,
-                               "probabilities": {{"cat": 0.75, "dog": 0.25}}, "seen": seen}}), flush=True)
+                               "known": 0.5, "rejected": 0.5 < float(sys.argv[5]),
+                               "probabilities": {{"cat": 0.75, "dog": 0.25, "/".join(seen): 0}}}}), flush=True)
     print(json.dumps({{"done": len(shard.sample_names)}}), flush=True)
 """
 
@@ -80,16 +81,24 @@ def test_files_folders_tables_and_arrays_are_answered(adapted, caplog):
         inputs = ["a.png", Path("in"), "t.csv", {"text": "hello", "vector": np.ones(8)}]
         with caplog.at_level(logging.WARNING, "cuttle_data"):
             answers = {answer.sample: answer for answer in model.predict(inputs)}
-        assert {name: answer.more["seen"] for name, answer in answers.items()} == {
-            "a.png": ["image"], "in/deep/b.png": ["image"], "input 3": ["text", "vector"], "t.csv line 2": ["text"]}
+        assert {name: list(answer.probabilities)[-1] for name, answer in answers.items()} == {
+            "a.png": "image", "in/deep/b.png": "image", "input 3": "text/vector", "t.csv line 2": "text"}
         first = answers["a.png"]
-        assert (first.label, first.probability, first.probabilities) == ("cat", 0.75, {"cat": 0.75, "dog": 0.25})
+        assert (first.label, first.probability, first.known, first.rejected) == ("cat", 0.75, 0.5, False)
+        assert first.probabilities == {"cat": 0.75, "dog": 0.25, "image": 0}
         assert answers["input 3"].label is None and first.values is None
         assert "in/what.pdf: unknown file type .pdf" in caplog.text
         assert [a.sample for a in model.predict("a.png")] == ["a.png"] and is_alive(adapted)
         folder = model.folder_.name
         assert os.listdir(folder) == []
     assert not is_alive(adapted) and not os.path.exists(folder)
+
+
+def test_what_belongs_to_no_class_is_rejected_if_that_is_asked_for(adapted):
+    save_image(Path("a.png"), 9)
+    with load(adapted, reject=0.6) as model:
+        (answer, ) = model.predict("a.png")
+        assert answer.rejected and answer.known == 0.5
 
 
 def test_answers_may_be_left(adapted):

@@ -95,9 +95,10 @@ class RunData {
 /// the first (what is measured is not how classes are learned that were never seen); else empty.
 std::string seen_in_training(const Dataset& training, const Dataset& other, Split split);
 
-/// Opens shards in the senses of a model; those that they lack are missing, with a warning.
-/// UserError where one does not fit, or all are lacking.
+/// Opens shards in the senses of a model; those that they lack are missing, with a warning. `name`:
+/// what people call them; empty: by the first path. UserError where one does not fit, or all are
+/// lacking.
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
-                                  const DataOptions& options);
+                                  const DataOptions& options, const std::string& name = "");
 
 }  // namespace cuttle
