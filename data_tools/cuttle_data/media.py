@@ -15,8 +15,9 @@ from .resampling import resample
 from .sounds import MAX_RATE, MIN_RATE, SOUND_SUFFIXES, load_wav, read_sound
 from .texts import TEXT_SUFFIXES, load_text, parse_encoding
 
-__all__ = ["ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES", "add_layout_arguments",
-           "add_decoding_arguments", "add_read_arguments", "checked_rate", "file_fingerprint", "image_array",
+__all__ = ["ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES",
+           "add_decoding_arguments", "add_layout_arguments", "add_read_arguments", "checked_rate",
+           "file_fingerprint", "image_array",
            "kind_of", "load_image", "load_npy", "load_text", "load_wav", "loader",
            "npy_shape", "parse_size", "read_options", "resample"]
 KINDS = {**dict.fromkeys(TEXT_SUFFIXES, names.KIND_TEXT),

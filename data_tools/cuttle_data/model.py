@@ -21,6 +21,7 @@ import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import names
 from .converters import pack
 from .errors import BadInput, ProgramError, UserError
 from .files import path_of
@@ -28,7 +29,6 @@ from .packing.given_files import GROUP, FileSample
 from .packing.layout import layout_of_adapted
 from .packing.packer import pack as pack_given
 from .report import Report
-from . import names
 
 PATIENCE = 5  # seconds until a process that is asked to end is killed
 log = logging.getLogger("cuttle_data")
@@ -102,6 +102,8 @@ class Model:
 
     def _packed(self, inputs):
         """A shard of all inputs, by its path."""
+        if not os.path.isdir(self.folder_.name):
+            raise UserError(f"{self.path_}: this model was closed; load it again")
         self.packed_ += 1
         out = Path(self.folder_.name) / f"{self.packed_}.h5"
         places = [os.fspath(given) for given in inputs if not isinstance(given, dict)]
@@ -142,8 +144,9 @@ class Model:
                     raise UserError("the next predict came before all of these answers were read; "
                                     "read them first")
         except KeyboardInterrupt:  # a line may be half read
-            self.child_.kill()
-            self._stop()
+            if self.child_:
+                self.child_.kill()
+                self._stop()
             raise
         finally:
             shard.unlink(missing_ok=True)

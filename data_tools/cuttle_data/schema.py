@@ -56,8 +56,8 @@ class Modality:
         if (self.sample_rate > 0) != (self.kind == names.KIND_AUDIO):
             raise UserError(f"modality {self.name}: a sample rate belongs to audio, and only there")
         if len(self.columns) not in (0, 1, *self.shape[-1:]):
-            raise UserError(f"modality {self.name}: {len(self.columns)} columns do not fit the shape "
-                            f"{list(self.shape)}")
+            raise UserError(f"modality {self.name}: {len(self.columns)} columns do not fit the "
+                            f"shape {list(self.shape)}")
 
     def to_header(self):
         header = {

@@ -92,6 +92,8 @@ def test_files_folders_tables_and_arrays_are_answered(adapted, caplog):
         folder = model.folder_.name
         assert os.listdir(folder) == []
     assert not is_alive(adapted) and not os.path.exists(folder)
+    with pytest.raises(UserError, match="was closed"):
+        model.predict("a.png")
 
 
 def test_what_belongs_to_no_class_is_rejected_if_that_is_asked_for(adapted):

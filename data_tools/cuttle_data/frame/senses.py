@@ -80,8 +80,8 @@ def make_senses(args, frame, types, roles, samples, report):
             if kind == TEXT:
                 texts = cells.texts_of(frame.columns[name]).cast(pa.large_string())
                 texts = texts.combine_chunks()
-                made.append((Modality(sense, names.KIND_TEXT, columns=(name, )), Texts(_rows_of(texts,
-                                                                              samples.first))))
+                modality = Modality(sense, names.KIND_TEXT, columns=(name, ))
+                made.append((modality, Texts(_rows_of(texts, samples.first))))
             else:
                 found = media_cells.MediaCells(frame, name, args.root, report)
                 modality = media_cells.modality_of(found, kind, sense, name, args, report)

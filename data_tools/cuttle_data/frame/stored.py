@@ -1,4 +1,4 @@
-"""Columns of bytes that stay in their Parquet files: pictures and sounds may be larger than memory."""
+"""Columns of bytes that stay in their Parquet files: they may be larger than memory."""
 
 import bisect
 

@@ -33,8 +33,8 @@ def layout_of(path):
     if path.is_dir():
         return _of_folder(path)
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; give --like a run, a file of cuttle adapt "
-                        "or a shard")
+        raise UserError(f"{path}: no such file or folder; give --like a run, a file of cuttle "
+                        "adapt or a shard")
     with open(path, "rb") as file:
         if file.read(len(HDF5)) == HDF5:
             return _of_shard(path)

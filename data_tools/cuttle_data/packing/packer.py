@@ -77,15 +77,16 @@ def _targets(files, tables, args, layout, report):
     where, names = found[0]
     for other, others in found:
         if others != names:
-            raise UserError(f"{where} has the targets {', '.join(names) or 'none'}, and {other} has "
-                            f"{', '.join(others) or 'none'} (all samples of a shard have the same); "
-                            "pack them apart")
+            raise UserError(
+                f"{where} has the targets {', '.join(names) or 'none'}, and {other} has "
+                f"{', '.join(others) or 'none'} (all samples of a shard have the same); pack them "
+                "apart")
     wanted = layout.target_names
     if names and (names != wanted if wanted else len(names) != layout.targets):
         raise UserError(
             f"{where} has the targets {', '.join(names)}, but {layout.path} has "
-            f"{', '.join(wanted) or layout.targets or 'none'} (a model predicts what it was trained "
-            "on); name the columns so")
+            f"{', '.join(wanted) or layout.targets or 'none'} (a model predicts what it was "
+            "trained on); name the columns so")
     if not names and layout.targets and not args.no_labels:
         report.note(f"without the targets of {layout.path} "
                     f"({', '.join(wanted) or layout.targets}): for predict; adapt needs --targets")

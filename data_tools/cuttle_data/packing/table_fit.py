@@ -17,7 +17,7 @@ PLAIN = (guesses.CATEGORY, guesses.NUMBER, guesses.TEXT)
 
 
 class TableFit:
-    """types: {column: type}; sources: {sense: [(column, None), or (column, the category that is 1)]};
+    """types: {column: type}; sources: {sense: [(column, None), or (column, category that is 1)]};
     targets: names of columns; roles: frame.roles.Roles."""
 
     def __init__(self, frame, label, layout, args, report):
@@ -128,9 +128,9 @@ class TableFit:
         series = [m for m in self.layout_.modalities if m.kind == names.KIND_SERIES and not
                   self.is_array(m) and (m.name in self.sources or (unnamed and not m.columns))]
         if series and len(ids) != 1:
-            raise UserError(f"{self.frame_.path}: the model's sense {series[0].name} is the rows of "
-                            f"a sample, and {' or '.join(ids) or 'no column'} may say which; give "
-                            "--id COLUMN")
+            raise UserError(
+                f"{self.frame_.path}: the model's sense {series[0].name} is the rows of a sample, "
+                f"and {' or '.join(ids) or 'no column'} may say which; give --id COLUMN")
         if not series:
             ids = [name for name in ids if name == self.args_.id or self._differs(name)]
         order = self.args_.order or next(
