@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -165,14 +164,6 @@ DataOptions shards_only(const std::vector<std::string>& paths) {
   DataOptions options;
   options.shards = paths;
   return options;
-}
-
-void expect_one_process(const char* command) {
-  const char* size = std::getenv("OMPI_COMM_WORLD_SIZE");
-  CUTTLE_VALIDATE(size == nullptr || std::string(size) == "1",
-                  "{} is the work of one process, and {} were started (each would do all of it); "
-                  "start build/release/cuttle {} without mpirun",
-                  command, size, command);
 }
 
 RunConfig for_use(RunConfig config, bool together, const Extensions& extensions) {

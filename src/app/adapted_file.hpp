@@ -40,9 +40,6 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
 /// Shards as a data set.
 DataOptions shards_only(const std::vector<std::string>& paths);
 
-/// UserError under mpirun with several processes: each would do all the work of `command`.
-void expect_one_process(const char* command);
-
 /// The config with adapt.refine (where the learner has it) as answers of their own need it: 0; or
 /// `together`, which is 1 at least. UserError where nothing lets samples teach each other.
 RunConfig for_use(RunConfig config, bool together, const Extensions& extensions);

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
@@ -13,6 +15,7 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/nearest_name.hpp"
 #include "cuttle/train/environment.hpp"
+#include "cuttle/train/trainer.hpp"
 
 namespace cuttle {
 namespace {
@@ -60,11 +63,15 @@ void add_split(CLI::App& command, std::string& split, std::vector<std::string>& 
 
 void add_train(CLI::App& app, TrainArguments& a, Request& request, const Extensions& extensions) {
   auto* command = app.add_subcommand("train", "meta-train; under mpirun or srun on many ranks");
-  command->add_option("config", a.config, "YAML file")->required();
+  command->add_option("config", a.config, "YAML file; with --resume also the folder of a run")
+      ->required();
   add_overrides(*command, a.overrides);
   command->add_option("--run-dir", a.run_folder,
                       "where the run lives (default: runs/<name>-<date>-<time>)");
-  command->add_flag("--resume", a.resume, "go on from the newest checkpoint of --run-dir");
+  command->add_flag("--resume", a.resume,
+                    "go on from the newest checkpoint of the run's folder or --run-dir");
+  command->add_flag("--strict-init", a.strict_init,
+                    "refuse train.init_from unless all of its parameters fit, and are all");
   command->add_flag("--take-over", a.take_over,
                     "with --resume: its job on another host is dead, do not wait for its lock");
   command->callback(
@@ -248,15 +255,16 @@ struct ConfigArguments {
 
 void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request,
                          const Extensions& extensions) {
-  auto* validate =
-      app.add_subcommand("validate", "check a config and say everything that is wrong with it");
+  auto* validate = app.add_subcommand(
+      "validate", "say everything that would keep training from starting: config and data");
   validate->add_option("config", a.config, "YAML file")->required();
   add_overrides(*validate, a.overrides);
   validate->callback([&] {
     request.without_mpi = [&] {
       const RunConfig config = load_config(a.config, a.overrides, catalog_of(extensions));
-      check_sinks(config.sinks, extensions.sinks);
-      check_ways(config, extensions);
+      const auto obstacles = find_obstacles(config, extensions);
+      CUTTLE_VALIDATE(obstacles.empty(), "{}: its keys are fine, but training would not start:\n{}",
+                      a.config, fmt::join(obstacles, "\n"));
       std::cout << a.config << " is fine\n";
       return ExitCode::kDone;
     };

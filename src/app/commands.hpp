@@ -14,7 +14,7 @@ namespace cuttle {
 struct TrainArguments {
   std::string config, run_folder;
   std::vector<std::string> overrides;
-  bool resume = false, take_over = false;
+  bool resume = false, take_over = false, strict_init = false;
 };
 ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
                        const Extensions& extensions);

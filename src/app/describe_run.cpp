@@ -5,6 +5,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "app/missing_shards.hpp"
 #include "cuttle/checkpoint/checkpoint.hpp"
 #include "cuttle/checkpoint/run_lock.hpp"
 #include "cuttle/core/error.hpp"
@@ -101,26 +102,7 @@ std::uint64_t folder_bytes(const std::string& folder) {
 /// Why a resume from here would not work, or not give the same bits.
 std::vector<std::string> obstacles(const std::string& folder, const RunConfig& config,
                                    const LatestCheckpoint& latest) {
-  std::vector<std::string> found;
-  const auto look_for = [&](const std::string& key, const std::vector<std::string>& patterns) {
-    for (const auto& pattern : patterns) try {
-        if (expand_paths(pattern).empty())
-          found.push_back(fmt::format(
-              "no file matches '{}' from this folder; go to the folder that the run was started "
-              "from, or override {}",
-              pattern, key));
-      } catch (const UserError& problem) {
-        found.push_back(fmt::format("{}: {}", key, problem.what()));
-      }
-  };
-  const auto look_for_all = [&](const std::string& section, const auto& options) {
-    look_for(section + ".shards", options.shards);
-    look_for(section + ".validation_shards", options.validation_shards);
-    look_for(section + ".test_shards", options.test_shards);
-  };
-  look_for_all("data", config.data);
-  for (const auto& [name, source] : config.sources)
-    if (source.weight > 0) look_for_all("sources." + name, source);
+  std::vector<std::string> found = missing_shards(config);
   if (const auto holder = find_holder(folder); holder && !holder->dead)
     found.push_back(fmt::format("{} is at work on it", holder->description));
   const std::uint64_t needed = 2 * folder_bytes(latest.folder);
@@ -183,8 +165,7 @@ void describe_checkpoint(const std::string& folder, const LatestCheckpoint& late
     const double each_s = seconds_per_step(folder);
     const int ranks = progress.world_sizes.empty() ? 1 : progress.world_sizes.back();
     told["to_go_on"] = {
-        {"command", fmt::format("launch/local.sh -n {} train {}/config.yaml --run-dir {} --resume",
-                                ranks, folder, folder)},
+        {"command", fmt::format("launch/local.sh -n {} train {} --resume", ranks, folder)},
         {"steps_left", config.train.steps - content.step},
         {"hours_left", each_s * static_cast<double>(config.train.steps - content.step) / 3600},
         {"obstacles", obstacles(folder, config, latest)}};

@@ -1,6 +1,10 @@
+#include <fmt/ranges.h>
+
 #include <ctime>
+#include <filesystem>
 
 #include "app/commands.hpp"
+#include "app/missing_shards.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
 #include "cuttle/train/evaluator.hpp"
@@ -8,6 +12,31 @@
 
 namespace cuttle {
 namespace {
+
+/// A folder in place of a config stands for the run in it, and for the config that it keeps.
+bool names_a_run(const TrainArguments& arguments) {
+  return std::filesystem::is_directory(arguments.config);
+}
+
+RunConfig kept_config(const TrainArguments& arguments, const Catalog& catalog) {
+  const std::string& folder = arguments.config;
+  CUTTLE_VALIDATE(arguments.resume,
+                  "{}: is a folder; add --resume to go on with the run in it, or give a config "
+                  "file",
+                  folder);
+  CUTTLE_VALIDATE(arguments.run_folder.empty(),
+                  "{}: is the run to go on with, and so would be --run-dir; leave one of them out",
+                  folder);
+  const std::string file = folder + "/config.yaml";
+  CUTTLE_VALIDATE(std::filesystem::exists(file),
+                  "{}: holds no run (it has no config.yaml); give the folder of a run, or a config "
+                  "file",
+                  folder);
+  const RunConfig config = load_saved(file, arguments.overrides, catalog);
+  const auto missing = missing_shards(config);
+  CUTTLE_VALIDATE(missing.empty(), "{}: {}", file, fmt::join(missing, "\n"));
+  return config;
+}
 
 std::string dated_folder(const std::string& name) {
   const std::time_t now = std::time(nullptr);
@@ -49,29 +78,33 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
   RunConfig config;
   std::string problem;
   try {
-    config = load_config(arguments.config, arguments.overrides, catalog_of(extensions));
+    const Catalog catalog = catalog_of(extensions);
+    config = names_a_run(arguments) ? kept_config(arguments, catalog)
+                                    : load_config(arguments.config, arguments.overrides, catalog);
     comm_options = config.comm;
   } catch (const UserError& found) {
     problem = found.what();
   }
+  std::string folder = names_a_run(arguments) ? arguments.config : arguments.run_folder;
   return with_communicator(session, comm_options, [&](Communicator& comm) {
     together(comm, "reading the config", [&] {
       if (!problem.empty()) throw UserError(problem);
-      CUTTLE_VALIDATE(!arguments.resume || !arguments.run_folder.empty(),
-                      "--resume needs --run-dir, the folder of the run to go on with");
+      CUTTLE_VALIDATE(!arguments.resume || !folder.empty(),
+                      "--resume needs --run-dir, the folder of the run to go on with, or that "
+                      "folder in place of the config");
       CUTTLE_VALIDATE(!arguments.take_over || arguments.resume,
                       "--take-over is for going on with a run whose job died on another host; add "
                       "--resume");
     });
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
-    std::string folder = arguments.run_folder;
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
     const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
                           .make({config.episode.target});
     announce(
         config, comm, folder, *kind,
         find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
-    Trainer trainer(config, comm, extensions, {folder, arguments.resume, arguments.take_over},
+    Trainer trainer(config, comm, extensions,
+                    {folder, arguments.resume, arguments.take_over, arguments.strict_init},
                     console_of(comm.rank()));
     const TrainOutcome outcome = trainer.run(signals);
     log_info("{} at step {}; parameters sha256 {}",

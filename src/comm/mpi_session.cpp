@@ -100,6 +100,10 @@ void MpiSession::abort(int code) {
   std::_Exit(code);
 }
 
+void expect_one_process(const char* command) {
+  check_one_process(command, [](const char* name) { return std::getenv(name); });
+}
+
 std::string MpiSession::version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING];
   int length = 0;

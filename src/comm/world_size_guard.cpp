@@ -41,4 +41,16 @@ void check_world_size(int size, const std::function<const char*(const char*)>& v
       promised, name);
 }
 
+void check_one_process(const char* command,
+                       const std::function<const char*(const char*)>& variable) {
+  // Not SLURM_NTASKS: a job of many tasks may do such work in its script, which is one process.
+  const long mpirun = promised_by(variable("OMPI_COMM_WORLD_SIZE"));
+  const long started = mpirun > 0 ? mpirun : promised_by(variable("SLURM_STEP_NUM_TASKS"));
+  CUTTLE_VALIDATE(started <= 1,
+                  "{} is the work of one process, and {} were started (each would do all of it); "
+                  "start cuttle {} without {}",
+                  command, started, command,
+                  mpirun > 0 ? "mpirun" : "srun, or with srun --ntasks=1");
+}
+
 }  // namespace cuttle

@@ -9,4 +9,8 @@ namespace cuttle {
 /// train N times the same. UserError saying how to launch. `variable`: getenv, or a test's own.
 void check_world_size(int size, const std::function<const char*(const char*)>& variable);
 
+/// The same for a command that makes no ranks, and is the work of one process (expect_one_process).
+void check_one_process(const char* command,
+                       const std::function<const char*(const char*)>& variable);
+
 }  // namespace cuttle

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <list>
 #include <map>
+#include <utility>
 
 #include "config/config_schema.hpp"
 #include "config/yaml/config_value.hpp"
@@ -32,6 +33,10 @@ std::list<const ConfigItem*> items_of_both(const ConfigSchema& old_schema,
   return items;
 }
 
+bool has_value(const ConfigItem& item) {
+  return item.kind == ConfigItem::Kind::kField || item.kind == ConfigItem::Kind::kChoice;
+}
+
 /// Decides whether a resumed run may go on with the change, and says why if not.
 void judge(ConfigChange& change, Resume resume, const RunConfig& was, const RunConfig& is) {
   change.allowed = resume == Resume::kChange;
@@ -47,12 +52,25 @@ void judge(ConfigChange& change, Resume resume, const RunConfig& was, const RunC
   } else if (stretches_schedule) {
     change.reason =
         "the cosine schedule spans it, so earlier steps would have been others; start a new run "
-        "with "
-        "train.init_from";
+        "with train.init_from";
   }
 }
 
 }  // namespace
+
+std::vector<std::string> keys_that_may_change(const RunConfig& config, const Catalog& catalog) {
+  RunConfig copy = config;
+  const ConfigSchema schema(copy, catalog);
+  std::vector<std::string> keys;
+  for (const ConfigItem& item : schema.items()) {
+    const bool grows = item.resume == Resume::kGrow && config.step.schedule != "cosine";
+    if (!has_value(item) || !(grows || item.resume == Resume::kChange)) continue;
+    std::string told = item.key + (grows ? " (to more)" : "");
+    if (told.rfind("sinks.", 0) == 0) told = "sinks";  // with all that is below
+    if (keys.empty() || keys.back() != told) keys.push_back(std::move(told));
+  }
+  return keys;
+}
 
 std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig& is,
                                           const Catalog& catalog) {
@@ -60,7 +78,7 @@ std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig&
   const ConfigSchema old_schema(before, catalog), new_schema(after, catalog);
   std::vector<ConfigChange> changes;
   for (const ConfigItem* item : items_of_both(old_schema, new_schema)) {
-    if (item->kind != ConfigItem::Kind::kField && item->kind != ConfigItem::Kind::kChoice) continue;
+    if (!has_value(*item)) continue;
     ConfigChange change;
     change.key = item->key;
     change.was = value_of(old_schema, item->key);

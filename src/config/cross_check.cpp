@@ -150,9 +150,11 @@ void check_rest(CrossCheck& check) {
   check.refuse_if(t.patience > 0 && t.validate_every == 0,
                   {"train.patience", "train.validate_every"},
                   "needs validations to count; set train.validate_every, or 0 to never stop early");
-  check.refuse_if(t.init_from.empty() && t.init_statistics == "source",
-                  {"train.init_statistics", "train.init_from"},
-                  "is source, and there is none; name a run in train.init_from, or use own");
+  check.refuse_if(
+      t.init_statistics == "source" && !starts_from_another(check.config()),
+      {"train.init_statistics", "train.init_from"},
+      "is source, and there is none; name a run in train.init_from or frozen_from of an "
+      "encoder, or use own");
   std::set<std::string> seen;
   for (const std::string& modality : check.config().data.modalities) {
     check.refuse_if(!seen.insert(modality).second, {"data.modalities"},

@@ -203,8 +203,9 @@ void describe(ConfigSchema& keys, TrainOptions& o) {
            "newest that stay; the best one always stays", Resume::kChange);
   keys.add("init_from", o.init_from, anything(),
            "run folder or checkpoint whose parameters start this run; \"\": fresh");
-  keys.add("init_statistics", o.init_statistics, one_of({"own", "source"}),
-           "source: inputs are standardised by the mean and stddev of init_from's run");
+  keys.add(
+      "init_statistics", o.init_statistics, one_of({"own", "source"}),
+      "source: senses are standardised by mean and stddev of init_from's or frozen_from's run");
 }
 
 void describe(ConfigSchema& keys, EvaluationOptions& o) {

@@ -1,5 +1,7 @@
 #include "cuttle/config/run_config.hpp"
 
+#include <algorithm>
+
 #include "config/config_problems.hpp"
 #include "config/config_reader.hpp"
 #include "config/config_schema.hpp"
@@ -52,6 +54,18 @@ RunConfig parse_saved(const std::string& yaml, const std::string& origin,
 RunConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
                       const Catalog& catalog) {
   return parse_config(read_file(path, kLargestConfig), path, overrides, catalog);
+}
+
+RunConfig load_saved(const std::string& path, const std::vector<std::string>& overrides,
+                     const Catalog& catalog) {
+  return parse_saved(read_file(path, kLargestConfig), path, overrides, catalog);
+}
+
+bool starts_from_another(const RunConfig& config) {
+  const auto& encoders = config.model.encoders;
+  return !config.train.init_from.empty() ||
+         std::any_of(encoders.begin(), encoders.end(),
+                     [](const auto& entry) { return !entry.second.frozen_from.empty(); });
 }
 
 }  // namespace cuttle

@@ -223,10 +223,10 @@ class ShardedDataset final : public Dataset {
   void check_row(std::size_t s, std::size_t m, std::int32_t row, std::int64_t sample,
                  const std::uint8_t* data, std::int64_t bytes) const {
     const bool matches = crc32_of(data, bytes) == shards_[s].columns[columns_[m]].crc32[row];
-    CUTTLE_REQUIRE(matches,
-                   "the {} of sample {} ('{}') in the shard '{}' does not match its checksum (the "
-                   "file was damaged); make it again or copy it anew",
-                   modalities_[m].name, sample - starts_[s], sample_name(sample), shards_[s].path);
+    CUTTLE_VALIDATE(matches,
+                    "the {} of sample {} ('{}') in the shard '{}' does not match its checksum (the "
+                    "file was damaged); make it again or copy it anew",
+                    modalities_[m].name, sample - starts_[s], sample_name(sample), shards_[s].path);
   }
 
   std::vector<ModalitySpec> modalities_;

@@ -19,14 +19,16 @@ std::vector<std::string> find_shards(const std::vector<std::string>& patterns) {
                   "data.shards is empty (there is nothing to learn from); name shard files or "
                   "patterns such as DIR/*.h5");
   std::set<std::string> paths;  // sorted, and each once even where patterns overlap
+  std::vector<std::string> in_vain;
   for (const std::string& pattern : patterns) {
     const std::vector<std::string> found = expand_paths(pattern);
-    CUTTLE_VALIDATE(!found.empty(),
-                    "no shard matches '{}'; check the path, or make the data first "
-                    "(README, \"Data\")",
-                    pattern);
+    if (found.empty()) in_vain.push_back(pattern);
     paths.insert(found.begin(), found.end());
   }
+  CUTTLE_VALIDATE(in_vain.empty(),
+                  "no shard matches '{}'; check the path, or make the data first "
+                  "(README, \"Data\")",
+                  fmt::join(in_vain, "', '"));
   return {paths.begin(), paths.end()};
 }
 
@@ -55,6 +57,29 @@ void check_same_targets(const ShardIndex& shard, const ShardIndex& first) {
                   "the shard '{}' has {}, but '{}' has {} (one data set has the same in all "
                   "shards); name the shards of one data set only",
                   shard.path, targets_of(shard), first.path, targets_of(first));
+}
+
+/// Reads all before it complains, so that all that are damaged are known at once.
+std::vector<ShardIndex> read_indices(const std::vector<std::string>& paths) {
+  constexpr std::size_t kTold = 5;
+  std::vector<ShardIndex> shards;
+  std::vector<std::string> problems;
+  for (const std::string& path : paths) try {
+      ShardIndex shard = read_shard_index(path);
+      if (!shards.empty()) {
+        check_same_modalities(shard, shards.front());
+        check_same_targets(shard, shards.front());
+      }
+      shards.push_back(std::move(shard));
+    } catch (const UserError& problem) {
+      problems.push_back(problem.what());
+    }
+  if (problems.size() > kTold) {
+    problems[kTold] = fmt::format("and {} shards more", problems.size() - kTold);
+    problems.resize(kTold + 1);
+  }
+  CUTTLE_VALIDATE(problems.empty(), "{}", fmt::join(problems, "\n"));
+  return shards;
 }
 
 // A copy would count its samples twice, and could put one sample into support and query.
@@ -106,13 +131,9 @@ void select_modalities(const std::vector<std::string>& wanted, ShardSet& set) {
 
 ShardSet open_shards(const DataOptions& options) {
   ShardSet set;
+  set.shards = read_indices(find_shards(options.shards));
   std::int64_t samples = 0;
-  for (const std::string& path : find_shards(options.shards)) {
-    set.shards.push_back(read_shard_index(path));
-    check_same_modalities(set.shards.back(), set.shards.front());
-    check_same_targets(set.shards.back(), set.shards.front());
-    samples += set.shards.back().samples();
-  }
+  for (const ShardIndex& shard : set.shards) samples += shard.samples();
   CUTTLE_VALIDATE(
       samples > 0,
       "the shards hold no samples (first: '{}'); make them again from a folder with data",

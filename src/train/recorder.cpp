@@ -16,7 +16,6 @@ Recorder::Recorder(const RunConfig& config, const Extensions& extensions, bool w
       console_(console),
       keep_(static_cast<int>(config.train.keep_checkpoints)) {
   if (!writes_) return;
-  check_sinks(config.sinks, extensions.sinks);
   make_folders(folder_);
   // Without a record there is nothing to lose: a start that failed may be tried again.
   const std::filesystem::path records = folder_ + "/" + kRecordsFile;

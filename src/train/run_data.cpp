@@ -11,6 +11,7 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/nearest_name.hpp"
 #include "train/chosen_sources.hpp"
+#include "train/problem_list.hpp"
 
 namespace cuttle {
 namespace {
@@ -164,10 +165,25 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
   return run;
 }
 
+/// Calls `work` with the key and the options of each data set that a split has for itself.
+template <class Work>
+void RunData::for_each_own(const Part& part, const Work& work) {
+  const auto call = [&](const char* name, const std::vector<std::string>& shards, Split split) {
+    if (shards.empty()) return;
+    DataOptions options = part.options;
+    options.shards = shards;
+    options.modalities.clear();
+    work(beside(part.shards_key, name), options, split);
+  };
+  call("validation_shards", part.options.validation_shards, Split::kValidation);
+  call("test_shards", part.options.test_shards, Split::kTest);
+}
+
 void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
                          const std::vector<ModalitySpec>* trained,
                          const std::vector<ModalitySpec>* statistics) {
   const bool one = config.sources.empty();
+  ProblemList problems;
   for (const auto& [name, options] : config.sources)
     check_shards(config, name,
                  find_type(extensions.sources, "sources." + name + ".type", options.source.type));
@@ -185,17 +201,25 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
       part.target_width = gives.target_width;
     } else {
       part.options = std::move(chosen.data);
-      if (!one)
-        named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
-      else if (trained != nullptr)
-        part.data = open_for(*trained, part.options);
-      else
-        part.data = in_statistics(Dataset::open(part.options), statistics);
-      part.senses = part.data->modalities();
+      problems.attempt([&] {
+        if (!one)
+          named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
+        else if (trained != nullptr)
+          part.data = open_for(*trained, part.options);
+        else
+          part.data = in_statistics(Dataset::open(part.options), statistics);
+      });
+      if (part.data)
+        part.senses = part.data->modalities();
+      else  // what the others lack is told with it
+        for_each_own(part, [&](const std::string& key, const DataOptions& own, Split) {
+          problems.attempt([&] { named(key, [&] { Dataset::open(on_disk(own)); }); });
+        });
     }
     if (part.data) part.target_width = part.data->target_width();
     parts_.push_back(std::move(part));
   }
+  problems.throw_if_any();
 }
 
 /// Several sources in the senses of all of them, or of the model.
@@ -261,19 +285,18 @@ std::int64_t RunData::common_target_width(bool values) const {
 
 /// Whatever validation and test have for themselves, as the tasks of training see theirs.
 void RunData::open_own_sets(bool training) {
-  const auto open = [&](const Part& part, const char* name, std::vector<std::string> shards) {
-    std::unique_ptr<Dataset> data;
-    if (shards.empty()) return data;
-    DataOptions options = part.options;
-    options.shards = std::move(shards);
-    named(beside(part.shards_key, name), [&] { data = open_for(inputs_.modalities, options); });
-    return data;
-  };
-  for (Part& part : parts_) {
-    part.validation = open(part, "validation_shards", part.options.validation_shards);
-    if (training) part.options.in_memory = false;  // nothing is read of the test samples
-    part.test = open(part, "test_shards", part.options.test_shards);
-  }
+  ProblemList problems;
+  for (Part& part : parts_)
+    for_each_own(part, [&](const std::string& key, const DataOptions& own, Split split) {
+      const bool read = !training || split != Split::kTest;
+      problems.attempt([&] {
+        named(key, [&] {
+          (split == Split::kTest ? part.test : part.validation) =
+              open_for(inputs_.modalities, read ? own : on_disk(own));
+        });
+      });
+    });
+  problems.throw_if_any();
 }
 
 std::string RunData::fingerprint() const {

@@ -23,25 +23,17 @@ const NamedArray& find_array(const std::vector<NamedArray>& arrays, const std::s
                   source, name));
 }
 
-/// The same shape, or more rows where the first may serve.
-bool fits(const std::vector<std::int64_t>& shape, const ParameterSpec& spec) {
-  if (shape == spec.shape) return true;
-  return spec.first_rows && shape.size() == spec.shape.size() && shape[0] > spec.shape[0] &&
-         std::equal(shape.begin() + 1, shape.end(), spec.shape.begin() + 1);
-}
-
 /// The values of array `name` to the place of parameter i.
 void copy_parameter(const ParameterLayout& layout, std::int64_t i,
                     const std::vector<NamedArray>& arrays, const std::string& source,
                     const std::string& name, const torch::Tensor& flat) {
   const NamedArray& array = find_array(arrays, name, source);
-  CUTTLE_VALIDATE(fits(array.shape, layout.spec(i)),
+  CUTTLE_VALIDATE(fits_parameter(array.shape, layout.spec(i)),
                   "{}: parameter '{}' has another shape than the model's (a checkpoint of "
                   "another model, or for another episode.way?); use the config that it was made "
                   "with",
                   source, layout.spec(i).name);
-  const auto values = unpack_array<float>(array);
-  std::copy_n(values.begin(), layout.elements(i), flat.data_ptr<float>() + layout.offset(i));
+  copy_values(array, layout, i, flat);
 }
 
 /// The folder of checkpoint `step` among those of a run, empty if it is gone.
@@ -52,6 +44,18 @@ std::string folder_of_step(const std::string& run, std::int64_t step) {
 }
 
 }  // namespace
+
+bool fits_parameter(const std::vector<std::int64_t>& shape, const ParameterSpec& spec) {
+  if (shape == spec.shape) return true;
+  return spec.first_rows && shape.size() == spec.shape.size() && shape[0] > spec.shape[0] &&
+         std::equal(shape.begin() + 1, shape.end(), spec.shape.begin() + 1);
+}
+
+void copy_values(const NamedArray& array, const ParameterLayout& layout, std::int64_t i,
+                 const torch::Tensor& flat) {
+  const auto values = unpack_array<float>(array);
+  std::copy_n(values.begin(), layout.elements(i), flat.data_ptr<float>() + layout.offset(i));
+}
 
 std::vector<NamedArray> parameter_arrays(const ParameterLayout& layout, const torch::Tensor& flat,
                                          const std::string& prefix) {

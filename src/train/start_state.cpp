@@ -1,15 +1,16 @@
 #include "train/start_state.hpp"
 
+#include <fmt/ranges.h>
 #include <torch/types.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "cuttle/train/environment.hpp"
+#include "train/start_parameters.hpp"
 
 namespace cuttle {
 namespace {
@@ -17,17 +18,18 @@ namespace {
 void check_resume(const RunConfig& config, const Catalog& catalog, const CheckpointContent& content,
                   const std::string& folder, const std::map<std::string, std::string>& facts) {
   std::string refused;
-  for (const auto& change : compare_configs(
-           parse_saved(content.config_yaml, folder + "/config.yaml", {}, catalog), config, catalog))
+  const RunConfig kept = parse_saved(content.config_yaml, folder + "/config.yaml", {}, catalog);
+  for (const auto& change : compare_configs(kept, config, catalog))
     if (!change.allowed)
       refused += fmt::format("\n  {}: was {}, is {} ({})", change.key, change.was, change.is,
                              change.reason);
-  CUTTLE_VALIDATE(refused.empty(),
-                  "{}: the config differs in keys that a resumed run may not change (its result "
-                  "would be neither the "
-                  "old run's nor the new one's):{}\nuse the old values, or start a new run with "
-                  "train.init_from",
-                  folder, refused);
+  CUTTLE_VALIDATE(
+      refused.empty(),
+      "{}: the config differs in keys that a resumed run may not change (its result "
+      "would be neither the old run's nor the new one's):{}\nuse the old values (it may "
+      "change {}), or start a new run from these weights, which may differ in all: "
+      "train.init_from={}",
+      folder, refused, fmt::join(keys_that_may_change(kept, catalog), ", "), folder);
   const auto was = [&](const std::string& name) {
     const auto found = content.facts.find(name);
     return found == content.facts.end() ? std::string("unknown") : found->second;
@@ -49,33 +51,6 @@ void check_resume(const RunConfig& config, const Catalog& catalog, const Checkpo
         "{} differs from the checkpoint's ({} then, {} now): the bits may differ from an "
         "uninterrupted run",
         change.name, change.then, change.now);
-}
-
-std::string encoder_prefix(const std::string& modality) {
-  return "encoder." + modality + ".";
-}
-
-/// Whether a modality is the same in two lists of specs (modalities_to_json).
-bool same_input(const std::string& modality, const std::string& one, const std::string& other) {
-  const auto spec_in = [&](const std::string& text) {
-    std::vector<ModalitySpec> found;
-    for (auto& spec : modalities_from_json(text))
-      if (spec.name == modality) found.push_back(std::move(spec));
-    return modalities_to_json(found);
-  };
-  return spec_in(one) == spec_in(other);
-}
-
-/// `origin`: the key, and whose encoder it takes.
-void warn_of_other_input(const std::string& origin, const std::string& modality,
-                         const CheckpointContent& content,
-                         const std::map<std::string, std::string>& facts) {
-  const auto then = content.facts.find("modalities");
-  if (then != content.facts.end() && !same_input(modality, then->second, facts.at("modalities")))
-    log_warning(
-        "{} was trained on {} of another shape, rate or standardisation (its features may mean "
-        "little here)",
-        origin, modality);
 }
 
 /// Everything that another rank needs, as the bytes of one safetensors file. `resumes`: all of it,
@@ -107,53 +82,28 @@ CheckpointContent unpack(const std::string& bytes, bool& resumes) {
   return content;
 }
 
-/// The parameters of the run, or checkpoint, `from` for its encoder of this modality.
-std::vector<NamedArray> frozen_encoder(const std::string& modality, const std::string& from,
-                                       const std::map<std::string, std::string>& facts) {
-  const auto source = find_checkpoint(expand_variables(from), true);
-  const CheckpointContent& content = *source.content;
-  log_info("frozen encoder of {} from {}", modality, source.folder);
-  std::vector<NamedArray> arrays;
-  if (const auto found = content.files.find("parameters"); found != content.files.end())
-    for (const auto& array : found->second)
-      if (array.name.rfind(encoder_prefix(modality), 0) == 0) arrays.push_back(array);
-  CUTTLE_VALIDATE(!arrays.empty(),
-                  "model.encoders.{}.frozen_from: {} has no encoder of that modality; give a run "
-                  "that was trained on it",
-                  modality, source.folder);
-  warn_of_other_input(fmt::format("model.encoders.{}.frozen_from: {}", modality, source.folder),
-                      modality, content, facts);
-  return arrays;
-}
-
 /// Rank 0's part: the bytes that all ranks start from; empty: the initial state.
-std::string read_start(const RunConfig& config, const Catalog& catalog,
-                       const std::string& run_folder, bool resume,
-                       const std::map<std::string, std::string>& facts) {
-  if (resume) {
-    const auto latest = load_latest(run_folder);
+std::string read_start(const RunConfig& config, const Catalog& catalog, const RunFolder& folder,
+                       const std::map<std::string, std::string>& facts,
+                       const ParameterList& initial) {
+  if (folder.resume) {
+    const auto latest = load_latest(folder.path);
     for (const auto& reason : latest.refused) log_warning("a checkpoint is not used: {}", reason);
     CUTTLE_VALIDATE(latest.content || latest.refused.empty(),
-                    "{}: none of its checkpoints can be used; see the warnings above", run_folder);
+                    "{}: none of its checkpoints can be used; see the warnings above", folder.path);
     if (latest.content) {
       check_resume(config, catalog, *latest.content, latest.folder, facts);
       log_info("resuming from {} (step {})", latest.folder, latest.content->step);
       return pack(*latest.content, true);
     }
-    log_info("{} has no checkpoint yet: starting at step 0", run_folder);
+    log_info("{} has no checkpoint yet: starting at step 0", folder.path);
   }
-  CheckpointContent start;
-  if (!config.train.init_from.empty()) {
-    const auto source = find_checkpoint(expand_variables(config.train.init_from), true);
-    log_info("parameters from {}", source.folder);
-    start = *source.content;
-    for (const auto& spec : modalities_from_json(facts.at("modalities")))
-      warn_of_other_input("train.init_from: " + source.folder, spec.name, start, facts);
-  }
-  for (const auto& [modality, encoder] : config.model.encoders)
-    if (!encoder.frozen_from.empty())
-      start.files["frozen." + modality] = frozen_encoder(modality, encoder.frozen_from, facts);
-  return start.files.empty() ? std::string() : pack(start, false);
+  if (!starts_from_another(config)) return {};
+  const auto start = start_parameters(config, initial, modalities_from_json(facts.at("modalities")),
+                                      folder.strict_init);
+  CheckpointContent content;
+  content.files["parameters"] = parameter_arrays(start.layout(), start.flat());
+  return pack(content, false);
 }
 
 /// Every rank reads its own config file; a rank that got another one would compute another run.
@@ -212,32 +162,36 @@ void announce_idle(const Communicator& comm, std::int64_t tasks) {
 }  // namespace
 
 void start_state(Communicator& comm, const RunConfig& config, const Catalog& catalog,
-                 const std::string& run_folder, bool resume,
-                 const std::map<std::string, std::string>& facts, TrainState& state,
-                 RunProgress& progress) {
+                 const RunFolder& folder, const std::map<std::string, std::string>& facts,
+                 TrainState& state, RunProgress& progress) {
   std::string bytes;
   together(comm, "reading the checkpoint", [&] {
-    if (comm.rank() == 0) bytes = read_start(config, catalog, run_folder, resume, facts);
+    if (comm.rank() == 0) bytes = read_start(config, catalog, folder, facts, state.parameters);
   });
   bytes = comm.broadcast("starting state", std::move(bytes), 0).wait();
   if (bytes.empty()) return;
   together(comm, "loading the checkpoint", [&] {
     bool resumes = false;
     const auto content = unpack(bytes, resumes);
-    if (resumes) {
-      from_checkpoint(content, run_folder, state, progress);
-      return;
-    }
+    if (resumes) return from_checkpoint(content, folder.path, state, progress);
     const auto layout = state.parameters.shared_layout();
-    auto flat = state.parameters.flat();
-    if (!config.train.init_from.empty())
-      flat = flat_from_arrays(*layout, content.files.at("parameters"), config.train.init_from);
-    for (const auto& [modality, encoder] : config.model.encoders)
-      if (!encoder.frozen_from.empty())
-        copy_parameters(*layout, content.files.at("frozen." + modality), encoder.frozen_from,
-                        encoder_prefix(modality), flat);
-    state.parameters = ParameterList(layout, flat);
+    state.parameters = ParameterList(
+        layout, flat_from_arrays(*layout, content.files.at("parameters"), folder.path));
   });
+}
+
+std::vector<ModalitySpec> start_statistics(Communicator& comm, const RunConfig& config,
+                                           const RunFolder& folder) {
+  if (config.train.init_statistics != "source") return {};
+  std::string text;
+  together(comm, "reading the statistics", [&] {
+    if (comm.rank() != 0) return;
+    // A run's never change: any of its checkpoints has them.
+    const auto own = folder.resume ? load_latest(folder.path) : LatestCheckpoint();
+    text = own.content ? own.content->facts.at("modalities")
+                       : modalities_to_json(source_statistics(config));
+  });
+  return modalities_from_json(comm.broadcast("statistics", std::move(text), 0).wait());
 }
 
 std::map<std::string, std::string> agreed_environment(Communicator& comm, const RunConfig& config,

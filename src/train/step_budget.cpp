@@ -43,7 +43,7 @@ double step_seconds(const TrainingParts& training, const OuterOptimizer& optimiz
   const auto seconds_for = [&](std::int64_t steps) {
     Timer timer;
     for (std::int64_t i = 0; i < steps; ++i)
-      meta_step(state, *training.parts.learner, loop.tasks, loop.reducer, optimizer, 0);
+      meta_step(state, *training.run.parts.learner, loop.tasks, loop.reducer, optimizer, 0);
     return slowest(training.comm, timer.seconds()) / static_cast<double>(steps);
   };
   seconds_for(kWarmup - 1);
@@ -60,10 +60,10 @@ double validation_seconds(const TrainingParts& training, const TrainState& state
   const std::int64_t all = training.config.train.validation_episodes;
   std::unique_ptr<const TaskSource> source;
   together(training.comm, "planning validation",
-           [&] { source = training.source(Split::kValidation, &loop.kept); });
+           [&] { source = training.run.source(training.config, Split::kValidation, &loop.kept); });
   const auto seconds_for = [&](std::int64_t episodes) {
     Timer timer;
-    evaluate(training.comm, *source, {}, *training.parts.learner, state.parameters,
+    evaluate(training.comm, *source, {}, *training.run.parts.learner, state.parameters,
              training.validation_plan(episodes));
     return slowest(training.comm, timer.seconds());
   };
@@ -138,7 +138,7 @@ StepBudget measure_steps(const TrainingParts& training, const OuterOptimizer& op
   }
   log_info("taking the time of a few steps");
   Timer timer;
-  const auto layout = training.parts.model->layout();
+  const auto layout = training.run.parts.model->layout();
   TrainState state = optimizer.start(ParameterList::initial(layout, training.config.seed));
   StepLoop loop(training, state.parameters, 0);
   PartTimes times;

@@ -6,7 +6,7 @@
 #include "cuttle/reduce/meta_reducer.hpp"
 #include "cuttle/task/task_stream.hpp"
 #include "cuttle/train/evaluator.hpp"
-#include "cuttle/train/run_data.hpp"
+#include "train/prepared_run.hpp"
 
 namespace cuttle {
 
@@ -14,11 +14,8 @@ namespace cuttle {
 struct TrainingParts {
   Communicator& comm;
   const RunConfig& config;
-  const RunData& data;
-  const Assembly& parts;
+  const PreparedRun& run;
 
-  /// Tasks of training, or the fixed ones of validation.
-  std::unique_ptr<const TaskSource> source(Split split, RunData::Kept* kept) const;
   EvaluationPlan validation_plan(std::int64_t episodes) const;
 };
 

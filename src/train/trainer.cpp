@@ -13,7 +13,7 @@
 #include "cuttle/metrics/counter.hpp"
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/evaluator.hpp"
-#include "cuttle/train/run_data.hpp"
+#include "train/prepared_run.hpp"
 #include "train/recorder.hpp"
 #include "train/start_state.hpp"
 #include "train/step_budget.hpp"
@@ -28,7 +28,7 @@ struct Trainer::Impl {
   void settle_steps(const RunFolder& folder);
   void validate(RunData::Kept& kept);
   void checkpoint();
-  TrainingParts training() const { return {comm, config, *data, run_parts}; }
+  TrainingParts training() const { return {comm, config, ready}; }
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
   bool due(std::int64_t every) const {
     return every > 0 && (state.step % every == 0 || finished());
@@ -40,9 +40,8 @@ struct Trainer::Impl {
   const Extensions extensions;
   Catalog catalog;
   std::map<std::string, std::string> facts;  ///< what checkpoints say about the run's surroundings
-  std::unique_ptr<RunData> data;
-  Assembly run_parts;
-  std::unique_ptr<const OuterOptimizer> optimizer;
+  std::vector<ModalitySpec> statistics;      ///< of another run, that take the place of the shards'
+  PreparedRun ready;
   std::optional<StepBudget> budget;  ///< if the steps were measured
   std::unique_ptr<Recorder> recorder;
   TrainState state;
@@ -55,15 +54,6 @@ struct Trainer::Impl {
 };
 
 namespace {
-
-/// Everything that needs the file system, on each rank; `together` turns one rank's trouble into
-/// everybody's.
-template <class Make>
-auto on_all_ranks(Communicator& comm, std::string_view what, const Make& make) {
-  decltype(make()) made;
-  together(comm, what, [&] { made = make(); });
-  return made;
-}
 
 /// Every rank's host and time. Collective.
 std::vector<RankTime> all_times(Communicator& comm, double busy_s) {
@@ -86,47 +76,28 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
       extensions(types),
       catalog(catalog_of(extensions)),
       facts(agreed_environment(comm, config, catalog)),
-      data(on_all_ranks(comm, "opening the data",
-                        [&] { return RunData::open(config, extensions); })),
-      run_parts(on_all_ranks(comm, "building the model",
-                             [&] { return assemble(config, data->inputs(), extensions); })),
-      optimizer(on_all_ranks(comm, "making the optimizer",
-                             [&] {
-                               return std::make_unique<const OuterOptimizer>(
-                                   config.step, config.train.steps, extensions.optimizers);
-                             })),
-      state(optimizer->start(ParameterList::initial(run_parts.model->layout(), config.seed))) {
-  // A split that cannot give its tasks is refused now rather than hours later.
-  std::vector<std::string> left_out;
-  together(comm, "planning episodes", [&] {
-    const auto plan = [&](Split split) {
-      if (const auto told = training().source(split, nullptr)->left_out(); !told.empty())
-        left_out.push_back(told);
-    };
-    plan(Split::kTrain);
-    if (config.train.validate_every > 0) plan(Split::kValidation);
-  });
-  if (!left_out.empty()) {
-    facts["left_out"] = fmt::format("{}", fmt::join(left_out, "; "));
-    log_warning("{}", facts["left_out"]);
-  }
-  for (const auto& line : data->own_sets()) log_info("{}", line);
-  for (const auto& warning : data->seen_classes()) log_warning("{}", warning);
-  for (const auto& warning : data->absent_senses()) log_warning("{}", warning);
-  recorder = on_all_ranks(comm, "opening the run folder", [&] {
-    return std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
+      statistics(start_statistics(comm, config, folder)),
+      ready(prepare(config, extensions, &statistics,
+                    [&](std::string_view what, const std::function<void()>& stage) {
+                      together(comm, what, stage);
+                    })),
+      state(ready.optimizer->start(
+          ParameterList::initial(ready.parts.model->layout(), config.seed))) {
+  if (!ready.left_out.empty()) facts["left_out"] = ready.left_out;
+  together(comm, "opening the run folder", [&] {
+    recorder = std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
   });
   if (config.train.minutes > 0) settle_steps(folder);
-  const TaskInputs& inputs = data->inputs();
-  facts["data_fingerprint"] = data->fingerprint();
-  if (const auto own = data->own_sets(); !own.empty())
+  const TaskInputs& inputs = ready.data->inputs();
+  facts["data_fingerprint"] = ready.data->fingerprint();
+  if (const auto own = ready.data->own_sets(); !own.empty())
     facts["own_shards"] = fmt::format("{}", fmt::join(own, "; "));
   facts["modalities"] = modalities_to_json(inputs.modalities);
   facts["target_width"] = std::to_string(inputs.target_width);
   facts["training_classes"] = std::to_string(inputs.classes);
-  facts["fused_blocks"] = run_parts.model->fused_blocks();
-  facts["frozen_encoders"] = run_parts.model->frozen_encoders();
-  start_state(comm, config, catalog, folder.path, folder.resume, facts, state, progress);
+  facts["fused_blocks"] = ready.parts.model->fused_blocks();
+  facts["frozen_encoders"] = ready.parts.model->frozen_encoders();
+  start_state(comm, config, catalog, folder, facts, state, progress);
   agree_on_start(comm, facts, state);
   together(comm, "opening the records", [&] {
     recorder->begin(config, state.step, comm.size());
@@ -139,21 +110,21 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
 /// train.steps in place of train.minutes, for all that follows: the kept config holds it, and a
 /// resume, perhaps on a quicker machine, takes as many.
 void Trainer::Impl::settle_steps(const RunFolder& folder) {
-  const StepBudget measured = measure_steps(training(), *optimizer, catalog, folder);
+  const StepBudget measured = measure_steps(training(), *ready.optimizer, catalog, folder);
   if (measured.step_s > 0) budget = measured;
   config.train.steps = measured.steps;
   config.train.minutes = 0;
-  optimizer = std::make_unique<const OuterOptimizer>(config.step, config.train.steps,
-                                                     extensions.optimizers);
+  ready.optimizer = std::make_unique<const OuterOptimizer>(config.step, config.train.steps,
+                                                           extensions.optimizers);
 }
 
 /// Accuracy, or error, on the fixed validation episodes; keeps count for early stopping.
 void Trainer::Impl::validate(RunData::Kept& kept) {
   recorder->say("validating");
   const auto plan = training().validation_plan(config.train.validation_episodes);
-  const Learner& learner = *run_parts.learner;
-  const TaskKind& kind = *run_parts.kind;
-  const auto tasks = training().source(Split::kValidation, &kept);
+  const Learner& learner = *ready.parts.learner;
+  const TaskKind& kind = *ready.parts.kind;
+  const auto tasks = ready.source(config, Split::kValidation, &kept);
   const auto report = [&] {
     Counter counter(console, plan.episodes, "validation episodes");
     return evaluate(comm, *tasks, {}, learner, state.parameters, plan,
@@ -216,8 +187,8 @@ TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   bool stop = false;
   while (!finished() && !stop) {
     set_log_step(state.step + 1);
-    const auto report = meta_step(state, *run_parts.learner, loop.tasks, loop.reducer, *optimizer,
-                                  static_cast<std::int64_t>(signals.take()));
+    const auto report = meta_step(state, *ready.parts.learner, loop.tasks, loop.reducer,
+                                  *ready.optimizer, static_cast<std::int64_t>(signals.take()));
     busy_s += report.time.read_s + report.time.adapt_s;
     ++timed_steps;
     try {

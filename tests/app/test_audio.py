@@ -165,7 +165,7 @@ def test_a_run_of_an_earlier_version_hears_as_it_did(tmp_path):
     refused = driver.train(config, tmp_path / "run", "--resume", "train.steps=2", code=driver.USER_ERROR).stderr
     assert "on audio without the level of each recording" in refused and "start a new run" in refused
     said = driver.train(config, tmp_path / "new", f"train.init_from={tmp_path}/run").stderr
-    assert "was trained on audio of another shape, rate or standardisation" in said
+    assert "was trained on audio of another level (each recording less its mean)" in said
 
 
 @pytest.mark.parametrize("kind", harmonics.KINDS)

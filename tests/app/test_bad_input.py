@@ -68,9 +68,9 @@ def test_a_typo_in_the_config(config, tmp_path):
 
 
 def test_a_checkpoint_of_another_model(config, trained, tmp_path):
-    words = [f"train.init_from={trained}", "model.encoders.image.width=4"]
+    words = [f"train.init_from={trained}", "model.encoders.image.width=4", "--strict-init"]
     result = train(config, tmp_path / "run", *words, ranks=2, code=USER_ERROR, timeout=TIMEOUT_S)
-    refused(result, "encoder.image.0.conv.weight", str(trained), "another model")
+    refused(result, "encoder.image.0.conv.weight [8, 3, 3, 3] there, [4, 3, 3, 3] here", str(trained), "--strict-init")
     # The folder can be used once the mistake is mended.
     train(config, tmp_path / "run", words[0], "train.steps=1")
     gone = train(config, tmp_path / "run2", f"train.init_from={tmp_path / 'gone'}", code=USER_ERROR)

@@ -45,10 +45,10 @@ def test_validate(config, tmp_path):
     assert "seeed" in cuttle("validate", config, "seeed=3", code=driver.USER_ERROR).stderr
 
 
-def test_the_default_config_is_valid(tmp_path):
+def test_the_default_config_is_valid(shards, tmp_path):
     path = tmp_path / "default.yaml"
     path.write_text(cuttle("dump-default").stdout, encoding="utf-8")
-    cuttle("validate", path, "data.shards=[x.h5]")
+    cuttle("validate", path, f"data.shards=[{shards}/*.h5]", "episode.query=2")
 
 
 def test_sinks_are_listed_and_those_that_do_not_go_together_refused(config, tmp_path):
@@ -315,6 +315,29 @@ def test_early_stopping(config, tmp_path):
     assert told["complete"] and told["stopped_early"] and told["step"] == 6 and told["best_step"] == 2
     driver.train(config, run, *words, "--resume")
     assert driver.inspect(run)["step"] == 6
+
+
+def test_a_run_goes_on_by_its_folder_alone(config, shards, trained, tmp_path, monkeypatch):
+    text = config.read_text(encoding="utf-8").replace(str(shards), "data")
+    (tmp_path / "data").symlink_to(shards)
+    (tmp_path / "tiny.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    driver.train("tiny.yaml", "run", "train.steps=10")
+    cuttle("train", "run", "--resume", "train.steps=20", ranks=2)
+    assert driver.inspect("run")["parameters_sha256"] == driver.inspect(trained)["parameters_sha256"]
+    monkeypatch.chdir(shards)
+    said = cuttle("train", tmp_path / "run", "--resume", code=driver.USER_ERROR).stderr
+    assert "no file matches 'data/*.h5' from this folder; go to the folder that the run was started from" in said
+    cuttle("train", tmp_path / "run", "--resume", f"data.shards=[{shards}/*.h5]")
+
+
+def test_what_a_finished_run_of_a_cosine_may_do(config, tmp_path):
+    words = ("step.schedule=cosine", "train.validate_every=0")
+    driver.train(config, tmp_path / "run", *words, "train.steps=2")
+    said = cuttle("train", tmp_path / "run", "--resume", "train.steps=4", code=driver.USER_ERROR).stderr
+    assert "train.steps: was 2, is 4 (the cosine schedule spans it" in said and "may change name, data.shards" in said
+    (start, ) = re.findall(r"train\.init_from=\S+", said)
+    driver.train(config, tmp_path / "more", *words, "train.steps=4", start, "--strict-init")
 
 
 def test_init_from_starts_with_the_parameters_of_another_run(config, trained, tmp_path):

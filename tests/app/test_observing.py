@@ -65,7 +65,8 @@ def test_a_killed_run_died_and_tells_what_it_needs(at_work):
     at_work.exit_code()
     told = driver.inspect(at_work.folder)
     assert told["state"] == "died" and "held_by" not in told and told["last_step"] >= 0
-    assert told["to_go_on"]["obstacles"] == [] and "--resume" in told["to_go_on"]["command"]
+    assert told["to_go_on"]["obstacles"] == []
+    assert told["to_go_on"]["command"] == f"launch/local.sh -n 2 train {at_work.folder} --resume"
     text = cuttle("inspect", at_work.folder).stdout
     assert "state: died" in text and "command: launch/local.sh -n 2 train" in text
 

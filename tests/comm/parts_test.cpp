@@ -59,11 +59,15 @@ TEST(Watchdog, ADeadlinePasses) {
   EXPECT_FALSE(Deadline(checked_deadline(365.0 * 86400)).passed());
 }
 
-void check_with(int size, const std::map<std::string, std::string>& environment) {
-  check_world_size(size, [&](const char* name) -> const char* {
+std::function<const char*(const char*)> lookup_in(
+    const std::map<std::string, std::string>& environment) {
+  return [&](const char* name) -> const char* {
     const auto found = environment.find(name);
     return found == environment.end() ? nullptr : found->second.c_str();
-  });
+  };
+}
+void check_with(int size, const std::map<std::string, std::string>& environment) {
+  check_world_size(size, lookup_in(environment));
 }
 
 TEST(WorldSizeGuard, PassesWhatWasPromised) {
@@ -77,22 +81,31 @@ TEST(WorldSizeGuard, PassesWhatWasPromised) {
   EXPECT_NO_THROW(check_with(1, {{"SLURM_NTASKS", "not a number"}}));
 }
 
+TEST(WorldSizeGuard, WorkOfOneProcessIsNotStartedSeveralTimes) {
+  const auto refusal = [](const std::map<std::string, std::string>& environment) {
+    try {
+      check_one_process("adapt", lookup_in(environment));
+    } catch (const UserError& problem) {
+      return std::string(problem.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal({}), "");
+  EXPECT_EQ(refusal({{"OMPI_COMM_WORLD_SIZE", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}), "");
+  EXPECT_EQ(refusal({{"SLURM_NTASKS", "8"}}), "");  // the job's own script
+  EXPECT_THAT(refusal({{"OMPI_COMM_WORLD_SIZE", "3"}}),
+              AllOf(HasSubstr("3 were started"), HasSubstr("cuttle adapt without mpirun")));
+  EXPECT_THAT(refusal({{"SLURM_STEP_NUM_TASKS", "4"}}),
+              AllOf(HasSubstr("4 were started"), HasSubstr("srun --ntasks=1")));
+}
+
 TEST(WorldSizeGuard, RefusesProcessesThatBelieveToBeAlone) {
-  EXPECT_THAT(
-      [] {
-        check_with(1, {{"SLURM_STEP_NUM_TASKS", "4"}});
-      },
-      ThrowsMessage<UserError>(AllOf(HasSubstr("4 tasks"), HasSubstr("srun --mpi=pmix"))));
-  EXPECT_THAT(
-      [] {
-        check_with(1, {{"SLURM_NTASKS", "8"}});
-      },
-      ThrowsMessage<UserError>(HasSubstr("SLURM_NTASKS")));
-  EXPECT_THAT(
-      [] {
-        check_with(1, {{"OMPI_COMM_WORLD_SIZE", "2"}});
-      },
-      ThrowsMessage<UserError>(AllOf(HasSubstr("2 ranks"), HasSubstr("mpirun"))));
+  EXPECT_THAT([] { check_with(1, {{"SLURM_STEP_NUM_TASKS", "4"}}); },
+              ThrowsMessage<UserError>(AllOf(HasSubstr("4 tasks"), HasSubstr("srun --mpi=pmix"))));
+  EXPECT_THAT([] { check_with(1, {{"SLURM_NTASKS", "8"}}); },
+              ThrowsMessage<UserError>(HasSubstr("SLURM_NTASKS")));
+  EXPECT_THAT([] { check_with(1, {{"OMPI_COMM_WORLD_SIZE", "2"}}); },
+              ThrowsMessage<UserError>(AllOf(HasSubstr("2 ranks"), HasSubstr("mpirun"))));
 }
 
 }  // namespace

@@ -63,6 +63,20 @@ TEST(CompareConfigs, AnotherOptimizerIsAnotherRun) {
     EXPECT_THAT(change.reason, HasSubstr("it has a part in the bits")) << change.key;
 }
 
+TEST(CompareConfigs, WhatMayChangeIsListed) {
+  RunConfig config;
+  EXPECT_THAT(keys_that_may_change(config, small_catalog()),
+              ElementsAre("name", "data.shards", "data.validation_shards", "data.test_shards",
+                          "data.in_memory", "data.prefetch", "train.steps (to more)",
+                          "train.checkpoint_every", "train.keep_checkpoints", "sinks",
+                          "comm.backend", "comm.deadline_s"));
+  config.step.schedule = "cosine";
+  config.sources["a"];
+  const auto keys = keys_that_may_change(config, small_catalog());
+  EXPECT_THAT(keys, testing::Contains("sources.a.test_shards"));
+  EXPECT_THAT(keys, testing::Not(testing::Contains(HasSubstr("train.steps"))));
+}
+
 TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
   const std::set<std::string> allowed = {"name",
                                          "data.shards",

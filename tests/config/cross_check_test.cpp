@@ -81,10 +81,11 @@ INSTANTIATE_TEST_SUITE_P(
               "data.test_shards: would do nothing beside `sources` (each has its own: sources.b); "
               "remove the key or them",
               "sources: {b: {weight: 2, test_shards: [x.h5]}}"},
-        Clash{"train: {init_statistics: source}",
-              "train.init_statistics: is source, and there is none; name a run in train.init_from, "
-              "or use own",
-              "train: {init_statistics: source, init_from: runs/a}"},
+        Clash{
+            "train: {init_statistics: source}",
+            "train.init_statistics: is source, and there is none; name a run in train.init_from or "
+            "frozen_from of an encoder, or use own",
+            "train: {init_statistics: source, init_from: runs/a}"},
         Clash{"sources: {b: {weight: 0}}",
               "sources.b.weight: is 0, like all (no tasks are left); give one of the sources a "
               "weight",

@@ -104,10 +104,7 @@ const std::vector<Damage> kDamages = {
        c.arrays["/samples/split"] = {ElementType::kI32, {12}, std::vector<std::uint8_t>(48)};
      },
      "'/samples/split' of the shard"},
-    {"rank",
-     [](ShardContent& c) {
-       c.arrays["/samples/class"].dims = {3, 4};
-     },
+    {"rank", [](ShardContent& c) { c.arrays["/samples/class"].dims = {3, 4}; },
      "has 2 dimensions, not 1"},
     {"length",
      [](ShardContent& c) {
@@ -137,22 +134,15 @@ const std::vector<Damage> kDamages = {
     {"name_offsets", [](ShardContent& c) { set<std::int64_t>(c, "/classes/offsets", 4, 9999); },
      "'/classes/offsets'"},
     {"no_offsets",
-     [](ShardContent& c) {
-       c.arrays["/groups/offsets"] = {ElementType::kI64, {0}, {}};
-     },
+     [](ShardContent& c) { c.arrays["/groups/offsets"] = {ElementType::kI64, {0}, {}}; },
      "'/groups/offsets'"},
     {"utf8", [](ShardContent& c) { set<std::uint8_t>(c, "/classes/names", 0, 0xC0); }, "not UTF-8"},
     {"class_twice", [](ShardContent& c) { set<char>(c, "/classes/names", 17, '0'); },
      "class 'class_000' is twice"},
-    {"shape",
-     [](ShardContent& c) {
-       c.arrays["/modalities/image/data"].dims = {12, 6, 24, 1};
-     },
+    {"shape", [](ShardContent& c) { c.arrays["/modalities/image/data"].dims = {12, 6, 24, 1}; },
      "has the shape 12 x 6 x 24 x 1, its header and index say 12 x 12 x 12 x 1"},
     {"huge",
-     [](ShardContent& c) {
-       c.arrays["/samples/class"] = {ElementType::kI32, {1ull << 60}, {}};
-     },
+     [](ShardContent& c) { c.arrays["/samples/class"] = {ElementType::kI32, {1ull << 60}, {}}; },
      "'/samples/class' of the shard"},
     {"huge_data",
      [](ShardContent& c) {
@@ -175,6 +165,23 @@ const std::vector<Damage> kDamages = {
 
 INSTANTIATE_TEST_SUITE_P(shard, Damaged, testing::ValuesIn(kDamages),
                          [](const auto& test) { return std::string(test.param.name); });
+
+TEST(damaged_shard, all_are_named_at_once) {
+  const TempFolder folder;
+  std::vector<std::string> paths;
+  for (int i = 0; i < 8; ++i) {
+    paths.push_back(folder / fmt::format("{}.h5", i));
+    std::ofstream(paths.back()) << "no shard";
+  }
+  write_shard(folder / "0.h5", synthetic_shard(small(), 0));
+  std::string said = complaint({paths[0], paths[1], paths[5]});
+  EXPECT_THAT(said, AllOf(HasSubstr("1.h5"), HasSubstr("\n"), HasSubstr("5.h5")));
+  said = complaint(paths);
+  EXPECT_THAT(said, AllOf(HasSubstr("5.h5"), HasSubstr("\nand 2 shards more")));
+  EXPECT_EQ(said.find("6.h5"), std::string::npos);
+  EXPECT_THAT(complaint({folder / "x*.h5", paths[0], folder / "y.h5"}),
+              AllOf(HasSubstr("x*.h5"), HasSubstr("y.h5")));
+}
 
 TEST(damaged_shard, truncated_anywhere_is_refused_on_opening) {
   const TempFolder folder;

@@ -22,7 +22,12 @@ endif()
 
 if(EXISTS "${tree}/bin/cuttle")
   run("${tree}/bin/cuttle" --help)
-  run("${tree}/bin/cuttle" validate "${tree}/share/cuttle/configs/quickstart.yaml")
+  # Without its data a config is not fine; that nothing else is wrong with it is said.
+  execute_process(COMMAND "${tree}/bin/cuttle" validate "${tree}/share/cuttle/configs/quickstart.yaml"
+                  WORKING_DIRECTORY "${work}" RESULT_VARIABLE code ERROR_VARIABLE complaint)
+  if(NOT code EQUAL 2 OR NOT complaint MATCHES "its keys are fine.*no shard matches '.data/emoji/")
+    message(FATAL_ERROR "the shipped config without its data: exit code ${code}, ${complaint}")
+  endif()
 endif()
 
 run(${CMAKE_COMMAND} -S ${EXTERNAL} -B "${work}/build" -G Ninja -DCMAKE_BUILD_TYPE=Release
@@ -31,7 +36,9 @@ run(${CMAKE_COMMAND} --build "${work}/build")
 
 # The outside program knows the keys of its own types: what is wrong with one is said as for cuttle's own.
 set(program "${work}/build/uses_cuttle")
-run("${program}" validate ${EXTERNAL}/config.yaml)
+set(ENV{PATH} "${PYTHONS}:$ENV{PATH}")  # installed data tools take the first python3
+run("${tree}/share/cuttle/data_tools/cuttle-data" make_synthetic --out "${work}/data" --size 8)
+run(${CMAKE_COMMAND} -E chdir "${work}" "${program}" validate ${EXTERNAL}/config.yaml)
 function(refuses overrides expected)
   string(REPLACE " " ";" words "${overrides}")
   execute_process(COMMAND "${program}" validate ${EXTERNAL}/config.yaml ${words} RESULT_VARIABLE code
@@ -54,9 +61,7 @@ refuses(sinks.curve.valu=loss "did you mean sinks.curve.value?")
 refuses(sinks.records.type=csv "none writes metrics.jsonl")
 refuses("episode.target=class episode.smoothing=0.2" "it belongs to episode.target: smoothed, not to class; remove it")
 
-# It trains with them, on two ranks, from the installed data tools.
-set(ENV{PATH} "${PYTHONS}:$ENV{PATH}")  # installed data tools take the first python3
-run("${tree}/share/cuttle/data_tools/cuttle-data" make_synthetic --out "${work}/data" --size 8)
+# It trains with them, on two ranks, on what the installed data tools made.
 execute_process(COMMAND ${MPIEXEC} --allow-run-as-root --oversubscribe --bind-to none -n 2 "${program}" train
                         ${EXTERNAL}/config.yaml --run-dir run
                 WORKING_DIRECTORY "${work}" COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)

@@ -38,4 +38,8 @@ class MpiSession {
   std::unique_ptr<State> state_;
 };
 
+/// For a command that is the work of one process, and starts no MPI: UserError if mpirun or srun
+/// started several, each of which would do all of it.
+void expect_one_process(const char* command);
+
 }  // namespace cuttle

@@ -52,9 +52,14 @@ RunConfig parse_config(const std::string& yaml, const std::string& origin,
 /// types that were not chosen had no effect and are passed by.
 RunConfig parse_saved(const std::string& yaml, const std::string& origin,
                       const std::vector<std::string>& overrides, const Catalog& catalog);
-/// parse_config of a file's content (at most 1 MiB).
+/// parse_config or parse_saved of a file's content (at most 1 MiB).
 RunConfig load_config(const std::string& path, const std::vector<std::string>& overrides,
                       const Catalog& catalog);
+RunConfig load_saved(const std::string& path, const std::vector<std::string>& overrides,
+                     const Catalog& catalog);
+
+/// Whether a new run takes parameters of others: train.init_from, or frozen_from of an encoder.
+bool starts_from_another(const RunConfig& config);
 
 /// The resolved config as YAML that parse_config reads back to the same values; `documented`: with
 /// a comment per key.
@@ -66,6 +71,8 @@ struct ConfigChange {
   bool allowed = false;  ///< it cannot change bits: more steps, paths, deadlines, retention
   std::string reason;    ///< why it is refused and what to do instead; empty when allowed
 };
+/// What a resume of a run may change, in file order: keys, and sections as a whole.
+std::vector<std::string> keys_that_may_change(const RunConfig& config, const Catalog& catalog);
 /// Keys whose values differ, in file order.
 std::vector<ConfigChange> compare_configs(const RunConfig& was, const RunConfig& is,
                                           const Catalog& catalog);

@@ -13,7 +13,7 @@ struct DataOptions {
   int prefetch = 4;        ///< planned micro-batches read ahead by the background thread; 0: none
   /// Of other data sets, whose validation or test classes take the place of the shards' own; empty:
   /// these.
-  std::vector<std::string> validation_shards, test_shards;
+  std::vector<std::string> validation_shards = {}, test_shards = {};
 };
 
 }  // namespace cuttle

@@ -34,9 +34,9 @@ struct EpisodeOptions {
 /// One of several sources that a run draws its tasks from.
 struct SourceOptions {
   Section source{"episodes"};
-  double weight = 1.0;                                      ///< of its share among all; 0: left out
-  std::vector<std::string> shards;                          ///< its own, where it needs some
-  std::vector<std::string> validation_shards, test_shards;  ///< as in DataOptions
+  double weight = 1.0;              ///< of its share among all; 0: left out
+  std::vector<std::string> shards;  ///< its own, where it needs some
+  std::vector<std::string> validation_shards = {}, test_shards = {};  ///< as in DataOptions
 };
 
 /// A loss beside the task's own.

@@ -25,7 +25,8 @@ struct TrainOptions {
   std::int64_t keep_checkpoints = 2;  ///< newest that stay; the best one always stays
   std::string
       init_from;  ///< run folder or checkpoint whose parameters start this run; empty: fresh
-  std::string init_statistics = "own";  ///< own | source (of init_from): what standardises
+  std::string init_statistics =
+      "own";  ///< own | source (init_from, frozen_from): what standardises
 };
 
 }  // namespace cuttle

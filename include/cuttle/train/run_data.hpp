@@ -88,6 +88,8 @@ class RunData {
   void unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained,
              const std::vector<ModalitySpec>* statistics);
   void open_own_sets(bool training);
+  template <class Work>
+  static void for_each_own(const Part& part, const Work& work);
   std::int64_t common_target_width(bool values) const;
 };
 

@@ -24,6 +24,12 @@ std::vector<NamedArray> parameter_arrays(const ParameterLayout& layout, const to
                                          const std::string& prefix = "");
 torch::Tensor flat_from_arrays(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,
                                const std::string& source, const std::string& prefix = "");
+/// Whether an array of this shape can be the parameter's: the same, or more rows where the first
+/// may serve (ParameterSpec::first_rows).
+bool fits_parameter(const std::vector<std::int64_t>& shape, const ParameterSpec& spec);
+/// Such an array to the place of parameter `i` in `flat`.
+void copy_values(const NamedArray& array, const ParameterLayout& layout, std::int64_t i,
+                 const torch::Tensor& flat);
 /// Copies the arrays of all parameters whose name starts with `prefix` into `flat`; errors as
 /// above.
 void copy_parameters(const ParameterLayout& layout, const std::vector<NamedArray>& arrays,

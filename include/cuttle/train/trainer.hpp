@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cuttle/comm/communicator.hpp"
 #include "cuttle/core/signals.hpp"
@@ -25,8 +26,14 @@ struct RunFolder {
   std::string path;
   bool resume = false;  ///< go on from its newest checkpoint, if there is one; false: a folder that
                         ///< holds a run is refused
-  bool take_over = false;  ///< its lock, from a holder on another host that is known to be dead
+  bool take_over = false;    ///< its lock, from a holder on another host that is known to be dead
+  bool strict_init = false;  ///< refuse train.init_from where not all of it fits
 };
+
+/// What would keep a run of this config from its first step, as much as can be found at once;
+/// empty: nothing would. Opens what training opens, on one process, and writes nothing; warns as
+/// training does. Prepares the process.
+std::vector<std::string> find_obstacles(const RunConfig& config, const Extensions& extensions);
 
 /// The training loop around meta_step: validation, early stopping, checkpoints, records, signals.
 /// Every rank makes one and calls it alike; rank 0 alone writes. What it computes depends on config

@@ -1,0 +1,77 @@
+#include "train/prepared_run.hpp"
+
+#include <fmt/ranges.h>
+#include <torch/types.h>
+
+#include "cuttle/core/log.hpp"
+#include "cuttle/train/environment.hpp"
+#include "cuttle/train/trainer.hpp"
+#include "train/problem_list.hpp"
+#include "train/start_parameters.hpp"
+
+namespace cuttle {
+
+std::unique_ptr<const TaskSource> PreparedRun::source(const RunConfig& config, Split split,
+                                                      RunData::Kept* kept) const {
+  const bool training = split == Split::kTrain;
+  return data->source(parts,
+                      {split, training ? config.episode : evaluation_episodes(config),
+                       training ? config.model.modality_dropout : 0.0, !training,
+                       training ? config.augment : AugmentOptions()},
+                      kept);
+}
+
+PreparedRun prepare(const RunConfig& config, const Extensions& extensions,
+                    const std::vector<ModalitySpec>* statistics, const Attempt& attempt) {
+  PreparedRun run;
+  attempt("checking the config", [&] {
+    check_sinks(config.sinks, extensions.sinks);
+    check_ways(config, extensions);
+  });
+  attempt("making the optimizer", [&] {
+    run.optimizer = std::make_unique<const OuterOptimizer>(config.step, config.train.steps,
+                                                           extensions.optimizers);
+  });
+  attempt("opening the data",
+          [&] { run.data = RunData::open(config, extensions, nullptr, statistics); });
+  if (!run.data) return run;
+  attempt("building the model",
+          [&] { run.parts = assemble(config, run.data->inputs(), extensions); });
+  if (!run.parts.model) return run;
+  // A split that cannot give its tasks is refused now rather than hours later.
+  std::vector<std::string> left_out;
+  for (const Split split : {Split::kTrain, Split::kValidation}) {
+    if (split == Split::kValidation && config.train.validate_every == 0) continue;
+    attempt("planning episodes", [&] {
+      if (auto told = run.source(config, split, nullptr)->left_out(); !told.empty())
+        left_out.push_back(std::move(told));
+    });
+  }
+  run.left_out = fmt::format("{}", fmt::join(left_out, "; "));
+  for (const auto& line : run.data->own_sets()) log_info("{}", line);
+  if (!run.left_out.empty()) log_warning("{}", run.left_out);
+  for (const auto& lines : {run.data->seen_classes(), run.data->absent_senses()})
+    for (const auto& warning : lines) log_warning("{}", warning);
+  return run;
+}
+
+std::vector<std::string> find_obstacles(const RunConfig& asked, const Extensions& extensions) {
+  ProblemList problems;
+  RunConfig config = asked;
+  problems.attempt([&] { prepare_process(config, 0); });
+  if (!problems.texts().empty()) config.device = "cpu";  // the rest is the same there
+  std::vector<ModalitySpec> statistics;
+  problems.attempt([&] { check_sources(config); });
+  problems.attempt([&] { statistics = source_statistics(config); });
+  const PreparedRun run = prepare(
+      config, extensions, &statistics,
+      [&](std::string_view, const std::function<void()>& stage) { problems.attempt(stage); });
+  if (run.parts.model)
+    problems.attempt([&] {
+      start_parameters(config, ParameterList::initial(run.parts.model->layout(), config.seed),
+                       run.data->inputs().modalities, false);
+    });
+  return problems.texts();
+}
+
+}  // namespace cuttle
