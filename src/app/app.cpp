@@ -215,6 +215,8 @@ void add_list(CLI::App& app, ListArguments& a, Request& request, const Extension
   auto* command = app.add_subcommand("list", "what a config can name: learners, encoders, ...");
   command->add_option("kind", a.kind, "learner, encoder, fusion, norm, ... (default: all)");
   command->add_flag("--keys", a.keys, "with each type's own keys, their defaults and meaning");
+  command->footer(
+      "Whole configs to begin with: cuttle suggest SHARDS, and those in configs/presets.");
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback([&] { request.without_mpi = [&] { return list_command(a, extensions); }; });
 }

@@ -26,7 +26,8 @@ LearnerChoice choose_learner(const std::vector<SenseFacts>& senses, bool values)
   const ModalityKind kind = senses.front().spec.kind;
   const bool text = kind == ModalityKind::kText;
   if (senses.size() == 1 && (text || kind == ModalityKind::kAudio))
-    return {"algorithm: r2d2", "a ridge regression per task beats prototypes here" + measured,
+    return {"algorithm: r2d2",
+            "a ridge regression per task, as good as prototypes here or better" + measured,
             text ? "norm: none" : "norm: layer", "the best with such data" + measured};
   return {"algorithm: protonet", "a mean per class: quick, any number of classes and examples",
           "norm: layer", "the best with prototypes" + measured};
