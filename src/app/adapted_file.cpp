@@ -111,6 +111,8 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
                    {"target_width", std::to_string(to.inputs.target_width)},
                    {"training_classes", std::to_string(to.inputs.classes)},
                    {"classes", nlohmann::json(to.classes).dump()}};
+  if (!to.inputs.target_names.empty())
+    file.metadata["target_names"] = nlohmann::json(to.inputs.target_names).dump();
   if (to.calibration) add_calibration(*to.calibration, file);
   if (to.novelty)
     for (const auto& [name, tensor] : to.novelty->state())

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -121,7 +122,14 @@ TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const 
                     "{}: its {} '{}' is no count (damaged?)", file, name, text);
     return value;
   };
-  return {modalities_from_json(specs->second), count("target_width"), count("training_classes")};
+  TaskInputs inputs{modalities_from_json(specs->second), count("target_width"),
+                    count("training_classes")};
+  if (const auto names = entries.find("target_names"); names != entries.end()) {
+    const auto list = nlohmann::json::parse(names->second, nullptr, false);
+    for (const auto& name : list.is_array() ? list : nlohmann::json::array())
+      if (name.is_string()) inputs.target_names.push_back(name.get<std::string>());
+  }
+  return inputs;
 }
 
 }  // namespace cuttle

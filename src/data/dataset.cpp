@@ -73,6 +73,7 @@ class ShardedDataset final : public Dataset {
   std::int64_t target_width() const override {
     return static_cast<std::int64_t>(shards_.front().header.targets.size());
   }
+  std::vector<std::string> target_names() const override { return shards_.front().header.targets; }
   Span<const float> target(std::int64_t sample) const override {
     const std::size_t s = shard_of(sample);
     const auto width = static_cast<std::size_t>(target_width());

@@ -50,6 +50,7 @@ class SensesView final : public Dataset {
     return data_->samples_of(class_id);
   }
   std::int64_t target_width() const override { return data_->target_width(); }
+  std::vector<std::string> target_names() const override { return data_->target_names(); }
   Span<const float> target(std::int64_t sample) const override { return data_->target(sample); }
   std::string sample_name(std::int64_t sample) const override { return data_->sample_name(sample); }
 

@@ -158,10 +158,14 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
     run->unite(config, kind->values(), senses, statistics);
   }
   run->open_own_sets(trained == nullptr);
-  if (trained != nullptr)
+  if (trained != nullptr) {
     run->inputs_ = *trained;
-  else
+  } else {
+    for (const Part& part : run->parts_)
+      if (part.data && part.target_width == run->inputs_.target_width)
+        run->inputs_.target_names = part.data->target_names();
     check_augmentation(config, run->inputs_);
+  }
   return run;
 }
 

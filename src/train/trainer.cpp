@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <exception>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -94,6 +95,8 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
     facts["own_shards"] = fmt::format("{}", fmt::join(own, "; "));
   facts["modalities"] = modalities_to_json(inputs.modalities);
   facts["target_width"] = std::to_string(inputs.target_width);
+  if (!inputs.target_names.empty())
+    facts["target_names"] = nlohmann::json(inputs.target_names).dump();
   facts["training_classes"] = std::to_string(inputs.classes);
   facts["fused_blocks"] = ready.parts.model->fused_blocks();
   facts["frozen_encoders"] = ready.parts.model->frozen_encoders();

@@ -17,8 +17,8 @@ MANIFEST, FACTS = "manifest.json", "facts.json"
 
 @dataclass(frozen=True)
 class Layout:
-    """targets: how many values the model was trained with; target_names: theirs, () where they are
-    not recorded."""
+    """targets: how many values the model was trained with; target_names: theirs, () where an older
+    version did not record them."""
 
     path: Path
     name: str
@@ -96,7 +96,8 @@ def _of_record(path, name, record):
         modalities = [modality_from(entry) for entry in json.loads(record["modalities"])]
         modalities = [replace(m, sample_rate=int(m.sample_rate)) if m.sample_rate % 1 == 0 else m
                       for m in modalities]
-        return Layout(path, name, modalities, int(record.get("target_width", "0")))
+        return Layout(path, name, modalities, int(record.get("target_width", "0")),
+                      tuple(map(str, json.loads(record.get("target_names", "[]")))))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: what it says of the model's senses cannot be read ({error}; "
                         "written by a newer version?); give --like another one") from None

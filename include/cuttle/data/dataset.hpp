@@ -34,6 +34,8 @@ class Dataset {
 
   /// Values that every sample has to predict (regression); 0: the shards declare none.
   virtual std::int64_t target_width() const = 0;
+  /// Their names, in order; none where they have none.
+  virtual std::vector<std::string> target_names() const { return {}; }
   /// A sample's target_width() values.
   virtual Span<const float> target(std::int64_t sample) const = 0;
 

@@ -50,6 +50,7 @@ struct TaskInputs {
   std::int64_t classes = 0;       ///< classes of the training split; 0: not from classes
   std::int64_t outputs = 0;       ///< most columns that outputs have (TaskKind::outputs)
   std::int64_t support = 0;       ///< most samples of a support set
+  std::vector<std::string> target_names = {};  ///< of the shards; empty: they are not known
 };
 
 /// What a task is made of, and what a learner takes: a support and a query set; one set of labelled
