@@ -27,7 +27,8 @@ struct AudioAugmentation {
   double gain = 0.5;       ///< most that it is louder or softer: by a factor of exp(gain)
   double noise = 0.05;     ///< most white noise, of its own root mean square
   double time_mask = 0.1;  ///< a stretch that falls silent, of its length
-  double band_mask = 0.1;  ///< a band that is filtered out, of the mel scale
+  double band_mask = 0.0;  ///< a band that is filtered out, of the mel scale; off, since 0.1 lost
+                           ///< 2 to 6 points of accuracy on spoken digits (validation classes)
   std::array<double, 5> strengths() const { return {shift, gain, noise, time_mask, band_mask}; }
 };
 
