@@ -59,9 +59,9 @@ void print_text(const CompareArguments& arguments, const std::vector<std::string
           ? fmt::format("95 % intervals ({:.2f} standard errors)", standard_errors(plan.episodes))
           : "no intervals (one episode says nothing of the spread)";
   std::cout << fmt::format(
-      "{} {} episodes of {}; {}-way {}-shot, {} queries per class; %, {}\n"
+      "{} of {}; {}-way {}-shot, {} queries per class; %, {}\n"
       "       accuracy   first minus this one, paired\n",
-      plan.episodes, to_string(plan.split), fmt::join(shards, ", "), plan.episode.way,
+      say_episodes(plan.episodes, plan.split), fmt::join(shards, ", "), plan.episode.way,
       plan.episode.shot, plan.episode.query, intervals);
   for (std::size_t i = 0; i < arguments.runs.size(); ++i)
     std::cout << fmt::format("{}   {:>16}   {}\n", percent(report.accuracy[i], false),

@@ -162,10 +162,10 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
                 const EvaluationPlan& plan, const EvaluationReport& report) {
   const TaskKind& kind = *run.parts.kind;
   std::cout << fmt::format(
-      "{} on {} {} episodes ({})\n"
+      "{} on {} ({})\n"
       "{}, {}, {} inner steps, {}{}{}\n",
-      kind.say_score(report.score.mean, margin_of(report.score)), plan.episodes,
-      to_string(plan.split), reach(report.score), run.config.adapt.type,
+      kind.say_score(report.score.mean, margin_of(report.score)),
+      say_episodes(plan.episodes, plan.split), reach(report.score), run.config.adapt.type,
       describe_episodes(kind, plan.episode), run.parts.learner->eval_steps(), mode_of(run),
       plan.at_once == QueriesAtOnce::kOne     ? ", queries one by one"
       : plan.at_once == QueriesAtOnce::kClass ? ", queries a class at a time"

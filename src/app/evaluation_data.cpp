@@ -1,6 +1,7 @@
 #include "app/evaluation_data.hpp"
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 
 namespace cuttle {
@@ -15,6 +16,11 @@ void use(const std::vector<std::string>& shards, Options& options) {
 }
 
 void use_shards(const std::vector<std::string>& shards, RunConfig& config) {
+  for (const std::string& word : shards)
+    CUTTLE_VALIDATE(word.find('=') == word.npos || !expand_paths(word).empty(),
+                    "--shards: no shard matches '{}' (every word after it is one); if it is a key, "
+                    "put it before --shards",
+                    word);
   if (config.sources.empty()) return use(shards, config.data);
   SourceOptions* only = nullptr;
   for (auto& [name, source] : config.sources) {
@@ -27,9 +33,11 @@ void use_shards(const std::vector<std::string>& shards, RunConfig& config) {
   use(shards, *only);
 }
 
-/// `own`: the run's. Within one data set a class has one split.
+/// `own`: the run's, perhaps the same. Within one data set a class has one split.
 void warn_of_seen(const RunData& own, const RunData& data, Split split) {
   const Dataset *training = own.alone(Split::kTrain), *asked = data.alone(split);
+  if (asked == nullptr)  // of several sources each looks at its own
+    for (const auto& line : data.seen_classes()) log_warning("{}", line);
   if (training == nullptr || asked == nullptr || (training == asked && split != Split::kAll))
     return;
   if (const auto seen = seen_in_training(*training, *asked, split); !seen.empty())
@@ -37,6 +45,11 @@ void warn_of_seen(const RunData& own, const RunData& data, Split split) {
 }
 
 }  // namespace
+
+std::string say_episodes(std::int64_t count, Split split) {
+  return split == Split::kAll ? fmt::format("{} episodes of all splits", count)
+                              : fmt::format("{} {} episodes", count, to_string(split));
+}
 
 std::unique_ptr<RunData> evaluation_data(LoadedRun& run, const std::vector<std::string>& shards,
                                          Split split, const Extensions& extensions) {

@@ -15,4 +15,7 @@ namespace cuttle {
 std::unique_ptr<RunData> evaluation_data(LoadedRun& run, const std::vector<std::string>& shards,
                                          Split split, const Extensions& extensions);
 
+/// "600 test episodes".
+std::string say_episodes(std::int64_t count, Split split);
+
 }  // namespace cuttle

@@ -92,6 +92,9 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
       CUTTLE_VALIDATE(!arguments.resume || !folder.empty(),
                       "--resume needs --run-dir, the folder of the run to go on with, or that "
                       "folder in place of the config");
+      CUTTLE_VALIDATE(!arguments.strict_init || !config.train.init_from.empty(),
+                      "--strict-init is about train.init_from, and that names no run; leave it "
+                      "out, or name one");
       CUTTLE_VALIDATE(!arguments.take_over || arguments.resume,
                       "--take-over is for going on with a run whose job died on another host; add "
                       "--resume");

@@ -336,10 +336,9 @@ const Dataset* RunData::alone(Split split) const {
 
 std::vector<std::string> RunData::shards_of(Split split) const {
   std::vector<std::string> all;
-  for (const Part& part : parts_) {
-    const auto& shards = part.shards_of(split);
-    all.insert(all.end(), shards.begin(), shards.end());
-  }
+  for (const Part& part : parts_)
+    for (const std::string& pattern : part.shards_of(split))
+      if (std::find(all.begin(), all.end(), pattern) == all.end()) all.push_back(pattern);
   return all;
 }
 

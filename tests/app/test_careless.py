@@ -59,6 +59,7 @@ TABLE = [
     ("train {c} data.validation_shards=[{other_shape}] " + ONE_STEP, "data.validation_shards image another shape"),
     ("eval {curve} --shards {shard}", "data.shards sinusoids makes its tasks itself"),
     ("eval {run} --shards {c}", "not an HDF5 file"),
+    ("eval {run} --shards {shard} seed=2", "--shards no shard matches 'seed=2' put it before --shards"),
     ("train {c} data.shards=[{here}/*.h5] " + ONE_STEP, "{here}/*.h5"),
     ("train {c} data.shards={shard}", "must be a list write [{shard}]"),
     ("train {c} data.shards=[{c}] " + ONE_STEP, "not an HDF5 file data_tools"),
@@ -70,6 +71,7 @@ TABLE = [
     ("train {c} model.encoders.text.frozen_from={image_run} " + ONE_STEP, "has no encoder of that modality"),
     ("train {c} train.init_from={image_run} --strict-init " + ONE_STEP, "--strict-init not in that run encoder.text"),
     ("train {c} train.init_from={curve} " + ONE_STEP, "none of the parameters fit name a run of a like model"),
+    ("train {c} --strict-init " + ONE_STEP, "--strict-init train.init_from names no run leave it out"),
     ("train {c} train.init_statistics=source", "train.init_statistics there is none train.init_from use own"),
     # going on
     ("train {c} --resume", "--resume needs --run-dir in place of the config"),

@@ -66,7 +66,7 @@ def test_all_classes_as_one_split(trained, mixed, other, shards):
     said = cuttle("eval", trained, "--split", "all", "--episodes", "5", "evaluation.way=3")
     assert "split all: 10 of its 20 classes are by name of training classes" in said.stderr
     told = cuttle_json("eval", trained, "--shards", f"{other}/*.h5", "--split", "all", "--episodes", "60")
-    assert told["split"] == "all"
+    assert told["split"] == "all" and "on 5 episodes of all splits (" in said.stdout
     said = cuttle("eval", mixed[0], "--split", "all", code=USER_ERROR).stderr
     assert "have shards of their own" in said and "--shards" in said
 
