@@ -15,7 +15,8 @@ namespace {
 
 /// A folder in place of a config stands for the run in it, and for the config that it keeps.
 bool names_a_run(const TrainArguments& arguments) {
-  return std::filesystem::is_directory(arguments.config);
+  std::error_code unreadable;  // reading it will say why
+  return std::filesystem::is_directory(arguments.config, unreadable);
 }
 
 RunConfig kept_config(const TrainArguments& arguments, const Catalog& catalog) {

@@ -100,12 +100,21 @@ TEST(WorldSizeGuard, WorkOfOneProcessIsNotStartedSeveralTimes) {
 }
 
 TEST(WorldSizeGuard, RefusesProcessesThatBelieveToBeAlone) {
-  EXPECT_THAT([] { check_with(1, {{"SLURM_STEP_NUM_TASKS", "4"}}); },
-              ThrowsMessage<UserError>(AllOf(HasSubstr("4 tasks"), HasSubstr("srun --mpi=pmix"))));
-  EXPECT_THAT([] { check_with(1, {{"SLURM_NTASKS", "8"}}); },
-              ThrowsMessage<UserError>(HasSubstr("SLURM_NTASKS")));
-  EXPECT_THAT([] { check_with(1, {{"OMPI_COMM_WORLD_SIZE", "2"}}); },
-              ThrowsMessage<UserError>(AllOf(HasSubstr("2 ranks"), HasSubstr("mpirun"))));
+  EXPECT_THAT(
+      [] {
+        check_with(1, {{"SLURM_STEP_NUM_TASKS", "4"}});
+      },
+      ThrowsMessage<UserError>(AllOf(HasSubstr("4 tasks"), HasSubstr("srun --mpi=pmix"))));
+  EXPECT_THAT(
+      [] {
+        check_with(1, {{"SLURM_NTASKS", "8"}});
+      },
+      ThrowsMessage<UserError>(HasSubstr("SLURM_NTASKS")));
+  EXPECT_THAT(
+      [] {
+        check_with(1, {{"OMPI_COMM_WORLD_SIZE", "2"}});
+      },
+      ThrowsMessage<UserError>(AllOf(HasSubstr("2 ranks"), HasSubstr("mpirun"))));
 }
 
 }  // namespace
