@@ -73,6 +73,19 @@ def patients(path, names, count, seed):
     return path
 
 
+def nothing_like_it(kind, folder):
+    """A file of the kind that is of no class: noise of all colours, or of all pitches, or digits."""
+    random = np.random.default_rng(4)
+    folder.mkdir()
+    if kind == "photographs":
+        Image.fromarray(random.integers(0, 256, (40, 48, 3), np.uint8)).save(folder / "noise.png")
+    elif kind == "recordings":
+        soundfile.write(folder / "noise.wav", random.normal(0, 0.3, RATE // 4), RATE)
+    else:
+        (folder / "digits.txt").write_text("0123 456 789 0123 456 789 0123", encoding="utf-8")
+    return folder
+
+
 def convert(*words):
     return driver.run([str(driver.ROOT / "data_tools/cuttle-data"), *map(str, words)])
 
@@ -108,6 +121,9 @@ def test_of_classes(kind, tmp_path):
     assert len(answers) == 12 and "accuracy" in said and "of 12 labelled samples are right" in said
     for answer in answers:
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4) and 0 < answer["known"] <= 1
+    usual = np.median([answer["known"] for answer in answers])
+    far = cuttle("predict", tmp_path / "mine.adapted", nothing_like_it(kind, tmp_path / "far"), "--json").stdout
+    assert json.loads(far)["known"] < usual / 4, (json.loads(far)["known"], usual)
     right = sum(answer["class"] is not None and answer["class"] == max(answer["probabilities"],
                                                                        key=answer["probabilities"].get)
                 for answer in answers)
@@ -132,6 +148,6 @@ def test_of_one_set_by_a_model_of_another(tmp_path):
     convert("folder", theirs, "--out", tmp_path / "shards")
     run = trained("images_small", tmp_path / "shards", tmp_path)
     ours = photographs(tmp_path / "ours", range(40, 46), 6, 2)
-    convert("folder", ours, "--size", "32", "--out", tmp_path / "ours_shards")
-    told = cuttle_json("eval", run, "--shards", f"{tmp_path}/ours_shards/*.h5", "--split", "all")
-    assert told["split"] == "all" and told["accuracy"] > 0.5 and str(tmp_path / "ours_shards") in str(told["shards"])
+    convert("pack", ours, "--like", run, "--out", tmp_path / "ours.h5")
+    told = cuttle_json("eval", run, "--shards", tmp_path / "ours.h5", "--split", "all")
+    assert told["split"] == "all" and told["accuracy"] > 0.5 and str(tmp_path / "ours.h5") in str(told["shards"])
