@@ -141,8 +141,8 @@ def test_eval_says_how_far_probabilities_are_from_the_truth(trained):
     assert mended["calibration_error"] == plain["calibration_error"] != mended["calibrated_error"]
     assert mended == cuttle_json("eval", trained, "--episodes", "12", "--calibrated", ranks=2)
     shown = cuttle("eval", trained, "--episodes", "12", "--calibrated").stdout
-    assert (f"calibration error {100 * plain['calibration_error']:.2f} %, {100 * mended['calibrated_error']:.2f} % with "
-            f"the temperature {mended['temperature']:.2f}") in shown
+    errors = f"{100 * plain['calibration_error']:.2f} %, {100 * mended['calibrated_error']:.2f} %"
+    assert f"calibration error {errors} with the temperature {mended['temperature']:.2f}" in shown
 
 
 def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path):
@@ -153,8 +153,8 @@ def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path)
     first, last = told(adapted[0], split[1]), told(adapted[0], split[2])
     at = len(first)
     assert lines[:at] == first and lines[at] == {"done": at}
-    assert ["none.h5" in lines[at + 1]["error"], *("a request is" in line["error"] for line in (lines[at + 2], lines[-1]))
-            ] == [True] * 3
+    assert "none.h5" in lines[at + 1]["error"]
+    assert all("a request is" in line["error"] for line in (lines[at + 2], lines[-1]))
     assert lines[at + 3:-2] == last and lines[-2] == {"done": len(last)}
     for wrong in ((split[1], "--stream"), ("--stream", "--together"), ()):
         cuttle("predict", adapted[0], *wrong, code=driver.USER_ERROR)
