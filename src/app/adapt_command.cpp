@@ -105,11 +105,14 @@ void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& su
                 batch.size, senses);
 }
 
+constexpr std::int64_t kCalibrationQueries = 5;  ///< of a class: more would only take longer
+
 /// Validation episodes of as many classes, shots and the same senses.
 EvaluationPlan plan_like(const LoadedRun& run, const Batch& support, std::int64_t episodes) {
   auto plan = evaluation_plan(run.config, Split::kValidation, episodes);
   plan.episode.way = support.way;
   plan.episode.shot = std::max<std::int64_t>(1, support.size / support.way);
+  plan.episode.query = std::min(plan.episode.query, kCalibrationQueries);
   for (const ModalityInput& input : support.modalities)
     plan.modalities.push_back(input.rows.numel() > 0);
   return plan;
@@ -150,7 +153,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   if (!values && arguments.episodes > 0)
     to.calibration =
         calibrate_run(run, assemble(for_use(run.config, false, extensions), run.inputs, extensions),
-                      plan_like(run, batch, arguments.episodes), extensions);
+                      plan_like(run, batch, arguments.episodes), extensions, console_of(0));
   if (to.calibration && !to.calibration->distances.empty())
     to.novelty.emplace(adapted->answer(batch).embedding, batch.labels, way);
   write_adapted(arguments.out, to, *adapted, extensions);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cuttle/core/log.hpp"
+#include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/run_data.hpp"
 
 namespace cuttle {
@@ -28,7 +29,8 @@ std::unique_ptr<const TaskSource> source_near(const RunData& data, const Assembl
 }  // namespace
 
 std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& parts,
-                                         EvaluationPlan plan, const Extensions& extensions) {
+                                         EvaluationPlan plan, const Extensions& extensions,
+                                         const Console& console) {
   try {
     const auto data = RunData::open(run.config, extensions, &run.inputs);
     ++plan.episode.way;  // one is kept out of the support
@@ -38,7 +40,11 @@ std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& p
     }
     const auto source = source_near(*data, parts, plan);
     CUTTLE_VALIDATE(source != nullptr, "the validation split has {} classes", plan.episode.way);
-    const Calibration found = calibrate(*source, *parts.learner, run.parameters, plan);
+    const Calibration found = [&] {
+      Counter counter(console, plan.episodes, "validation episodes");
+      return calibrate(*source, *parts.learner, run.parameters, plan,
+                       [&](std::int64_t done) { counter.update(done); });
+    }();
     log_info("calibrated on {} validation episodes ({}-way {}-shot): temperature {:.2f}{}",
              found.episodes, found.way, found.shot, found.temperature,
              std::isnan(found.separation)

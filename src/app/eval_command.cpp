@@ -223,13 +223,13 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
 
 /// Of the run's own validation episodes, seen as those of the plan; 1 if there are none.
 double temperature_of(const LoadedRun& run, const EvaluationPlan& plan,
-                      const Extensions& extensions) {
+                      const Extensions& extensions, const Console& console) {
   CUTTLE_VALIDATE(run.parts.kind->classes(),
                   "--calibrated is about probabilities of classes, and these tasks have none; "
                   "leave it out");
   auto calibration = evaluation_plan(run.config, Split::kValidation, kCalibrationEpisodes);
   calibration.modalities = plan.modalities;
-  const auto found = calibrate_run(run, run.parts, calibration, extensions);
+  const auto found = calibrate_run(run, run.parts, calibration, extensions, console);
   return found ? found->temperature : 1.0;
 }
 
@@ -245,7 +245,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
       plan = plan_of(arguments, *run);
-      if (arguments.calibrated) plan.temperature = temperature_of(*run, plan, extensions);
+      if (arguments.calibrated)
+        plan.temperature = temperature_of(*run, plan, extensions, console_of(comm.rank()));
       data = evaluation_data(*run, arguments.shards, plan.split, extensions);
       if (comm.rank() == 0)
         for (const auto& path : {arguments.confusion, arguments.per_episode})

@@ -142,7 +142,8 @@ double Calibration::known(float distance) const {
 }
 
 Calibration calibrate(const TaskSource& source, const Learner& learner,
-                      const ParameterList& parameters, const EvaluationPlan& plan) {
+                      const ParameterList& parameters, const EvaluationPlan& plan,
+                      const std::function<void(std::int64_t)>& progress) {
   const std::int64_t way = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
   const ParameterList there = parameters.on(learner.model().device());
   Asked asked;
@@ -153,6 +154,7 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
       task.query = keep_modalities(task.query, plan.modalities);
     }
     ask(task, way, learner, there, asked);
+    if (progress) progress(e + 1);
   }
   CUTTLE_VALIDATE(!asked.logits.empty(), "no validation query has any of the model's senses");
   Calibration result;

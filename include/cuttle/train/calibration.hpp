@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -53,8 +54,10 @@ struct Calibration {
 /// use. The last class of each is kept out of the support where there are three or more, and its
 /// queries are those of another class. `source`: of the plan. Every rank that calls it does all the
 /// work and gets the same.
+/// `progress(done)` is called after each episode.
 Calibration calibrate(const TaskSource& source, const Learner& learner,
-                      const ParameterList& parameters, const EvaluationPlan& plan);
+                      const ParameterList& parameters, const EvaluationPlan& plan,
+                      const std::function<void(std::int64_t)>& progress = {});
 
 /// The temperature at which the mean probability of the answers of `logits` [n, way] to samples
 /// with `labels` [n] is the share of right ones (expectation consistency, Clarte et al. 2023). The
