@@ -13,6 +13,8 @@
 #include "app/loaded_run.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/signals.hpp"
+#include "cuttle/metrics/counter.hpp"
 
 namespace cuttle {
 namespace {
@@ -107,15 +109,26 @@ void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& su
 
 constexpr std::int64_t kCalibrationQueries = 5;  ///< of a class: more would only take longer
 
-/// Validation episodes of as many classes, shots and the same senses.
-EvaluationPlan plan_like(const LoadedRun& run, const Batch& support, std::int64_t episodes) {
+/// What validation episodes of as many classes, shots and the same senses say of the answers.
+std::optional<Calibration> calibrated(const LoadedRun& run, const Batch& support,
+                                      std::int64_t episodes, const Extensions& extensions,
+                                      SignalWatch& signals) {
   auto plan = evaluation_plan(run.config, Split::kValidation, episodes);
+  std::vector<std::int64_t> shots(static_cast<std::size_t>(support.way), 0);
+  for (std::int64_t i = 0; i < support.size; ++i)
+    ++shots[static_cast<std::size_t>(support.labels[i].item<std::int64_t>())];
   plan.episode.way = support.way;
-  plan.episode.shot = std::max<std::int64_t>(1, support.size / support.way);
+  plan.episode.shot = *std::max_element(shots.begin(), shots.end());
   plan.episode.query = std::min(plan.episode.query, kCalibrationQueries);
   for (const ModalityInput& input : support.modalities)
     plan.modalities.push_back(input.rows.numel() > 0);
-  return plan;
+  const auto parts = assemble(for_use(run.config, false, extensions), run.inputs, extensions);
+  Counter counter(console_of(0), episodes, "validation episodes");
+  return calibrate_run(run, parts, plan, shots, extensions, [&](std::int64_t done) {
+    counter.update(done);
+    CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop,
+                   "interrupted while the answers were being calibrated; nothing is written");
+  });
 }
 
 }  // namespace
@@ -132,30 +145,35 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
                   "{}: its tasks are environments (adapting to a shard needs tasks of labelled "
                   "samples, or of samples with values); use cuttle eval",
                   arguments.run);
-  const GivenSamples given(arguments.support, arguments.run);
-  const auto data = open_for(run.inputs.modalities, shards_only(given.shards()), given.name());
-  WholeShard support = read_all(*data);
+  std::string name;
+  WholeShard support;
   const bool values = !run.parts.kind->classes();
+  {
+    const GivenSamples given(arguments.support, arguments.run);
+    name = given.name();
+    const auto data = open_for(run.inputs.modalities, shards_only(given.shards()), name);
+    support = read_all(*data);
+    if (values) support.raw.targets = read_targets(*data, run.inputs.target_width, name);
+  }  // what was packed is removed before the long work
+  SignalWatch signals;
   if (values) {
-    warn_of_several(support, given.name());
-    support.raw.targets = read_targets(*data, run.inputs.target_width, given.name());
+    warn_of_several(support, name);
     support.classes.clear();
   } else {
-    check_classes(run, support, given.name(), extensions);
+    check_classes(run, support, name, extensions);
   }
   const auto way = static_cast<std::int64_t>(support.classes.size());
   const auto& [kind, model, learner] = run.parts;
   const Batch batch = model->prepare(support.raw, way);
-  check_senses(batch, run, support, given.name());
+  check_senses(batch, run, support, name);
   const auto adapted =
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
   AdaptedTo to{run.config, run.inputs, support.classes, {}, {}};
   if (!values && arguments.episodes > 0)
-    to.calibration =
-        calibrate_run(run, assemble(for_use(run.config, false, extensions), run.inputs, extensions),
-                      plan_like(run, batch, arguments.episodes), extensions, console_of(0));
+    to.calibration = calibrated(run, batch, arguments.episodes, extensions, signals);
   if (to.calibration && !to.calibration->distances.empty())
     to.novelty.emplace(adapted->answer(batch).embedding, batch.labels, way);
+  CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop, "interrupted; nothing is written");
   write_adapted(arguments.out, to, *adapted, extensions);
   if (!model->samples_apart()) warn_if_transductive(run.parts);
   log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),

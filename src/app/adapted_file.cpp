@@ -185,7 +185,8 @@ void warn_if_transductive(const Assembly& parts) {
   if (parts.model->samples_apart()) {
     log_warning(
         "--together is transductive: all samples together refine the class means, as if each class "
-        "had about as many of them (samples of one class alone are recognised worse, not better)");
+        "had about as many of them (samples of one class alone are recognised worse, not better); "
+        "probabilities and known are calibrated for answers given apart");
     return;
   }
   log_warning(

@@ -136,9 +136,10 @@ void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensi
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
   command
-      ->add_option("--support", a.support,
-                   "a few labelled samples per class: a folder with a folder for each class, a "
-                   "table, a shard, or CLASS=FILE, CLASS=FOLDER (repeatedly)")
+      ->add_option(
+          "--support", a.support,
+          "a few labelled samples per class: a folder with a folder for each class, a "
+          "table, shards, or CLASS=FILE, CLASS=FOLDER; give --support again for each further one")
       ->required()
       ->allow_extra_args(false);
   command->add_option("--out", a.out, "file for the adapted model")->required();

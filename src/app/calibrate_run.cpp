@@ -5,53 +5,91 @@
 #include <memory>
 
 #include "cuttle/core/log.hpp"
-#include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/run_data.hpp"
 
 namespace cuttle {
 namespace {
 
-/// Validation episodes of these sizes, or of the nearest smaller ones that the data can give.
+/// The plan's validation episodes; null if the data cannot give episodes of this size.
+std::unique_ptr<const TaskSource> source_of(const RunData& data, const Assembly& parts,
+                                            const EvaluationPlan& plan) {
+  try {
+    return data.source(parts, {plan.split, plan.episode, 0.0, true}, nullptr);
+  } catch (const UserError&) {
+    return nullptr;
+  }
+}
+
+/// Validation episodes of the plan's classes, or of as many as the data have, with the plan's shot,
+/// or the largest that they have samples for.
 std::unique_ptr<const TaskSource> source_near(const RunData& data, const Assembly& parts,
                                               EvaluationPlan& plan) {
-  const std::int64_t most_way = plan.episode.way, most_shot = plan.episode.shot;
-  for (const std::int64_t shot : {most_shot, (most_shot + 1) / 2, std::int64_t{1}})
-    for (std::int64_t way = most_way; way >= 2; --way) try {
-        plan.episode.shot = shot;
-        plan.episode.way = way;
-        return data.source(parts, {plan.split, plan.episode, 0.0, true}, nullptr);
-      } catch (const UserError&) {
-        if (shot == 1 && way == 2) throw;  // it is not the size
-      }
-  return nullptr;
+  const std::int64_t most = plan.episode.shot;
+  const auto with_shot = [&](std::int64_t shot) {
+    plan.episode.shot = shot;
+    return source_of(data, parts, plan);
+  };
+  for (; plan.episode.way >= 2; --plan.episode.way) {
+    if (auto source = with_shot(most)) return source;
+    if (!with_shot(1)) continue;
+    std::int64_t fits = 1, above = most;
+    while (above - fits > 1) {
+      const std::int64_t middle = (fits + above) / 2;
+      (with_shot(middle) ? fits : above) = middle;
+    }
+    return with_shot(fits);
+  }
+  throw UserError("the validation split cannot give episodes of two classes");
+}
+
+/// `shots` of the support's classes for `way` of them, the smallest and the largest among these, as
+/// far as the episodes have samples.
+std::vector<std::int64_t> shots_of(std::vector<std::int64_t> shots, std::int64_t way,
+                                   std::int64_t most) {
+  std::sort(shots.begin(), shots.end());
+  std::vector<std::int64_t> chosen;
+  for (std::int64_t c = 0; c < way && !shots.empty(); ++c) {
+    const auto at = way == 1 ? 0 : c * (static_cast<std::int64_t>(shots.size()) - 1) / (way - 1);
+    chosen.push_back(std::min(most, shots[static_cast<std::size_t>(at)]));
+  }
+  return chosen;
+}
+
+void say(const Calibration& found, std::int64_t way, std::int64_t shot) {
+  log_info("calibrated on {} validation episodes ({}-way {}-shot): temperature {:.2f}{}",
+           found.episodes, found.way, found.shot, found.temperature,
+           std::isnan(found.separation)
+               ? ""
+               : fmt::format("; samples of another class are told from these by their distance "
+                             "with AUROC {:.2f}",
+                             found.separation));
+  if (found.way < way || found.shot < shot)
+    log_warning(
+        "the validation classes cannot give {}-way {}-shot episodes (too few, or too few samples "
+        "of each), so probabilities, known and --reject are those of {}-way {}-shot ones and may "
+        "be off",
+        way, shot, found.way, found.shot);
 }
 
 }  // namespace
 
 std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& parts,
-                                         EvaluationPlan plan, const Extensions& extensions,
-                                         const Console& console) {
+                                         EvaluationPlan plan,
+                                         const std::vector<std::int64_t>& shots,
+                                         const Extensions& extensions,
+                                         const std::function<void(std::int64_t)>& progress) {
   try {
     const auto data = RunData::open(run.config, extensions, &run.inputs);
-    ++plan.episode.way;  // one is kept out of the support
+    const std::int64_t way = plan.episode.way++, shot = plan.episode.shot;  // one is kept out
     if (data->alone(plan.split) != nullptr) {
       const auto classes = data->alone(plan.split)->classes_of(plan.split).size();
       plan.episode.way = std::min(plan.episode.way, static_cast<std::int64_t>(classes));
     }
     const auto source = source_near(*data, parts, plan);
-    CUTTLE_VALIDATE(source != nullptr, "the validation split has {} classes", plan.episode.way);
-    const Calibration found = [&] {
-      Counter counter(console, plan.episodes, "validation episodes");
-      return calibrate(*source, *parts.learner, run.parameters, plan,
-                       [&](std::int64_t done) { counter.update(done); });
-    }();
-    log_info("calibrated on {} validation episodes ({}-way {}-shot): temperature {:.2f}{}",
-             found.episodes, found.way, found.shot, found.temperature,
-             std::isnan(found.separation)
-                 ? ""
-                 : fmt::format("; samples of another class are told from these by their distance "
-                               "with AUROC {:.2f}",
-                               found.separation));
+    const std::int64_t asked = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
+    const Calibration found = calibrate(*source, *parts.learner, run.parameters, plan,
+                                        shots_of(shots, asked, plan.episode.shot), progress);
+    say(found, way, shot);
     return found;
   } catch (const UserError& problem) {
     log_warning(

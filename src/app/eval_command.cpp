@@ -229,7 +229,9 @@ double temperature_of(const LoadedRun& run, const EvaluationPlan& plan,
                   "leave it out");
   auto calibration = evaluation_plan(run.config, Split::kValidation, kCalibrationEpisodes);
   calibration.modalities = plan.modalities;
-  const auto found = calibrate_run(run, run.parts, calibration, extensions, console);
+  Counter counter(console, calibration.episodes, "validation episodes");
+  const auto found = calibrate_run(run, run.parts, calibration, {}, extensions,
+                                   [&](std::int64_t done) { counter.update(done); });
   return found ? found->temperature : 1.0;
 }
 

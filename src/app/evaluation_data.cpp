@@ -1,5 +1,6 @@
 #include "app/evaluation_data.hpp"
 
+#include "app/given_samples.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -10,7 +11,12 @@ namespace {
 /// Of whichever options name shards.
 template <class Options>
 void use(const std::vector<std::string>& shards, Options& options) {
-  options.shards = shards;
+  options.shards.clear();
+  for (const auto& path : shards) {
+    const auto inside = shards_in(path);
+    options.shards.insert(options.shards.end(), inside.begin(), inside.end());
+    if (inside.empty()) options.shards.push_back(path);
+  }
   options.validation_shards.clear();
   options.test_shards.clear();
 }

@@ -29,6 +29,17 @@ bool is_shard(const std::string& path) {
   return fs::path(path).extension() == ".h5";
 }
 
+/// A folder of shards as these; all else as it is.
+std::vector<std::string> with_shards_of_folders(const std::vector<std::string>& inputs) {
+  std::vector<std::string> all;
+  for (const auto& input : inputs) {
+    const auto shards = shards_in(input);
+    all.insert(all.end(), shards.begin(), shards.end());
+    if (shards.empty()) all.push_back(input);
+  }
+  return all;
+}
+
 /// The data tools of the source tree that this program was built in, or of the installed tree.
 std::string data_tools() {
   std::error_code ignored;
@@ -76,10 +87,19 @@ int run_to_end(const std::vector<std::string>& words) {
 
 }  // namespace
 
-GivenSamples::GivenSamples(const std::vector<std::string>& inputs, const std::string& like)
-    : name_(inputs.size() < 4
-                ? fmt::format("{}", fmt::join(inputs, " "))
-                : fmt::format("{} and {} others", inputs.front(), inputs.size() - 1)) {
+std::vector<std::string> shards_in(const std::string& folder) {
+  std::vector<std::string> shards;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(folder, absent))
+    if (is_shard(entry.path().string())) shards.push_back(entry.path().string());
+  std::sort(shards.begin(), shards.end());
+  return shards;
+}
+
+GivenSamples::GivenSamples(const std::vector<std::string>& given, const std::string& like)
+    : name_(given.size() < 4 ? fmt::format("{}", fmt::join(given, " "))
+                             : fmt::format("{} and {} others", given.front(), given.size() - 1)) {
+  const auto inputs = with_shards_of_folders(given);
   const auto shards = std::count_if(inputs.begin(), inputs.end(), is_shard);
   CUTTLE_VALIDATE(shards == 0 || shards == static_cast<std::ptrdiff_t>(inputs.size()),
                   "{}: some are shards, others are not (they are read in different ways); give the "
@@ -90,10 +110,14 @@ GivenSamples::GivenSamples(const std::vector<std::string>& inputs, const std::st
     return;
   }
   const std::string tools = data_tools();
-  std::string folder = (fs::temp_directory_path() / "cuttle-XXXXXX").string();
-  CUTTLE_REQUIRE(::mkdtemp(folder.data()) != nullptr,
-                 "no temporary folder can be made ({}: {}); name another place with TMPDIR", folder,
-                 std::strerror(errno));
+  std::error_code absent;
+  std::string folder = (fs::temp_directory_path(absent) / "cuttle-XXXXXX").string();
+  CUTTLE_VALIDATE(!absent,
+                  "no temporary folder can be made (TMPDIR: {}); name another place with it",
+                  absent.message());
+  CUTTLE_VALIDATE(::mkdtemp(folder.data()) != nullptr,
+                  "no temporary folder can be made ({}: {}); name another place with TMPDIR",
+                  folder, std::strerror(errno));
   folder_.path = folder;
   const std::string packed = folder + "/packed.h5";
   std::vector<std::string> words{tools, "pack", "--quiet", "--like", like, "--out", packed, "--"};

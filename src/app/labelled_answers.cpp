@@ -19,7 +19,7 @@ std::pair<double, double> interval_of(std::int64_t right, std::int64_t all) {
   const double middle = (p + kErrors * kErrors / (2 * n)) / shrink;
   const double half =
       kErrors / shrink * std::sqrt(p * (1 - p) / n + kErrors * kErrors / (4 * n * n));
-  return {middle - half, middle + half};
+  return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
 }
 
 std::vector<std::string> with_none(std::vector<std::string> classes) {
@@ -69,8 +69,9 @@ std::string LabelledAnswers::summary() const {
       if (scores[c].truths > 0 &&
           (worst == scores.size() || scores[c].recall < scores[worst].recall))
         worst = c;
-    parts.push_back(
-        fmt::format("worst class '{}' with {:.1f} %", classes_[worst], 100 * scores[worst].recall));
+    if (scores[worst].recall < 1)
+      parts.push_back(fmt::format("worst class '{}' with {:.1f} %", classes_[worst],
+                                  100 * scores[worst].recall));
   }
   if (foreign_ > 0) {
     std::vector<std::string> names;
@@ -87,6 +88,23 @@ std::string LabelledAnswers::summary() const {
 
 std::string LabelledAnswers::to_csv() const {
   return confusion_.value().to_csv(classes_);
+}
+
+void ErrorOfValues::add(const Answer& answer, Span<const float> targets) {
+  if (answer.outputs.empty()) return;
+  ++samples;
+  for (std::size_t i = 0; i < answer.outputs.size(); ++i) {
+    const double off = static_cast<double>(answer.outputs[i]) - static_cast<double>(targets[i]);
+    ++values;
+    squared += off * off;
+    absolute += std::abs(off);
+  }
+}
+
+std::string ErrorOfValues::summary() const {
+  const auto n = static_cast<double>(values);
+  return fmt::format("mean squared error {:.4g}, mean absolute {:.4g}, of {} samples with targets",
+                     squared / n, absolute / n, samples);
 }
 
 }  // namespace cuttle

@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -53,8 +54,8 @@ class AnswerSink {
   void write(const std::string& text) {
     if (file_) return file_->write(text);
     CUTTLE_REQUIRE(std::cout << text,
-                   "cannot write to standard output (is its disk full?); the answers so far are "
-                   "not all there are");
+                   "cannot write to standard output (is its reader gone, or its disk full?); the "
+                   "answers so far are not all there are");
   }
   void finish() {
     if (file_) file_->finish();  // standard output is checked where the program ends
@@ -68,6 +69,7 @@ class AnswerSink {
 struct Outcome {
   std::int64_t samples = 0, blind = 0, rejected = 0;
   LabelledAnswers labelled;
+  ErrorOfValues error = {};
 };
 
 /// The answer to each sample of a batch, in order.
@@ -116,6 +118,8 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
       const auto label = data.samples()[static_cast<std::size_t>(i)].class_id;
       if (label >= 0 && !model.to.classes.empty())
         outcome.labelled.add(answer, data.class_names()[static_cast<std::size_t>(label)]);
+      if (model.to.classes.empty() && data.target_width() == model.outputs)
+        outcome.error.add(answer, data.target(i));
       answers.write(text.line(answer));
     }
     counter.update(end);
@@ -140,18 +144,36 @@ void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArgume
         "the samples of a class are",
         outcome.rejected, outcome.samples, 100 * (1 - arguments.reject));
   if (!outcome.labelled.empty()) log_info("{}", outcome.labelled.summary());
+  if (outcome.error.values > 0) log_info("{}", outcome.error.summary());
+  if (!arguments.confusion.empty() && outcome.labelled.empty())
+    log_warning("{}: no sample is labelled, so all counts are 0", arguments.confusion);
   if (!arguments.out.empty()) log_info("answers to {} samples: {}", outcome.samples, arguments.out);
+}
+
+/// Of the targets where they are known, else value_1 and so on.
+std::vector<std::string> names_of_values(const AdaptedModel& model) {
+  if (!model.to.classes.empty()) return {};
+  std::vector<std::string> names = model.to.inputs.target_names;
+  if (static_cast<std::int64_t>(names.size()) == model.outputs) return names;
+  names.clear();
+  for (std::int64_t i = 1; i <= model.outputs; ++i) names.push_back(fmt::format("value_{}", i));
+  return names;
 }
 
 /// Refuses what the adapted file cannot give.
 void check_wishes(const PredictArguments& wanted, const AdaptedModel& model) {
   const AdaptedTo& to = model.to;
+  CUTTLE_VALIDATE(wanted.reject >= 0 && wanted.reject <= 1,
+                  "--reject: {} is no share of the genuine samples; give 0 to 1, say 0.05",
+                  wanted.reject);
+  CUTTLE_VALIDATE(wanted.reject == 0 || !to.classes.empty(),
+                  "--reject is about classes, and {} predicts values; leave it out", wanted.file);
   CUTTLE_VALIDATE(!to.classes.empty() || (wanted.top == 0 && wanted.confusion.empty()),
                   "--top and --confusion are about classes, and {} predicts values; leave them out",
                   wanted.file);
   CUTTLE_VALIDATE(wanted.reject == 0 || to.novelty,
                   "--reject: {} does not say how far samples of a class may be (it was adapted "
-                  "without validation episodes, to values, or by an older version); make it again "
+                  "without validation episodes, or by an older version); make it again "
                   "with cuttle adapt where the run finds its shards",
                   wanted.file);
 }
@@ -182,17 +204,20 @@ void answer_requests(const AdaptedModel& model, const PredictArguments& wanted,
 
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions) {
   expect_one_process("predict");
+  std::signal(SIGPIPE, SIG_IGN);  // `predict ... | head`: what was packed is removed all the same
   const PredictionFormat format = format_of(arguments);
   std::vector<std::string> read = arguments.inputs;
   read.push_back(arguments.file);
   for (const auto& path : {arguments.out, arguments.confusion})
     if (!path.empty()) check_output(path, read);
+  CUTTLE_VALIDATE(arguments.out.empty() || arguments.out != arguments.confusion,
+                  "--out and --confusion are one file, {}; name two", arguments.out);
   const AdaptedModel model = read_adapted(arguments.file, extensions, arguments.together);
   check_wishes(arguments, model);
   warn_if_transductive(model.parts);
   // One sample gives threads nothing to do, and sums may be rounded by how many there are.
   if (model.parts.learner->samples_apart()) torch::set_num_threads(1);
-  const PredictionText text(format, model.to.classes, model.outputs, arguments.top);
+  const PredictionText text(format, model.to.classes, names_of_values(model), arguments.top);
   AnswerSink answers(arguments.out);
   if (arguments.stream) {
     answer_requests(model, arguments, text, answers);

@@ -32,8 +32,8 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 PredictionText::PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                               std::int64_t values, std::int64_t top)
-    : format_(format), classes_(std::move(classes)), values_(values) {
+                               std::vector<std::string> values, std::int64_t top)
+    : format_(format), classes_(std::move(classes)), values_(std::move(values)) {
   const std::size_t usual = format == PredictionFormat::kJsonLines ? classes_.size() : 1;
   top_ = std::min(classes_.size(), top > 0 ? static_cast<std::size_t>(top) : usual);
 }
@@ -42,7 +42,7 @@ std::string PredictionText::header() const {
   if (format_ != PredictionFormat::kCsv) return {};
   std::string names = "sample";
   if (classes_.empty())
-    for (std::int64_t i = 1; i <= values_; ++i) names += fmt::format(",value_{}", i);
+    for (const auto& value : values_) names += "," + csv_field(value);
   else
     names += ",class,probability,known";
   for (std::size_t i = 2; i <= top_; ++i) names += fmt::format(",class_{0},probability_{0}", i);
@@ -96,9 +96,8 @@ std::vector<std::string> PredictionText::columns_of(const Answer& answer) const 
   const std::string none = csv ? "" : "-";
   std::vector<std::string> columns{text(answer.sample)};
   if (classes_.empty()) {
-    for (std::int64_t i = 0; i < values_; ++i)
-      columns.push_back(blank ? none
-                              : number(answer.outputs[static_cast<std::size_t>(i)], "{:.6g}"));
+    for (std::size_t i = 0; i < values_.size(); ++i)
+      columns.push_back(blank ? none : number(answer.outputs[i], "{:.6g}"));
     return columns;
   }
   const auto order = blank ? std::vector<std::size_t>() : ranking(answer);

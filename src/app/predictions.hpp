@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cuttle/core/span.hpp"
 #include "cuttle/metrics/confusion_matrix.hpp"
 
 namespace cuttle {
@@ -25,10 +26,10 @@ struct Answer {
 /// Answers as text, one after the other.
 class PredictionText {
  public:
-  /// `classes`: empty for `values` values a sample. `top`: how many of the classes are told, the
-  /// most probable first; 0: between tabs and in CSV one, in JSON all.
-  PredictionText(PredictionFormat format, std::vector<std::string> classes, std::int64_t values,
-                 std::int64_t top);
+  /// `values`: names of the values that a sample has; empty: classes. `top`: how many of the
+  /// classes are told, the most probable first; 0: between tabs and in CSV one, in JSON all.
+  PredictionText(PredictionFormat format, std::vector<std::string> classes,
+                 std::vector<std::string> values, std::int64_t top);
 
   /// What stands before the first answer.
   std::string header() const;
@@ -44,8 +45,19 @@ class PredictionText {
 
   PredictionFormat format_;
   std::vector<std::string> classes_;
-  std::int64_t values_;
+  std::vector<std::string> values_;
   std::size_t top_;
+};
+
+/// How far values are from known targets, summed.
+struct ErrorOfValues {
+  std::int64_t samples = 0, values = 0;
+  double squared = 0, absolute = 0;
+
+  /// `targets`: as many as the answer has values.
+  void add(const Answer& answer, Span<const float> targets);
+  /// For people.
+  std::string summary() const;
 };
 
 /// How many labelled samples were answered rightly.

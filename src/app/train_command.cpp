@@ -45,7 +45,10 @@ std::string dated_folder(const std::string& name) {
   localtime_r(&now, &local);
   char text[32];
   std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &local);
-  return "runs/" + name + "-" + text;
+  const std::string first = "runs/" + name + "-" + text;
+  std::string folder = first;  // another run may have begun in the same second
+  for (int i = 2; std::filesystem::exists(folder); ++i) folder = fmt::format("{}-{}", first, i);
+  return folder;
 }
 
 void announce(const RunConfig& config, const Communicator& comm, const std::string& folder,

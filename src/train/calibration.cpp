@@ -18,20 +18,25 @@ struct Asked {
   std::vector<float> known, other;
 };
 
-/// The samples with labels below `way`, as a batch of so many classes.
-Batch of_classes(const Batch& batch, std::int64_t way) {
-  std::vector<std::int64_t> rows;
-  for (std::int64_t i = 0; i < batch.size; ++i)
-    if (batch.labels[i].item<std::int64_t>() < way) rows.push_back(i);
+/// The samples with labels below `way`, as a batch of so many classes; of each the first `shots`
+/// where these are given.
+Batch of_classes(const Batch& batch, std::int64_t way, const std::vector<std::int64_t>& shots) {
+  std::vector<std::int64_t> rows, taken(static_cast<std::size_t>(way), 0);
+  for (std::int64_t i = 0; i < batch.size; ++i) {
+    const auto label = static_cast<std::size_t>(batch.labels[i].item<std::int64_t>());
+    if (label >= taken.size() || (label < shots.size() && taken[label] >= shots[label])) continue;
+    ++taken[label];
+    rows.push_back(i);
+  }
   Batch chosen = select_rows(batch, rows);
   chosen.way = way;
   return chosen;
 }
 
 /// Adapts to all classes of a task but those from `way` on, and asks about all queries.
-void ask(const Task& task, std::int64_t way, const Learner& learner,
-         const ParameterList& parameters, Asked& asked) {
-  const Batch support = of_classes(task.support, way);
+void ask(const Task& task, std::int64_t way, const std::vector<std::int64_t>& shots,
+         const Learner& learner, const ParameterList& parameters, Asked& asked) {
+  const Batch support = of_classes(task.support, way, shots);
   const auto device = learner.model().device();
   const auto adapted = learner.adapt(parameters, support.on(device), task.key);
   Batch query = task.query;
@@ -143,6 +148,7 @@ double Calibration::known(float distance) const {
 
 Calibration calibrate(const TaskSource& source, const Learner& learner,
                       const ParameterList& parameters, const EvaluationPlan& plan,
+                      const std::vector<std::int64_t>& shots,
                       const std::function<void(std::int64_t)>& progress) {
   const std::int64_t way = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
   const ParameterList there = parameters.on(learner.model().device());
@@ -153,7 +159,7 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
       task.support = keep_modalities(task.support, plan.modalities);
       task.query = keep_modalities(task.query, plan.modalities);
     }
-    ask(task, way, learner, there, asked);
+    ask(task, way, shots, learner, there, asked);
     if (progress) progress(e + 1);
   }
   CUTTLE_VALIDATE(!asked.logits.empty(), "no validation query has any of the model's senses");

@@ -93,19 +93,43 @@ def test_labelled_samples_are_scored(adapted, split, tmp_path):
     said = cuttle("predict", adapted[0], split[1], "--confusion", matrix).stderr
     low, high = wilson(right, len(truths))
     assert (f"accuracy {100 * right / len(truths):.1f} % (95 % interval {low:.1f} to {high:.1f}): {right} of "
-            f"{len(truths)} labelled samples are right; worst class '") in said
-    rows = list(csv.reader(matrix.read_text(encoding="utf-8").splitlines()))
+            f"{len(truths)} labelled samples are right") in said
     names = sorted(set(truths))
-    assert rows[0][1:] == [*names, "(none of them)"]
-    for row, name in zip(rows[1:], names):
-        assert [int(count) for count in row[1:4]] == [
-            sum(truth == name and answer["class"] == other for answer, truth in zip(answers, truths))
-            for other in names]
-    said = cuttle("predict", adapted[0], split[2], "--reject", "0.5").stderr
-    foreign = told(adapted[0], split[2], "--reject", "0.5")
-    silent = sum(answer["class"] is None for answer in foreign)
-    assert f"{len(foreign)} samples are of classes that the model does not know" in said
-    assert f"{silent} of them got no class" in said and f"{silent} of {len(foreign)} samples are rejected" in said
+    recall = {name: np.mean([answer["class"] == name for answer, truth in zip(answers, truths) if truth == name])
+              for name in names}
+    worst = min(names, key=recall.get)
+    assert (f"worst class '{worst}' with {100 * recall[worst]:.1f} %" in said) == (recall[worst] < 1)
+    assert_matrix(matrix, names, answers, truths)
+
+
+def assert_matrix(path, names, answers, truths):
+    """The last row is of samples of other classes, the last column of those without a class."""
+    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    assert rows[0][1:] == [row[0] for row in rows[1:]] == [*names, "(none of them)"]
+    for row, name in zip(rows[1:], [*names, None]):
+        mine = [answer for answer, truth in zip(answers, truths) if (truth if truth in names else None) == name]
+        assert [int(count) for count in row[1:]] == [
+            sum(answer["class"] == other for answer in mine) for other in [*names, None]]
+
+
+def test_what_is_rejected_counts_as_no_class(adapted, split, tmp_path):
+    with Shard(split[1]) as shard:
+        names = sorted(set(shard.class_names[name] for name in shard.sample_class))
+    for path, share in zip(split[1:], ("0.4", "0.5")):
+        with Shard(path) as shard:
+            truths = [shard.class_names[name] for name in shard.sample_class]
+        answers = told(adapted[0], path, "--reject", share)
+        said = cuttle("predict", adapted[0], path, "--reject", share, "--confusion", tmp_path / "matrix.csv").stderr
+        silent = sum(answer["class"] is None for answer in answers)
+        assert silent > 0 and f"{silent} of {len(answers)} samples are rejected" in said
+        assert f"{silent} of them got no class" in said
+        assert ("of classes that the model does not know" in said) == (path == split[2])
+        assert_matrix(tmp_path / "matrix.csv", names, answers, truths)
+
+
+def test_supports_that_validation_has_no_like_of_are_named(trained, split, tmp_path):
+    said = cuttle("adapt", trained, "--support", split[1], "--out", tmp_path / "a", "evaluation.query=5").stderr
+    assert "(3-way 3-shot)" in said and "cannot give 3-way 5-shot episodes" in said and "may be off" in said
 
 
 def test_as_many_classes_are_told_as_are_asked_for(adapted, split, tmp_path):
@@ -156,7 +180,8 @@ def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path)
     assert "none.h5" in lines[at + 1]["error"]
     assert all("a request is" in line["error"] for line in (lines[at + 2], lines[-1]))
     assert lines[at + 3:-2] == last and lines[-2] == {"done": len(last)}
-    for wrong in ((split[1], "--stream"), ("--stream", "--together"), ()):
+    for wrong in ((split[1], "--reject", "nan"), (split[1], "--out", "a.csv", "--confusion", "a.csv"),
+                  (split[1], "--stream"), ("--stream", "--together"), ()):
         cuttle("predict", adapted[0], *wrong, code=driver.USER_ERROR)
 
 

@@ -68,7 +68,7 @@ class Adapted:
         driver.train(config, folder / "run")
         self.shard = harmonics.write(folder / "use.h5", recordings)
         self.file = folder / "adapted"
-        driver.cuttle("adapt", folder / "run", "--support", self.shard, "--out", self.file)
+        driver.cuttle("adapt", folder / "run", "--support", self.shard, "--out", self.file, "--calibrate", "0")
         self.state = load_file(self.file)
         last = driver.inspect(folder / "run")["last_checkpoint"]
         self.parameters = load_file(f"{last}/parameters.safetensors")
@@ -157,7 +157,7 @@ def test_a_run_of_an_earlier_version_hears_as_it_did(tmp_path):
     facts["modalities"] = facts["modalities"].replace('"centred":false,', "")
     driver.rewrite_in_checkpoint(last, "facts.json", json.dumps(facts))
     assert driver.cuttle_json("eval", tmp_path / "run", "--episodes", "2")["episodes"] == 2
-    driver.cuttle("adapt", tmp_path / "run", "--support", ours.shard, "--out", tmp_path / "theirs")
+    driver.cuttle("adapt", tmp_path / "run", "--support", ours.shard, "--out", tmp_path / "theirs", "--calibrate", "0")
     first, second = load_file(tmp_path / "theirs")["support.audio.values"]
     assert np.abs(first.sum(axis=1)).max() < 1e-3 < np.abs(first).max() and np.abs(second).max() < 1e-3
     driver.cuttle("predict", tmp_path / "theirs", ours.shard)

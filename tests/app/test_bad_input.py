@@ -48,7 +48,7 @@ def test_flipped_bits_in_the_data(copies, tmp_path):
     config, shard = copies
     with h5py.File(shard, "r+") as file:
         file["modalities/image/data"][:, 3, 3, 1] ^= 16
-    said = refused(train(config, tmp_path / "run", ranks=2, code=FAILURE, timeout=TIMEOUT_S), shard.name, "image")
+    said = refused(train(config, tmp_path / "run", ranks=2, code=USER_ERROR, timeout=TIMEOUT_S), shard.name, "image")
     assert "rank 1" in said and "sample" in said and not driver.leftovers(tmp_path / "run")
 
 

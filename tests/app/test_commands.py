@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+import time
 from pathlib import Path
 
 import driver
@@ -354,6 +355,12 @@ def test_a_run_folder_is_made_up_if_none_is_given(config, tmp_path, monkeypatch)
     cuttle("train", config, "train.steps=1", ranks=2)
     (folder, ) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("tiny-") and driver.inspect(folder)["world_sizes"] == [2]
+    for second in range(120):  # those of runs that began in the same second
+        name = time.strftime("tiny-%Y%m%d-%H%M%S", time.localtime(time.time() + second))
+        (tmp_path / "runs" / name).mkdir(exist_ok=True)
+    cuttle("train", config, "train.steps=1")
+    (folder, ) = (tmp_path / "runs").glob("tiny-*-2")
+    assert driver.inspect(folder)["world_sizes"] == [1]
 
 
 @pytest.mark.parametrize("algorithm, training, use", [("maml", ["adapt.inner_lr=0.5"], ["adapt.eval_inner_steps=10"]),

@@ -137,9 +137,12 @@ def test_of_patients(tmp_path):
                   "train.steps=150", "train.validate_every=75")
     error = cuttle_json("eval", run)["loss"]
     support = patients(tmp_path / "known.csv", [50], 12, 2)
-    answers, _ = answered(run, support, patients(tmp_path / "new.csv", [50], 6, 3), tmp_path)
+    answers, said = answered(run, support, patients(tmp_path / "new.csv", [50], 6, 3), tmp_path)
+    cuttle("predict", tmp_path / "mine.adapted", tmp_path / "new.csv", "--out", tmp_path / "answers.csv")
+    assert (tmp_path / "answers.csv").read_text(encoding="utf-8").startswith("sample,level\n")
     rows = list(csv.DictReader(open(tmp_path / "new.csv", encoding="utf-8")))
     off = [answer["values"][0] - float(row["level"]) for answer, row in zip(answers, rows)]
+    assert f"mean squared error {np.mean(np.square(off)):.4g}, mean absolute" in said and "of 6 samples" in said
     assert len(off) == 6 and error < 0.2 and np.mean(np.square(off)) < 0.5
 
 

@@ -208,7 +208,8 @@ def test_values_have_columns(sets, tmp_path):
     cuttle("predict", adapted, sets["values"]["use"], "--out", tmp_path / "answers.csv")
     rows = list(csv.reader((tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()))
     told = [json.loads(line) for line in answers(adapted, sets["values"]["use"])]
-    assert rows[0] == ["sample", "value_1", "value_2"]
+    with Shard(sets["values"]["use"]) as shard:
+        assert rows[0] == ["sample", *shard.target_names]
     assert [[row[0], *map(np.float32, row[1:])] for row in rows[1:]] == [
         [record["sample"], *map(np.float32, record["values"])] for record in told]
 
@@ -223,7 +224,7 @@ def test_a_file_of_answers_is_whole_or_as_before(named, tmp_path):
     content = damaged.read_bytes()
     assert content.count(last) == 1
     damaged.write_bytes(content.replace(last, last[:-1] + bytes([last[-1] ^ 1])))
-    message = cuttle("predict", named[0], damaged, "--out", out, code=driver.FAILURE).stderr
+    message = cuttle("predict", named[0], damaged, "--out", out, code=driver.USER_ERROR).stderr
     assert "damaged.h5" in message and out.read_text(encoding="utf-8") == "of yesterday"
     assert not driver.leftovers(tmp_path)
     for wrong, said in ((tmp_path / "answers.txt", "end it in .csv or .jsonl"), (tmp_path / "no/answers.csv", "no/")):

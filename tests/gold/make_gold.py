@@ -31,7 +31,6 @@ THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS
 CHOOSE_INSTRUCTIONS = re.compile("ATEN_|MKL_|ONEDNN_|DNNL_|GLIBC_TUNABLES|CUTTLE_INSTRUCTION_SET")
 MAX_SECONDS = 120
 PATHS = ("run", "checkpoint")  # of what eval tells: where it lies is not what it is
-SINCE = ("calibration_error", "known", "probabilities")  # what is told since the results were recorded
 
 
 def environment(setting):
@@ -54,7 +53,7 @@ class Program:
 
     def evaluate(self, run):
         told = json.loads(self("eval", run, "--json", "--diagnostics"))
-        return {key: value for key, value in told.items() if key not in PATHS + SINCE}
+        return {key: value for key, value in told.items() if key not in PATHS}
 
     def adapt(self, run, support, out):
         self("adapt", run, "--support", support, "--out", out, *(["--calibrate", "0"] if self.calibrates() else []))
@@ -65,8 +64,7 @@ class Program:
         return "--calibrate" in self("adapt", "--help")
 
     def predict(self, file, queries):
-        told = [json.loads(line) for line in self("predict", file, queries, "--json").splitlines()]
-        return [{key: value for key, value in answer.items() if key not in SINCE} for answer in told]
+        return [json.loads(line) for line in self("predict", file, queries, "--json").splitlines()]
 
 
 def sha256(data):

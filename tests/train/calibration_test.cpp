@@ -126,6 +126,25 @@ TEST_F(Calibrating, KeepsAClassOutOfEachSupport) {
   EXPECT_TRUE(std::isnan(found.separation));
 }
 
+TEST_F(Calibrating, ClassesMayHaveUnequalSupports) {
+  TinyModel model(shards_->path(), "protonet");
+  std::vector<std::int64_t> sizes;
+  model.follow({nullptr,
+                [&](const Batch& support, const Batch& query) {
+                  for (std::int64_t label = 0; label < support.way; ++label)
+                    sizes.push_back(support.labels.eq(label).sum().item<std::int64_t>());
+                  return torch::zeros({query.size, support.way});
+                },
+                nullptr});
+  EvaluationPlan plan = tiny_plan();
+  plan.episode.shot = 3;
+  plan.episodes = 2;
+  const auto source =
+      model.run_data->source(model.parts, {plan.split, plan.episode, 0.0, true}, nullptr);
+  calibrate(*source, *model.parts.learner, *model.parameters, plan, {1, 3});
+  EXPECT_THAT(sizes, ElementsAre(1, 3, 1, 3));
+}
+
 TEST_F(Calibrating, OfTwoClassesKeepsBoth) {
   const TinyModel model(shards_->path(), "protonet");
   EvaluationPlan plan = tiny_plan();

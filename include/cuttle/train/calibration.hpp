@@ -43,7 +43,7 @@ struct Calibration {
                                  ///< the learner has no embeddings
   double separation = 0;  ///< chance that a query of another class is farther than one of these
                           ///< (AUROC); NaN: there were no other classes
-  std::int64_t way = 0, shot = 0, episodes = 0;  ///< of the episodes
+  std::int64_t way = 0, shot = 0, episodes = 0;  ///< of the episodes; the largest shot
 
   /// The share of such queries that are as far as this or farther: low where a sample belongs to
   /// no class (a conformal p-value; Vovk et al. 2005). In (0, 1].
@@ -52,11 +52,12 @@ struct Calibration {
 
 /// Episodes of `plan` (its split, way, shot, seed, number and senses), adapted to and asked as in
 /// use. The last class of each is kept out of the support where there are three or more, and its
-/// queries are those of another class. `source`: of the plan. Every rank that calls it does all the
-/// work and gets the same.
-/// `progress(done)` is called after each episode.
+/// queries are those of another class. `shots`: how many support samples each class has, at most
+/// the plan's shot; empty: the plan's. `source`: of the plan. `progress(done)` is called after each
+/// episode. Every rank that calls it does all the work and gets the same.
 Calibration calibrate(const TaskSource& source, const Learner& learner,
                       const ParameterList& parameters, const EvaluationPlan& plan,
+                      const std::vector<std::int64_t>& shots = {},
                       const std::function<void(std::int64_t)>& progress = {});
 
 /// The temperature at which the mean probability of the answers of `logits` [n, way] to samples
