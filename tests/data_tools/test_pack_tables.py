@@ -58,6 +58,23 @@ def test_columns_are_found_by_name_and_categories_by_word(run, tmp_path):
         run, tmp_path, like, table)
 
 
+@pytest.mark.parametrize("rows, new, warning", [
+    ([["glucose", "weight", "class"], *[[i, i / 2, f"c{i % 3}"] for i in range(12)]], [["mass", "sugar"], [7, 1], [8, 2]],
+     "no column is called glucose, weight; took mass, sugar by their order (right only if they mean the same); name "
+     "the columns so, or choose by cuttle-data pack --values"),
+    ([["text", "label"], *texts()], [["comment"], ["one two"], ["you too"]],
+     "no column is called text; took comment (right only if it means the same); name the column so, or choose")])
+def test_columns_of_other_names_are_taken_with_a_warning(run, tmp_path, rows, new, warning):
+    like = model(run, tmp_path, rows)
+    table = write_csv(tmp_path / "new.csv", new)
+    assert f"warning: {table}: {warning}" in pack(run, tmp_path, like, table, "--quiet")[1]
+    assert pack(run, tmp_path, like, table, "--quiet", "--values", ",".join(new[0]))[1] == ""
+    right = [rows[0][-2::-1], *new[1:]]  # the model's names in another order
+    assert pack(run, tmp_path, like, write_csv(tmp_path / "new.csv", right), "--quiet")[1] == ""
+    like = model(run, tmp_path, rows, names=False)
+    assert pack(run, tmp_path, like, write_csv(tmp_path / "new.csv", new), "--quiet")[1] == ""
+
+
 def test_labels_are_guessed_given_or_left_out(run, tmp_path):
     like = model(run, tmp_path, PEOPLE)
     table = write_csv(tmp_path / "new.csv", [[*PEOPLE[0], "town"], *[[*row, "uv"[i % 2]] for i, row in

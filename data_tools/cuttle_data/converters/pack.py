@@ -4,7 +4,7 @@ INPUT is a file, a folder or a table, or LABEL=INPUT. Files of one folder with t
 sample: pictures, sounds, .txt, .npy, and views as `folder` has them. Files right in a folder have
 no label; files in its sub-folders are labelled with the sub-folder's name, at any depth. A row of a
 table (CSV, Parquet, JSON lines, SQLite; as `frame` reads them) is a sample: its columns are found
-by the names that they had in the model's data set, else by what they hold.
+by the names that they had in the model's data set, else by what they hold, with a warning.
 
 Shapes, sample rate and statistics are those that the model of --like takes; senses that no sample
 has are left out. If the model predicts values, --targets gives them; `predict` does without. A
@@ -51,7 +51,8 @@ def _add_table_arguments(group):
     group.add_argument("--class", dest="class_column", metavar="COLUMN",
                        help="the labels; none: rows have none (default: as frame guesses)")
     group.add_argument("--values", metavar="COLUMNS",
-                       help="what samples consist of, where the model has no names of columns")
+                       help="what samples consist of, in the order of the model's data set, where "
+                       "columns are not called as there")
     group.add_argument("--id", metavar="COLUMN",
                        help="names of the samples; rows of one are one sample for a series")
     group.add_argument("--order", metavar="COLUMN", help="the order of the rows of one sample")

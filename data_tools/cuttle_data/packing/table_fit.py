@@ -2,7 +2,8 @@
 
 A sense comes from the columns that it was made of when the model's data set was (their names are in
 the record of its senses); where there are no names, or none of them is there, from the only column
-of its kind, and a vector from all numbers and categories that are nothing else."""
+of its kind, and a vector from all numbers and categories that are nothing else. Columns of other
+names than the model's are taken with a warning: nobody knows that they mean the same."""
 
 import numpy as np
 
@@ -157,16 +158,26 @@ class TableFit:
             numbers = wanted == guesses.ARRAY and not free and (
                 modality.kind == names.KIND_VECTOR or self.roles.series) and self._free(
                     guesses.NUMBER, guesses.CATEGORY)
-            if len(free) == 1 and len(alike) == 1:
-                self._serve(modality, [(free[0], None)])
-            elif numbers and len(alike) == 1:
-                self._serve(modality, [(name, None) for name in numbers])
+            found = free if len(free) == 1 else numbers
+            if found and len(alike) == 1:
+                self._serve(modality, [(name, None) for name in found])
+                self._warn_of_other_names(modality, found)
         if not self.sources:
             raise UserError(
                 f"{self.frame_.path}: no column is what the model takes "
                 f"({', '.join(m.name for m in self.layout_.modalities)}); it has "
                 f"{', '.join(f'{n} ({t})' for n, t in self.types.items())}; name columns by "
                 "--values, or correct --type")
+
+    def _warn_of_other_names(self, modality, found):
+        """Unless --values says that these are right."""
+        if modality.columns and not self.args_.values:
+            one = len(found) == 1
+            self.report_.warn(
+                f"{self.frame_.path}: no column is called {', '.join(modality.columns)}; took "
+                f"{', '.join(found)}{'' if one else ' by their order'} (right only if "
+                f"{'it means' if one else 'they mean'} the same); name the column"
+                f"{'' if one else 's'} so, or choose by cuttle-data pack --values")
 
     def _tell(self):
         parts = [f"{name} from {', '.join(dict.fromkeys(column for column, _ in sources))}"
