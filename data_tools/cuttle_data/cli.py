@@ -6,7 +6,7 @@ import os
 import sys
 
 from .converters import converter_names
-from .errors import UserError
+from .errors import UserError, refusal_of
 from .files import path_of
 from .report import Report
 
@@ -96,10 +96,7 @@ def main(arguments=None):
     except UserError as error:
         return _fail(report, out, str(error), 2)
     except OSError as error:
-        return _fail(
-            report, out,
-            f"{error.filename or 'file access'}: {error.strerror or error} (the operating system "
-            "refused); check the path, the permissions and the free space", 2)
+        return _fail(report, out, refusal_of(error), 2)
     except KeyboardInterrupt:
         return _fail(report, out, "interrupted; the same command goes on where it stopped", 130)
     except ModuleNotFoundError as error:

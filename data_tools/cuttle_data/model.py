@@ -13,7 +13,9 @@ What could not be used is logged to the logger "cuttle_data". Not for several th
 import argparse
 import json
 import logging
+import numbers
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -21,16 +23,17 @@ import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import names
 from .converters import pack
-from .errors import BadInput, ProgramError, UserError
+from .errors import ProgramError, UserError, refusal_of
 from .files import path_of
-from .packing.given_files import GROUP, FileSample
+from .packing.given_values import sample_of
 from .packing.layout import layout_of_adapted
 from .packing.packer import pack as pack_given
 from .report import Report
 
 PATIENCE = 5  # seconds until a process that is asked to end is killed
+REFUSED = 2  # the exit code of the program when its user must change something
+SAYS_WHY = re.compile(r"^[0-9:]+ error: ", re.M)  # begins the program's last words
 log = logging.getLogger("cuttle_data")
 
 
@@ -53,15 +56,23 @@ class Answer:
 def load(path, reject=0.0):
     """The Model of a file of `cuttle adapt`. reject: no label for what is farther from every class
     than all but this share of genuine samples (as `cuttle predict --reject`). UserError if it is no
-    such file, or the program is nowhere."""
+    such file or share, or the program is nowhere."""
     return Model(path, reject)
 
 
 class Model:
 
     def __init__(self, path, reject=0.0):
-        self.path_, self.reject_ = path_of(os.fspath(path)), reject
-        self.layout_ = layout_of_adapted(self.path_)
+        if not _is_path(path):
+            raise UserError(f"load({path!r}): no path; give a file of cuttle adapt")
+        if not _is_number(reject) or not 0 <= reject <= 1:
+            raise UserError(f"reject={reject!r} is no share of samples; give a number from 0 to 1, "
+                            "such as 0.05")
+        self.path_, self.reject_ = path_of(os.fspath(path)), float(reject)
+        try:
+            self.layout_ = layout_of_adapted(self.path_)
+        except OSError as error:
+            raise UserError(refusal_of(error)) from None
         if not self.layout_:
             raise UserError(f"{path}: no adapted model; make one of a run and a few examples with "
                             "cuttle adapt")
@@ -72,9 +83,11 @@ class Model:
     def predict(self, inputs):
         """An Answer for each sample, as they come. inputs: one or a list of files, folders and
         tables, as `cuttle-data pack` takes them, and dicts {sense: array or text}, which are called
-        "input 0" and so on. UserError if nothing can be used; ProgramError if the program fails:
-        the next call starts it again."""
-        alone = isinstance(inputs, (str, os.PathLike, dict))
+        "input 0" and so on. Pictures are uint8 of any size, [height, width, 3] or [height, width];
+        sounds int16, or floats in [-1, 1], at the model's sample rate. UserError if nothing can be
+        used; ProgramError if the program fails: the next call starts it again."""
+        alone = isinstance(inputs, (str, bytes, os.PathLike, dict)) or not hasattr(
+            inputs, "__iter__")
         return self._answers(self._packed([inputs] if alone else list(inputs)))
 
     def close(self):
@@ -104,11 +117,20 @@ class Model:
         """A shard of all inputs, by its path."""
         if not os.path.isdir(self.folder_.name):
             raise UserError(f"{self.path_}: this model was closed; load it again")
+        if not inputs:
+            raise UserError("nothing was given; give files, folders, tables or dicts {sense: "
+                            "value}")
         self.packed_ += 1
         out = Path(self.folder_.name) / f"{self.packed_}.h5"
+        for index, given in enumerate(inputs):
+            if not isinstance(given, dict) and not _is_path(given):
+                raise UserError(
+                    f"input {index} is of the type {type(given).__name__} (nothing says which of "
+                    "the model's senses it is); give a path, or a dict such as "
+                    f"{{{self.layout_.modalities[0].name!r}: value}}")
         places = [os.fspath(given) for given in inputs if not isinstance(given, dict)]
-        arrays = [self._sample(index, given) for index, given in enumerate(inputs)
-                  if isinstance(given, dict)]
+        arrays = [sample_of(given, f"input {index}", self.layout_.modalities)
+                  for index, given in enumerate(inputs) if isinstance(given, dict)]
         parser = argparse.ArgumentParser()
         pack.add_arguments(parser)
         args = parser.parse_args(["--like", str(self.path_), "--no-labels", "--", "-"])
@@ -116,23 +138,13 @@ class Model:
         report = Report()
         try:
             pack_given(args, self.layout_, report, arrays)
+        except OSError as error:
+            raise UserError(refusal_of(error)) from None
         finally:
             report.notes.clear()
             for line in report.summary().splitlines():
                 log.warning("%s", line)
         return out
-
-    def _sample(self, index, given):
-        known, values = {m.name: m for m in self.layout_.modalities}, {}
-        for sense, value in given.items():
-            if sense not in known:
-                raise UserError(f"input {index}: the model has no sense {sense!r}; it takes "
-                                f"{', '.join(known)}")
-            try:
-                values[sense] = known[sense].convert(value)
-            except BadInput as problem:
-                raise UserError(f"input {index}: {sense} {problem}") from None
-        return FileSample(f"input {index}", None, GROUP, names.SPLIT_TEST, values)
 
     def _answers(self, shard):
         try:
@@ -193,7 +205,10 @@ class Model:
     def _fail(self, what):
         code = self._stop()
         self.said_.seek(0)
-        last = self.said_.read().decode("utf-8", "replace").strip().splitlines()[-5:]
+        said = self.said_.read().decode("utf-8", "replace").strip()
+        if code == REFUSED:
+            raise UserError(SAYS_WHY.split(said)[-1])
+        last = said.splitlines()[-5:]
         raise ProgramError(f"{self.path_}: the program that answers failed ({what}; exit code "
                            f"{code}): {' / '.join(last) or 'it gave no reason'}")
 
@@ -201,6 +216,14 @@ class Model:
         child, self.child_ = self.child_, None
         self.end_()
         return child.returncode
+
+
+def _is_path(given):
+    return isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str)
+
+
+def _is_number(given):
+    return isinstance(given, numbers.Real) and not isinstance(given, bool)
 
 
 def _end(child):

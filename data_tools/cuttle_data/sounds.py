@@ -44,7 +44,12 @@ def read_sound(source, sample_rate, options=ReadOptions()):
     if peak > LOUDEST:
         raise BadInput(f"sound reaches {peak:g} where 1 is full scale; scale it to [-1, 1]")
     doubt = "sound is louder than full scale: cut" if peak > 1 else ""
-    return np.clip(np.round(mono * 32768), -32768, 32767).astype("<i2"), doubt
+    return sixteen_bits(mono), doubt
+
+
+def sixteen_bits(samples):
+    """int16 of floats, of which 1 is full scale; louder ones are cut."""
+    return np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2")
 
 
 def resample(samples, old_rate, new_rate):

@@ -39,10 +39,16 @@ def load_text(path, options=ReadOptions()):
     except UnicodeError:
         name = "UTF-8" if encoding == "utf-8" else encoding
         raise BadInput(f"text is not {name}; say what it is with --encoding") from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip().rstrip(DOS_END).strip()
     if "\0" in text:
         raise BadInput("text has NULs between its letters (UTF-16 without a byte-order mark?); "
                        "say what it is with --encoding utf-16-le")
-    if not text:
+    data = plain_bytes(text)
+    if not data:
         raise BadInput("text is empty")
+    return data
+
+
+def plain_bytes(text):
+    """UTF-8 in NFC, with Unix line ends, without surrounding white space."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip().rstrip(DOS_END).strip()
     return unicodedata.normalize("NFC", text).encode()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from PIL import Image
 
 from conftest import ROOT, save_image
 from cuttle_data import load
@@ -24,8 +26,11 @@ from cuttle_data.reader import Shard
 assert sys.argv[1] == "predict" and sys.argv[3:5] == ["--stream", "--reject"], sys.argv
 mode = os.environ.get("STAND_IN", "")
 print(os.getpid(), file=open(sys.argv[2] + ".pid", "w"))
+if mode == "crash":
+    sys.exit("m.adapted: odd")
 if mode == "refuse":
-    sys.exit("m.adapted: damaged")
+    print("10:00:00 warning: old\\n10:00:01 error: m.adapted: a read error: damaged; make it again", file=sys.stderr)
+    sys.exit(2)
 for line in sys.stdin:
     path = json.loads(line)["shard"]
     if mode == "error":
@@ -43,7 +48,8 @@ for line in sys.stdin:
             seen = sorted(m for m, rows in shard.rows.items() if rows[row] >= 0)
             print(json.dumps({{"sample": name, "class": None if "text" in seen else "cat", "probability": 0.75,
                                "known": 0.5, "rejected": 0.5 < float(sys.argv[5]),
-                               "probabilities": {{"cat": 0.75, "dog": 0.25, "/".join(seen): 0}}}}), flush=True)
+                               "probabilities": {{"cat": 0.75, "dog": 0.25, "/".join(seen): 0}},
+                               "values": [shard.read(row, seen[0]).tolist()] if mode == "echo" else None}}), flush=True)
     print(json.dumps({{"done": len(shard.sample_names)}}), flush=True)
 """
 
@@ -123,7 +129,7 @@ def test_values(adapted, monkeypatch):
     assert (answer.values, answer.label, answer.probabilities) == ((1.5, 2.0), None, {})
 
 
-@pytest.mark.parametrize("mode, message", [("refuse", "exit code 1.*m.adapted: damaged"), ("babble", "it said b'hello"),
+@pytest.mark.parametrize("mode, message", [("crash", "exit code 1.*m.adapted: odd"), ("babble", "it said b'hello"),
                                            ("die", "it ended; exit code 1.*out of memory"), ("error", "no such task")])
 def test_a_failing_program_is_an_exception(adapted, monkeypatch, mode, message):
     monkeypatch.setenv("STAND_IN", mode)
@@ -136,6 +142,15 @@ def test_a_failing_program_is_an_exception(adapted, monkeypatch, mode, message):
         monkeypatch.setenv("STAND_IN", "")
         if mode != "error":  # started again
             assert len(list(model.predict("in"))) == 2
+
+
+def test_what_the_program_refuses_is_the_users_to_change(adapted, monkeypatch):
+    monkeypatch.setenv("STAND_IN", "refuse")
+    with load(adapted) as model:
+        with pytest.raises(UserError, match="^m.adapted: a read error: damaged; make it again$"):
+            list(model.predict({"text": "a"}))
+        monkeypatch.setenv("STAND_IN", "")
+        assert len(list(model.predict({"text": "a"}))) == 1
 
 
 def test_an_interrupt_ends_the_program(adapted):
@@ -160,19 +175,73 @@ def test_a_model_that_is_forgotten_leaves_nothing(adapted):
 def test_wrong_inputs_are_named(adapted, tmp_path, monkeypatch):
     Path("x.png").write_bytes(b"x")
     with load(adapted) as model:
-        for inputs, message in (("none.png", "no such file"), ("x.png", "no usable sample"), ([], "no input"),
-                                ({"smell": 1}, "input 0: the model has no sense 'smell'; it takes image, text"),
-                                ({"vector": np.ones(3)}, r"input 0: vector has shape \[3\], not \[8\]")):
+        for inputs, message in (
+            ("none.png", "no such file"), ("x.png", "no usable sample"), ([], "nothing was given; give files"),
+            (5, "input 0 is of the type int .*; give a path, or a dict such as {'image': value}"),
+            (b"a.png", "input 0 is of the type bytes"), (["x.png", b"a.png"], "input 1 is of the type bytes"),
+            ([np.zeros((8, 8, 3), np.uint8)], "input 0 is of the type ndarray"), (np.zeros(2), "of the type float64"),
+            (None, "NoneType")):
             with pytest.raises(UserError, match=message):
                 model.predict(inputs)
         save_image(Path("a.png"), 9)
         assert len(list(model.predict("a.png"))) == 1
-    for path in ("none.adapted", "x.png", "like"):
-        with pytest.raises((UserError, FileNotFoundError), match="no adapted model|none.adapted"):
+    for path, message in (("none.adapted", "none.adapted: No such file"), ("x.png", "no adapted model"),
+                          ("like", "no adapted model"), (b"x", r"load\(b'x'\): no path"), (None, "no path")):
+        with pytest.raises(UserError, match=message):
             load(path)
+    for reject in (2, -1, "a", True, float("nan"), None):
+        with pytest.raises(UserError, match=f"reject={reject!r} is no share of samples; give a number from 0 to 1"):
+            load(adapted, reject=reject)
     monkeypatch.setenv("CUTTLE_PROGRAM", "nowhere")
     with pytest.raises(UserError, match="nowhere: no such program"):
         load(adapted)
+
+
+WRONG_VALUES = [
+    ("smell", 1, "the model has no sense 'smell'; it takes image, text"),
+    ("vector", np.ones(3), r"has shape \[3\], not \[8\]; give 8 numbers, or leave vector out"),
+    ("vector", [[1], [2, 3]], "is no array"), ("vector", None, "is of the type NoneType, not numbers"),
+    ("series", np.ones(3), r"not \[any, 3\]; give an array of numbers, \[steps, 3\]"),
+    *[("text", value, f"is of the type {type(value).__name__}; give a str") for value in (None, ["a"], 5, b"x")],
+    ("text", "\ud800", "half a letter, '.ud800'"), ("text", " \n", "is empty"),
+    ("image", np.zeros((16, 16, 3)), r"holds float64 \(whether white is 1 or 255 cannot be known\); give an array of"),
+    ("image", np.zeros((16, 16, 3), int), "holds int64, not uint8"), ("image", "a.png", "is of the type str"),
+    ("image", np.zeros((3, 9, 9), np.uint8), r"has shape \[3, 9, 9\], not \[16, 16, 3\]"),
+    ("image", np.zeros((0, 9, 3), np.uint8), "has shape"), ("image", Image.new("P", (9, 9)), "np.asarray"),
+    ("audio", np.zeros(9, int), "holds int64, not int16; give a row of int16, or of floats in .* 8000 a second"),
+    ("audio", [0.5, 2], "reaches 2 where 1 is full scale"), ("audio", [np.nan], "not finite"),
+    ("audio", np.zeros((9, 2)), "has shape"), ("audio", [], "has shape|is empty")]
+
+
+def test_wrong_values_are_named(adapted):
+    Path("x.png").write_bytes(b"x")
+    with load(adapted) as model:
+        for sense, value, message in WRONG_VALUES:
+            with pytest.raises(UserError, match=f"^input 1: .*{message}"):
+                model.predict(["x.png", {sense: value}])
+        with pytest.raises(UserError, match="input 0: an empty dict; give a value for one of image, text"):
+            model.predict({})
+
+
+def test_values_become_what_files_become(adapted, monkeypatch):
+    """Pictures of any size, sounds as floats, texts of other systems."""
+    monkeypatch.setenv("STAND_IN", "echo")
+    rng = np.random.default_rng(3)
+    for shape in ((30, 20, 3), (30, 20), (30, 20, 1), (30, 20, 4), (16, 16, 3)):
+        pixels = rng.integers(0, 256, shape, np.uint8)
+        Image.fromarray(pixels.squeeze()).save("a.png")
+        with load(adapted) as model:
+            file, array = (answer.values for answer in model.predict(["a.png", {"image": pixels}]))
+        assert file == array and np.shape(file) == (1, 16, 16, 3)
+    samples = np.array([0, 0.5, -1, 1], np.float32)
+    soundfile.write("a.wav", samples, 8000, "FLOAT")
+    Path("b.txt").write_bytes("Gro\u0308\u00dfe\r\n".encode())
+    with load(adapted) as model:
+        answers = [answer.values for answer in model.predict(
+            ["a.wav", "b.txt", {"audio": samples}, {"audio": (samples * 32767.99).astype("<i2")},
+             {"text": "Gro\u0308\u00dfe\r\n"}])]
+    assert answers[0] == answers[2] == ([0, 16384, -32768, 32767], ) and answers[3][0][3] == 32767
+    assert answers[1] == answers[4] == (list("Gr\u00f6\u00dfe".encode()), )
 
 
 def test_where_the_program_is(monkeypatch, tmp_path):
