@@ -214,11 +214,9 @@ class _Part:
         }
 
     def _kept(self, present, skips):
-        """Mask of the samples that have a value at all and are of a class with enough of them."""
+        """Mask of the samples that have a value at all, else it is said why already, and are of a
+        class with enough of them."""
         keep = np.logical_or.reduce(list(present.values()))
-        for row in self.rows_[~keep]:
-            skips.append(
-                [self.columns_.names_of(np.array([row]))[0], "sample without any usable modality"])
         large, few = large_classes(self.columns_.classes[self.rows_[keep]],
                                    len(self.columns_.class_names), self.minimum_)
         for index in few:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .errors import BadInput, UserError
 
 MAX_MEGAPIXELS = 89  # Pillow's own limit
+UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ class Doubtful:
 @contextlib.contextmanager
 def as_bad_input(problem):
     """Whatever a decoder throws at a broken file (Pillow alone: OSError, SyntaxError, ValueError,
-    struct.error, zlib.error, ...) is a BadInput; the first line of its message says enough."""
+    struct.error, zlib.error, ...) is a BadInput; the first line of its message says enough. What the
+    operating system refuses is no fault of the file."""
     try:
         yield
     except (BadInput, UserError):
         raise
     except Exception as error:
-        raise BadInput(f"{problem}: {reason_of(error)}") from None
+        refused = isinstance(error, OSError) and error.strerror
+        raise BadInput(f"{UNREADABLE if refused else problem}: {reason_of(error)}") from None
 
 
 def reason_of(error):

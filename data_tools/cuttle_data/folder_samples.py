@@ -76,7 +76,7 @@ class Gatherer:
             return [(path, self._prefix(path)) for path in
                     folder_tree.files_below(folder, self.report_)]
         found = []
-        for path in folder_tree.entries(folder):
+        for path in folder_tree.entries(folder, self.report_):
             if not path.is_dir():
                 self.report_.skipped(path, "not a folder, where one is expected")
             elif not folder_tree.is_utf8(path.name):

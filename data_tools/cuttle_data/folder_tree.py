@@ -1,7 +1,9 @@
 """Where the classes of a folder tree lie, and which splits its folders say."""
 
+import os
 from dataclasses import dataclass, field
 
+from .decoding import UNREADABLE, reason_of
 from .errors import UserError
 from .splits import split_of_folder, unified
 
@@ -56,11 +58,13 @@ class ClassTree:
 
     def _usable(self, root):
         found = []
-        for path in entries(root):
+        for path in entries(root, self.report_):
             if not path.is_dir():
                 self.report_.skipped(path, "not a folder, where one is expected")
             elif not is_utf8(path.name):
                 self.report_.skipped(path, "name is not UTF-8")
+            elif closed := why_closed(path):
+                self.report_.skipped(path, closed)
             elif not has_files(path):
                 self.report_.skipped(path, "empty folder")
             else:
@@ -97,17 +101,31 @@ class ClassTree:
                         "train, validation and test alone, or classes alone")
 
 
-def entries(folder):
-    """What lies in a folder, in order of names, without what is hidden or junk."""
-    return [path for path in sorted(folder.iterdir(), key=lambda path: path.name)
+def entries(folder, report=None):
+    """What lies in a folder, in order of names, without what is hidden or junk; nothing, and
+    skipped, if it is closed."""
+    closed = why_closed(folder)
+    if closed and report:
+        report.skipped(folder, closed)
+    return [path for path in sorted(() if closed else folder.iterdir(), key=lambda path: path.name)
             if not path.name.startswith(".") and path.name.lower() not in JUNK]
+
+
+def why_closed(folder):
+    """Why the operating system does not let us look or go into a folder, or ""."""
+    try:
+        os.scandir(folder).close()
+        os.stat(os.path.join(folder, "."))
+    except OSError as error:
+        return f"{UNREADABLE}: {reason_of(error)}"
+    return ""
 
 
 def _only_holder(folder, depth=0):
     """The first folder from this one downwards that holds several folders, or splits; None if files
     come first: it is a class then."""
     inner = [path for path in entries(folder) if path.is_dir() and has_files(path)]
-    if depth == DEEPEST or any(path.is_file() for path in entries(folder)):
+    if depth == DEEPEST or not inner or any(path.is_file() for path in entries(folder)):
         return None
     if len(inner) > 1 or any(split_of_folder(path.name) for path in inner):
         return folder
@@ -115,15 +133,15 @@ def _only_holder(folder, depth=0):
 
 
 def has_files(folder, depth=0):
-    """True if a file lies at any depth below the folder."""
-    return depth < DEEPEST and any(path.is_file() or path.is_dir() and has_files(path, depth + 1)
-                                   for path in entries(folder))
+    """True if a file lies at any depth below the folder, or may lie there as one is closed."""
+    return depth < DEEPEST and (bool(why_closed(folder)) or any(
+        path.is_file() or path.is_dir() and has_files(path, depth + 1) for path in entries(folder)))
 
 
 def files_below(folder, report, depth=0):
     """The files at any depth below a folder, those of each folder in order of their names."""
     found, folders = [], []
-    for path in entries(folder):
+    for path in entries(folder, report):
         if not is_utf8(path.name):
             report.skipped(path, "name is not UTF-8")
         elif path.is_dir():

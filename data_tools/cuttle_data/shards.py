@@ -123,7 +123,7 @@ def load_samples(samples, modalities, minimum, skipped, target_names=(),
 
 
 def load_sample(sample, modalities, skipped, target_names=(), doubted=lambda *_: None):
-    """The Loaded of one sample; None (and skipped) if nothing of it can be used."""
+    """The Loaded of one sample; None if nothing of it can be used: skipped heard why."""
     arrays = {}
     for modality in modalities:
         if modality.name in sample.values:
@@ -139,7 +139,8 @@ def load_sample(sample, modalities, skipped, target_names=(), doubted=lambda *_:
     if arrays:
         return Loaded(sample.name, sample.class_name, sample.group, sample.split, arrays,
                       target_row(sample.targets, target_names))
-    skipped(sample.name, "sample without any usable modality")
+    if not sample.values:
+        skipped(sample.name, "sample without any value")
     return None
 
 

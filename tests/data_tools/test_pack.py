@@ -1,5 +1,8 @@
 """`pack`: a few files laid out like the data set of a model."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -112,11 +115,56 @@ def test_bad_files_are_named_and_skipped(run, like, files, tmp_path):
     np.save(files / "dogs/trap.npy", np.array([{}]), allow_pickle=True)
     save_image(files / "cats/a.bmp", 3)
     _, rows, text = pack(run, like, tmp_path / "out.h5", files)
-    assert set(rows) == {"a", "a.bmp", "b.wav", "c.npy", "loose.png"}
+    assert set(rows) == {"a", "a.bmp", "b.wav", "c.npy", "loose.png"} and "skipped: 5\n" in text
     for line in ("broken.png [image]: broken image", "what.xyz: unknown file type .xyz",
                  "short.npy [vector]: has shape [3], not [8]",
                  "wide.npy [series]: has shape [4, 9], not [any, 3]", "trap.npy: broken .npy"):
         assert line in text
+
+
+def refuse(monkeypatch, module, name, places):
+    """What the operating system does to other users, as tests may be run by root."""
+    real = getattr(module, name)
+
+    def refusing(path, *arguments, **keywords):
+        if str(path) in map(str, places):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **keywords)
+
+    monkeypatch.setattr(module, name, refusing)
+
+
+@pytest.mark.parametrize("name, inside", [("scandir", ""), ("stat", "/.")])
+def test_what_may_not_be_read_is_skipped_with_its_reason(run, like, files, tmp_path, monkeypatch, name, inside):
+    for place in ("cats/deep/1.png", "closed/1.png", "closed/2/3.png"):
+        save_image(files / place, 1)
+    refuse(monkeypatch, os, name, [f"{files}/cats/deep{inside}", f"{files}/closed{inside}"])
+    refuse(monkeypatch, Path, "read_bytes", [files / "cats/a.png", files / "cats/a.txt", files / "cats/b.wav"])
+    _, rows, text = pack(run, like, tmp_path / "out.h5", files)
+    assert set(rows) == {"c.npy", "loose.png"}
+    assert "skipped: 6\n  5 x cannot be read: Permission denied" in text and "class cats: class without" in text
+
+
+@pytest.mark.parametrize("closed, skipped", [("b", "b: cannot be read: Permission denied"),
+                                             ("b/deep", "b/deep: cannot be read: Permission denied")])
+def test_closed_folders_of_a_folder_tree_are_skipped(run, tree, tmp_path, monkeypatch, closed, skipped):
+    save_image(tree / "b/deep/1.png", 1)
+    refuse(monkeypatch, os, "scandir", [tree / closed])
+    code, text, err = run("folder", tree, "--out", tmp_path / "out", "--all-test")
+    assert code == 0 and skipped in text + err and "empty folder" not in text + err
+
+
+def test_senses_that_the_model_does_not_have(run, tmp_path):
+    for place in ("in/a", "in/b"):
+        for stem in "12":
+            save_image(tmp_path / place / f"{stem}.left.png", 10)
+            save_image(tmp_path / place / f"{stem}.right.png", 200)
+    assert run("folder", tmp_path / "in", "--out", tmp_path / "set", "--size", "4", "--all-test")[0] == 0
+    (tmp_path / "in/a/1.txt").write_text("x")
+    save_image(tmp_path / "in/a/1.png", 10)
+    text = pack(run, next((tmp_path / "set").glob("*.h5")), tmp_path / "out.h5", tmp_path / "in")[2]
+    assert "a/1.txt: the model has no sense for texts" in text
+    assert "a/1.png: the model has 2 senses for pictures (image_left, image_right), and the file's name does" in text
 
 
 def test_refusals(run, like, files, tmp_path):

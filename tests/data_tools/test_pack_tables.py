@@ -145,6 +145,7 @@ def test_pictures_have_the_size_of_the_models(run, tmp_path):
     assert {name: (v["image"].shape, v["image"].max()) for name, (_, v, _) in found.items()} == {
         "line 2": ((5, 5, 1), 10), "line 4": ((5, 5, 1), 20)}
     assert "new.csv:3 [image]: broken image" in err and "1 x file of column picture that is not there" in err
+    assert "skipped: 1\n" in err and err.count("left out:") == 1  # each row once
 
 
 def test_rows_of_a_patient_are_one_series(run, tmp_path):
@@ -174,7 +175,7 @@ def test_targets_are_found_for_adapting_and_left_out_for_predicting(run, tmp_pat
     table = write_csv(tmp_path / "new.csv", [["user", "a", "y"], ["x", 1, 2.5], ["x", 2, ""], ["x", 3, 1]])
     found, err = pack(run, tmp_path, like, table)
     assert found == {"line 2": ("x", {"vector": 1}, [2.5]), "line 4": ("x", {"vector": 3}, [1])}
-    assert "targets from y" in err and "column y: not a number" in err
+    assert "targets from y" in err and "column y: not a number" in err and err.count("left out:") == 1
     assert [t for *_, t in pack(run, tmp_path, like, table, "--no-labels")[0].values()] == [[]] * 3
     other = write_csv(tmp_path / "other.csv", [["a", "dose"], [1, 2], [3, 4]])
     assert [t for *_, t in pack(run, tmp_path, like, other, "--targets", "dose")[0].values()] == [[2], [4]]

@@ -189,21 +189,22 @@ def test_bad_values_are_left_out_and_named(tmp_path):
     samples = [Sample(f"bad {i}", "a", "g", "train", values) for i, values in enumerate(bad)]
     samples += [
         Sample("last", "b", "g", "train", good),
-        Sample("broken", "b", "g", "train", {"text": broken})
+        Sample("broken", "b", "g", "train", {"text": broken}),
+        Sample("empty", "b", "g", "train", {})
     ]
     paths, report = write(tmp_path, samples, [MODALITIES[4], MODALITIES[1]], shards=1)
     assert dict(report.skips) == {
         "bad 0 [vector]": "holds values that are not finite in float32",
         "bad 1 [vector]": "has shape [4], not [3]", "bad 2 [text]": "is empty",
         "bad 3 [text]": "is not UTF-8", "bad 4 [text]": "broken thing",
-        "bad 4": "sample without any usable modality", "bad 5 [vector]": "holds <U1, not numbers",
-        "broken [text]": "broken thing", "broken": "sample without any usable modality",
+        "bad 5 [vector]": "holds <U1, not numbers",
+        "broken [text]": "broken thing", "empty": "sample without any value",
         "class b": "class with 1 usable sample(s); at least 2 are needed"
     }
     with h5py.File(paths[0]) as file:
         assert texts(file, "classes") == ["a"] and texts(
             file, "samples") == [f"bad {i}" for i in (0, 1, 2, 3, 5)]
-    assert "bad 4: sample without" in (tmp_path / "conversion.log").read_text()
+    assert "empty: sample without" in (tmp_path / "conversion.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from .stored import StoredColumn
 
 class MediaCells:
     """The cells of one column. root: the folder that paths begin at; present: mask of the rows with
-    something to read."""
+    something to read; missing: rows of which the file is not there."""
 
     def __init__(self, frame, name, root, report):
         """Missing files are counted and one is named; UserError if all are missing."""
@@ -27,7 +27,7 @@ class MediaCells:
         self.cells_ = cells.names_of(column) if cells.is_text(column) else column
         if isinstance(self.cells_, pa.ChunkedArray):
             self.cells_ = self.cells_.combine_chunks()
-        self.marks_ = {}
+        self.marks_, self.missing = {}, []
         self.present = np.concatenate([np.array(part.is_valid()) for part in self._parts()])
         if cells.is_text(self.cells_):
             self._leave_out_missing(report)
@@ -44,7 +44,7 @@ class MediaCells:
                 raise UserError(f"no file of column {self.name_} is there, such as {first}; give "
                                 "--root, the folder that the paths begin at")
             report.left_out(len(missing), f"file of column {self.name_} that is not there", first)
-            self.present[missing] = False
+            self.missing, self.present[missing] = missing, False
 
     def fingerprint(self):
         if not cells.is_text(self.cells_):

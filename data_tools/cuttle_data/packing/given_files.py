@@ -10,6 +10,8 @@ from ..schema import Sample
 from ..splits import split_of_folder, unified
 
 GROUP = "all"
+PLURALS = {names.KIND_IMAGE: "pictures", names.KIND_TEXT: "texts", names.KIND_AUDIO: "sounds",
+           names.KIND_SERIES: "series", names.KIND_VECTOR: "vectors"}
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class FileSamples:
                 yield file, label, folder
             return
         folders = []
-        for entry in folder_tree.entries(folder):
+        for entry in folder_tree.entries(folder, self.report_):
             if entry.is_dir():
                 folders.append(entry)
             elif entry.is_file():
@@ -110,8 +112,12 @@ class FileSamples:
         fitting = [modality for modality in self.modalities_ if dot and modality.name == sense]
         view = dot + view if fitting else ""
         fitting = fitting or [modality for modality in self.modalities_ if modality.kind == kind]
-        if len(fitting) != 1:
-            raise BadInput(f"the model takes {len(fitting)} senses of the kind {kind}, not one")
+        if not fitting:
+            raise BadInput(f"the model has no sense for {PLURALS[kind]}")
+        if len(fitting) > 1:
+            raise BadInput(f"the model has {len(fitting)} senses for {PLURALS[kind]} "
+                           f"({', '.join(m.name for m in fitting)}), and the file's name does not "
+                           "end with which, as in a.left.png for image_left")
         if kind == names.KIND_IMAGE and fitting[0].shape[2] not in (1, 3):
             raise BadInput(f"the model's images have {fitting[0].shape[2]} channels, not 1 or 3")
         return fitting[0], view

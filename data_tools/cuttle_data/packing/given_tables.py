@@ -27,16 +27,18 @@ class GivenTable:
         self.targets = self.fit_.targets
         self.samples_ = Samples(self.frame_, self.fit_.roles, report)
         self.usable_ = np.ones(len(self.samples_.first), bool)
+        self.told_ = np.zeros(len(self.frame_), bool)  # rows with a cell that was counted as wrong
         self.columns_ = self._columns(label)
 
     def samples(self):
         """Each Loaded of a row that can be used."""
         columns, frame = self.columns_, self.frame_
         given = np.logical_or.reduce([column.present for column in columns.values.values()])
-        if not given.all():
-            row = self.samples_.first[np.argmin(given)]
-            self.report_.left_out(int((~given).sum()), "sample without any value that the model "
-                                  "takes", frame.where(row))
+        empty = self.samples_.first[~given]
+        empty = empty[~self.told_[empty]]
+        if len(empty):
+            self.report_.left_out(len(empty), "sample without any value that the model takes",
+                                  frame.where(empty[0]))
         rows = np.flatnonzero(given)
         modalities = [m for m in self.modalities_ if m.name in columns.values]
         for first in range(0, len(rows), ROWS):
@@ -75,6 +77,7 @@ class GivenTable:
         valid = np.ones(len(self.frame_), bool)
         rows = [checked_numbers(self.frame_, name, valid, self.report_) for name in self.targets]
         self.usable_ &= valid[self.samples_.first]
+        self.told_ |= ~valid
         return np.stack(rows, axis=1)[self.samples_.first]
 
     def _values(self, modality):
@@ -85,8 +88,10 @@ class GivenTable:
             return Texts(texts.combine_chunks().take(first))
         if modality.kind in KINDS or self.fit_.is_array(modality):
             found = media_cells.MediaCells(self.frame_, column, self.args_.root, self.report_)
+            self.told_[found.missing] = True
             return media_cells.loaders_of(found, modality, first, media.read_options(self.args_))
         matrix, valid = self._numbers(modality, sources)
+        self.told_ |= ~valid
         if modality.kind == names.KIND_VECTOR:
             return Vectors(matrix[first], valid[first])
         rows = self.samples_.ordered[valid[self.samples_.ordered]]
