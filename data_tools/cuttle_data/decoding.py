@@ -34,8 +34,8 @@ class Doubtful:
 @contextlib.contextmanager
 def as_bad_input(problem):
     """Whatever a decoder throws at a broken file (Pillow alone: OSError, SyntaxError, ValueError,
-    struct.error, zlib.error, ...) is a BadInput; the first line of its message says enough. What the
-    operating system refuses is no fault of the file."""
+    struct.error, zlib.error, ...) is a BadInput; the first line of its message says enough. What
+    the operating system refuses is no fault of the file."""
     try:
         yield
     except (BadInput, UserError):

@@ -65,7 +65,8 @@ class Model:
     def __init__(self, path, reject=0.0):
         if not _is_path(path):
             raise UserError(f"load({path!r}): no path; give a file of cuttle adapt")
-        if not _is_number(reject) or not 0 <= reject <= 1:
+        number = isinstance(reject, numbers.Real) and not isinstance(reject, bool)
+        if not number or not 0 <= reject <= 1:
             raise UserError(f"reject={reject!r} is no share of samples; give a number from 0 to 1, "
                             "such as 0.05")
         self.path_, self.reject_ = path_of(os.fspath(path)), float(reject)
@@ -86,9 +87,12 @@ class Model:
         "input 0" and so on. Pictures are uint8 of any size, [height, width, 3] or [height, width];
         sounds int16, or floats in [-1, 1], at the model's sample rate. UserError if nothing can be
         used; ProgramError if the program fails: the next call starts it again."""
-        alone = isinstance(inputs, (str, bytes, os.PathLike, dict)) or not hasattr(
-            inputs, "__iter__")
-        return self._answers(self._packed([inputs] if alone else list(inputs)))
+        try:
+            alone = isinstance(inputs, (str, bytes, os.PathLike, dict))
+            several = iter([inputs] if alone else inputs)
+        except TypeError:
+            several = [inputs]
+        return self._answers(self._packed(list(several)))
 
     def close(self):
         """Ends the program."""
@@ -206,7 +210,7 @@ class Model:
         code = self._stop()
         self.said_.seek(0)
         said = self.said_.read().decode("utf-8", "replace").strip()
-        if code == REFUSED:
+        if code == REFUSED and said:
             raise UserError(SAYS_WHY.split(said)[-1])
         last = said.splitlines()[-5:]
         raise ProgramError(f"{self.path_}: the program that answers failed ({what}; exit code "
@@ -220,10 +224,6 @@ class Model:
 
 def _is_path(given):
     return isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str)
-
-
-def _is_number(given):
-    return isinstance(given, numbers.Real) and not isinstance(given, bool)
 
 
 def _end(child):

@@ -125,7 +125,8 @@ def test_whatever_is_wrong_is_named_and_counted(convert, tree):
     (tree / "stray.png").write_bytes(b"")
     (tree / ".hidden").mkdir()
     samples, text = convert("--shards", "1")
-    for line in ("class0/s0 [image]: broken image", "class0/s1 [image]: broken image", "readme.pdf: unknown file type .pdf",
+    for line in ("class0/s0 [image]: broken image",
+                 "class0/s1 [image]: broken image", "readme.pdf: unknown file type .pdf",
                  "s0.png: second image of one stem",
                  "lonely.txt: side file without an image of that stem",
                  "class2/s0 [audio]: broken sound, or of a format that libsndfile does not read",

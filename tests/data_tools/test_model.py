@@ -180,7 +180,7 @@ def test_wrong_inputs_are_named(adapted, tmp_path, monkeypatch):
             (5, "input 0 is of the type int .*; give a path, or a dict such as {'image': value}"),
             (b"a.png", "input 0 is of the type bytes"), (["x.png", b"a.png"], "input 1 is of the type bytes"),
             ([np.zeros((8, 8, 3), np.uint8)], "input 0 is of the type ndarray"), (np.zeros(2), "of the type float64"),
-            (None, "NoneType")):
+            (np.array(3), "of the type ndarray"), (None, "NoneType")):
             with pytest.raises(UserError, match=message):
                 model.predict(inputs)
         save_image(Path("a.png"), 9)

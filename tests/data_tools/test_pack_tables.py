@@ -59,7 +59,8 @@ def test_columns_are_found_by_name_and_categories_by_word(run, tmp_path):
 
 
 @pytest.mark.parametrize("rows, new, warning", [
-    ([["glucose", "weight", "class"], *[[i, i / 2, f"c{i % 3}"] for i in range(12)]], [["mass", "sugar"], [7, 1], [8, 2]],
+    ([["glucose", "weight", "class"], *[[i, i / 2, f"c{i % 3}"] for i in range(12)]],
+     [["mass", "sugar"], [7, 1], [8, 2]],
      "no column is called glucose, weight; took mass, sugar by their order (right only if they mean the same); name "
      "the columns so, or choose by cuttle-data pack --values"),
     ([["text", "label"], *texts()], [["comment"], ["one two"], ["you too"]],
