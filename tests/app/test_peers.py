@@ -194,7 +194,8 @@ def test_exported_parameters_give_the_same_logits_in_plain_torch(steps, run):
     model.load_state_dict(exported)  # strict: the same names and shapes
     (shard, ) = (run / "new").glob("*.h5")
     driver.cuttle("adapt", run / "run", "--support", shard, "--out", run / "adapted", "--calibrate", "0",
-                  f"adapt.inner_steps={steps}", f"adapt.inner_lr={RATE}", "evaluation.query=100")  # all samples in one batch
+                  f"adapt.inner_steps={steps}", f"adapt.inner_lr={RATE}",
+                  "evaluation.query=100")  # all samples in one batch
     lines = driver.cuttle("predict", run / "adapted", shard, "--json").stdout.splitlines()
     ours = [json.loads(line) for line in lines]
     images, labels, names = read_images(run / "new", run / "shards")

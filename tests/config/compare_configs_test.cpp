@@ -68,8 +68,8 @@ TEST(CompareConfigs, WhatMayChangeIsListed) {
   EXPECT_THAT(keys_that_may_change(config, small_catalog()),
               ElementsAre("name", "data.shards", "data.validation_shards", "data.test_shards",
                           "data.in_memory", "data.prefetch", "train.steps (to more)",
-                          "train.checkpoint_every", "train.keep_checkpoints", "sinks",
-                          "comm.backend", "comm.deadline_s"));
+                          "train.minutes", "train.checkpoint_every", "train.keep_checkpoints",
+                          "sinks", "comm.backend", "comm.deadline_s"));
   config.step.schedule = "cosine";
   config.sources["a"];
   const auto keys = keys_that_may_change(config, small_catalog());
