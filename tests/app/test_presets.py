@@ -21,7 +21,7 @@ def data(tmp_path_factory):
 @pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*.yaml")))
 def test_a_preset_validates_and_trains(preset, data, tmp_path):
     shards = data.get(preset, data["senses"])
-    driver.cuttle("validate", PRESETS / f"{preset}.yaml")
+    driver.cuttle("validate", PRESETS / f"{preset}.yaml", f"data.shards=[{shards}]")
     driver.train(PRESETS / f"{preset}.yaml", tmp_path / "run", f"data.shards=[{shards}]", *SHORT)
     assert driver.inspect(tmp_path / "run")["complete"]
 
