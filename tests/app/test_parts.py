@@ -128,7 +128,7 @@ def test_augmentation_is_for_training_alone(finished):
 
 def test_adapted_models_give_finite_answers(finished, tmp_path):
     words = ("adapt", finished.folder / "alone", "--support", finished.use, "--out", tmp_path / "adapted",
-             "--calibrate", "0")
+             "--calibrate", "5")
     if CASES[finished.name]["episode"]["target"] == "return":
         driver.cuttle(*words, code=driver.USER_ERROR)  # nobody can act in a shard
         return
