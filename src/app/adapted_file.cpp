@@ -107,12 +107,8 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
   for (const auto& [name, tensor] : adapted.state()) file.arrays.push_back(to_array(name, tensor));
   file.metadata = {{"format", kFormat},
                    {"config", dump_config(to.config, catalog_of(extensions))},
-                   {"modalities", modalities_to_json(to.inputs.modalities)},
-                   {"target_width", std::to_string(to.inputs.target_width)},
-                   {"training_classes", std::to_string(to.inputs.classes)},
                    {"classes", nlohmann::json(to.classes).dump()}};
-  if (!to.inputs.target_names.empty())
-    file.metadata["target_names"] = nlohmann::json(to.inputs.target_names).dump();
+  file.metadata.merge(entries_of(to.inputs));
   if (to.calibration) add_calibration(*to.calibration, file);
   if (to.novelty)
     for (const auto& [name, tensor] : to.novelty->state())

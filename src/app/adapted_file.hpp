@@ -41,7 +41,7 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
 DataOptions shards_only(const std::vector<std::string>& paths);
 
 /// The config with adapt.refine (where the learner has it) as answers of their own need it: 0; or
-/// `together`, which is 1 at least. UserError where nothing lets samples teach each other.
+/// `together`, which is 1 at least.
 RunConfig for_use(RunConfig config, bool together, const Extensions& extensions);
 
 /// Says what a transductive model is, and what it costs to ask it about samples one by one.

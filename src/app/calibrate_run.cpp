@@ -42,19 +42,6 @@ std::unique_ptr<const TaskSource> source_near(const RunData& data, const Assembl
   throw UserError("the validation split cannot give episodes of two classes");
 }
 
-/// `shots` of the support's classes for `way` of them, the smallest and the largest among these, as
-/// far as the episodes have samples.
-std::vector<std::int64_t> shots_of(std::vector<std::int64_t> shots, std::int64_t way,
-                                   std::int64_t most) {
-  std::sort(shots.begin(), shots.end());
-  std::vector<std::int64_t> chosen;
-  for (std::int64_t c = 0; c < way && !shots.empty(); ++c) {
-    const auto at = way == 1 ? 0 : c * (static_cast<std::int64_t>(shots.size()) - 1) / (way - 1);
-    chosen.push_back(std::min(most, shots[static_cast<std::size_t>(at)]));
-  }
-  return chosen;
-}
-
 void say(const Calibration& found, std::int64_t way, std::int64_t shot) {
   log_info("calibrated on {} validation episodes ({}-way {}-shot): temperature {:.2f}{}",
            found.episodes, found.way, found.shot, found.temperature,
@@ -86,9 +73,8 @@ std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& p
       plan.episode.way = std::min(plan.episode.way, static_cast<std::int64_t>(classes));
     }
     const auto source = source_near(*data, parts, plan);
-    const std::int64_t asked = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
-    const Calibration found = calibrate(*source, *parts.learner, run.parameters, plan,
-                                        shots_of(shots, asked, plan.episode.shot), progress);
+    const Calibration found =
+        calibrate(*source, *parts.learner, run.parameters, plan, shots, progress);
     say(found, way, shot);
     return found;
   } catch (const UserError& problem) {

@@ -38,10 +38,12 @@ struct CompareArguments {
 ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
                          const Extensions& extensions);
 
+constexpr std::int64_t kCalibrationEpisodes = 100;  ///< of validation
+
 struct AdaptArguments {
   std::string run, out;
   std::vector<std::string> support, overrides;
-  std::int64_t episodes = 100;  ///< of validation, to calibrate by; 0: none
+  std::int64_t episodes = kCalibrationEpisodes;  ///< to calibrate by; 0: none
 };
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);
 

@@ -17,8 +17,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kCalibrationEpisodes = 100;  ///< validation episodes
-
 EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
   auto plan = evaluation_plan(run.config, split_from(arguments.split), arguments.episodes);
   plan.missing_rate = arguments.missing_rate;

@@ -1,6 +1,6 @@
 #include "app/evaluation_data.hpp"
 
-#include "app/given_samples.hpp"
+#include "app/shard_paths.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -11,12 +11,7 @@ namespace {
 /// Of whichever options name shards.
 template <class Options>
 void use(const std::vector<std::string>& shards, Options& options) {
-  options.shards.clear();
-  for (const auto& path : shards) {
-    const auto inside = shards_in(path);
-    options.shards.insert(options.shards.end(), inside.begin(), inside.end());
-    if (inside.empty()) options.shards.push_back(path);
-  }
+  options.shards = with_shards_of_folders(shards);
   options.validation_shards.clear();
   options.test_shards.clear();
 }

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "app/shard_paths.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/signals.hpp"
 
@@ -24,21 +25,6 @@ namespace cuttle {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_shard(const std::string& path) {
-  return fs::path(path).extension() == ".h5";
-}
-
-/// A folder of shards as these; all else as it is.
-std::vector<std::string> with_shards_of_folders(const std::vector<std::string>& inputs) {
-  std::vector<std::string> all;
-  for (const auto& input : inputs) {
-    const auto shards = shards_in(input);
-    all.insert(all.end(), shards.begin(), shards.end());
-    if (shards.empty()) all.push_back(input);
-  }
-  return all;
-}
 
 /// The data tools of the source tree that this program was built in, or of the installed tree.
 std::string data_tools() {
@@ -56,7 +42,7 @@ std::string data_tools() {
 }
 
 /// Runs a program whose standard output joins standard error, and gives its exit status as wait()
-/// has it. UserError when we are asked to stop meanwhile.
+/// has it. Error when we are asked to stop meanwhile.
 int run_to_end(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
   for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -86,15 +72,6 @@ int run_to_end(const std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-std::vector<std::string> shards_in(const std::string& folder) {
-  std::vector<std::string> shards;
-  std::error_code absent;
-  for (const auto& entry : fs::directory_iterator(folder, absent))
-    if (is_shard(entry.path().string())) shards.push_back(entry.path().string());
-  std::sort(shards.begin(), shards.end());
-  return shards;
-}
 
 GivenSamples::GivenSamples(const std::vector<std::string>& given, const std::string& like)
     : name_(given.size() < 4 ? fmt::format("{}", fmt::join(given, " "))

@@ -5,16 +5,13 @@
 
 namespace cuttle {
 
-/// The shards right in a folder, sorted; none if there are none, or it is no folder.
-std::vector<std::string> shards_in(const std::string& folder);
-
 /// What people give to `adapt` and `predict`: shards as they are, or files, folders, tables and
 /// LABEL=FILE, which the data tools pack for a model into a shard that is removed with this object.
 class GivenSamples {
  public:
   /// `like`: the run folder, checkpoint or adapted file whose senses count. UserError if nothing
-  /// can be made of it (the data tools have said why), shards and others are mixed, or it was
-  /// interrupted. Installs handlers (SignalWatch) while it works.
+  /// can be made of it (the data tools have said why), or shards and others are mixed; Error if it
+  /// was interrupted. Installs handlers (SignalWatch) while it works.
   GivenSamples(const std::vector<std::string>& given, const std::string& like);
 
   const std::vector<std::string>& shards() const { return shards_; }

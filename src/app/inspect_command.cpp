@@ -7,6 +7,7 @@
 
 #include "app/commands.hpp"
 #include "app/describe_run.hpp"
+#include "app/shard_paths.hpp"
 #include "cuttle/data/dataset.hpp"
 
 namespace cuttle {
@@ -51,16 +52,10 @@ void describe_split(const Dataset& data, Split split, bool all, ordered_json& js
 /// The shards that a path names: itself, or those of a data set's folder; none: it is a run, which
 /// may have some beside its checkpoints.
 std::vector<std::string> shards_at(const std::string& path) {
-  namespace fs = std::filesystem;
-  const auto is_shard = [](const fs::path& file) { return file.extension() == ".h5"; };
-  if (!fs::is_directory(path))
+  if (!std::filesystem::is_directory(path))
     return is_shard(path) ? std::vector<std::string>{path} : std::vector<std::string>{};
-  std::vector<std::string> found;
-  if (fs::exists(path + "/config.yaml")) return found;
-  for (const auto& entry : fs::directory_iterator(path))
-    if (is_shard(entry.path())) found.push_back(entry.path().string());
-  std::sort(found.begin(), found.end());
-  return found;
+  if (std::filesystem::exists(path + "/config.yaml")) return {};
+  return shards_in(path);
 }
 
 ordered_json describe_shards(const std::string& path, const std::vector<std::string>& shards,

@@ -4,8 +4,6 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <charconv>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -105,31 +103,6 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   prepare_process(config, local_rank);
   return {source.folder,    std::move(config),     std::move(inputs),
           std::move(parts), std::move(parameters), content.step};
-}
-
-TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file) {
-  const auto specs = entries.find("modalities");
-  CUTTLE_VALIDATE(specs != entries.end(), "{}: does not say which modalities the model takes",
-                  file);
-  const auto count = [&](const std::string& name) {
-    const auto found = entries.find(name);
-    if (found == entries.end()) return std::int64_t{0};
-    const std::string& text = found->second;
-    std::int64_t value = -1;
-    const auto end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value);
-    CUTTLE_VALIDATE(result.ec == std::errc() && result.ptr == end && value >= 0,
-                    "{}: its {} '{}' is no count (damaged?)", file, name, text);
-    return value;
-  };
-  TaskInputs inputs{modalities_from_json(specs->second), count("target_width"),
-                    count("training_classes")};
-  if (const auto names = entries.find("target_names"); names != entries.end()) {
-    const auto list = nlohmann::json::parse(names->second, nullptr, false);
-    for (const auto& name : list.is_array() ? list : nlohmann::json::array())
-      if (name.is_string()) inputs.target_names.push_back(name.get<std::string>());
-  }
-  return inputs;
 }
 
 }  // namespace cuttle

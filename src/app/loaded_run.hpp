@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -24,9 +23,5 @@ struct LoadedRun {
 /// as find_checkpoint, and as prepare_process.
 LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::string>& overrides,
                    const Extensions& extensions, int local_rank);
-
-/// The inputs among what a checkpoint or an adapted file says of its model (name, text). UserError
-/// naming the file if they cannot be read.
-TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file);
 
 }  // namespace cuttle

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "cuttle/core/error.hpp"
+#include "train/query_outputs.hpp"
 
 namespace cuttle {
 namespace {
@@ -18,25 +19,27 @@ struct Asked {
   std::vector<float> known, other;
 };
 
-/// The samples with labels below `way`, as a batch of so many classes; of each the first `shots`
-/// where these are given.
-Batch of_classes(const Batch& batch, std::int64_t way, const std::vector<std::int64_t>& shots) {
-  std::vector<std::int64_t> rows, taken(static_cast<std::size_t>(way), 0);
-  for (std::int64_t i = 0; i < batch.size; ++i) {
-    const auto label = static_cast<std::size_t>(batch.labels[i].item<std::int64_t>());
-    if (label >= taken.size() || (label < shots.size() && taken[label] >= shots[label])) continue;
-    ++taken[label];
-    rows.push_back(i);
+/// How many samples each of `way` classes of the episodes has where those of a support set have
+/// `shots`: the smallest and the largest of these among them, as far as the episodes have samples.
+std::vector<std::int64_t> shots_of(std::vector<std::int64_t> shots, std::int64_t way,
+                                   std::int64_t most) {
+  if (shots.empty()) return std::vector<std::int64_t>(static_cast<std::size_t>(way), most);
+  std::sort(shots.begin(), shots.end());
+  std::vector<std::int64_t> chosen;
+  for (std::int64_t c = 0; c < way; ++c) {
+    const auto at = way == 1 ? 0 : c * (static_cast<std::int64_t>(shots.size()) - 1) / (way - 1);
+    chosen.push_back(std::min(most, shots[static_cast<std::size_t>(at)]));
   }
-  Batch chosen = select_rows(batch, rows);
-  chosen.way = way;
   return chosen;
 }
 
-/// Adapts to all classes of a task but those from `way` on, and asks about all queries.
-void ask(const Task& task, std::int64_t way, const std::vector<std::int64_t>& shots,
-         const Learner& learner, const ParameterList& parameters, Asked& asked) {
-  const Batch support = of_classes(task.support, way, shots);
+/// Adapts to so many samples of the first classes of a task, and asks about all queries.
+void ask(const Task& task, std::vector<std::int64_t> shots, const Learner& learner,
+         const ParameterList& parameters, Asked& asked) {
+  const auto way = static_cast<std::int64_t>(shots.size());
+  shots.resize(static_cast<std::size_t>(task.support.way), 0);
+  Batch support = first_of_classes(task.support, shots);
+  support.way = way;
   const auto device = learner.model().device();
   const auto adapted = learner.adapt(parameters, support.on(device), task.key);
   Batch query = task.query;
@@ -152,6 +155,7 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
                       const std::function<void(std::int64_t)>& progress) {
   const std::int64_t way = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
   const ParameterList there = parameters.on(learner.model().device());
+  const auto counts = shots_of(shots, way, plan.episode.shot);
   Asked asked;
   for (std::int64_t e = 0; e < plan.episodes; ++e) {
     Task task = source.make(evaluation_key(plan, e));
@@ -159,7 +163,7 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
       task.support = keep_modalities(task.support, plan.modalities);
       task.query = keep_modalities(task.query, plan.modalities);
     }
-    ask(task, way, shots, learner, there, asked);
+    ask(task, counts, learner, there, asked);
     if (progress) progress(e + 1);
   }
   CUTTLE_VALIDATE(!asked.logits.empty(), "no validation query has any of the model's senses");

@@ -89,17 +89,14 @@ void count_classes(const Task& task, const torch::Tensor& predicted,
   }
 }
 
-/// How sure the answers are, and whether they are right, at the temperature 1 and at the plan's.
+/// How sure the answers are at a temperature, and whether they are right.
 void judge_probabilities(const Task& task, const torch::Tensor& logits, double temperature,
-                         Findings& found) {
-  for (const bool raw : {true, false}) {
-    const auto [probability, answer] =
-        torch::softmax(logits.to(torch::kFloat64) / (raw ? 1.0 : temperature), 1).max(1);
-    const auto right = answer.eq(task.query.labels);
-    for (std::int64_t i = 0; i < right.numel(); ++i)
-      (raw ? found.raw : found.calibrated)
-          .add(probability[i].item<double>(), right[i].item<bool>());
-  }
+                         Reliability& found) {
+  const auto [probability, answer] =
+      torch::softmax(logits.to(torch::kFloat64) / temperature, 1).max(1);
+  const auto right = answer.eq(task.query.labels);
+  for (std::int64_t i = 0; i < right.numel(); ++i)
+    found.add(probability[i].item<double>(), right[i].item<bool>());
 }
 
 /// Whether all of an episode's numbers are finite. Error, unless the plan leaves such episodes out.
@@ -142,7 +139,11 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     return;
   }
   if (found.counts) count_classes(task, outputs.argmax(1), classes, found);
-  if (learner.kind().classes()) judge_probabilities(task, outputs, plan.temperature, found);
+  if (learner.kind().classes()) {
+    judge_probabilities(task, outputs, 1.0, found.raw);
+    if (plan.temperature != 1)
+      judge_probabilities(task, outputs, plan.temperature, found.calibrated);
+  }
   found.rows.push_back(std::move(row));
 }
 
@@ -246,11 +247,11 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   if (mine.counts) mine.counts->sum_over(comm);
   if (mine.confusion) mine.confusion->sum_over(comm);
   mine.raw.sum_over(comm);
-  mine.calibrated.sum_over(comm);
+  if (plan.temperature != 1) mine.calibrated.sum_over(comm);
   EvaluationReport report;
   report.loss = means[0];
   report.calibration_error = mine.raw.error();
-  report.calibrated_error = mine.calibrated.error();
+  report.calibrated_error = (plan.temperature != 1 ? mine.calibrated : mine.raw).error();
   report.metrics.assign(means.begin() + 1,
                         means.begin() + 1 + static_cast<std::ptrdiff_t>(metrics));
   report.score = means[learner.kind().score_column()];

@@ -58,18 +58,22 @@ std::vector<std::int64_t> unbalanced_counts(std::int64_t way, std::int64_t most,
   return counts;
 }
 
-Batch unbalanced_query(const Task& task) {
-  const auto rows = rows_by_class(task.query);
-  std::size_t most = 0;
-  for (const auto& of_class : rows) most = std::max(most, of_class.size());
-  const auto counts = unbalanced_counts(task.query.way, static_cast<std::int64_t>(most), task.key);
+Batch first_of_classes(const Batch& batch, const std::vector<std::int64_t>& counts) {
+  const auto rows = rows_by_class(batch);
   std::vector<std::int64_t> kept;
   for (std::size_t c = 0; c < rows.size(); ++c) {
     const auto count = std::min(rows[c].size(), static_cast<std::size_t>(counts[c]));
     kept.insert(kept.end(), rows[c].begin(), rows[c].begin() + static_cast<std::ptrdiff_t>(count));
   }
   std::sort(kept.begin(), kept.end());
-  return select_rows(task.query, kept);
+  return select_rows(batch, kept);
+}
+
+Batch unbalanced_query(const Task& task) {
+  std::size_t most = 0;
+  for (const auto& of_class : rows_by_class(task.query)) most = std::max(most, of_class.size());
+  return first_of_classes(
+      task.query, unbalanced_counts(task.query.way, static_cast<std::int64_t>(most), task.key));
 }
 
 }  // namespace cuttle

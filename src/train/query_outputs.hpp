@@ -19,6 +19,9 @@ torch::Tensor query_outputs(const Learner& learner, const ParameterList& paramet
 std::vector<std::int64_t> unbalanced_counts(std::int64_t way, std::int64_t most,
                                             const RandomKey& key);
 
+/// The first `counts` samples of each class of a batch (all, if it has fewer), in the same order.
+Batch first_of_classes(const Batch& batch, const std::vector<std::int64_t>& counts);
+
 /// A task's query with unequal shares of its classes, in the same order.
 Batch unbalanced_query(const Task& task);
 

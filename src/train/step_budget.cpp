@@ -6,7 +6,6 @@
 
 #include "cuttle/checkpoint/checkpoint.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/timer.hpp"
 #include "cuttle/step/meta_step.hpp"
@@ -92,7 +91,7 @@ std::int64_t steps_of_run(Communicator& comm, const Catalog& catalog, const RunF
   together(comm, "reading the run's config", [&] {
     const std::string path = folder.path + "/config.yaml";
     if (comm.rank() == 0 && folder.resume && std::filesystem::exists(path))
-      steps = std::to_string(parse_saved(read_file(path, 1u << 20), path, {}, catalog).train.steps);
+      steps = std::to_string(load_saved(path, {}, catalog).train.steps);
   });
   return std::stoll(comm.broadcast("steps of the run", std::move(steps), 0).wait());
 }

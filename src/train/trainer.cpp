@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -89,15 +88,10 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
     recorder = std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
   });
   if (config.train.minutes > 0) settle_steps(folder);
-  const TaskInputs& inputs = ready.data->inputs();
   facts["data_fingerprint"] = ready.data->fingerprint();
   if (const auto own = ready.data->own_sets(); !own.empty())
     facts["own_shards"] = fmt::format("{}", fmt::join(own, "; "));
-  facts["modalities"] = modalities_to_json(inputs.modalities);
-  facts["target_width"] = std::to_string(inputs.target_width);
-  if (!inputs.target_names.empty())
-    facts["target_names"] = nlohmann::json(inputs.target_names).dump();
-  facts["training_classes"] = std::to_string(inputs.classes);
+  for (const auto& [name, text] : entries_of(ready.data->inputs())) facts[name] = text;
   facts["fused_blocks"] = ready.parts.model->fused_blocks();
   facts["frozen_encoders"] = ready.parts.model->frozen_encoders();
   start_state(comm, config, catalog, folder, facts, state, progress);

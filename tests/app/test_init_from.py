@@ -56,11 +56,16 @@ def test_the_same_bits_on_several_ranks_and_a_resume_reads_the_source_no_more(co
         assert (tmp_path / run / "metrics.jsonl").read_bytes() == (tmp_path / "one/metrics.jsonl").read_bytes()
 
 
+def said_by_statistics(config, key, trained, other, folder):
+    """What training on `other` says, from a run in `key`, standardised by its own statistics and by the run's."""
+    words = [f"{key}={trained}", f"data.shards=[{other}/*.h5]", *FROZEN_STEPS]
+    return [driver.train(config, folder / name, *words, *more).stderr
+            for name, more in (("own", ()), ("source", ("train.init_statistics=source", )))]
+
+
 def test_whose_statistics_standardise(config, trained, other, tmp_path):
-    words = [f"train.init_from={trained}", f"data.shards=[{other}/*.h5]", *FROZEN_STEPS]
-    own = driver.train(config, tmp_path / "own", *words).stderr
+    own, source = said_by_statistics(config, "train.init_from", trained, other, tmp_path)
     assert "was trained on image of another standardisation" in own and "train.init_statistics=source" in own
-    source = driver.train(config, tmp_path / "source", *words, "train.init_statistics=source").stderr
     assert "standardisation" not in source
     assert images_of(tmp_path / "source") == images_of(trained) != images_of(tmp_path / "own")
     ours, theirs = (driver.cuttle_json("eval", tmp_path / run, "--episodes", "50")["loss"] for run in ("own", "source"))
@@ -71,9 +76,7 @@ def test_whose_statistics_standardise(config, trained, other, tmp_path):
 
 
 def test_statistics_of_a_frozen_encoders_run(config, trained, other, tmp_path):
-    words = [f"model.encoders.image.frozen_from={trained}", f"data.shards=[{other}/*.h5]", *FROZEN_STEPS]
-    said = driver.train(config, tmp_path / "own", *words).stderr
-    assert "model.encoders.image.frozen_from: " in said and "of another standardisation" in said
-    said = driver.train(config, tmp_path / "source", *words, "train.init_statistics=source").stderr
-    assert "another standardisation" not in said
+    own, source = said_by_statistics(config, "model.encoders.image.frozen_from", trained, other, tmp_path)
+    assert "model.encoders.image.frozen_from: " in own and "of another standardisation" in own
+    assert "another standardisation" not in source
     assert images_of(tmp_path / "source") == images_of(trained)

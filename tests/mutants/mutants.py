@@ -318,7 +318,8 @@ EVALUATION = {"evaluation_test": {
         ("(known ? asked.known : asked.other)", "(known ? asked.other : asked.known)"),
     ],
     "src/train/evaluator.cpp": [
-        ("(raw ? 1.0 : temperature)", "(raw ? temperature : 1.0)"),
+        ("judge_probabilities(task, outputs, 1.0, found.raw)",
+         "judge_probabilities(task, outputs, plan.temperature, found.raw)"),
     ],
     "src/train/reliability.hpp": [
         ("sums_[at + 1] += right;", "sums_[at + 1] += !right;"),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,5 +63,10 @@ EpisodeOptions evaluation_episodes(const RunConfig& config);
 /// stand alone.
 std::string modalities_to_json(const std::vector<ModalitySpec>& modalities);
 std::vector<ModalitySpec> modalities_from_json(const std::string& json);
+
+/// What a checkpoint or an adapted file says of a model's inputs (name, text), and back. UserError
+/// naming the file if they cannot be read.
+std::map<std::string, std::string> entries_of(const TaskInputs& inputs);
+TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file);
 
 }  // namespace cuttle

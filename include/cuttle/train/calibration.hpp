@@ -52,9 +52,10 @@ struct Calibration {
 
 /// Episodes of `plan` (its split, way, shot, seed, number and senses), adapted to and asked as in
 /// use. The last class of each is kept out of the support where there are three or more, and its
-/// queries are those of another class. `shots`: how many support samples each class has, at most
-/// the plan's shot; empty: the plan's. `source`: of the plan. `progress(done)` is called after each
-/// episode. Every rank that calls it does all the work and gets the same.
+/// queries are those of another class. `shots`: of the classes of a support set, of any number of
+/// them, that the episodes shall be like, as far as the plan's shot allows; empty: the plan's.
+/// `source`: of the plan. `progress(done)` is called after each episode. Every rank that calls it
+/// does all the work and gets the same.
 Calibration calibrate(const TaskSource& source, const Learner& learner,
                       const ParameterList& parameters, const EvaluationPlan& plan,
                       const std::vector<std::int64_t>& shots = {},
