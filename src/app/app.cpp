@@ -195,8 +195,9 @@ void add_predict(CLI::App& app, PredictArguments& a, Request& request,
 
 void add_inspect(CLI::App& app, InspectArguments& a, Request& request,
                  const Extensions& extensions) {
-  auto* command = app.add_subcommand("inspect", "what a run, a shard or a data set holds");
-  command->add_option("path", a.path, "run folder, .h5 file or folder of such")->required();
+  auto* command = app.add_subcommand("inspect", "what a run, a data set or an adapted file holds");
+  command->add_option("path", a.path, "run folder, .h5 file, folder of such, or what adapt wrote")
+      ->required();
   command->add_flag(
       "--deterministic", a.deterministic,
       "what the bits of a run depend on: then, here, and whether a resume keeps them");

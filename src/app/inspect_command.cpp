@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "app/adapted_file.hpp"
 #include "app/commands.hpp"
 #include "app/describe_run.hpp"
 #include "app/shard_paths.hpp"
@@ -49,6 +51,13 @@ void describe_split(const Dataset& data, Split split, bool all, ordered_json& js
   told["first"] = first;
 }
 
+ordered_json told(const ModalitySpec& spec) {
+  return {{"name", spec.name},
+          {"kind", to_string(spec.kind)},
+          {"shape", spec.shape},
+          {"sample_rate", spec.sample_rate}};
+}
+
 /// The shards that a path names: itself, or those of a data set's folder; none: it is a run, which
 /// may have some beside its checkpoints.
 std::vector<std::string> shards_at(const std::string& path) {
@@ -76,12 +85,43 @@ ordered_json describe_shards(const std::string& path, const std::vector<std::str
     const ModalitySpec& spec = data->modalities()[m];
     std::int64_t present = 0;
     for (const auto& sample : data->samples()) present += sample.present >> m & 1u;
-    json["modalities"].push_back({{"name", spec.name},
-                                  {"kind", to_string(spec.kind)},
-                                  {"shape", spec.shape},
-                                  {"sample_rate", spec.sample_rate},
-                                  {"present", present}});
+    json["modalities"].push_back(told(spec));
+    json["modalities"].back()["present"] = present;
   }
+  return json;
+}
+
+ordered_json describe_adapted(const std::string& path, const Extensions& extensions) {
+  const AdaptedModel model = [&] {
+    try {
+      return read_adapted(path, extensions, false);
+    } catch (const UserError& problem) {
+      throw UserError(fmt::format(
+          "{} is a file, and not one of adapt ({}); give a run folder, shards, or what adapt wrote",
+          path, problem.what()));
+    }
+  }();
+  const auto& [config, inputs, classes, calibration, novelty] = model.to;
+  ordered_json json{
+      {"adapted", path},
+      {"run", config.name},
+      {"learner", config.adapt.type},
+      {"fusion", config.model.fusion.type},
+      {"answers", model.parts.learner->samples_apart() ? "inductive" : "transductive"},
+      {"classes", classes}};
+  if (!model.parts.kind->classes()) json["values"] = inputs.target_width;
+  for (const ModalitySpec& spec : inputs.modalities) json["modalities"].push_back(told(spec));
+  if (!calibration) {
+    json["calibration"] = "none";
+    return json;
+  }
+  json["calibration"] = {{"temperature", calibration->temperature},
+                         {"episodes", calibration->episodes},
+                         {"way", calibration->way},
+                         {"shot", calibration->shot},
+                         {"known", novelty.has_value()}};
+  if (std::isfinite(calibration->separation))
+    json["calibration"]["separation"] = calibration->separation;
   return json;
 }
 
@@ -105,9 +145,11 @@ void print_text(const ordered_json& json, const std::string& indent) {
 ExitCode inspect_command(const InspectArguments& arguments, const Extensions& extensions) {
   const std::string& path = arguments.path;
   const auto shards = shards_at(path);
-  CUTTLE_VALIDATE(shards.empty() || !arguments.deterministic,
-                  "--deterministic is about runs, {} holds shards; give a run folder", path);
+  const bool file = std::filesystem::is_regular_file(path);
+  CUTTLE_VALIDATE(!arguments.deterministic || (shards.empty() && !file),
+                  "--deterministic is about runs, and {} is none; give a run folder", path);
   const ordered_json json = !shards.empty() ? describe_shards(path, shards, arguments.json)
+                            : file          ? describe_adapted(path, extensions)
                             : arguments.deterministic ? describe_determinism(path, extensions)
                                                       : describe_run(path, extensions);
   if (arguments.json)

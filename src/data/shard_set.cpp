@@ -1,6 +1,7 @@
 #include "shard_set.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -25,10 +26,11 @@ std::vector<std::string> find_shards(const std::vector<std::string>& patterns) {
     if (found.empty()) in_vain.push_back(pattern);
     paths.insert(found.begin(), found.end());
   }
-  CUTTLE_VALIDATE(in_vain.empty(),
-                  "no shard matches '{}'; check the path, or make the data first "
-                  "(README, \"Data\")",
-                  fmt::join(in_vain, "', '"));
+  CUTTLE_VALIDATE(
+      in_vain.empty(),
+      "no shard matches '{}' (looked for from the folder {}); check the path, work where "
+      "the config's paths begin, or make the data first (README, \"Data\")",
+      fmt::join(in_vain, "', '"), std::filesystem::current_path().string());
   return {paths.begin(), paths.end()};
 }
 

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "support/every_learner.hpp"
 #include "support/tiny_task.hpp"
 
 namespace cuttle {
@@ -20,7 +21,7 @@ bool by_batch(const std::string& norm) {
   return norm.rfind("batch", 0) == 0;
 }
 
-class EveryLearner : public testing::TestWithParam<const char*> {
+class EveryLearner : public testing::TestWithParam<std::string> {
  protected:
   EveryLearner() { torch::set_num_threads(1); }
 
@@ -74,9 +75,9 @@ TEST_P(EveryLearner, AnswersAreTheirOwnSamplesExactlyIfItIsInductive) {
   for (const char* norm : {"none", "running", "support"}) EXPECT_EQ(inductive.count(norm), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Apart, EveryLearner,
-                         testing::Values("maml", "fomaml", "anil", "reptile", "meta_sgd", "lstm",
-                                         "protonet", "r2d2", "snail", "pretrain"));
+INSTANTIATE_TEST_SUITE_P(
+    Apart, EveryLearner,
+    testing::ValuesIn(learners_for({TaskForm::kEpisode, TaskForm::kMinibatch})), learner_name);
 
 TEST(Apart, RefinementByTheQueryIsTransductive) {
   TinySettings settings;

@@ -9,6 +9,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "support/differences.hpp"
+#include "support/every_learner.hpp"
 
 namespace cuttle {
 namespace {
@@ -180,7 +181,7 @@ TEST(ProtoNet, EachSensesOwnLossJoinsTheGradient) {
 }
 
 /// The same learner on own kernels and on LibTorch's operations, in both precisions.
-class FusedKernels : public testing::TestWithParam<const char*> {};
+class FusedKernels : public testing::TestWithParam<std::string> {};
 
 TEST_P(FusedKernels, GiveTheGradientOfLibTorchsOperations) {
   TinySettings settings;
@@ -203,8 +204,7 @@ TEST_P(FusedKernels, GiveTheGradientOfLibTorchsOperations) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, FusedKernels,
-                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet",
-                                         "meta_sgd", "lstm", "snail", "r2d2"));
+                         testing::ValuesIn(learners_for({TaskForm::kEpisode})), learner_name);
 
 TEST(FusedKernels, RefuseAThirdDerivativeRatherThanGivingAWrongOne) {
   const auto learner = tiny_learner({});

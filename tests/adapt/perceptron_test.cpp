@@ -7,6 +7,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/train/assembly.hpp"
+#include "support/every_learner.hpp"
 
 namespace cuttle {
 namespace {
@@ -307,7 +308,7 @@ TEST(Perceptron, IsReportedAndOnlyWhereTheModelIsOne) {
 
 /// Every learner that does not compare with classes learns values: its gradient against the slope
 /// of its own loss.
-class Values : public testing::TestWithParam<const char*> {};
+class Values : public testing::TestWithParam<std::string> {};
 
 TEST_P(Values, LossIsTheMeanSquaredError) {
   Settings settings{GetParam(), "value", 3, 8, 1, 2, 2, false};
@@ -329,8 +330,7 @@ TEST_P(Values, LossIsTheMeanSquaredError) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Learners, Values,
-                         testing::Values("maml", "fomaml", "anil", "reptile", "meta_sgd", "lstm",
-                                         "r2d2", "snail"));
+                         testing::ValuesIn(learners_for({TaskForm::kEpisode}, true)), learner_name);
 
 TEST(ValuesOf, MetricLearnersAreRefused) {
   Settings settings;

@@ -65,6 +65,17 @@ def test_probabilities_are_those_of_the_temperature(adapted, split):
         assert sure["probability"] == sure["probabilities"][sure["class"]]
 
 
+def test_inspect_says_what_an_adapted_file_is(adapted):
+    said = cuttle_json("inspect", adapted[0])
+    kept, _ = calibration_of(adapted[0])
+    assert len(said["classes"]) == 3 and said["answers"] == "inductive" and said["learner"] == "maml"
+    assert said["calibration"] == {"temperature": kept["temperature"], "episodes": 100, "way": 3, "shot": 2,
+                                   "known": True, "separation": kept["separation"]}
+    assert [sense["name"] for sense in said["modalities"]] == ["image", "text"]
+    assert cuttle_json("inspect", adapted[1])["calibration"] == "none"
+    assert "about runs" in cuttle("inspect", adapted[0], "--deterministic", code=driver.USER_ERROR).stderr
+
+
 def test_what_is_far_from_all_classes_has_no_class(adapted, split):
     for shard in split[1:]:
         free, strict = told(adapted[0], shard), told(adapted[0], shard, "--reject", "0.3")

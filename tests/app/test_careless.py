@@ -114,7 +114,7 @@ TABLE = [
     ("predict {here}/none.adapted {shard} --reject 5", "--reject 5 not in range"),
     ("predict {here}/none.adapted {shard} --top 0", "--top 0 not in range"),
     ("predict {here}/none.adapted {shard} --out {here}/a.txt", "says no format end it in .csv or .jsonl"),
-    ("inspect {c}", "is a file give a run folder"),
+    ("inspect {c}", "is a file, and not one of adapt give a run folder"),
     ("inspect {shard} --deterministic", "--deterministic is about runs"),
     ("bench", "needs a config"),
     ("validate /dev/null", "not a regular file"),

@@ -8,6 +8,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "step/meta_gradients.hpp"
+#include "support/every_learner.hpp"
 #include "support/scripted_learner.hpp"
 #include "support/tiny_task.hpp"
 
@@ -21,7 +22,7 @@ std::vector<Task> tasks_of(const Learner& learner, std::uint32_t count) {
   return tasks;
 }
 
-class OnStreams : public testing::TestWithParam<const char*> {};
+class OnStreams : public testing::TestWithParam<std::string> {};
 
 TEST_P(OnStreams, EveryTaskIsComputedAsIfAlone) {
   torch::set_num_threads(1);
@@ -47,8 +48,7 @@ TEST_P(OnStreams, EveryTaskIsComputedAsIfAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, OnStreams,
-                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet",
-                                         "meta_sgd", "lstm", "snail", "r2d2"));
+                         testing::ValuesIn(learners_for({TaskForm::kEpisode})), learner_name);
 
 TEST(OnStreams, AFailureIsThrownWhenAllHaveEnded) {
   const std::shared_ptr<const Learner> sound = tiny_learner({});
