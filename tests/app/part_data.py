@@ -29,7 +29,8 @@ def make(folder):
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
     for name, width in (("curve", 1), ("table", 5)):  # for sources that draw what they train on themselves
         sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("x", width)], targets=("y", ))}
-    sets["states"] = {"use": write(folder / "states.h5", ["test"], [vector("state", 4)])}
+    for name, width in (("states", 4), ("ones", 1), ("places", 2)):
+        sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("state", width)])}
     return sets
 
 

@@ -237,6 +237,13 @@ ADAPT = {"meta_gradient_test": {
         ("slopes[0] + kDecay * weight", "slopes[0] - kDecay * weight"),
         ("asked.square().sum(1, true) - 2 * asked", "asked.square().sum(1, true) - asked"),
     ],
+}, "rl2_test": {
+    "src/adapt/learners/rl2.cpp": [
+        ("options.discount * options.lambda * ahead", "options.lambda * ahead"),
+        ("last ? 1.0 : 0.0", "last ? 0.0 : 1.0"),
+        ("memory_.last.expand({batch.size, -1})", "torch::zeros_like(memory_.last).expand({batch.size, -1})"),
+        ("options.entropy * trial.entropy)", "options.entropy * trial.entropy.detach())"),
+    ],
 }, "policy_gradient_test": {
     "src/adapt/learners/policy_gradient.cpp": [
         ("rewards.flip(1).cumsum(1).flip(1)", "rewards.cumsum(1)"),

@@ -313,6 +313,68 @@ TEST(TabularMdp, TasksAreEnvironmentsOfTheirKeys) {
   EXPECT_EQ(size.query, 54);
 }
 
+/// What one action earns in one task, over many episodes.
+double mean_reward(const Environment& environment, std::int64_t action) {
+  constexpr std::int64_t kEpisodes = 4000;
+  const auto course = environment.begin(kEpisodes, key_of(9));
+  return mean_of(course->act(std::vector<std::int64_t>(kEpisodes, action)));
+}
+
+TEST(Bandits, ArmsPayOneWithChancesOfTheirTask) {
+  EpisodeOptions episode;
+  episode.target = "return";
+  episode.shot = 2;
+  const Made made("bandits", {{"arms", "3"}, {"horizon", "4"}}, episode);
+  EXPECT_EQ(made.inputs.target_width, 3);
+  std::vector<double> chances;
+  for (std::uint32_t slot = 0; slot < 200; ++slot) {
+    const auto environment = made.source->make(key_of(slot)).support.environment;
+    EXPECT_EQ(environment->actions(), 3);
+    EXPECT_EQ(environment->horizon(), 4);
+    for (std::int64_t arm = 0; arm < 3; ++arm) chances.push_back(mean_reward(*environment, arm));
+    EXPECT_EQ(chances.back(), mean_reward(*environment, 2));  // the same task, the same key
+  }
+  EXPECT_NEAR(mean_of(chances), 0.5, 0.04);
+  EXPECT_NEAR(deviation_of(chances), std::sqrt(1.0 / 12), 0.02);  // uniform
+  const auto course = made.source->make(key_of(1)).query.environment->begin(50, key_of(2));
+  EXPECT_TRUE(course->observe().equal(torch::ones({50, 1})));
+  for (const double reward : course->act(std::vector<std::int64_t>(50, 1)))
+    EXPECT_TRUE(reward == 0.0 || reward == 1.0);
+}
+
+/// Two steps east, one north-west: places by hand, and one goal explains all rewards.
+TEST(Navigation, RewardsAreSquaredDistancesToTheTasksGoal) {
+  EpisodeOptions episode;
+  episode.target = "return";
+  const Made made("navigation", {{"horizon", "5"}}, episode);
+  EXPECT_EQ(made.inputs.target_width, 8);
+  const double diagonal = 0.1 * std::sqrt(0.5);
+  const double x[]{0.1, 0.2, 0.2 - diagonal}, y[]{0.0, 0.0, diagonal};
+  for (std::uint32_t slot = 0; slot < 50; ++slot) {
+    const auto course = made.source->make(key_of(slot)).query.environment->begin(2, key_of(3));
+    double reward[3];
+    int step = 0;
+    EXPECT_TRUE(course->observe().equal(torch::zeros({2, 2})));
+    for (const std::int64_t action : {0, 0, 3}) {
+      const auto rewards = course->act({action, 4});  // the other goes west
+      EXPECT_NEAR(course->observe()[0][0].item<double>(), x[step], 1e-6);
+      EXPECT_NEAR(course->observe()[0][1].item<double>(), y[step], 1e-6);
+      EXPECT_NEAR(course->observe()[1][0].item<double>(), -0.1 * (step + 1), 1e-6);
+      reward[step++] = rewards[0];
+    }
+    // r0 - r1 = (x1 - x0) (x0 + x1 - 2 g) for the goal's g.
+    const double east = 0.5 * (x[0] + x[1] - (reward[0] - reward[1]) / (x[1] - x[0]));
+    const double rest = std::sqrt(std::max(0.0, -reward[0] - (x[0] - east) * (x[0] - east)));
+    EXPECT_LE(std::abs(east), 0.5);
+    EXPECT_LE(rest, 0.5 + 1e-9);
+    const auto squared = [&](double north) {
+      return -(x[2] - east) * (x[2] - east) - (y[2] - north) * (y[2] - north);
+    };
+    EXPECT_LT(std::min(std::abs(squared(rest) - reward[2]), std::abs(squared(-rest) - reward[2])),
+              1e-9);
+  }
+}
+
 /// Shards of vectors, each of which is one sample's alone.
 class Minibatches : public testing::Test {
  protected:

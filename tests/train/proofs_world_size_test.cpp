@@ -77,6 +77,11 @@ const Case kPretrain{"pretrain", "pretrain", [](RunConfig& c) {
                        c.adapt.values["finetune_steps"] = "5";
                      }};
 const Case kMamlRl{"maml_rl", "maml_rl", acting};
+const Case kRl2{"rl2", "rl2", [](RunConfig& c) {
+                  made_by(c, Section("bandits", {{"arms", "3"}, {"horizon", "2"}}), "return",
+                          "state");
+                  c.adapt.values["hidden"] = "4";
+                }};
 const Case kSinusoids{"sinusoids", "meta_sgd", sinusoids};
 const Case kCausalTables{"causal_tables", "maml", [](RunConfig& c) {
                            made_by(c, Section("causal_tables", {{"features", "3"}}), "value", "x");
@@ -142,11 +147,10 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll =
-    testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kPretrain, kMamlRl,
-                    kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
-                    kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion,
-                    kSgd);
+const auto kAll = testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kPretrain,
+                                  kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented,
+                                  kMixture, kCrossAttention, kContrastive, kContrastiveInside,
+                                  kSupport, kRunning, kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

@@ -7,9 +7,8 @@
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
-namespace {
 
-Batch batch_of(const torch::Tensor& observations, std::int64_t actions) {
+Batch observed(const torch::Tensor& observations, std::int64_t actions) {
   Batch batch;
   batch.size = observations.size(0);
   batch.way = actions;
@@ -17,8 +16,7 @@ Batch batch_of(const torch::Tensor& observations, std::int64_t actions) {
   return batch;
 }
 
-/// A draw from each row of probabilities.
-std::vector<std::int64_t> draw(const torch::Tensor& logits, Random& random) {
+std::vector<std::int64_t> draw_actions(const torch::Tensor& logits, Random& random) {
   const auto chances = torch::softmax(logits.to(torch::kFloat64), 1).contiguous();
   const double* chance = chances.data_ptr<double>();
   std::vector<std::int64_t> drawn;
@@ -31,8 +29,6 @@ std::vector<std::int64_t> draw(const torch::Tensor& logits, Random& random) {
   return drawn;
 }
 
-}  // namespace
-
 Rollout roll_out(const Model& model, const Tensors& theta, const Environment& environment,
                  std::int64_t episodes, const RandomKey& key, const Context& context) {
   const torch::NoGradGuard no_grad;
@@ -41,8 +37,8 @@ Rollout roll_out(const Model& model, const Tensors& theta, const Environment& en
   Tensors seen, done, earned;
   for (std::int64_t t = 0; t < environment.horizon(); ++t) {
     const auto observations = course->observe().to(theta[0].dtype());
-    const auto actions =
-        draw(model.forward(theta, batch_of(observations, environment.actions()), context), random);
+    const auto actions = draw_actions(
+        model.forward(theta, observed(observations, environment.actions()), context), random);
     seen.push_back(observations);
     done.push_back(torch::tensor(actions, torch::kInt64));
     earned.push_back(torch::tensor(course->act(actions), torch::kFloat64).to(theta[0].dtype()));
@@ -54,7 +50,7 @@ Rollout roll_out(const Model& model, const Tensors& theta, const Environment& en
 torch::Tensor log_policy(const Model& model, const Tensors& theta, const Rollout& rollout,
                          const Context& context) {
   const auto logits =
-      model.forward(theta, batch_of(rollout.observations, model.head_rows()), context);
+      model.forward(theta, observed(rollout.observations, model.head_rows()), context);
   return torch::log_softmax(logits, 1)
       .gather(1, rollout.actions.unsqueeze(1))
       .view(rollout.rewards.sizes());

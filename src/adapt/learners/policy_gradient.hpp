@@ -17,6 +17,11 @@ struct Rollout {
   torch::Tensor rewards;       ///< [episodes, steps]
 };
 
+/// Observations [n, width] as a batch of the model's only modality.
+Batch observed(const torch::Tensor& observations, std::int64_t actions);
+/// A draw from each row of probabilities softmax(logits [n, actions]).
+std::vector<std::int64_t> draw_actions(const torch::Tensor& logits, Random& random);
+
 /// Lets the policy act; all chance is a function of the key. No gradient.
 Rollout roll_out(const Model& model, const Tensors& theta, const Environment& environment,
                  std::int64_t episodes, const RandomKey& key, const Context& context);

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "task/rows.hpp"
-#include "task/sources/prior.hpp"
+#include "task/sources/environments.hpp"
 
 namespace cuttle {
 namespace {
@@ -38,40 +38,29 @@ class TabularCourse final : public Course {
   std::vector<std::int64_t> states_;
 };
 
-struct MdpOptions {
-  std::int64_t states = 10, actions = 5, horizon = 10;
+struct MdpOptions : HorizonOptions {
+  std::int64_t states = 10, actions = 5;
   void keys(Keys& keys) {
     keys.add("states", states, between(2, 1000), "of the decision process");
     keys.add("actions", actions, between(2, 100), "in every state");
-    keys.add("horizon", horizon, between(1, 10000), "steps of an episode");
+    HorizonOptions::keys(keys);
   }
 };
 
 /// Random Markov decision processes: rewards from N(1, 1), transitions from a flat Dirichlet
-/// distribution (Duan et al. 2016, "RL^2", section 3.2). episode.shot is the number of episodes
-/// that an inner step sees, episode.query of those that the outer step sees.
-class TabularMdps final : public TaskSource {
+/// distribution (Duan et al. 2016, "RL^2", section 3.2).
+class TabularMdps final : public EnvironmentSource {
  public:
   using Options = MdpOptions;
   TabularMdps(const SourceRequest& request, const Options& options)
-      : options_(options), shot_(request.episode.shot), query_(request.episode.query) {}
-
-  EpisodeSize size(const RandomKey&) const override {
-    return {1, shot_, shot_ * options_.horizon, query_ * options_.horizon};
-  }
-  Task make(const RandomKey& key) const override {
-    Task task;
-    task.key = key;
-    task.support.environment = task.query.environment = std::make_shared<const TabularMdp>(
-        key, options_.states, options_.actions, options_.horizon);
-    task.support.size = shot_;
-    task.query.size = query_;
-    return task;
-  }
+      : EnvironmentSource(request, options.horizon), options_(options) {}
 
  private:
+  std::shared_ptr<const Environment> draw(const RandomKey& key) const override {
+    return std::make_shared<const TabularMdp>(key, options_.states, options_.actions,
+                                              options_.horizon);
+  }
   Options options_;
-  std::int64_t shot_, query_;
 };
 
 }  // namespace
@@ -97,14 +86,11 @@ std::unique_ptr<Course> TabularMdp::begin(std::int64_t episodes, const RandomKey
 }
 
 SourceType row_of_tabular_mdp() {
-  auto row = prior_type<TabularMdps>(
+  return environment_type<TabularMdps>(
       "random Markov decision processes to act in", "Duan et al. 2016", [](const Section& section) {
         const auto options = options_of<MdpOptions>(section);
         return TaskInputs{{vector_of("state", options.states)}, options.actions};
       });
-  row.form = TaskForm::kEnvironment;
-  row.protocol = {};
-  return row;
 }
 
 }  // namespace cuttle
