@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -11,11 +12,61 @@
 namespace cuttle {
 namespace {
 
-/// The support set, and what it gives to its queries.
+/// The samples of several embeddings, one after the other.
+Embedding joined(const std::vector<Embedding>& pieces) {
+  Embedding all = pieces[0];
+  Tensors rows;
+  const auto cat = [&](const auto& part) {
+    rows.clear();
+    for (const auto& piece : pieces) rows.push_back(part(piece));
+    return torch::cat(rows);
+  };
+  for (std::size_t p = 0; p < all.parts.size(); ++p)
+    all.parts[p] = cat([&](const Embedding& piece) { return piece.parts[p]; });
+  all.mask = cat([](const Embedding& piece) { return piece.mask; });
+  return all;
+}
+
+/// The support set, and what it gives to its queries. Samples that stand apart are embedded
+/// `at_once` at a time (0: all).
 Embedding embed_support(const Model& model, const Tensors& parameters, const Batch& support,
-                        Context context, Statistics& given) {
+                        Context context, Statistics& given, std::int64_t at_once) {
   if (model.uses_support()) context.record = &given;
-  return model.embed(parameters, support, context);
+  if (at_once == 0 || at_once >= support.size || model.uses_support())
+    return model.embed(parameters, support, context);
+  std::vector<Embedding> pieces;
+  for (std::int64_t first = 0; first < support.size; first += at_once) {
+    std::vector<std::int64_t> rows(
+        static_cast<std::size_t>(std::min(at_once, support.size - first)));
+    std::iota(rows.begin(), rows.end(), first);
+    pieces.push_back(model.embed(parameters, select_rows(support, rows), context));
+  }
+  return joined(pieces);
+}
+
+/// LITE (Bronskill et al. 2021, equation 8): every sample's embedding as it is, but only those of
+/// H = model.lite samples, drawn by the task's key, have a graph, and theirs counts N/H times: an
+/// unbiased estimate of the gradient of whatever is made of the N embeddings. What the support's
+/// norms saw counts as given.
+Embedding embed_lite(const Model& model, const Tensors& parameters, const Batch& support,
+                     Context context, Statistics& given) {
+  Embedding all;
+  {
+    const torch::NoGradGuard no_grad;
+    all = embed_support(model, parameters, support, context, given, model.lite());
+  }
+  Random random(context.key.with(Stream::kModel, 12));
+  const auto drawn = random.sample(support.size, model.lite());
+  if (model.uses_support()) context.given = &given;
+  const Embedding some = model.embed(parameters, select_rows(support, drawn), context);
+  const double share = static_cast<double>(support.size) / static_cast<double>(model.lite());
+  const auto places = torch::tensor(drawn, torch::kInt64).to(all.mask.device());
+  all.weights = some.weights;  // of the fusion, with the graph
+  for (std::size_t p = 0; p < all.parts.size(); ++p) {
+    const auto& part = some.parts[p];
+    all.parts[p] = all.parts[p].index_add(0, places, share * (part - part.detach()));
+  }
+  return all;
 }
 
 }  // namespace
@@ -23,7 +74,9 @@ Embedding embed_support(const Model& model, const Tensors& parameters, const Bat
 Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& support,
                     const Batch& query, Context context) {
   Embedded both;
-  if (!model.uses_support()) {
+  const bool lite =
+      model.lite() > 0 && model.lite() < support.size && torch::GradMode::is_enabled();
+  if (!model.uses_support() && !lite) {
     both.seen = concatenate(support, query);
     both.pass = model.look(parameters, both.seen, context);
     both.support = rows_of(both.pass.embedding, 0, support.size);
@@ -31,8 +84,9 @@ Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& 
     return both;
   }
   Statistics given;
-  both.support = embed_support(model, parameters, support, context, given);
-  context.given = &given;
+  both.support = lite ? embed_lite(model, parameters, support, context, given)
+                      : embed_support(model, parameters, support, context, given, 0);
+  if (model.uses_support()) context.given = &given;
   both.seen = query;
   both.pass = model.look(parameters, query, context);
   both.query = both.pass.embedding;
@@ -117,7 +171,8 @@ Adapted::Answers KnownSupport::answer(const Batch& query) const {
   }
   if (!known_) {
     Known known;
-    known.support = embed_support(*model_, parameters_, support_, context, known.given);
+    known.support =
+        embed_support(*model_, parameters_, support_, context, known.given, model_->lite());
     known.lesson = study(known.support);
     known_ = std::move(known);
   }

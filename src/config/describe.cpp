@@ -148,6 +148,9 @@ void describe(ConfigSchema& keys, ModelOptions& o) {
               "from the embedding to the answers, for learners with a head");
   keys.add("modality_dropout", o.modality_dropout, from_below(0, 1),
            "chance that a present modality of a training sample is hidden");
+  keys.add("lite", o.lite, between(0, 1000000),
+           "support samples of a task that gradients go through (large supports in little memory); "
+           "0: all");
   keys.add_entries("encoders", o.encoders, "image",
                    "by modality name; absent: the defaults for its kind");
 }

@@ -61,7 +61,8 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
              std::int64_t inner_steps, const ModelRegistry& registry, torch::Device device)
     : device_(device),
       layout_(std::make_shared<ParameterLayout>()),
-      modalities_(std::move(modalities)) {
+      modalities_(std::move(modalities)),
+      lite_(options.lite) {
   for (const auto& entry : options.encoders)
     CUTTLE_VALIDATE(
         find_modality(modalities_, entry.first) != nullptr,
@@ -192,6 +193,14 @@ bool Model::samples_apart() const {
     return std::all_of(blocks.begin(), blocks.end(), [](const auto& block) {
       return block->samples_apart() || block->uses_support();
     });
+  });
+}
+
+bool Model::trains_apart() const {
+  return std::all_of(encoders_.begin(), encoders_.end(), [](const auto& encoder) {
+    const Blocks& blocks = encoder->blocks();
+    return std::all_of(blocks.begin(), blocks.end(),
+                       [](const auto& block) { return block->trains_apart(); });
   });
 }
 

@@ -6,9 +6,9 @@
 
 // The registry of this stage: one row a type. Its function stands at the end of the type's file.
 #define CUTTLE_TASK_KINDS(row) row(class) row(return) row(value)
-#define CUTTLE_SOURCES(row)                                                                   \
-  row(augmented) row(bandits) row(causal_tables) row(episodes) row(groups) row(minibatches)   \
-      row(navigation) row(sinusoids) row(tabular_mdp)
+#define CUTTLE_SOURCES(row)                                                               \
+  row(augmented) row(bandits) row(causal_tables) row(clustered) row(episodes) row(groups) \
+      row(minibatches) row(navigation) row(sinusoids) row(tabular_mdp)
 #define CUTTLE_OBJECTIVES(row) row(contrastive)
 
 namespace cuttle {

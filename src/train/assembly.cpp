@@ -78,6 +78,10 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   CUTTLE_VALIDATE(demands.head || config.model.head.type == ModelOptions().head.type,
                   "model.head: {} has no head, so {} would do nothing; remove the key",
                   algorithm.type, config.model.head.type);
+  CUTTLE_VALIDATE(config.model.lite == 0 || (!demands.head && demands.form == TaskForm::kEpisode),
+                  "model.lite: {} embeds no support set (there is nothing to take gradients of a "
+                  "part of); remove the key",
+                  algorithm.type);
   const std::int64_t outputs = made.kind->outputs(config.episode.way, inputs.target_width);
   TaskInputs sized = inputs;
   sized.outputs = outputs;
@@ -86,6 +90,10 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
       std::make_shared<Model>(config.model, inputs.modalities, demands.head ? outputs : 0,
                               demands.inner_steps, extensions.model, torch::Device(config.device));
   made.model = model;
+  CUTTLE_VALIDATE(config.model.lite == 0 || model->trains_apart(),
+                  "model.lite: a norm goes by the batch at hand in training (parts of a support "
+                  "set would not be what they are in the whole); use norm: support, layer, group, "
+                  "instance, task or none");
   auto& layout = model->declare();
   const auto objectives = std::make_shared<const Objectives>(
       make_objectives(config.objectives, extensions.objectives, *model, layout));

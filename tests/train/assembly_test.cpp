@@ -207,6 +207,23 @@ TEST(Assembly, HasRowsForTrainingAlone) {
   EXPECT_THAT(metric.model->layout()->with_role(ParameterRole::kHead), IsEmpty());
 }
 
+TEST(Assembly, LiteIsForEmbeddedSupportsAndNormsThatKeepSamplesApart) {
+  RunConfig config = tiny_config("", "protonet");
+  config.model.lite = 2;
+  const TaskInputs inputs{tiny_modalities(), 0, 6};
+  const auto refusal = [&](const char* algorithm, const char* norm) {
+    config.adapt.type = algorithm;
+    for (const auto& name : {"image", "text"})
+      config.model.encoders[name] = tiny_encoder({{"norm", norm}});
+    return refusal_of([&] { assemble(config, inputs, {}); });
+  };
+  EXPECT_EQ(refusal("protonet", "support"), "");
+  EXPECT_EQ(refusal("r2d2", "layer"), "");
+  for (const char* norm : {"batch", "running"})
+    EXPECT_THAT(refusal("protonet", norm), HasSubstr("model.lite: a norm goes by the batch"));
+  EXPECT_THAT(refusal("maml", "layer"), HasSubstr("model.lite: maml embeds no support set"));
+}
+
 TEST(Assembly, MoreWaysThanTrainedAreForLearnersThatCompare) {
   RunConfig config = tiny_config("", "maml");  // way 3
   config.evaluation.way = 5;

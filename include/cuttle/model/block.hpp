@@ -46,6 +46,8 @@ class Block {
   virtual bool samples_apart() const { return false; }
   /// Whether a norm inside takes its statistics from the support set (Norm::uses_support).
   virtual bool uses_support() const { return false; }
+  /// Whether in training, too, it depends on no other sample but through the support's statistics.
+  virtual bool trains_apart() const { return samples_apart() || uses_support(); }
   /// Whether own kernels compute it on CPUs, rather than LibTorch's operations.
   virtual bool fused() const { return false; }
   /// Set if it is a linear layer and nothing else.

@@ -59,6 +59,10 @@ class Model {
   /// Whether, in use, what is made of a sample depends on no other of its batch, though it may on
   /// the support set.
   bool samples_apart() const;
+  /// Whether in training, too, it depends on no other sample but through the support's statistics.
+  bool trains_apart() const;
+  /// ModelOptions::lite.
+  std::int64_t lite() const { return lite_; }
 
   /// The layers, the head last, of a model that is nothing but a multilayer perceptron of one
   /// modality, unless its encoder says `fused: false`; else empty. An engine may then compute whole
@@ -100,6 +104,7 @@ class Model {
   std::vector<std::unique_ptr<const Head>> heads_;  ///< one per part
   std::int64_t head_rows_ = 0;
   bool uses_support_ = false;
+  std::int64_t lite_ = 0;
   std::vector<LinearLayer> perceptron_;
 
   void make_encoders(const ModelOptions& options, std::int64_t inner_steps,

@@ -43,6 +43,8 @@ class Norm {
   virtual bool samples_apart() const = 0;
   /// Whether it takes its statistics from the support set, in every pass of a query.
   virtual bool uses_support() const { return false; }
+  /// Whether in training, too, it depends on no other sample but through the support's statistics.
+  virtual bool trains_apart() const { return samples_apart() || uses_support(); }
 };
 
 /// What a norm is built from.

@@ -17,6 +17,7 @@ class ConvBlock final : public Block {
   std::string kind() const override { return "conv_norm_relu_pool"; }
   bool samples_apart() const override { return norm_->samples_apart(); }
   bool uses_support() const override { return norm_->uses_support(); }
+  bool trains_apart() const override { return norm_->trains_apart(); }
   bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     if (fused_)
@@ -47,6 +48,7 @@ class SequenceBlock final : public Block {
   }
   bool samples_apart() const override { return norm_->samples_apart(); }
   bool uses_support() const override { return norm_->uses_support(); }
+  bool trains_apart() const override { return norm_->trains_apart(); }
   bool fused() const override { return fused_; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     // ceil_mode keeps an odd last step; values are >= 0 after ReLU and 0 where padded, so padding

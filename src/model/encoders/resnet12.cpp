@@ -44,6 +44,7 @@ class NormedConv {
   }
   bool samples_apart() const { return norm_->samples_apart(); }
   bool uses_support() const { return norm_->uses_support(); }
+  bool trains_apart() const { return norm_->trains_apart(); }
   bool fused() const { return fused_; }
 
  private:
@@ -67,6 +68,7 @@ class ResidualBlock final : public Block {
   std::string kind() const override { return "residual_conv_norm_pool"; }
   bool samples_apart() const override { return first_.samples_apart(); }
   bool uses_support() const override { return first_.uses_support(); }
+  bool trains_apart() const override { return first_.trains_apart(); }
   bool fused() const override { return first_.fused(); }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
     auto x = first_.forward(p, input.values, kSlope, context);

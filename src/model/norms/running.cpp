@@ -49,6 +49,7 @@ class RunningNorm final : public Norm {
     context.record->observe(variance_, moments.variance * unbiased);
   }
   bool samples_apart() const override { return true; }
+  bool trains_apart() const override { return false; }
 
  private:
   Moments averages(const Tensors& p) const {
