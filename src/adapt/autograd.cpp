@@ -17,7 +17,8 @@ Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool creat
                                /*allow_unused=*/true);
 }
 
-Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents) {
+Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
+                        bool keep_graph) {
   Tensors defined, weights;
   for (std::size_t i = 0; i < outputs.size(); ++i)
     if (outputs[i].defined() && outputs[i].requires_grad() && cotangents[i].defined()) {
@@ -26,7 +27,8 @@ Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Ten
     }
   Tensors product(inputs.size());
   if (!defined.empty())
-    product = torch::autograd::grad(defined, inputs, weights, false, false, /*allow_unused=*/true);
+    product =
+        torch::autograd::grad(defined, inputs, weights, keep_graph, false, /*allow_unused=*/true);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!product[i].defined()) product[i] = torch::zeros_like(inputs[i]);
   return product;

@@ -66,6 +66,8 @@ class DescentLearner : public Learner {
 
  protected:
   DescentLearner(const LearnerRequest& request, const LoopOptions& options, Descender descender);
+  const Surface& surface() const { return surface_; }
+  const InnerUpdate& update() const { return *descender_.update; }
 
  private:
   LoopOptions options_;

@@ -230,6 +230,28 @@ ADAPT = {"meta_gradient_test": {
         (".triu(1)", ".triu(0)"),
         ("{dilation, 0}", "{0, dilation}"),
     ],
+}, "imaml_test": {
+    "src/adapt/learners/imaml.cpp": [
+        ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
+        ("(next / left) * direction", "(left / next) * direction"),
+        ("x = x + (b - a(x)) / scale", "x = x + (b - a(x))"),
+        ("slope[still[j]] - shift[j] / lambda", "slope[still[j]] + shift[j] / lambda"),
+        ("scale * v + as_one_vector(curved) / lambda", "v + as_one_vector(curved) / lambda"),
+        ("demands.inner_steps = 0;", "demands.inner_steps = inner_steps;"),
+    ],
+}, "inner_loop_proofs_test": {
+    "src/adapt/learners/meta_curvature.cpp": [
+        ("g + g.matmul(own(2).t())", "g + g.matmul(own(2))"),
+        ("g + own(1).matmul(g)", "own(1).matmul(g)"),
+        ('options.curvature == "mc2" ? matrix', 'options.curvature == "mc1" ? matrix'),
+    ],
+    "src/adapt/learners/cavia.cpp": [
+        ("const bool norm = weight.dim() == bias.dim();", "const bool norm = false;"),
+        ("bias = bias * scale;", ""),
+        ("leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];", ""),
+        ("gradient[i] = gradient[i] + part[i];", "gradient[i] = part[i];"),
+        (".norm.weight", ".no_norm.weight"),
+    ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
         ("kind.support_loss(classify(", "kind.loss(classify("),

@@ -68,6 +68,9 @@ const Case kLearnedBiases{"learned_biases", "meta_sgd", [](RunConfig& c) {
                             c.adapt.values["fast"] = "['*.bias', -encoder.text.*]";
                           }};
 const Case kLstm{"lstm", "lstm", [](RunConfig& c) { c.adapt.values["hidden"] = "4"; }};
+const Case kImaml{"imaml", "imaml", nothing};
+const Case kMetaCurvature{"meta_curvature", "meta_curvature", nothing};
+const Case kCavia{"cavia", "cavia", [](RunConfig& c) { c.adapt.values["context"] = "4"; }};
 const Case kSnail{"snail", "snail", [](RunConfig& c) {
                     c.adapt.values.insert({{"filters", "8"}, {"attention", "8"}});
                   }};
@@ -147,10 +150,11 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll = testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kPretrain,
-                                  kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented,
-                                  kMixture, kCrossAttention, kContrastive, kContrastiveInside,
-                                  kSupport, kRunning, kTask, kLayer, kLion, kSgd);
+const auto kAll =
+    testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
+                    kR2d2, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented,
+                    kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning,
+                    kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

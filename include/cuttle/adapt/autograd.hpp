@@ -14,6 +14,8 @@ Tensors as_leaves(const Tensors& values);
 Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph);
 
 /// sum_i dy_i/dinputs^T cotangent_i over the defined y_i; zeros where nothing depends on an input.
-Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents);
+/// `keep_graph`: there will be another.
+Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
+                        bool keep_graph = false);
 
 }  // namespace cuttle

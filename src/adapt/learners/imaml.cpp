@@ -1,0 +1,209 @@
+#include <torch/types.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "adapt/descent.hpp"
+#include "adapt/rows.hpp"
+#include "adapt/surface/trajectory.hpp"
+#include "cuttle/adapt/autograd.hpp"
+#include "cuttle/core/error.hpp"
+
+namespace cuttle {
+namespace {
+
+struct ImamlOptions : RateOptions, FastOptions {
+  double lambda = 2.0, damping = 0.0;
+  std::string solver = "cg";
+  std::int64_t solver_steps = 5;
+  ImamlOptions() {
+    inner_steps = 16;
+    inner_lr = 0.1;
+  }
+  void keys(Keys& keys) {
+    RateOptions::keys(keys);
+    FastOptions::keys(keys);
+    keys.add("lambda", lambda, above(0),
+             "the inner loss has lambda / 2 times the squared distance from the initialisation "
+             "beside it");
+    keys.add("solver", solver, one_of({"cg", "neumann"}),
+             "of the system that the outer gradient solves; neumann needs lambda above the "
+             "support loss's largest curvature");
+    keys.add("solver_steps", solver_steps, between(0, 1000),
+             "Hessian products of the solver; 0: the query's gradient as it is");
+    keys.add("damping", damping, at_least(0),
+             "added to the system's identity, for inner loops that end before their minimum");
+  }
+  Demands demands() const {
+    Demands demands = RateOptions::demands();
+    demands.second_order = true;
+    // One inner loss has one minimum: norms of each step would make it another at each.
+    demands.inner_steps = 0;
+    return demands;
+  }
+};
+
+/// Gradient descent on the loss with its proximal term; the state is where it began.
+class ProximalUpdate final : public InnerUpdate {
+ public:
+  ProximalUpdate(double rate, double lambda) : rate_(rate), lambda_(lambda) {}
+  Tensors fresh(const Tensors& theta) const override { return theta; }
+  Moved step(const Point& at, const Tensors& start, std::int64_t) const override {
+    Moved next{at.theta, start};
+    for (std::size_t i = 0; i < at.theta.size(); ++i)
+      if (at.gradient[i].defined())
+        next.theta[i] = at.theta[i] - rate_ * (at.gradient[i] + lambda_ * (at.theta[i] - start[i]));
+    return next;
+  }
+
+ private:
+  double rate_, lambda_;
+};
+
+torch::Tensor as_one_vector(const Tensors& parts) {
+  Tensors flat;
+  for (const auto& part : parts) flat.push_back(part.flatten());
+  return torch::cat(flat);
+}
+
+Tensors parts_of(const torch::Tensor& vector, const Tensors& like) {
+  Tensors parts;
+  std::int64_t place = 0;
+  for (const auto& part : like) {
+    parts.push_back(vector.narrow(0, place, part.numel()).view(part.sizes()));
+    place += part.numel();
+  }
+  return parts;
+}
+
+using LinearMap = std::function<torch::Tensor(const torch::Tensor&)>;
+
+/// x of A x = b, from x = 0. Where the quadratic turns out to have no minimum it ends with what it
+/// has, at first b.
+torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b,
+                                    std::int64_t steps) {
+  constexpr double kExact = 1e-28;  // of squared residuals
+  auto x = torch::zeros_like(b), residual = b, direction = b;
+  const double whole = b.dot(b).item<double>();
+  double left = whole;
+  for (std::int64_t k = 0; k < steps && left > kExact * whole; ++k) {
+    const auto image = a(direction);
+    const double curvature = direction.dot(image).item<double>();
+    if (curvature <= 0) return k == 0 ? b : x;
+    const double rate = left / curvature;
+    x = x + rate * direction;
+    residual = residual - rate * image;
+    const double next = residual.dot(residual).item<double>();
+    direction = residual + (next / left) * direction;
+    left = next;
+  }
+  return steps == 0 ? b : x;
+}
+
+/// The same by sum_j (I - A / scale)^j b / scale, cut after `steps` powers.
+torch::Tensor by_neumann_series(const LinearMap& a, const torch::Tensor& b, std::int64_t steps,
+                                double scale) {
+  auto x = steps == 0 ? b : b / scale;
+  for (std::int64_t k = 0; k < steps; ++k) x = x + (b - a(x)) / scale;
+  return x;
+}
+
+/// iMAML (Rajeswaran, Finn, Kakade, Levine 2019). The inner loop descends to
+///   phi(theta) = argmin L_support(phi) + lambda/2 |phi - theta|^2             (equation 3),
+/// and the outer gradient is, by the implicit function theorem (lemma 1, equation 6),
+///   dL_query(phi(theta))/dtheta = (I + H / lambda)^-1 dL_query/dphi,
+/// H the Hessian of L_support at phi, whatever way the loop took: none of its steps is kept. Only
+/// products with H are formed. Parameters psi that stand still (outside `fast`) shift the minimum
+/// too: from their own gradient goes d^2 L_support/dpsi dphi times that solution over lambda.
+class Imaml final : public DescentLearner {
+ public:
+  using Options = ImamlOptions;
+  Imaml(const LearnerRequest& request, const Options& options)
+      : DescentLearner(request, options,
+                       {std::make_unique<ProximalUpdate>(options.inner_lr, options.lambda),
+                        fast_set(request, options), true}),
+        options_(options) {
+    CUTTLE_VALIDATE(options.inner_lr * options.lambda < 2,
+                    "adapt.lambda: {} at adapt.inner_lr {} throws every step farther than it "
+                    "stood from the initialisation (the inner loop would diverge); keep their "
+                    "product below 2",
+                    options.lambda, options.inner_lr);
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    Context context;
+    context.key = task.key;
+    Trajectory trajectory(surface(), update(), task.support, context, options_.inner_steps, {});
+    const auto phi = as_leaves(trajectory.descend(parameters.tensors()).theta);
+    Statistics seen;
+    context.record = &seen;
+    const Pass pass = pass_after(*model_, phi, task.support, task.query, context);
+    const Judged judged = judge(phi, pass, task.query, context);
+    Tensors slope = gradient_of(judged.loss, phi, false);
+    for (std::size_t i = 0; i < slope.size(); ++i)
+      if (!slope[i].defined()) slope[i] = torch::zeros_like(phi[i]);
+    context.record = nullptr;
+    return result_of(implicit(std::move(slope), surface().at(phi, task.support, context, true)),
+                     judged, seen);
+  }
+  double cost(const EpisodeSize& size) const override {
+    constexpr double kGradient = 3, kHessianProduct = 6;
+    const double steps = kGradient * static_cast<double>(options_.inner_steps) +
+                         kHessianProduct * static_cast<double>(options_.solver_steps);
+    return kGradient * static_cast<double>(size.query) + steps * static_cast<double>(size.support);
+  }
+
+ private:
+  /// The query's gradient at the inner minimum, as one of the initialisation.
+  Tensors implicit(Tensors slope, const Point& minimum) const {
+    const double lambda = options_.lambda, scale = 1 + options_.damping;
+    Tensors moving, pull, gradient;
+    for (const std::int64_t i : surface().fast()) {
+      const auto place = static_cast<std::size_t>(i);
+      moving.push_back(minimum.theta[place]);
+      pull.push_back(slope[place]);
+      gradient.push_back(minimum.gradient[place]);
+    }
+    const auto map = [&](const torch::Tensor& v) {
+      const auto curved = vector_jacobian(gradient, moving, parts_of(v, moving), true);
+      return scale * v + as_one_vector(curved) / lambda;
+    };
+    const auto b = as_one_vector(pull);
+    const auto solved =
+        parts_of(options_.solver == "cg" ? by_conjugate_gradient(map, b, options_.solver_steps)
+                                         : by_neumann_series(map, b, options_.solver_steps, scale),
+                 moving);
+    for (std::size_t j = 0; j < solved.size(); ++j)
+      slope[static_cast<std::size_t>(surface().fast()[j])] = solved[j];
+    const auto still = standing_still();
+    Tensors inputs;
+    for (const auto i : still) inputs.push_back(minimum.theta[i]);
+    if (still.empty() || options_.solver_steps == 0) return slope;
+    const auto shift = vector_jacobian(gradient, inputs, solved);
+    for (std::size_t j = 0; j < still.size(); ++j)
+      slope[still[j]] = slope[still[j]] - shift[j] / lambda;
+    return slope;
+  }
+
+  /// What is learned, but not by the inner loop.
+  std::vector<std::size_t> standing_still() const {
+    const auto& fast = surface().fast();
+    std::vector<std::size_t> still;
+    for (std::int64_t i = 0; i < model_->layout()->count(); ++i)
+      if (model_->layout()->is_learned(i) && !std::binary_search(fast.begin(), fast.end(), i))
+        still.push_back(static_cast<std::size_t>(i));
+    return still;
+  }
+
+  Options options_;
+};
+
+}  // namespace
+
+LearnerType row_of_imaml() {
+  return learner_type<Imaml>("maml to the end of the inner loop, by the implicit gradient there",
+                             "Rajeswaran et al. 2019");
+}
+
+}  // namespace cuttle

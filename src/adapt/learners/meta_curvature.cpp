@@ -1,0 +1,110 @@
+#include <torch/types.h>
+
+#include <utility>
+
+#include "adapt/descent.hpp"
+#include "adapt/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct MetaCurvatureOptions : RateOptions, FastOptions, WayBackOptions {
+  std::string curvature = "mc2";
+  void keys(Keys& keys) {
+    RateOptions::keys(keys);
+    keys.add("curvature", curvature, one_of({"mc1", "mc2"}),
+             "mc2: learned matrices over outputs, inputs and filter places of a layer; mc1: not "
+             "over outputs");
+    FastOptions::keys(keys);
+    WayBackOptions::keys(keys);
+  }
+  Demands demands() const {
+    Demands demands = RateOptions::demands();
+    demands.second_order = true;
+    return demands;
+  }
+};
+
+/// theta' = theta - alpha MC(g). A layer's gradient g [out, in, places] is multiplied along each
+/// of its modes by a learned matrix (Park and Oliva 2019, section 3.2),
+///   MC(g) = g x_3 M_f x_2 M_i x_1 M_o,
+/// that is vec(MC(g)) = (M_o kron M_i kron M_f) vec(g); a linear layer has no M_f. What has one
+/// mode (biases, scales of norms) is multiplied element by element, as in the authors' program.
+/// Learned is each matrix less the identity, so that all start as MAML and decay leads back to it.
+class Curved final : public InnerUpdate {
+ public:
+  /// Where a parameter's matrices are among theta, -1: the identity. One mode alone: elements.
+  using Modes = std::vector<std::int64_t>;
+  /// `modes`: by parameter; those that do not move have none.
+  Curved(double rate, std::vector<Modes> modes) : rate_(rate), modes_(std::move(modes)) {}
+
+  Moved step(const Point& at, const Tensors&, std::int64_t) const override {
+    Moved next{at.theta, {}};
+    for (std::size_t i = 0; i < at.theta.size(); ++i)
+      if (at.gradient[i].defined())
+        next.theta[i] = at.theta[i] - rate_ * transform(at.theta, at.gradient[i], modes_[i]);
+    return next;
+  }
+  bool learned() const override { return true; }
+
+ private:
+  static torch::Tensor transform(const Tensors& theta, const torch::Tensor& gradient,
+                                 const Modes& modes) {
+    const auto own = [&](std::size_t mode) { return theta[static_cast<std::size_t>(modes[mode])]; };
+    if (modes.size() == 1) return gradient + own(0) * gradient;
+    auto g = gradient.reshape({gradient.size(0), gradient.size(1), -1});
+    if (modes.size() > 2) g = g + g.matmul(own(2).t());
+    g = g + own(1).matmul(g);
+    if (modes[0] >= 0) g = g + own(0).matmul(g.flatten(1)).view(g.sizes());
+    return g.view(gradient.sizes());
+  }
+
+  double rate_;
+  std::vector<Modes> modes_;
+};
+
+/// Meta-Curvature (Park and Oliva 2019): MAML whose inner gradients are transformed by matrices
+/// that are learned with the initialisation. MC2 learns all of them, MC1 leaves M_o at the
+/// identity.
+class MetaCurvature final : public DescentLearner {
+ public:
+  using Options = MetaCurvatureOptions;
+  MetaCurvature(const LearnerRequest& request, const Options& options)
+      : DescentLearner(request, options, descender(request, options)) {}
+
+ private:
+  static Descender descender(const LearnerRequest& request, const Options& options) {
+    auto& layout = request.layout;
+    const FastSet fast = fast_set(request, options);
+    std::vector<Curved::Modes> modes(static_cast<std::size_t>(layout.count()));
+    for (const std::int64_t i : fast) {
+      const ParameterSpec of = layout.spec(i);
+      const auto own = [&](const char* mode, std::vector<std::int64_t> shape) {
+        return layout.add({"learner.curvature." + of.name + mode, std::move(shape), Init::kZeros,
+                           ParameterRole::kLearner});
+      };
+      const auto matrix = [&](const char* mode, std::int64_t size) {
+        return own(mode, {size, size});
+      };
+      auto& places = modes[static_cast<std::size_t>(i)];
+      if (of.shape.size() == 1) {
+        places = {own("", of.shape)};
+        continue;
+      }
+      const std::int64_t out = of.shape[0], in = of.shape[1];
+      places = {options.curvature == "mc2" ? matrix(".out", out) : -1, matrix(".in", in)};
+      if (of.shape.size() > 2) places.push_back(matrix(".filter", layout.elements(i) / (out * in)));
+    }
+    modes.resize(static_cast<std::size_t>(layout.count()));
+    return {std::make_unique<Curved>(options.inner_lr, std::move(modes)), fast, true, options.keep};
+  }
+};
+
+}  // namespace
+
+LearnerType row_of_meta_curvature() {
+  return learner_type<MetaCurvature>("maml with learned matrices that transform inner gradients",
+                                     "Park and Oliva 2019");
+}
+
+}  // namespace cuttle
