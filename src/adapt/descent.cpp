@@ -9,6 +9,13 @@
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
+namespace {
+
+void add(const Tensors& terms, Tensors& sums) {
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = sums[i] + terms[i];
+}
+
+}  // namespace
 
 void LoopOptions::keys(Keys& keys) {
   keys.add("inner_steps", inner_steps, at_least(0), "adaptation steps in training");
@@ -57,37 +64,47 @@ TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const 
   const std::int64_t steps = options_.inner_steps;
   if (engine_ && engine_->takes(parameters, task.support, &task.query))
     return engine_->meta_gradient(parameters, task, steps);
-  const bool second_order = descender_.second_order;
+  const bool through = second_order(task.key);
   const InnerUpdate& update = *descender_.update;
   Context context;
   context.key = task.key;
+  bool back = through || update.learned();
+  for (std::int64_t k = 0; k < steps; ++k) back = back || share(k, task.key) > 0;
   Trajectory trajectory(surface_, update, task.support, context, steps,
-                        {second_order || update.learned(), second_order, descender_.keep});
+                        {back, through, descender_.keep});
   const auto leaves = as_leaves(trajectory.descend(parameters.tensors()).theta);
 
   Statistics seen;
-  context.inner_step = steps;
   context.record = &seen;
-  const Pass pass = pass_after(*model_, leaves, task.support, task.query, context);
-  const Judged judged = judge(leaves, pass, task.query, context);
-  Tensors lambda = gradient_of(judged.loss, leaves, false), of_state;
-  for (std::size_t i = 0; i < lambda.size(); ++i)
-    if (!lambda[i].defined()) lambda[i] = torch::zeros_like(leaves[i]);
-  for (std::int64_t k = steps - 1; (second_order || update.learned()) && k >= 0; --k) {
+  auto [judged, lambda] = outer_loss(leaves, task, steps, context);
+  context.record = nullptr;
+  Tensors of_state;
+  for (std::int64_t k = steps - 1; back && k >= 0; --k) {
     const auto [at_k, state] = trajectory.back(k);
     auto adjoint = update.vjp(at_k, state, k, lambda, of_state);
     of_state = std::move(adjoint.state);
-    if (!second_order) {
-      lambda = std::move(adjoint.theta);
-      continue;
+    lambda = std::move(adjoint.theta);
+    if (through) {
+      Tensors outputs = at_k.gradient, cotangents = adjoint.gradient;
+      outputs.push_back(at_k.loss);
+      cotangents.push_back(adjoint.loss);
+      add(vector_jacobian(outputs, at_k.theta, cotangents), lambda);
     }
-    Tensors outputs = at_k.gradient, cotangents = adjoint.gradient;
-    outputs.push_back(at_k.loss);
-    cotangents.push_back(adjoint.loss);
-    lambda = vector_jacobian(outputs, at_k.theta, cotangents);
-    for (std::size_t i = 0; i < lambda.size(); ++i) lambda[i] += adjoint.theta[i];
+    if (share(k, task.key) > 0) add(outer_loss(at_k.theta, task, k, context).second, lambda);
   }
   return result_of(lambda, judged, seen);
+}
+
+std::pair<Learner::Judged, Tensors> DescentLearner::outer_loss(const Tensors& leaves,
+                                                               const Task& task, std::int64_t k,
+                                                               Context context) const {
+  context.inner_step = k;
+  const Pass pass = pass_after(*model_, leaves, task.support, task.query, context);
+  Judged judged = judge(leaves, pass, task.query, context);
+  Tensors slope = gradient_of(share(k, task.key) * judged.loss, leaves, false);
+  for (std::size_t i = 0; i < slope.size(); ++i)
+    if (!slope[i].defined()) slope[i] = torch::zeros_like(leaves[i]);
+  return {std::move(judged), std::move(slope)};
 }
 
 double DescentLearner::cost(const EpisodeSize& size) const {

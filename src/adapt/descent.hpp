@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "adapt/surface/perceptron.hpp"
 #include "adapt/surface/surface.hpp"
@@ -50,7 +51,8 @@ struct Descender {
 ///   lambda_K = dL_query/dtheta_K,
 ///   lambda_k = (dU/dtheta)^T lambda_{k+1} + H_k (dU/dg)^T lambda_{k+1},
 /// H_k the Hessian of the support loss at theta_k, so one step's graph is alive at a time, however
-/// many steps. First order leaves the H_k out. Small perceptrons take the engine's way.
+/// many steps. First order leaves the H_k out. A query's loss on the way adds its own gradient to
+/// lambda_k. Small perceptrons take the engine's way.
 class DescentLearner : public Learner {
  public:
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override;
@@ -69,7 +71,20 @@ class DescentLearner : public Learner {
   const Surface& surface() const { return surface_; }
   const InnerUpdate& update() const { return *descender_.update; }
 
+  // What may change while training goes on, as pure functions of the task's key: the step of a
+  // training task's is the outer step. The engine knows neither.
+  /// Whether the outer gradient goes through the inner ones.
+  virtual bool second_order(const RandomKey&) const { return descender_.second_order; }
+  /// How much the query's loss after k inner steps counts in the outer loss.
+  virtual double share(std::int64_t k, const RandomKey&) const {
+    return k == options_.inner_steps ? 1.0 : 0.0;
+  }
+
  private:
+  /// The query's loss after k steps, and its gradient by parameter, times its share.
+  std::pair<Judged, Tensors> outer_loss(const Tensors& leaves, const Task& task, std::int64_t k,
+                                        Context context) const;
+
   LoopOptions options_;
   Descender descender_;
   Surface surface_;

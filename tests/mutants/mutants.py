@@ -197,9 +197,9 @@ ADAPT = {"meta_gradient_test": {
         ("(1.0 - kBeta) * gradient.square()", "(1.0 - kBeta) * gradient.abs()"),
     ],
     "src/adapt/descent.cpp": [
-        ("lambda[i] += adjoint.theta[i]", "lambda[i] += 0.5 * adjoint.theta[i]"),
+        ("sums[i] + terms[i]", "sums[i] + 0.5 * terms[i]"),
         ("std::int64_t k = steps - 1;", "std::int64_t k = steps - 2;"),
-        ("context.inner_step = steps;", "context.inner_step = 0;"),
+        ("context.inner_step = k;", "context.inner_step = 0;"),
     ],
     "src/adapt/surface/trajectory.cpp": [
         ("i < k; ++i", "i + 1 < k; ++i"),
@@ -251,6 +251,16 @@ ADAPT = {"meta_gradient_test": {
         ("leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];", ""),
         ("gradient[i] = gradient[i] + part[i];", "gradient[i] = part[i];"),
         (".norm.weight", ".no_norm.weight"),
+}, "maml_pp_test": {
+    "src/adapt/learners/maml_pp.cpp": [
+        ("(rates_[i])][k]", "(rates_[i])][0]"),
+        ("key.step >= ", "key.step > "),
+        ("1.0 - done / fading, kLeast", "1.0 - done / fading, 0.0"),
+        ("return 1.0 - early * static_cast<double>(steps - 1);", "return early;"),
+    ],
+    "src/adapt/descent.cpp": [
+        ("outer_loss(at_k.theta, task, k, context)", "outer_loss(at_k.theta, task, k + 1, context)"),
+        ("back = back || share(k, task.key) > 0", "back = back || share(k, task.key) > 1"),
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
