@@ -66,6 +66,8 @@ CASES = {
                     {"image": conv("conv4", "batch_per_step"), "text": conv("char_conv", "batch_per_step")},
                     episode={"way_min": 2, "shot": 2, "shot_min": 1, "micro_batch": 2},
                     step={"outer_lr": 0.01, "schedule": "cosine"}),
+    "leo": case({"algorithm": "leo", "latent": 8, "inner_steps": 2, "finetune_steps": 2}, {"fusion": "late", **DROPOUT},
+                {"image": conv("conv4"), "vector": MLP}, episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "lstm": case({"algorithm": "lstm", "inner_steps": 2, "inner_lr": 0.1, "hidden": 4}, {"fusion": "concat", **DROPOUT},
                  {"image": conv("conv4", "running"), "text": conv("char_conv")}),
     "protonet": case({"algorithm": "protonet", "part_loss": 0.5, "refine": 1}, {"fusion": "late", **DROPOUT},

@@ -262,6 +262,14 @@ ADAPT = {"meta_gradient_test": {
         ("outer_loss(at_k.theta, task, k, context)", "outer_loss(at_k.theta, task, k + 1, context)"),
         ("back = back || share(k, task.key) > 0", "back = back || share(k, task.key) > 1"),
     ],
+}, "leo_test": {
+    "src/adapt/learners/leo.cpp": [
+        ("codes[i].detach() - first[i]", "codes[i] - first[i]"),
+        ("2.0 * normal.deviation.log()", "normal.deviation.log()"),
+        ("(pairs * all.view({1, n, 1})).sum(1)", "(pairs * all.view({n, 1, 1})).sum(0)"),
+        ("has * counts.to(has.options()) : has", "has : has"),
+        (".amax()})", ".amax().clamp_min(1.0)})"),
+    ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
         ("kind.support_loss(classify(", "kind.loss(classify("),

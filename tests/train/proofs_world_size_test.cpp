@@ -71,6 +71,7 @@ const Case kLearnedBiases{"learned_biases", "meta_sgd", [](RunConfig& c) {
 const Case kMamlPp{"maml_pp", "maml_pp", [](RunConfig& c) {
                      c.adapt.values.insert({{"multi_step", "5"}, {"first_order", "4"}});
                    }};
+const Case kLeo{"leo", "leo", [](RunConfig& c) { c.adapt.values["latent"] = "4"; }};
 const Case kLstm{"lstm", "lstm", [](RunConfig& c) { c.adapt.values["hidden"] = "4"; }};
 const Case kImaml{"imaml", "imaml", nothing};
 const Case kMetaCurvature{"meta_curvature", "meta_curvature", nothing};
@@ -155,10 +156,10 @@ TEST_P(WorldSize, ChangesNoBit) {
 }
 
 const auto kAll =
-    testing::Values(kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLstm, kImaml, kMetaCurvature, kCavia,
-                    kSnail, kR2d2, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups,
-                    kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside,
-                    kSupport, kRunning, kTask, kLayer, kLion, kSgd);
+    testing::Values(kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature,
+                    kCavia, kSnail, kR2d2, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables,
+                    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive,
+                    kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

@@ -1,0 +1,308 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+namespace {
+
+struct LeoOptions {
+  std::int64_t latent = 64, inner_steps = 5, finetune_steps = 5;
+  double inner_lr = 0.03, finetune_lr = 1e-3;
+  bool sampled = true, diagnostics = false;
+  double kl = 1e-3, encoder_penalty = 1e-3, orthogonality = 0.1;
+  void keys(Keys& keys) {
+    keys.add("latent", latent, between(1, 4096), "columns of a class's code");
+    keys.add("inner_steps", inner_steps, between(0, 1000), "steps on the codes");
+    keys.add("inner_lr", inner_lr, above(0), "where their learned rate starts");
+    keys.add("finetune_steps", finetune_steps, between(0, 1000),
+             "steps on the decoded weights after them");
+    keys.add("finetune_lr", finetune_lr, above(0), "where their learned rate starts");
+    keys.add("sampled", sampled, anything(),
+             "training draws codes and weights; false: it takes their means, as use does");
+    keys.add("kl", kl, at_least(0), "weight of the codes' divergence from N(0, 1)");
+    keys.add("encoder_penalty", encoder_penalty, at_least(0),
+             "weight of the squared way from the first codes to the adapted ones");
+    keys.add("orthogonality", orthogonality, at_least(0),
+             "weight of the decoder's squared correlations");
+    keys.add("diagnostics", diagnostics, anything(),
+             "record loss and accuracy before and after every step");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    demands.classes = true;
+    return demands;
+  }
+};
+
+/// Draws of a normal distribution, of a task's key; without a key its mean.
+class Draws {
+ public:
+  Draws() = default;
+  explicit Draws(const RandomKey& key) : random_(Random(key.with(Stream::kModel, 13))) {}
+  torch::Tensor operator()(const torch::Tensor& mean, const torch::Tensor& deviation) {
+    if (!random_) return mean;
+    auto noise = torch::empty(mean.sizes(), torch::kFloat64);
+    auto* values = noise.data_ptr<double>();
+    for (std::int64_t i = 0; i < noise.numel(); ++i) values[i] = random_->normal();
+    return mean + deviation * noise.to(mean.options().requires_grad(false));
+  }
+
+ private:
+  std::optional<Random> random_;
+};
+
+/// Rows of means and of deviations. These are positive, start about as large as Glorot's initial
+/// weights, and grow no faster than what they are made of.
+struct Normal {
+  torch::Tensor mean, deviation;
+  Normal(const torch::Tensor& numbers, std::int64_t in) {
+    const auto halves = numbers.chunk(2, 1);
+    const auto out = static_cast<double>(halves[0].size(1));
+    mean = halves[0];
+    deviation =
+        torch::softplus(halves[1]) * std::sqrt(2.0 / (static_cast<double>(in) + out)) / M_LN2 +
+        1e-10;
+  }
+};
+
+/// LEO (Rusu et al. 2019, "Meta-Learning with Latent Embedding Optimization", section 2.3): the
+/// weights of a linear classifier of embeddings x are made from a code z_n of each class n, and it
+/// is the codes that the support set moves. With an encoder g_e, a relation net g_r, a decoder g_d,
+///   (mu_n, sigma_n) = mean over i of class n and over all m of g_r(g_e(x_i), g_e(x_m)),
+///   z_n ~ N(mu_n, sigma_n^2),
+///   w_n ~ N(mu', sigma'^2), (mu', sigma') = g_d(z_n),
+///   z <- z - alpha dL_support/dz, several times, and decoded,
+///   w <- w - alpha' dL_support/dw, several times.
+/// The outer loss is
+///   L_query(w) + kl KL(N(mu, sigma^2) | N(0, 1)) + encoder_penalty |stop(adapted z) - z|^2
+///     + orthogonality |C - 1|^2,
+/// C the correlations of the decoder's directions; penalties are means over their elements, as in
+/// the authors' code. (Its weight decay is step.weight_decay.) Use takes means for draws.
+/// Where a fusion gives parts, each is coded by itself, and their answers are combined before the
+/// loss. A class without a sample that has the part starts at the prior's mean.
+class Leo final : public Learner {
+ public:
+  using Options = LeoOptions;
+  Leo(const LearnerRequest& request, const Options& options)
+      : Learner(request),
+        options_(options),
+        code_rate_(rate(request, "inner_lr", options.inner_lr)),
+        weight_rate_(rate(request, "finetune_lr", options.finetune_lr)) {
+    for (const std::int64_t width : model_->fusion().part_widths()) {
+      const std::int64_t l = options.latent;
+      const std::string part = "learner." + std::to_string(coders_.size());
+      const auto own = [&](const std::string& name, std::vector<std::int64_t> shape) {
+        return request.layout.add({part + "." + name + ".weight", std::move(shape), Init::kFanIn,
+                                   ParameterRole::kLearner});
+      };
+      Coder coder;
+      coder.encoder = own("encoder", {l, width});
+      for (int i = 0; i < 3; ++i)
+        coder.relation.push_back(own("relation." + std::to_string(i), {2 * l, 2 * l}));
+      coder.decoder = own("decoder", {2 * width, l});
+      coders_.push_back(std::move(coder));
+    }
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+    Draws draws = options_.sampled ? Draws(task.key) : Draws();
+    auto penalty = torch::zeros({}, both.support.mask.options());
+    const auto weights = solve(leaves, both.support, task.support, draws, &penalty);
+    const auto outputs = outputs_of(weights, both.support, both.query);
+    Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
+    judged.loss = judged.loss + penalty;
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey&) const override {
+    return std::make_unique<Classifier>(*this, parameters.tensors(), support);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<Classifier>(*this, parameters_in(*model_, state),
+                                        support_in(*model_, state, way));
+  }
+  std::vector<StepDiagnostics> trace(const ParameterList& parameters,
+                                     const Task& task) const override {
+    const torch::NoGradGuard no_grad;
+    const auto both = embed_both(*model_, parameters.tensors(), task.support, task.query, in_use());
+    std::vector<StepDiagnostics> lines;
+    Draws means;
+    solve(
+        parameters.tensors(), both.support, task.support, means, nullptr,
+        [&](const Tensors& weights) {
+          const auto known = outputs_of(weights, both.support, both.support);
+          const auto asked = outputs_of(weights, both.support, both.query);
+          lines.push_back({static_cast<std::int64_t>(lines.size()),
+                           kind_->support_loss(known, task.support).item<double>(),
+                           kind_->loss(asked, task.query).item<double>(),
+                           kind_->measure(known, task.support), kind_->measure(asked, task.query)});
+        });
+    return lines;
+  }
+  bool diagnostics() const override { return options_.diagnostics; }
+  std::int64_t eval_steps() const override {
+    return options_.inner_steps + options_.finetune_steps;
+  }
+
+ private:
+  /// Where the numbers are that code a part of the embedding.
+  struct Coder {
+    std::int64_t encoder = 0, decoder = 0;
+    std::vector<std::int64_t> relation;
+  };
+  using Watch = std::function<void(const Tensors& weights)>;
+
+  /// The support set.
+  class Classifier final : public KnownSupport {
+   public:
+    Classifier(const Leo& leo, Tensors parameters, Batch support)
+        : KnownSupport(leo.model_, std::move(parameters), std::move(support)), leo_(leo) {}
+
+   private:
+    Tensors study(const Embedding& known) const override {
+      Draws means;
+      return leo_.solve(parameters(), known, support(), means);
+    }
+    torch::Tensor compare(const Embedding& known, const Tensors& lesson,
+                          const Embedding& query) const override {
+      return leo_.outputs_of(lesson, known, query);
+    }
+
+    const Leo& leo_;
+  };
+
+  static const torch::Tensor& value(const Tensors& p, std::int64_t place) {
+    return p[static_cast<std::size_t>(place)];
+  }
+  static std::int64_t rate(const LearnerRequest& request, const char* name, double start) {
+    ParameterSpec spec{
+        std::string("learner.") + name, {1}, Init::kConstant, ParameterRole::kLearner};
+    spec.start = start;
+    spec.outer.decay = false;
+    return request.layout.add(std::move(spec));
+  }
+
+  /// [way]: the codes of classes as part `i` of the embedding tells them. What a class is compared
+  /// with counts as in the loss that is adapted to, so that unequal shots change nothing.
+  Normal encode(const Tensors& p, std::size_t i, const Embedding& support,
+                const Batch& batch) const {
+    const auto has = support.mask.select(1, static_cast<std::int64_t>(i));
+    const auto counts = kind_->support_weights(batch);
+    const auto mean_of = [](const torch::Tensor& share) {
+      const auto sum = share.sum(-1, true);
+      return share / sum.masked_fill(sum.eq(0), 1.0);
+    };
+    const auto own = mean_of(torch::one_hot(batch.labels, batch.way).to(has.dtype()).t() * has);
+    const auto all = mean_of(counts.defined() ? has * counts.to(has.options()) : has);
+    const auto code = torch::linear(support.parts[i], value(p, coders_[i].encoder));
+    const std::int64_t n = code.size(0);
+    auto pairs = torch::cat({code.unsqueeze(1).expand({n, n, -1}), code.expand({n, n, -1})}, 2);
+    for (std::size_t layer = 0; layer < coders_[i].relation.size(); ++layer)
+      pairs = torch::linear(layer > 0 ? torch::relu(pairs) : pairs,
+                            value(p, coders_[i].relation[layer]));
+    const auto relations = (pairs * all.view({1, n, 1})).sum(1);
+    return Normal(own.matmul(relations), options_.latent);
+  }
+  /// [way, width] weights of every part.
+  Tensors decode(const Tensors& p, const Tensors& codes, Draws& draws) const {
+    Tensors weights;
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      const Normal normal(torch::linear(codes[i], value(p, coders_[i].decoder)), options_.latent);
+      weights.push_back(draws(normal.mean, normal.deviation));
+    }
+    return weights;
+  }
+  /// [n, way]; parts that no sample of the support has say nothing.
+  torch::Tensor outputs_of(const Tensors& weights, const Embedding& support,
+                           const Embedding& query) const {
+    std::vector<PartLogits> parts;
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      parts.push_back({query.parts[i].matmul(weights[i].t()),
+                       query.mask.narrow(1, static_cast<std::int64_t>(i), 1) *
+                           support.mask.select(1, static_cast<std::int64_t>(i)).amax()});
+    return parts.size() == 1 ? parts[0].logits
+                             : model_->fusion().combine(parts, query.weights).logits;
+  }
+
+  /// The adapted weights. `penalty`: gets the regularisers, and the way to the weights is kept for
+  /// the outer gradient. `watch` sees the weights before and after every step.
+  Tensors solve(const Tensors& p, const Embedding& support, const Batch& batch, Draws& draws,
+                torch::Tensor* penalty = nullptr, const Watch& watch = {}) const {
+    Tensors codes;
+    for (std::size_t i = 0; i < coders_.size(); ++i) {
+      const Normal normal = encode(p, i, support, batch);
+      codes.push_back(draws(normal.mean, normal.deviation));
+      if (penalty) *penalty = *penalty + options_.kl * divergence(normal);
+    }
+    const auto loss_of = [&](const Tensors& weights) {
+      if (watch) watch(weights);
+      return kind_->support_loss(outputs_of(weights, support, support), batch);
+    };
+    const Tensors first = codes;
+    codes = descend(codes, value(p, code_rate_), options_.inner_steps, penalty,
+                    [&](const Tensors& at) { return loss_of(decode(p, at, draws)); });
+    for (std::size_t i = 0; penalty && i < codes.size(); ++i)
+      *penalty = *penalty +
+                 options_.encoder_penalty * (codes[i].detach() - first[i]).square().mean() +
+                 options_.orthogonality * correlations(value(p, coders_[i].decoder));
+    auto weights = descend(decode(p, codes, draws), value(p, weight_rate_), options_.finetune_steps,
+                           penalty, loss_of);
+    if (watch) watch(weights);
+    return weights;
+  }
+  /// Gradient descent on some values; `graph`: with the way there.
+  static Tensors descend(Tensors values, const torch::Tensor& rate, std::int64_t steps, bool graph,
+                         const std::function<torch::Tensor(const Tensors&)>& loss_of) {
+    for (std::int64_t k = 0; k < steps; ++k) {
+      if (!graph) values = as_leaves(values);
+      Tensors slopes;
+      {
+        const torch::AutoGradMode on(true);
+        slopes = gradient_of(loss_of(values), values, graph);
+      }
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = values[i] - rate * slopes[i];
+    }
+    return values;
+  }
+  /// KL(N(mean, deviation^2) | N(0, 1)), the mean over columns.
+  static torch::Tensor divergence(const Normal& normal) {
+    return 0.5 *
+           (normal.mean.square() + normal.deviation.square() - 1.0 - 2.0 * normal.deviation.log())
+               .mean();
+  }
+  /// Mean square of what tells the correlations of a decoder's columns from the identity.
+  static torch::Tensor correlations(const torch::Tensor& decoder) {
+    const auto columns = decoder / (decoder.square().sum(0, true) + 1e-12).sqrt();
+    const auto c = columns.t().matmul(columns);
+    return (c - torch::eye(c.size(0), c.options().requires_grad(false))).square().mean();
+  }
+
+  Options options_;
+  std::int64_t code_rate_, weight_rate_;
+  std::vector<Coder> coders_;
+};
+
+}  // namespace
+
+LearnerType row_of_leo() {
+  return learner_type<Leo>("codes of classes, adapted and decoded to a classifier's weights",
+                           "Rusu et al. 2019");
+}
+
+}  // namespace cuttle
