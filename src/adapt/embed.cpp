@@ -113,6 +113,32 @@ torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
   return batch.targets.to(like.dtype());
 }
 
+torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like) {
+  return torch::one_hot(batch.labels, batch.way).to(like.dtype()).t();
+}
+
+Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share) {
+  Tensors prototypes;
+  for (std::size_t p = 0; p < samples.parts.size(); ++p) {
+    const auto members = share * samples.mask.select(1, static_cast<std::int64_t>(p));
+    const auto count = members.sum(1, true);
+    prototypes.push_back(members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0));
+    prototypes.push_back(count);
+  }
+  return prototypes;
+}
+
+torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {
+  const auto others = known.gt(0).sum(1, true).clamp_min(1);
+  return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
+}
+
+torch::Tensor logits_of(const Fusion& fusion, const std::vector<PartLogits>& parts,
+                        const torch::Tensor& weights) {
+  const auto together = fusion.combine(parts, weights);
+  return neutral_where_unknown(together.logits, together.known);
+}
+
 Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t count) {
   Embedding rows;
   for (const auto& part : embedding.parts) rows.parts.push_back(part.narrow(0, first, count));

@@ -30,6 +30,21 @@ std::int64_t width_as_one(const Fusion& fusion);
 torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
                          const torch::TensorOptions& like);
 
+/// [way, n]: which samples are of which class.
+torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like);
+
+/// Class means of every part, and how many samples each rests on, part after part. `share` [way,
+/// samples]: how much of each sample belongs to each class.
+Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share);
+
+/// A class that shares nothing with a sample is neither near nor far: it gets the mean of that
+/// sample's other logits. Logits are 0 where unknown.
+torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known);
+
+/// [n, way]: what the parts say together of classes.
+torch::Tensor logits_of(const Fusion& fusion, const std::vector<PartLogits>& parts,
+                        const torch::Tensor& weights);
+
 /// Some samples of an embedding.
 Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t count);
 

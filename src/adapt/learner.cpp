@@ -26,10 +26,11 @@ std::vector<std::string> Learner::reports() const {
 
 Learner::Judged Learner::judge(const Tensors& parameters, const torch::Tensor& outputs,
                                const Batch& query, const Pass& pass, const Batch& seen,
-                               const Context& context) const {
+                               const Context& context, const torch::Tensor& own) const {
   Judged judged;
   judged.loss = kind_->loss(outputs, query);
   judged.values.push_back(judged.loss.item<double>());
+  if (own.defined()) judged.loss = own;
   for (const double value : kind_->measure(outputs, query)) judged.values.push_back(value);
   for (const auto& [name, weight, inner, outer, objective] : *objectives_) {
     if (!outer) continue;

@@ -118,9 +118,11 @@ class Learner {
     std::vector<double> values;
   };
   /// Of the outer loop: the kind's loss of `outputs` for `query`, and the outer objectives of
-  /// `pass`, which is of `seen` (the query, or support and query together).
+  /// `pass`, which is of `seen` (the query, or support and query together). `own`: a loss of the
+  /// learner's that is descended in place of the kind's, which is reported all the same.
   Judged judge(const Tensors& parameters, const torch::Tensor& outputs, const Batch& query,
-               const Pass& pass, const Batch& seen, const Context& context) const;
+               const Pass& pass, const Batch& seen, const Context& context,
+               const torch::Tensor& own = {}) const;
   Judged judge(const Tensors& parameters, const Pass& pass, const Batch& query,
                const Context& context) const {
     return judge(parameters, pass.outputs, query, pass, query, context);

@@ -11,19 +11,6 @@
 namespace cuttle {
 namespace {
 
-/// Class means of every part, and how many samples each rests on, part after part. `share` [way,
-/// samples]: how much of each sample belongs to each class.
-Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share) {
-  Tensors prototypes;
-  for (std::size_t p = 0; p < samples.parts.size(); ++p) {
-    const auto members = share * samples.mask.select(1, static_cast<std::int64_t>(p));
-    const auto count = members.sum(1, true);
-    prototypes.push_back(members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0));
-    prototypes.push_back(count);
-  }
-  return prototypes;
-}
-
 /// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
 /// |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
 std::vector<PartLogits> distances_to(const Tensors& prototypes, const Embedding& query) {
@@ -37,25 +24,6 @@ std::vector<PartLogits> distances_to(const Tensors& prototypes, const Embedding&
     parts.push_back({-distance, known});
   }
   return parts;
-}
-
-/// A class that shares nothing with a sample is neither near nor far: it gets the mean of that
-/// sample's other logits. Logits are 0 where unknown.
-torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {
-  const auto others = known.gt(0).sum(1, true).clamp_min(1);
-  return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
-}
-
-/// [n, way]: what the parts say together.
-torch::Tensor logits_of(const Fusion& fusion, const std::vector<PartLogits>& parts,
-                        const torch::Tensor& weights) {
-  const auto together = fusion.combine(parts, weights);
-  return neutral_where_unknown(together.logits, together.known);
-}
-
-/// [way, n]: which samples are of which class.
-torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like) {
-  return torch::one_hot(batch.labels, batch.way).to(like.dtype()).t();
 }
 
 /// Mean over the parts of the loss that each would have alone, on the samples that it can tell.
