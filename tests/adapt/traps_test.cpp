@@ -51,6 +51,7 @@ TEST_P(Traps, TheGradientIsThatOfTheLossInUse) {
                 {"leo", "it draws codes, and penalties stand beside its loss (leo_test)"},
                 {"maml_pp", "its loss is of every step at first (maml_pp_test)"},
                 {"reptile", "its direction is no gradient"},
+                {"siamese", "it descends a loss of pairs"},
                 {"lstm", "its inputs count as constants (Ravi and Larochelle, section 3.3)"}}))
     GTEST_SKIP();
   expect_differences(*learner, parameters, task);

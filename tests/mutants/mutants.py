@@ -59,11 +59,13 @@ MODEL = {"references": {
         ("scale_ * torch::linear(", "torch::linear("),
         ("1e-12", "1.0"),
     ],
+    "src/adapt/embed.cpp": [
+        ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
+        ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
+    ],
     "src/adapt/learners/protonet.cpp": [
         ("torch::softmax(logits, 1)", "torch::softmax(0.2 * logits, 1)"),
         ("2.0 * q.matmul(", "q.matmul("),
-        ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
-        ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
         ("return loss / static_cast<double>(parts.size());", "return loss;"),
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
         ("i < refinements_; ++i", "i + 1 < refinements_; ++i"),
@@ -269,6 +271,30 @@ ADAPT = {"meta_gradient_test": {
         ("(pairs * all.view({1, n, 1})).sum(1)", "(pairs * all.view({n, 1, 1})).sum(0)"),
         ("has * counts.to(has.options()) : has", "has : has"),
         (".amax()})", ".amax().clamp_min(1.0)})"),
+}, "matching_test": {
+    "src/adapt/learners/matching.cpp": [
+        ("h = output + x;", "h = output;"),
+        ("x.flip(0)).flip(0)", "x)"),
+        ("torch::cat({h, read}, 1), cell", "torch::cat({h, h}, 1), cell"),
+        ("h.matmul(g.t()), 1)", "x.matmul(g.t()), 1)"),
+        (".index_select(0, rows).log()", ".index_select(0, rows)"),
+        ("has * of.sum(0, true).gt(0)", "has"),
+        ("answers.index_select(0, rows)", "answers.narrow(0, 0, rows.size(0))"),
+    ],
+}, "comparing_test": {
+    "src/adapt/learners/relation.cpp": [
+        ("first.narrow(1, width_, width_)", "first.narrow(1, 0, width_)"),
+        ("(outputs.sigmoid() - members", "(outputs - members"),
+        ("classes[2 * i + 1].gt(0).t()", "torch::ones_like(classes[2 * i + 1]).t()"),
+    ],
+    "src/adapt/learners/siamese.cpp": [
+        ("torch::relu(options_.margin + score)", "torch::relu(options_.margin - score)"),
+        (".logical_and(itself.logical_not())", ""),
+        ("farther.logical_not(), kFar", "farther, kFar"),
+        ("same.logical_not(), -kFar).amax(1, true)", "same.logical_not(), kFar).amin(1, true)"),
+        ("known.matmul(members);", "torch::ones_like(known).matmul(members);"),
+        ("b.mask.select(1, column)", "1.0"),
+        ("torch::where(nearest.lt(kFar), nearest, last)", "nearest"),
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [

@@ -80,6 +80,18 @@ const Case kSnail{"snail", "snail", [](RunConfig& c) {
                     c.adapt.values.insert({{"filters", "8"}, {"attention", "8"}});
                   }};
 const Case kR2d2{"r2d2", "r2d2", [](RunConfig& c) { c.model.fusion = "late"; }};
+const Case kMatching{"matching", "matching", [](RunConfig& c) {
+                       c.adapt.values["full_context"] = "true";
+                       c.model.fusion = "late";
+                     }};
+const Case kRelation{"relation", "relation", [](RunConfig& c) {
+                       c.adapt.values["hidden"] = "8";
+                       c.model.fusion = "late";
+                     }};
+const Case kSiamese{"siamese", "siamese", [](RunConfig& c) {
+                      c.adapt.values["loss"] = "pair";
+                      c.model.fusion = "late";
+                    }};
 const Case kPretrain{"pretrain", "pretrain", [](RunConfig& c) {
                        c.episode.source = Section("minibatches", {{"batch", "12"}});
                        c.adapt.values["finetune_steps"] = "5";
@@ -155,11 +167,15 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll =
-    testing::Values(kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature,
-                    kCavia, kSnail, kR2d2, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables,
-                    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive,
-                    kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
+const auto kAll = testing::Values(
+    kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
+    kR2d2, kMatching, kRelation, kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables,
+    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport,
+    kRunning, kTask, kLayer, kLion, kSgd);
+testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kMatching, kRelation,
+                kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented,
+                kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning,
+                kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

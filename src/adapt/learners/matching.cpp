@@ -1,0 +1,250 @@
+#include <torch/types.h>
+
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+namespace {
+
+struct MatchingOptions {
+  std::string distance = "cosine";
+  double scale = 0.0;
+  bool full_context = false;
+  std::int64_t processing_steps = 3;
+  void keys(Keys& keys) {
+    keys.add("distance", distance, one_of({"cosine", "squared"}),
+             "what attention goes by: the paper's cosine, or the squared Euclidean distance");
+    keys.add("scale", scale, at_least(0),
+             "attention is the softmax of this times the similarity; 0: 10 for the cosine (the "
+             "paper has 1), 0.1 for the distance");
+    keys.add("full_context", full_context, anything(),
+             "a sample's embedding goes by the whole support set (two LSTMs more)");
+    keys.add("processing_steps", processing_steps, between(1, 100),
+             "full_context: how often a query's LSTM looks at the support set");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    return demands;
+  }
+};
+
+/// An LSTM cell without peepholes; what it is told of its past may be wider than its state.
+struct MatchingCell {
+  std::int64_t in = 0, past = 0, bias = 0;
+
+  MatchingCell(const LearnerRequest& request, const std::string& name, std::int64_t width,
+               std::int64_t width_of_past)
+      : in(own(request, name + ".weight_ih", {4 * width, width}, Init::kFanIn)),
+        past(own(request, name + ".weight_hh", {4 * width, width_of_past}, Init::kFanIn)),
+        bias(own(request, name + ".bias", {4 * width}, Init::kZeros)) {}
+
+  /// What inputs [n, width] say to the gates: all steps at once.
+  torch::Tensor inputs(const Tensors& p, const torch::Tensor& x) const {
+    return torch::linear(x, p[place(in)], p[place(bias)]);
+  }
+  /// Output and cell after a step.
+  std::pair<torch::Tensor, torch::Tensor> step(const Tensors& p, const torch::Tensor& input,
+                                               const torch::Tensor& told,
+                                               const torch::Tensor& cell) const {
+    const auto gate = (input + torch::linear(told, p[place(past)])).chunk(4, 1);
+    const auto next = gate[1].sigmoid() * cell + gate[0].sigmoid() * gate[2].tanh();
+    return {gate[3].sigmoid() * next.tanh(), next};
+  }
+
+ private:
+  static std::size_t place(std::int64_t i) { return static_cast<std::size_t>(i); }
+  static std::int64_t own(const LearnerRequest& request, const std::string& name,
+                          std::vector<std::int64_t> shape, Init init) {
+    return request.layout.add({"learner." + name, std::move(shape), init, ParameterRole::kLearner});
+  }
+};
+
+/// Full context embeddings (appendix A of the paper) of one part of the embedding.
+class FullContext {
+ public:
+  FullContext(const LearnerRequest& request, const std::string& part, std::int64_t width,
+              std::int64_t steps)
+      : forward_(request, part + ".forward", width, width),
+        backward_(request, part + ".backward", width, width),
+        attending_(request, part + ".attending", width, 2 * width),
+        steps_(steps) {}
+
+  /// g(x_i, S) = h_i (forwards) + h_i (backwards) + g'(x_i), over the support as a sequence.
+  torch::Tensor of_support(const Tensors& p, const torch::Tensor& x) const {
+    return x + along(p, forward_, x) + along(p, backward_, x.flip(0)).flip(0);
+  }
+  /// f(x, S): K steps of an LSTM that reads f'(x) each time, beside what it attended to (equations
+  /// 3 to 6), from zeros:
+  ///   h_k = LSTM(f'(x), [h_{k-1}, r_{k-1}], c_{k-1}) + f'(x),  r_k = softmax(h_k . g_i) g_i.
+  torch::Tensor of_query(const Tensors& p, const torch::Tensor& x, const torch::Tensor& g) const {
+    const auto input = attending_.inputs(p, x);
+    auto h = torch::zeros_like(x), cell = h;
+    for (std::int64_t k = 0; k < steps_; ++k) {
+      const auto read = torch::softmax(h.matmul(g.t()), 1).matmul(g);
+      const auto [output, next] = attending_.step(p, input, torch::cat({h, read}, 1), cell);
+      h = output + x;
+      cell = next;
+    }
+    return h;
+  }
+
+ private:
+  static torch::Tensor along(const Tensors& p, const MatchingCell& lstm, const torch::Tensor& x) {
+    const auto inputs = lstm.inputs(p, x);
+    auto h = torch::zeros_like(x.narrow(0, 0, 1)), cell = h;
+    Tensors outputs;
+    for (std::int64_t i = 0; i < x.size(0); ++i) {
+      std::tie(h, cell) = lstm.step(p, inputs.narrow(0, i, 1), h, cell);
+      outputs.push_back(h);
+    }
+    return torch::cat(outputs);
+  }
+
+  MatchingCell forward_, backward_, attending_;
+  std::int64_t steps_;
+};
+
+/// Matching Networks (Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra 2016): the answer is the
+/// support's, by attention (equation 1):
+///   P(y | x) = sum_i a(x, x_i) y_i,  a = softmax_i of the similarity of f(x) and g(x_i).
+/// Of classes it gives the sum's logarithm, of values the sum. Where classes have unequal shots,
+/// a_i counts as the kind of target says. Each part of the embedding has an attention of its own,
+/// over the samples that have it. With `full_context` f and g look at the whole support set: g by
+/// an LSTM over it in both directions, in an order that the task's key alone chooses (in use it
+/// stands in what adaptation saves), f by an LSTM of each query by itself.
+class Matching final : public Learner {
+ public:
+  using Options = MatchingOptions;
+  Matching(const LearnerRequest& request, const Options& options)
+      : Learner(request),
+        cosine_(options.distance == "cosine"),
+        scale_(options.scale > 0 ? options.scale
+               : cosine_         ? 10.0
+                                 : 0.1) {
+    const auto widths = model_->fusion().part_widths();
+    for (std::size_t i = 0; options.full_context && i < widths.size(); ++i)
+      context_.emplace_back(request, "part" + std::to_string(i), widths[i],
+                            options.processing_steps);
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const Batch support = in_order(task.support, task.key);
+    const auto both = embed_both(*model_, leaves, support, task.query, context);
+    const auto outputs =
+        outputs_of(leaves, support, both.support, study(leaves, both.support), both.query);
+    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey& key) const override {
+    return std::make_unique<Memory>(*this, parameters.tensors(), in_order(support, key));
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<Memory>(*this, parameters_in(*model_, state),
+                                    support_in(*model_, state, way));
+  }
+
+ private:
+  class Memory final : public KnownSupport {
+   public:
+    Memory(const Matching& matching, Tensors parameters, Batch support)
+        : KnownSupport(matching.model_, std::move(parameters), std::move(support)),
+          matching_(matching) {}
+
+   private:
+    Tensors study(const Embedding& known) const override {
+      return matching_.study(parameters(), known);
+    }
+    torch::Tensor compare(const Embedding& known, const Tensors& lesson,
+                          const Embedding& query) const override {
+      return matching_.outputs_of(parameters(), support(), known, lesson, query);
+    }
+
+    const Matching& matching_;
+  };
+
+  /// As the LSTM will read it.
+  Batch in_order(const Batch& support, const RandomKey& key) const {
+    if (context_.empty()) return support;
+    Random random(key.with(Stream::kModel, 8));
+    return select_rows(support, random.sample(support.size, support.size));
+  }
+  /// Which samples have the part.
+  static torch::Tensor rows_with(const Embedding& samples, std::size_t part) {
+    return samples.mask.select(1, static_cast<std::int64_t>(part)).nonzero().squeeze(1);
+  }
+  /// g of the samples that have it, part after part.
+  Tensors study(const Tensors& p, const Embedding& support) const {
+    Tensors g;
+    for (std::size_t i = 0; i < support.parts.size(); ++i) {
+      const auto x = support.parts[i].index_select(0, rows_with(support, i));
+      g.push_back(context_.empty() || x.size(0) == 0 ? x : context_[i].of_support(p, x));
+    }
+    return g;
+  }
+  /// [n, way] of query f and support g.
+  torch::Tensor similarity(const torch::Tensor& f, const torch::Tensor& g) const {
+    if (!cosine_)
+      return 2.0 * f.matmul(g.t()) - f.square().sum(1, true) - g.square().sum(1).unsqueeze(0);
+    const auto unit = [](const torch::Tensor& x) {
+      return x * (x.square().sum(1, true) + 1e-12).rsqrt();
+    };
+    return unit(f).matmul(unit(g).t());
+  }
+  torch::Tensor outputs_of(const Tensors& p, const Batch& support, const Embedding& known,
+                           const Tensors& lesson, const Embedding& query) const {
+    constexpr double kNever = -1e30;  // a logarithm that has a gradient
+    const auto answers = answers_of(support, support.way, known.mask.options());
+    const auto counts = kind_->support_weights(support);
+    std::vector<PartLogits> parts;
+    for (std::size_t i = 0; i < query.parts.size(); ++i) {
+      const auto& g = lesson[i];
+      const auto rows = rows_with(known, i);
+      const auto has = query.mask.narrow(1, static_cast<std::int64_t>(i), 1);
+      if (rows.size(0) == 0) {
+        parts.push_back({torch::zeros({has.size(0), support.way}, has.options()), 0 * has});
+        continue;
+      }
+      const auto f = context_.empty() ? query.parts[i] : context_[i].of_query(p, query.parts[i], g);
+      auto score = scale_ * similarity(f, g);
+      if (counts.defined()) score = score + counts.to(score.options()).index_select(0, rows).log();
+      const auto attention = torch::log_softmax(score, 1);
+      const auto of = answers.index_select(0, rows);
+      if (!kind_->classes()) {
+        parts.push_back({attention.exp().matmul(of), has});
+        continue;
+      }
+      const auto others = of.eq(0).unsqueeze(0);  // [1, samples, way]
+      const auto share = attention.unsqueeze(2).masked_fill(others, kNever);
+      parts.push_back({torch::logsumexp(share, 1), has * of.sum(0, true).gt(0)});
+    }
+    if (kind_->classes()) return logits_of(model_->fusion(), parts, query.weights);
+    return model_->fusion().combine(parts, query.weights).logits;
+  }
+
+  bool cosine_;
+  double scale_;
+  std::vector<FullContext> context_;  ///< by part; empty: `full_context` is off
+};
+
+}  // namespace
+
+LearnerType row_of_matching() {
+  return learner_type<Matching>("attention over the support set gives its answers",
+                                "Vinyals et al. 2016");
+}
+
+}  // namespace cuttle

@@ -1,0 +1,206 @@
+#include <torch/types.h>
+
+#include <string>
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+namespace {
+
+struct SiameseOptions {
+  std::string loss = "triplet", mining = "all";
+  double margin = 1.0;
+  void keys(Keys& keys) {
+    keys.add(
+        "loss", loss, one_of({"triplet", "contrastive", "pair"}),
+        "triplet, contrastive: of Euclidean distances; pair: cross-entropy of a learned weighted "
+        "L1 distance");
+    keys.add("margin", margin, above(0),
+             "contrastive: how far apart samples of two classes have to be; triplet: how much "
+             "farther than those of one class");
+    keys.add("mining", mining, one_of({"all", "hard", "semi_hard"}),
+             "triplet: of each episode all; of each sample the hardest; of each pair of one class "
+             "the nearest of another that is farther than they are apart");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    demands.classes = true;
+    return demands;
+  }
+};
+
+/// How alike samples are, and which of them can be compared.
+struct Alike {
+  torch::Tensor score, known;  ///< [n, m]
+};
+
+// Farther than anything; and what keeps the root of a distance of 0 differentiable.
+constexpr double kFar = 1e30, kTiny = 1e-12;
+
+torch::Tensor mean_where(const torch::Tensor& x, const torch::Tensor& where) {
+  return (x * where).sum() / where.sum().clamp_min(1);
+}
+
+/// max(0, m + D(a, p) - D(a, n)), in the mean over the triplets that `mining` leaves (Schroff,
+/// Kalenichenko, Philbin 2015, sections 3.1 and 3.2; hard: of each anchor, Hermans et al. 2017).
+/// `same` and `other`: which pairs are of one class, of two.
+torch::Tensor triplet_loss(const torch::Tensor& distance, const torch::Tensor& same,
+                           const torch::Tensor& other, double margin, const std::string& mining) {
+  const auto negatives = distance.masked_fill(other.logical_not(), kFar);
+  const auto any = other.any(1, true);
+  if (mining == "hard") {
+    const auto farthest = distance.masked_fill(same.logical_not(), -kFar).amax(1, true);
+    return mean_where(torch::relu(margin + farthest - negatives.amin(1, true)),
+                      any.logical_and(same.any(1, true)));
+  }
+  const auto positive = distance.unsqueeze(2);  // [anchor, positive, 1]
+  if (mining == "all")
+    return mean_where(torch::relu(margin + positive - distance.unsqueeze(1)),
+                      same.unsqueeze(2).logical_and(other.unsqueeze(1)));
+  const auto farther = negatives.unsqueeze(1).gt(positive);
+  const auto nearest = negatives.unsqueeze(1).masked_fill(farther.logical_not(), kFar).amin(2);
+  // Where none is farther, the farthest.
+  const auto last = distance.masked_fill(other.logical_not(), -kFar).amax(1, true);
+  const auto negative = torch::where(nearest.lt(kFar), nearest, last);
+  return mean_where(torch::relu(margin + distance - negative), same.logical_and(any));
+}
+
+/// Siamese networks: what tells whether two samples are of one class, trained on all pairs of an
+/// episode. With `loss: pair` (Koch, Zemel, Salakhutdinov 2015, section 3.1), as many pairs of one
+/// class as of two in effect,
+///   p = sigmoid(sum_j alpha_j |f_j(x) - f_j(x')| + b),  cross-entropy.
+/// With `loss: contrastive` (Hadsell, Chopra, LeCun 2006, equation 4), D the Euclidean distance,
+///   D^2 / 2 of one class,  max(0, m - D)^2 / 2 of two,
+/// and `loss: triplet` as triplet_loss says. A query's answer is the mean over the support samples
+/// of each class: of p's logit, or of -D. Where the embedding has several parts, two samples are
+/// compared by the parts that both have.
+class Siamese final : public Learner {
+ public:
+  using Options = SiameseOptions;
+  Siamese(const LearnerRequest& request, const Options& options)
+      : Learner(request), options_(options) {
+    if (options.loss != "pair") return;
+    const auto widths = model_->fusion().part_widths();
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      ParameterSpec spec{"learner.part" + std::to_string(i),
+                         {widths[i]},
+                         Init::kConstant,
+                         ParameterRole::kLearner};
+      spec.start = -1.0 / static_cast<double>(widths[i]);
+      weight_.push_back(request.layout.add(spec));
+    }
+    bias_ = request.layout.add({"learner.bias", {1}, Init::kZeros, ParameterRole::kLearner});
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+    Embedding all{{}, torch::cat({both.support.mask, both.query.mask}), both.query.weights};
+    for (std::size_t i = 0; i < both.query.parts.size(); ++i)
+      all.parts.push_back(torch::cat({both.support.parts[i], both.query.parts[i]}));
+    const auto alike = compare(leaves, all, all);
+    const auto labels = torch::cat({task.support.labels, task.query.labels});
+    const std::int64_t known = task.support.size, asked = task.query.size;
+    const auto of_query = [&](const torch::Tensor& pairs) {
+      return pairs.narrow(0, known, asked).narrow(1, 0, known);
+    };
+    const auto outputs = outputs_of({of_query(alike.score), of_query(alike.known)}, task.support);
+    const Judged judged =
+        judge(leaves, outputs, task.query, both.pass, both.seen, context, loss_of(alike, labels));
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey&) const override {
+    return std::make_unique<Twins>(*this, parameters.tensors(), support);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<Twins>(*this, parameters_in(*model_, state),
+                                   support_in(*model_, state, way));
+  }
+
+ private:
+  class Twins final : public KnownSupport {
+   public:
+    Twins(const Siamese& siamese, Tensors parameters, Batch support)
+        : KnownSupport(siamese.model_, std::move(parameters), std::move(support)),
+          siamese_(siamese) {}
+
+   private:
+    torch::Tensor compare(const Embedding& known, const Tensors&,
+                          const Embedding& query) const override {
+      return outputs_of(siamese_.compare(parameters(), query, known), support());
+    }
+
+    const Siamese& siamese_;
+  };
+
+  /// Where distances are measured: for the contrastive loss at unit length, without which the pull
+  /// of D^2 on large embeddings leaves nothing of its push (Hadsell et al. have none).
+  torch::Tensor placed(const torch::Tensor& x) const {
+    return options_.loss == "contrastive" ? x * (x.square().sum(1, true) + kTiny).rsqrt() : x;
+  }
+  /// Every sample of `a` with every one of `b`.
+  Alike compare(const Tensors& p, const Embedding& a, const Embedding& b) const {
+    const auto at = [&](std::int64_t i) { return p[static_cast<std::size_t>(i)]; };
+    std::vector<PartLogits> parts;
+    for (std::size_t i = 0; i < a.parts.size(); ++i) {
+      const auto x = placed(a.parts[i]), y = placed(b.parts[i]);
+      const auto column = static_cast<std::int64_t>(i);
+      const auto shared = a.mask.narrow(1, column, 1) * b.mask.select(1, column);
+      const auto score =
+          options_.loss == "pair"
+              ? (x.unsqueeze(1) - y.unsqueeze(0)).abs().matmul(at(weight_[i])) + at(bias_)
+              : -(x.square().sum(1, true) - 2.0 * x.matmul(y.t()) + y.square().sum(1)).clamp_min(0);
+      parts.push_back({score, shared});
+    }
+    const auto together = model_->fusion().combine(parts, a.weights);
+    if (options_.loss == "pair") return {together.logits, together.known};
+    return {-(kTiny - together.logits).sqrt(), together.known};
+  }
+  /// [n, way] of queries and support: means over the samples of a class that can be compared.
+  static torch::Tensor outputs_of(const Alike& alike, const Batch& support) {
+    const auto members = members_of(support, alike.score.options()).t();
+    const auto known = alike.known.gt(0).to(alike.score.dtype());
+    const auto count = known.matmul(members);
+    return neutral_where_unknown((alike.score * known).matmul(members) / count.clamp_min(1), count);
+  }
+  /// Over all pairs of different samples.
+  torch::Tensor loss_of(const Alike& alike, const torch::Tensor& labels) const {
+    const auto& score = alike.score;
+    const auto equal = labels.unsqueeze(1).eq(labels.unsqueeze(0));
+    const auto itself = torch::eye(labels.numel(), equal.options());
+    const auto known = alike.known.gt(0);
+    const auto same = known.logical_and(equal).logical_and(itself.logical_not());
+    const auto other = known.logical_and(equal.logical_not());
+    if (options_.loss == "pair")
+      return 0.5 * (mean_where(torch::softplus(-score), same) +
+                    mean_where(torch::softplus(score), other));
+    if (options_.loss == "triplet")
+      return triplet_loss(-score, same, other, options_.margin, options_.mining);
+    return 0.5 * (mean_where(score.square(), same) +
+                  mean_where(torch::relu(options_.margin + score).square(), other));
+  }
+
+  SiameseOptions options_;
+  std::vector<std::int64_t> weight_;  ///< alpha, by part; of `pair`, as the next
+  std::int64_t bias_ = -1;
+};
+
+}  // namespace
+
+LearnerType row_of_siamese() {
+  return learner_type<Siamese>("learns whether two samples are of one class",
+                               "Koch et al. 2015, Hadsell et al. 2006, Schroff et al. 2015");
+}
+
+}  // namespace cuttle
