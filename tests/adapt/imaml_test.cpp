@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cmath>
 #include <string>
 
 #include "adapt/inner_loop_proofs.hpp"
@@ -205,6 +206,16 @@ TEST(Imaml, NormsOfEveryStepAreTheSame) {
   const auto& spec =
       layout.spec(static_cast<std::int64_t>(places.at("encoder.image.0.norm.weight")));
   EXPECT_EQ(spec.shape.front(), 1);
+}
+
+TEST(Imaml, WhatIsNotFiniteStaysSo) {
+  for (const char* solver : {"cg", "neumann"}) {
+    const auto parts = of_vectors("imaml", {{"solver", solver}}, 1);
+    Task task = values_task();
+    task.query.targets[0][0] = std::nan("");
+    const auto gradient = parts.learner->meta_gradient(start(*parts.learner, 0), task).gradient;
+    EXPECT_FALSE(gradient.isfinite().all().item<bool>()) << solver;
+  }
 }
 
 TEST(Imaml, RefusesALoopThatTheProximalTermAloneThrowsAway) {

@@ -254,14 +254,16 @@ TEST(Cavia, EqualsFiniteDifferences) {
   }
 }
 
-TEST(Cavia, TheContextAloneMovesFromZeroForEachTask) {
-  const auto learner = learner_of("cavia", 2, "concat", "batch", kSmallContext);
+class CaviaOn : public testing::TestWithParam<const char*> {};
+
+TEST_P(CaviaOn, TheContextAloneMovesFromZeroForEachTask) {
+  const auto learner = learner_of("cavia", 2, "concat", GetParam(), kSmallContext);
   const auto parameters = start(*learner, 0.3);
   const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
   const auto says = [&](const Learner& one) {
     return one.adapt(parameters, task.support, task.key)->predict(task.query);
   };
-  const auto unmoved = learner_of("cavia", 0, "concat", "batch", kSmallContext);
+  const auto unmoved = learner_of("cavia", 0, "concat", GetParam(), kSmallContext);
   EXPECT_TRUE(
       torch::equal(says(*unmoved), learner->model().forward(parameters.tensors(), task.query, {})));
   EXPECT_GT(largest(says(*learner) - says(*unmoved)), 1e-3);
@@ -283,6 +285,8 @@ TEST(Cavia, TheContextAloneMovesFromZeroForEachTask) {
   EXPECT_EQ(expected.count("encoder.image.0.conv.bias"), 0u);
   EXPECT_EQ(expected.count("head.bias"), 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Norms, CaviaOn, testing::Values("batch", "batch_per_step"));
 
 TEST(Cavia, TracesItsSteps) {
   const auto learner = learner_of("cavia", 3, "concat", "batch", kSmallContext);

@@ -21,7 +21,7 @@ struct CaviaOptions : RateOptions {
   std::vector<std::string> context_at = {"*"};
   CaviaOptions() {
     inner_steps = 2;
-    inner_lr = 1.0;
+    inner_lr = 10.0;
   }
   void keys(Keys& keys) {
     RateOptions::keys(keys);

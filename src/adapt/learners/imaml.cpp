@@ -80,17 +80,18 @@ Tensors parts_of(const torch::Tensor& vector, const Tensors& like) {
 using LinearMap = std::function<torch::Tensor(const torch::Tensor&)>;
 
 /// x of A x = b, from x = 0. Where the quadratic turns out to have no minimum it ends with what it
-/// has, at first b.
+/// has. Without a step, as where b is not finite, that is b.
 torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b,
                                     std::int64_t steps) {
   constexpr double kExact = 1e-28;  // of squared residuals
   auto x = torch::zeros_like(b), residual = b, direction = b;
   const double whole = b.dot(b).item<double>();
   double left = whole;
-  for (std::int64_t k = 0; k < steps && left > kExact * whole; ++k) {
+  std::int64_t k = 0;
+  for (; k < steps && left > kExact * whole; ++k) {
     const auto image = a(direction);
     const double curvature = direction.dot(image).item<double>();
-    if (curvature <= 0) return k == 0 ? b : x;
+    if (curvature <= 0) break;
     const double rate = left / curvature;
     x = x + rate * direction;
     residual = residual - rate * image;
@@ -98,7 +99,7 @@ torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b,
     direction = residual + (next / left) * direction;
     left = next;
   }
-  return steps == 0 ? b : x;
+  return k == 0 ? b : x;
 }
 
 /// The same by sum_j (I - A / scale)^j b / scale, cut after `steps` powers.
