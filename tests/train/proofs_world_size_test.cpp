@@ -167,7 +167,11 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll = testing::Values(kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail, kR2d2, kMatching, kRelation, kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
+const auto kAll = testing::Values(
+    kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
+    kR2d2, kMatching, kRelation, kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables,
+    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport,
+    kRunning, kTask, kLayer, kLion, kSgd);
 testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kMatching, kRelation,
                 kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented,
                 kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning,
