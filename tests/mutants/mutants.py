@@ -253,6 +253,7 @@ ADAPT = {"meta_gradient_test": {
         ("leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];", ""),
         ("gradient[i] = gradient[i] + part[i];", "gradient[i] = part[i];"),
         (".norm.weight", ".no_norm.weight"),
+    ],
 }, "maml_pp_test": {
     "src/adapt/learners/maml_pp.cpp": [
         ("(rates_[i])][k]", "(rates_[i])][0]"),
@@ -271,6 +272,7 @@ ADAPT = {"meta_gradient_test": {
         ("(pairs * all.view({1, n, 1})).sum(1)", "(pairs * all.view({n, 1, 1})).sum(0)"),
         ("has * counts.to(has.options()) : has", "has : has"),
         (".amax()})", ".amax().clamp_min(1.0)})"),
+    ],
 }, "matching_test": {
     "src/adapt/learners/matching.cpp": [
         ("h = output + x;", "h = output;"),

@@ -172,10 +172,6 @@ const auto kAll = testing::Values(
     kR2d2, kMatching, kRelation, kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables,
     kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport,
     kRunning, kTask, kLayer, kLion, kSgd);
-testing::Values(kMetaSgd, kBoil, kLearnedBiases, kLstm, kSnail, kR2d2, kMatching, kRelation,
-                kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented,
-                kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning,
-                kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }
