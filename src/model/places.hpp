@@ -19,12 +19,13 @@ inline const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
 struct Affine {
   std::int64_t weight, bias;
   Affine(ParameterLayout& layout, const std::string& weight_name, const std::string& bias_name,
-         const std::vector<std::int64_t>& shape, Init init = Init::kFanIn)
-      : weight(layout.add({weight_name, shape, init})),
-        bias(layout.add({bias_name, {shape[0]}, Init::kZeros})) {}
+         const std::vector<std::int64_t>& shape, Init init = Init::kFanIn,
+         ParameterRole role = ParameterRole::kBody)
+      : weight(layout.add({weight_name, shape, init, role})),
+        bias(layout.add({bias_name, {shape[0]}, Init::kZeros, role})) {}
   Affine(ParameterLayout& layout, const std::string& name, const std::vector<std::int64_t>& shape,
-         Init init = Init::kFanIn)
-      : Affine(layout, name + ".weight", name + ".bias", shape, init) {}
+         Init init = Init::kFanIn, ParameterRole role = ParameterRole::kBody)
+      : Affine(layout, name + ".weight", name + ".bias", shape, init, role) {}
 };
 
 /// Rows of a table [tokens, W] by int64 tokens [m, T] -> [m, T, W]. By index_select rather than

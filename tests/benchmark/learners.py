@@ -35,7 +35,7 @@ SETTINGS = {"maml": RATE, "fomaml": RATE, "anil": RATE, "meta_sgd": {"inner_step
 EPISODES = {"pretrain": {"source": "minibatches", "batch": 64}}
 STEPS = {"reptile": {"outer_lr": 0.5, "optimizer": "sgd"}}
 # What takes its mechanism away.
-OFF = {}
+OFF = {"caml": [("adapt.copy=false",)], "mann": [("adapt.slots=0",)]}
 ACTING = ("maml_rl", "rl2")  # in environments: configs/parts
 
 

@@ -297,6 +297,28 @@ ADAPT = {"meta_gradient_test": {
         ("known.matmul(members);", "torch::ones_like(known).matmul(members);"),
         ("b.mask.select(1, column)", "1.0"),
         ("torch::where(nearest.lt(kFar), nearest, last)", "nearest"),
+}, "context_test": {
+    "src/adapt/learners/caml.cpp": [
+        ("torch::eye(n, like) - 1 / count", "torch::eye(n, like)"),
+        ("label = label.index_select(1, order)", "label = label.index_select(1, order.flip(0))"),
+        ("scores + counts.log().to(like)", "scores + counts.to(like)"),
+        ("seen.select(1, 0)", "seen.mean(1)"),
+    ],
+    "src/adapt/learners/neural_process.cpp": [
+        ("scores = scores + through(p, key_, x)", "scores = through(p, key_, x)"),
+        ("{x, answers}", "{x, 0 * answers}"),
+    ],
+}, "memory_test": {
+    "src/adapt/learners/mann.cpp": [
+        ("gate * was.read + (1 - gate) * least", "gate * least + (1 - gate) * was.read"),
+        ("was.memory * (1 - least.sum(1)).unsqueeze(2)", "was.memory"),
+        ("kUsageKept = 0.95", "kUsageKept = 0.5"),
+        ("support.size - 1, 1)", "0, 1)"),
+    ],
+    "src/adapt/learners/meta_networks.cpp": [
+        ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),
+        ("hidden_(p, x) + mixed(lesson[2], x)", "hidden_(p, x)"),
+        ("static_cast<double>(n) * kind_->loss", "kind_->loss"),
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [

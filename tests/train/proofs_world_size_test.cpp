@@ -79,6 +79,15 @@ const Case kCavia{"cavia", "cavia", [](RunConfig& c) { c.adapt.values["context"]
 const Case kSnail{"snail", "snail", [](RunConfig& c) {
                     c.adapt.values.insert({{"filters", "8"}, {"attention", "8"}});
                   }};
+const Case kCaml{"caml", "caml",
+                 [](RunConfig& c) { c.adapt.values.insert({{"width", "8"}, {"layers", "1"}}); }};
+const Case kMann{"mann", "mann", [](RunConfig& c) {
+                   c.adapt.values.insert({{"hidden", "8"}, {"slots", "6"}, {"reads", "2"}});
+                 }};
+const Case kMetaNetworks{"meta_networks", "meta_networks",
+                         [](RunConfig& c) { c.adapt.values["width"] = "8"; }};
+const Case kNeuralProcess{"neural_process", "neural_process",
+                          [](RunConfig& c) { c.adapt.values["width"] = "8"; }};
 const Case kR2d2{"r2d2", "r2d2", [](RunConfig& c) { c.model.fusion = "late"; }};
 const Case kMatching{"matching", "matching", [](RunConfig& c) {
                        c.adapt.values["full_context"] = "true";
@@ -169,9 +178,9 @@ TEST_P(WorldSize, ChangesNoBit) {
 
 const auto kAll = testing::Values(
     kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
-    kR2d2, kMatching, kRelation, kSiamese, kPretrain, kMamlRl, kRl2, kSinusoids, kCausalTables,
-    kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport,
-    kRunning, kTask, kLayer, kLion, kSgd);
+    kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation, kSiamese, kPretrain,
+    kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
+    kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

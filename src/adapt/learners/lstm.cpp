@@ -5,6 +5,7 @@
 
 #include "adapt/descent.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/updates/as_input.hpp"
 
 namespace cuttle {
 namespace {
@@ -19,15 +20,6 @@ struct LstmOptions : LoopOptions, FastOptions {
     FastOptions::keys(keys);
   }
 };
-
-/// log and sign of values of any size, [n] -> [n, 2] (Andrychowicz et al. 2016, appendix A, p =
-/// 10).
-torch::Tensor preprocess(const torch::Tensor& x) {
-  constexpr double kP = 10;
-  const auto large = x.abs().ge(std::exp(-kP));
-  const auto size = torch::where(large, (x.abs() + 1e-30).log() / kP, torch::full_like(x, -1.0));
-  return torch::stack({size, torch::where(large, x.sign(), std::exp(kP) * x)}, 1);
-}
 
 /// The learned update of Ravi and Larochelle 2017, "Optimization as a model for few-shot learning",
 /// section 3.2, the same for every coordinate. An LSTM reads gradient and loss; its output h_t

@@ -17,15 +17,15 @@ constexpr std::int64_t kHeadWidth = 32;
 class TransformerLayer final : public Block {
  public:
   TransformerLayer(ParameterLayout& layout, const std::string& name, std::int64_t width,
-                   std::int64_t heads)
+                   std::int64_t heads, ParameterRole role)
       : heads_(heads),
         in_(layout, name + ".self_attn.in_proj_weight", name + ".self_attn.in_proj_bias",
-            {3 * width, width}),
-        out_(layout, name + ".self_attn.out_proj", {width, width}),
-        up_(layout, name + ".linear1", {4 * width, width}),
-        down_(layout, name + ".linear2", {width, 4 * width}),
-        norm1_(layout, name + ".norm1", {width}, Init::kOnes),
-        norm2_(layout, name + ".norm2", {width}, Init::kOnes) {}
+            {3 * width, width}, Init::kFanIn, role),
+        out_(layout, name + ".self_attn.out_proj", {width, width}, Init::kFanIn, role),
+        up_(layout, name + ".linear1", {4 * width, width}, Init::kFanIn, role),
+        down_(layout, name + ".linear2", {width, 4 * width}, Init::kFanIn, role),
+        norm1_(layout, name + ".norm1", {width}, Init::kOnes, role),
+        norm2_(layout, name + ".norm2", {width}, Init::kOnes, role) {}
   std::string kind() const override { return "transformer_layer"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
@@ -73,8 +73,8 @@ std::int64_t attention_heads(const std::string& key, std::int64_t width) {
 
 std::unique_ptr<const Block> make_transformer_layer(ParameterLayout& layout,
                                                     const std::string& name, std::int64_t width,
-                                                    std::int64_t heads) {
-  return std::make_unique<TransformerLayer>(layout, name, width, heads);
+                                                    std::int64_t heads, ParameterRole role) {
+  return std::make_unique<TransformerLayer>(layout, name, width, heads, role);
 }
 
 }  // namespace cuttle

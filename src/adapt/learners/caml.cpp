@@ -1,0 +1,193 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "cuttle/adapt/autograd.hpp"
+#include "cuttle/core/error.hpp"
+#include "cuttle/model/block.hpp"
+
+namespace cuttle {
+namespace {
+
+struct CamlOptions {
+  std::int64_t width = 64, layers = 2, max_way = 0;
+  bool copy = true;
+  void keys(Keys& keys) {
+    keys.add("width", width, between(2, 65536), "columns of a token");
+    keys.add("layers", layers, between(1, 64), "of attention over support and query");
+    keys.add("max_way", max_way, between(0, 4096),
+             "most classes of a task, in training or in use; 0: those of training");
+    keys.add("copy", copy, anything(),
+             "a last attention copies the support's answers to the query; without it they come "
+             "through the layers alone, which takes many more tasks to learn");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    demands.class_rows = max_way == 0;
+    return demands;
+  }
+};
+
+/// Codes of n classes, [n, n]: the corners of a simplex, of length 1 and at equal angles, the
+/// widest that there are (ELMES: equal-length maximally equiangular set).
+torch::Tensor equal_angle_codes(std::int64_t n, const torch::TensorOptions& like) {
+  if (n == 1) return torch::ones({1, 1}, like);
+  const auto count = static_cast<double>(n);
+  return std::sqrt(count / (count - 1)) * (torch::eye(n, like) - 1 / count);
+}
+
+/// The context learner (Fifty et al. 2024, "Context-aware meta-learning", section 3): a transformer
+/// without positions or causal mask reads the support, each embedding with the code of its label,
+/// and one query with a learned code for "unknown"; the query's token is read off as a code, and
+/// answers are its products with the classes' codes. One forward pass, no inner loop. Every query
+/// is a sequence of its own, so answers do not touch, and no order of the support changes any. The
+/// codes are fixed and at equal angles, so no label is nearer to another (section 4); the task's
+/// key deals them to its labels, which thus mean nothing beyond the task. Values are their own
+/// codes. The paper's encoder is a frozen, pretrained one; for encoders that learn along, `copy`
+/// adds to the read-off, which starts at zero, what attention from the query to the support finds
+/// of its answers: similarity serves from the first step on, and the layers learn what is similar
+/// in this context.
+class Caml final : public Learner {
+ public:
+  using Options = CamlOptions;
+  Caml(const LearnerRequest& request, const Options& options)
+      : Learner(request), options_(options), codes_(request.inputs.outputs) {
+    if (kind_->classes() && options.max_way > 0) {
+      CUTTLE_VALIDATE(options.max_way >= codes_,
+                      "adapt.max_way: is {}, below episode.way, {} (every class of a task needs a "
+                      "code); use {} or more, or 0",
+                      options.max_way, codes_, codes_);
+      codes_ = options.max_way;
+    }
+    const std::int64_t w = options.width;
+    const auto own = [&](const char* name, std::vector<std::int64_t> shape, Init init) {
+      return request.layout.add(
+          {std::string("learner.") + name, std::move(shape), init, ParameterRole::kLearner});
+    };
+    project_ = own("project.weight", {w, width_as_one(model_->fusion())}, Init::kFanIn);
+    project_bias_ = own("project.bias", {w}, Init::kZeros);
+    label_ = own("label.weight", {w, codes_}, Init::kFanIn);
+    unknown_ = own("label.unknown", {w}, Init::kZeros);
+    const std::int64_t heads = attention_heads("adapt.width", w);
+    for (std::int64_t i = 0; i < options.layers; ++i)
+      layers_.push_back(make_transformer_layer(request.layout,
+                                               "learner.layers." + std::to_string(i), w, heads,
+                                               ParameterRole::kLearner));
+    norm_ = own("norm.weight", {w}, Init::kOnes);
+    norm_bias_ = own("norm.bias", {w}, Init::kZeros);
+    head_ = own("head.weight", {codes_, w}, Init::kZeros);
+    if (!kind_->classes()) return;
+    ParameterSpec scale{"learner.scale", {1}, Init::kConstant, ParameterRole::kLearner};
+    scale.start = std::log(10.0);
+    scale.outer.decay = false;
+    scale_ = request.layout.add(std::move(scale));
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+    const auto outputs = read(dealt(leaves, task.key), task.support, both.support, both.query);
+    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey& key) const override {
+    CUTTLE_VALIDATE(support.way <= codes_,
+                    "caml: the support set has {} classes, and there are codes for {} (others were "
+                    "never trained); give fewer, or train with a larger adapt.max_way",
+                    support.way, codes_);
+    return std::make_unique<InContext>(*this, dealt(parameters.tensors(), key), support);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<InContext>(*this, parameters_in(*model_, state),
+                                       support_in(*model_, state, way));
+  }
+
+ private:
+  /// The context, read again with every query.
+  class InContext final : public KnownSupport {
+   public:
+    InContext(const Caml& caml, Tensors parameters, Batch support)
+        : KnownSupport(caml.model_, std::move(parameters), std::move(support)), caml_(caml) {}
+
+   private:
+    torch::Tensor compare(const Embedding& known, const Tensors&,
+                          const Embedding& query) const override {
+      return caml_.read(parameters(), support(), known, query);
+    }
+
+    const Caml& caml_;
+  };
+
+  /// Parameters with which label c has the code of a place that the key draws: to give labels other
+  /// corners of a simplex is to exchange the columns and rows that read and write them.
+  Tensors dealt(Tensors p, const RandomKey& key) const {
+    if (!kind_->classes()) return p;
+    Random random(key.with(Stream::kModel, 9));
+    auto &label = p[static_cast<std::size_t>(label_)], &head = p[static_cast<std::size_t>(head_)];
+    const auto order = torch::tensor(random.sample(codes_, codes_)).to(label.device());
+    label = label.index_select(1, order);
+    head = head.index_select(0, order);
+    return p;
+  }
+
+  /// [n, way] answers.
+  torch::Tensor read(const Tensors& p, const Batch& support, const Embedding& of_support,
+                     const Embedding& of_query) const {
+    const auto of = [&](std::int64_t place) -> const torch::Tensor& {
+      return p[static_cast<std::size_t>(place)];
+    };
+    const auto token = [&](const Embedding& embedding) {
+      return torch::linear(as_one(embedding), of(project_), of(project_bias_));
+    };
+    const auto like = of_support.mask.options();
+    auto answers = answers_of(support, support.way, like);
+    torch::Tensor codes;
+    if (kind_->classes()) {
+      codes = equal_angle_codes(codes_, like).narrow(0, 0, support.way);
+      answers = answers.matmul(codes);
+    }
+    const auto known = token(of_support) + torch::linear(answers, of(label_));
+    const auto asked = token(of_query) + of(unknown_);
+    const std::int64_t n = asked.size(0), steps = known.size(0);
+    Signal x{torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1),
+             torch::ones({n, 1 + steps}, like)};
+    for (const auto& layer : layers_) x = layer->forward(p, x, {});
+    const auto seen = torch::layer_norm(x.values, {options_.width}, of(norm_), of(norm_bias_));
+    const auto last = seen.select(1, 0);
+    auto answer = torch::linear(last, of(head_));
+    if (options_.copy) {
+      const auto scores = seen.narrow(1, 1, steps).matmul(last.unsqueeze(2)).squeeze(2) /
+                          std::sqrt(static_cast<double>(options_.width));
+      const auto counts = kind_->support_weights(support);
+      const auto share =
+          torch::softmax(counts.defined() ? scores + counts.log().to(like) : scores, 1);
+      answer = answer + share.matmul(answers);
+    }
+    return codes.defined() ? of(scale_).exp() * answer.matmul(codes.t()) : answer;
+  }
+
+  Options options_;
+  std::int64_t codes_;
+  std::int64_t project_, project_bias_, label_, unknown_, norm_, norm_bias_, head_, scale_ = -1;
+  Blocks layers_;
+};
+
+}  // namespace
+
+LearnerType row_of_caml() {
+  return learner_type<Caml>("a transformer reads the support with its answers, and one query",
+                            "Fifty et al. 2024");
+}
+
+}  // namespace cuttle

@@ -1,0 +1,194 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <utility>
+
+#include "adapt/embed.hpp"
+#include "adapt/fast_weights.hpp"
+#include "adapt/rows.hpp"
+#include "adapt/updates/as_input.hpp"
+#include "cuttle/adapt/autograd.hpp"
+
+namespace cuttle {
+namespace {
+
+struct MetaNetworksOptions {
+  std::int64_t width = 64, meta_width = 20;
+  double sharpness = 10;
+  void keys(Keys& keys) {
+    keys.add("width", width, between(1, 4096), "units of the layers that have fast weights");
+    keys.add("meta_width", meta_width, between(1, 1024),
+             "units of the networks that make fast weights of gradients");
+    keys.add("sharpness", sharpness, above(0),
+             "where the learned factor of similarities starts, by which fast weights are recalled");
+  }
+  Demands demands() const {
+    Demands demands;
+    demands.head = false;
+    demands.class_rows = true;
+    return demands;
+  }
+};
+
+/// Meta Networks (Munkhdalai and Yu 2017), on the model's embedding. A base learner and a
+/// representation have slow weights W and Q, learned over tasks, and fast weights W* and Q*, made
+/// for a task by networks m and d that read, coordinate by coordinate, gradients of the support's
+/// losses (algorithm 1):
+///   Q*   = d(gradient of the support's representation loss with respect to Q),
+///   W*_i = m(gradient of sample i's task loss with respect to W), kept at r_i = u(Q, Q*, x_i),
+///   W*   = sum_i a_i W*_i with a = softmax(beta cos(r_i, u(Q, Q*, x))) for a query x.
+/// A layer has both ("layer augmentation", figure 2): relu(W x + W* x). The paper rectifies the two
+/// apart, but fast weights start nearly alike, and a rectified W* x that is negative for every
+/// sample would never learn. The representation loss is the task's, read off by the base learner's
+/// slow output layer. d reads the mean of the gradients, which no order of the support changes (the
+/// paper's alternative to an LSTM). As in the paper gradients are inputs: they are taken as given.
+class MetaNetworks final : public Learner {
+ public:
+  using Options = MetaNetworksOptions;
+  MetaNetworks(const LearnerRequest& request, const Options& options)
+      : Learner(request),
+        project_(request, "project", {options.width, width_as_one(model_->fusion())}),
+        represent_(request, "represent", {options.width, options.width}),
+        hidden_(request, "base.0", {options.width, options.width}),
+        output_(request, "base.1", {request.inputs.outputs, options.width}),
+        of_represent_(request, "meta_represent", options.meta_width),
+        of_base_(request, "meta_base", options.meta_width) {
+    ParameterSpec spec{"learner.sharpness", {1}, Init::kConstant, ParameterRole::kLearner};
+    spec.start = std::log(options.sharpness);
+    spec.outer.decay = false;
+    sharpness_ = request.layout.add(std::move(spec));
+  }
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto leaves = as_leaves(parameters.tensors());
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
+    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+    const auto outputs = recall(leaves, learn(leaves, task.support, both.support), both.query);
+    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
+    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+  }
+  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
+                                 const RandomKey&) const override {
+    return std::make_unique<FastMemory>(*this, parameters.tensors(), support);
+  }
+  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
+                                   std::int64_t way) const override {
+    return std::make_unique<FastMemory>(*this, parameters_in(*model_, state),
+                                        support_in(*model_, state, way));
+  }
+
+ private:
+  /// The support set, and the fast weights of each of its samples.
+  class FastMemory final : public KnownSupport {
+   public:
+    FastMemory(const MetaNetworks& learner, Tensors parameters, Batch support)
+        : KnownSupport(learner.model_, std::move(parameters), std::move(support)),
+          learner_(learner) {}
+
+   private:
+    Tensors study(const Embedding& known) const override {
+      return learner_.learn(parameters(), support(), known);
+    }
+    torch::Tensor compare(const Embedding&, const Tensors& lesson,
+                          const Embedding& query) const override {
+      return learner_.recall(parameters(), lesson, query);
+    }
+
+    const MetaNetworks& learner_;
+  };
+
+  /// Places of slow weights and of a bias.
+  struct Slow {
+    Slow(const LearnerRequest& request, const std::string& name, std::vector<std::int64_t> shape,
+         Init init = Init::kFanIn)
+        : bias(request.layout.add(
+              {"learner." + name + ".bias", {shape[0]}, Init::kZeros, ParameterRole::kLearner})),
+          weight(request.layout.add(
+              {"learner." + name + ".weight", std::move(shape), init, ParameterRole::kLearner})) {}
+    const torch::Tensor& w(const Tensors& p) const { return p[static_cast<std::size_t>(weight)]; }
+    const torch::Tensor& b(const Tensors& p) const { return p[static_cast<std::size_t>(bias)]; }
+    torch::Tensor operator()(const Tensors& p, const torch::Tensor& x) const {
+      return torch::linear(x, w(p), b(p));
+    }
+    std::int64_t bias, weight;
+  };
+  /// m or d: a perceptron that makes a fast weight of each coordinate of a gradient; at first none.
+  struct Meta {
+    Meta(const LearnerRequest& request, const std::string& name, std::int64_t width)
+        : in(request, name + ".0", {width, 2}),
+          out(request, name + ".1", {1, width}, Init::kZeros) {}
+    torch::Tensor operator()(const Tensors& p, const torch::Tensor& gradient) const {
+      return out(p, torch::relu(in(p, preprocess(gradient.flatten())))).view(gradient.sizes());
+    }
+    Slow in, out;
+  };
+
+  /// Of a support set: Q*, and by sample r, W* of the hidden layer and W* of the output, then how
+  /// much each sample counts (log, [samples]).
+  Tensors learn(const Tensors& p, const Batch& support, const Embedding& embedding) const {
+    const auto x = project_(p, as_one(embedding));
+    const auto slopes = gradients(p, support, x.detach());
+    const auto of_q = of_represent_(p, slopes[0]);
+    const auto weights = kind_->support_weights(support);
+    const auto counts =
+        weights.defined() ? weights.log().to(x.options()) : torch::zeros({x.size(0)}, x.options());
+    return {of_q, represent(p, x, of_q), of_base_(p, slopes[1]), of_base_(p, slopes[2]), counts};
+  }
+  /// Of the representation loss with respect to Q; of each sample's task loss with respect to the
+  /// weights of the base learner.
+  Tensors gradients(const Tensors& p, const Batch& support, const torch::Tensor& x) const {
+    const torch::AutoGradMode graph(true);
+    const std::int64_t n = x.size(0);
+    const auto each = [&](const torch::Tensor& w) {
+      return w.detach().expand({n, w.size(0), w.size(1)});
+    };
+    Tensors frozen;
+    for (const auto& value : p) frozen.push_back(value.detach());
+    const auto leaves = as_leaves(
+        {represent_.w(p), each(hidden_.w(p)), each(output_.w(p).narrow(0, 0, support.way))});
+    const auto shift = output_.b(frozen).narrow(0, 0, support.way);
+    const auto r = torch::relu(torch::linear(x, leaves[0], represent_.b(frozen)));
+    const auto of_r = torch::linear(r, output_.w(frozen).narrow(0, 0, support.way), shift);
+    const auto h = torch::relu(leaves[1].matmul(x.unsqueeze(2)).squeeze(2) + hidden_.b(frozen));
+    const auto of_h = leaves[2].matmul(h.unsqueeze(2)).squeeze(2) + shift;
+    const auto loss =
+        kind_->support_loss(of_r, support) + static_cast<double>(n) * kind_->loss(of_h, support);
+    return gradient_of(loss, leaves, false);
+  }
+  torch::Tensor represent(const Tensors& p, const torch::Tensor& x,
+                          const torch::Tensor& fast) const {
+    return torch::relu(represent_(p, x) + x.matmul(fast.t()));
+  }
+  /// [n, way] answers; `lesson` as learn() gives it.
+  torch::Tensor recall(const Tensors& p, const Tensors& lesson, const Embedding& query) const {
+    const auto x = project_(p, as_one(query));
+    const auto alike = unit_length(represent(p, x, lesson[0])).matmul(unit_length(lesson[1]).t());
+    const auto sharpness = p[static_cast<std::size_t>(sharpness_)].exp();
+    const auto share = torch::softmax(sharpness * alike + lesson[4], 1);
+    // What fast weights, mixed by `share`, make of each row of `rows`.
+    const auto mixed = [&](const torch::Tensor& fast, const torch::Tensor& rows) {
+      return torch::einsum("ns,soi,ni->no", {share, fast, rows});
+    };
+    const auto h = torch::relu(hidden_(p, x) + mixed(lesson[2], x));
+    return output_(p, h).narrow(1, 0, lesson[3].size(1)) + mixed(lesson[3], h);
+  }
+  static torch::Tensor unit_length(const torch::Tensor& x) {
+    return x * (x.square().sum(1, true) + 1e-12).rsqrt();
+  }
+
+  Slow project_, represent_, hidden_, output_;
+  Meta of_represent_, of_base_;
+  std::int64_t sharpness_;
+};
+
+}  // namespace
+
+LearnerType row_of_meta_networks() {
+  return learner_type<MetaNetworks>("gradients of the support become fast weights in a memory",
+                                    "Munkhdalai and Yu 2017");
+}
+
+}  // namespace cuttle
