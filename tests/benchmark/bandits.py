@@ -2,9 +2,9 @@
 
     python3 tests/benchmark/bandits.py [--build build/release] [--out runs/parts] [--ranks 2] [--tasks 1000]
 
-Trains configs/parts/rl2.yaml where OUT/rl2 is not there yet. A trial is four episodes of ten pulls: what the agent earns
-in episode k+1 is what `cuttle eval` says after k episodes to adapt to. The others are played on bandits of the same
-prior: regret is what the best arm would have earned more.
+Trains configs/parts/rl2.yaml where OUT/rl2 is not there yet. A trial is four episodes of ten pulls: what the agent
+earns in episode k+1 is what `cuttle eval` says after k episodes to adapt to. The others are played on bandits of the
+same prior: regret is what the best arm would have earned more.
 """
 
 import argparse
