@@ -106,6 +106,13 @@ std::int64_t width_as_one(const Fusion& fusion) {
   return widths.size() == 1 ? sum : sum + static_cast<std::int64_t>(widths.size());
 }
 
+std::int64_t own_number(ParameterLayout& layout, const std::string& name, double start) {
+  ParameterSpec spec{"learner." + name, {1}, Init::kConstant, ParameterRole::kLearner};
+  spec.start = start;
+  spec.outer.decay = false;
+  return layout.add(std::move(spec));
+}
+
 torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
                          const torch::TensorOptions& like) {
   if (batch.labels.defined() && !batch.targets.defined())

@@ -26,6 +26,9 @@ Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& 
 torch::Tensor as_one(const Embedding& embedding);
 std::int64_t width_as_one(const Fusion& fusion);
 
+/// The place of a new number that a learner owns, "learner.NAME", which weight decay spares.
+std::int64_t own_number(ParameterLayout& layout, const std::string& name, double start);
+
 /// What a support set answers, [n, outputs]: one-hot labels, or target values.
 torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
                          const torch::TensorOptions& like);

@@ -100,9 +100,9 @@ class R2d2 final : public Learner {
   using Options = R2d2Options;
   R2d2(const LearnerRequest& request, const Options& options)
       : Learner(request),
-        places_{number(request, "ridge", std::log(options.ridge)),
-                number(request, "scale", std::log(scale_of(options, *request.kind))),
-                number(request, "shift", 0)} {}
+        places_{own_number(request.layout, "ridge", std::log(options.ridge)),
+                own_number(request.layout, "scale", std::log(scale_of(options, *request.kind))),
+                own_number(request.layout, "shift", 0)} {}
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     const auto leaves = as_leaves(parameters.tensors());
@@ -132,13 +132,6 @@ class R2d2 final : public Learner {
  private:
   static double scale_of(const Options& options, const TaskKind& kind) {
     return options.scale > 0 ? options.scale : kind.classes() ? 10.0 : 1.0;
-  }
-  static std::int64_t number(const LearnerRequest& request, const char* name, double start) {
-    ParameterSpec spec{
-        std::string("learner.") + name, {1}, Init::kConstant, ParameterRole::kLearner};
-    spec.start = start;
-    spec.outer.decay = false;
-    return request.layout.add(std::move(spec));
   }
 
   R2d2Places places_;
