@@ -106,6 +106,10 @@ std::int64_t width_as_one(const Fusion& fusion) {
   return widths.size() == 1 ? sum : sum + static_cast<std::int64_t>(widths.size());
 }
 
+torch::Tensor unit_rows(const torch::Tensor& x) {
+  return x * (x.square().sum(1, true) + 1e-12).rsqrt();
+}
+
 std::int64_t own_number(ParameterLayout& layout, const std::string& name, double start) {
   ParameterSpec spec{"learner." + name, {1}, Init::kConstant, ParameterRole::kLearner};
   spec.start = start;

@@ -26,8 +26,15 @@ Embedded embed_both(const Model& model, const Tensors& parameters, const Batch& 
 torch::Tensor as_one(const Embedding& embedding);
 std::int64_t width_as_one(const Fusion& fusion);
 
+/// Rows of x [n, width] made of length 1; zeros stay zeros.
+torch::Tensor unit_rows(const torch::Tensor& x);
+
 /// The place of a new number that a learner owns, "learner.NAME", which weight decay spares.
 std::int64_t own_number(ParameterLayout& layout, const std::string& name, double start);
+/// What is at a place; undefined where it is negative, for parameters that some settings have not.
+inline torch::Tensor parameter_at(const Tensors& parameters, std::int64_t place) {
+  return place < 0 ? torch::Tensor() : parameters[static_cast<std::size_t>(place)];
+}
 
 /// What a support set answers, [n, outputs]: one-hot labels, or target values.
 torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,

@@ -178,8 +178,181 @@ TEST_P(Pretrain, CentroidIsTheNearestMean) {
     }
 }
 
+/// Parameters in which every training mean is away from 0.
+ParameterList with_means(const Learner& learner) {
+  const auto parameters = start(learner);
+  torch::manual_seed(8);
+  for (std::int64_t i = 0; i < parameters.layout().count(); ++i)
+    if (parameters.layout().spec(i).name.rfind("learner.mean.", 0) == 0)
+      parameters.tensors()[static_cast<std::size_t>(i)].normal_();
+  return parameters;
+}
+
+/// SimpleShot's CL2N: less the mean of training where the sample has the part, then of length 1.
+torch::Tensor centred_unit(const ParameterList& parameters, Embedding embedding) {
+  for (std::size_t i = 0; i < embedding.parts.size(); ++i) {
+    const auto mean =
+        parameter(parameters.layout(), parameters.tensors(), "learner.mean." + std::to_string(i));
+    const auto has = embedding.mask.select(1, static_cast<std::int64_t>(i));
+    embedding.parts[i] = embedding.parts[i].clone();
+    for (std::int64_t n = 0; n < embedding.mask.size(0); ++n)
+      if (has[n].item<double>() == 1) embedding.parts[i][n] -= mean;
+  }
+  return directions(features_of(embedding));
+}
+
+TEST_P(Pretrain, TransformedFeaturesAreWhatANewClassifierSees) {
+  for (const std::string by : {"centroid", "finetune"})
+    for (const std::string transform : {"unit", "centred_unit"}) {
+      const auto learner =
+          learner_of({{"adapt_by", by}, {"transform", transform}, {"finetune_steps", "1"}});
+      const auto parameters = with_means(*learner);
+      const Task task = tiny_task(learner->model(), 2, torch::kFloat64);
+      const auto embedding =
+          learner->model().embed(parameters.tensors(), concatenate(task.support, task.query), {});
+      const auto x = transform == "unit" ? directions(features_of(embedding))
+                                         : centred_unit(parameters, embedding);
+      const auto known = x.narrow(0, 0, 6), asked = x.narrow(0, 6, 9);
+      const auto means = (known.index({torch::indexing::Slice(0, 6, 2)}) +
+                          known.index({torch::indexing::Slice(1, 6, 2)})) /
+                         2;
+      torch::Tensor expected;
+      if (by == "centroid") {
+        expected = -torch::cdist(asked, means).square();
+      } else {  // a step down from the start
+        auto weight = (cosine() ? means : torch::zeros_like(means)).clone().requires_grad_();
+        auto bias = torch::zeros({3}, torch::kFloat64).requires_grad_();
+        const auto logits = [&](const torch::Tensor& features) {
+          return cosine() ? 10.0 * directions(features).matmul(directions(weight).t())
+                          : features.matmul(weight.t()) + bias;
+        };
+        torch::nn::functional::cross_entropy(logits(known), task.support.labels).backward();
+        const torch::NoGradGuard no_grad;
+        weight -= 0.1 * (weight.grad() + 1e-3 * weight);
+        if (!cosine()) bias -= 0.1 * bias.grad();
+        expected = logits(asked);
+      }
+      const auto predicted =
+          learner->adapt(parameters, task.support, task.key)->predict(task.query);
+      EXPECT_LT((predicted - expected).abs().max().item<double>(), 1e-9) << by << transform;
+    }
+}
+
+/// Part by part, of the samples that have it; and only where it is wanted.
+TEST_P(Pretrain, TheMeanInTrainingIsObserved) {
+  const auto learner = learner_of({{"transform", "centred_unit"}});
+  const auto parameters = with_means(*learner);
+  const auto& layout = parameters.layout();
+  const Task task = minibatch(learner->model());
+  const auto embedding = learner->model().embed(parameters.tensors(), task.query, {});
+  const auto gradient = learner->meta_gradient(parameters, task).gradient;
+  for (std::size_t i = 0; i < embedding.parts.size(); ++i) {
+    const auto rows = embedding.mask.select(1, static_cast<std::int64_t>(i)).nonzero().squeeze(1);
+    const auto mean = embedding.parts[i].index_select(0, rows).mean(0);
+    std::int64_t place = -1;
+    for (std::int64_t j = 0; j < layout.count(); ++j)
+      if (layout.spec(j).name == "learner.mean." + std::to_string(i)) place = j;
+    ASSERT_GE(place, 0);
+    EXPECT_EQ(layout.spec(place).section, ParameterSection::kStatistics);
+    const auto observed = layout.views(gradient)[static_cast<std::size_t>(place)];
+    EXPECT_LT((observed - mean).abs().max().item<double>(), 1e-12);
+    EXPECT_EQ(gradient[layout.observed_at(place)].item<double>(), 1.0);
+  }
+  const auto plain = learner_of({{"transform", "unit"}});
+  EXPECT_EQ(plain->model().layout()->statistics_size(), 0);
+}
+
+/// LibTorch's SGD on the body, the new classifier beside it, decaying alone.
+TEST_P(Pretrain, FinetuningAllIsWhatAnIndependentOptimizerDoes) {
+  const auto learner = learner_of({{"adapt_by", "finetune_all"},
+                                   {"transform", "centred_unit"},
+                                   {"finetune_steps", "7"},
+                                   {"finetune_lr", "0.05"}});
+  const Model& model = learner->model();
+  const auto parameters = with_means(*learner);
+  const Task task = tiny_task(model, 2, torch::kFloat64);
+  Tensors theta, body;
+  for (std::int64_t i = 0; i < model.layout()->count(); ++i) {
+    theta.push_back(parameters.tensors()[static_cast<std::size_t>(i)].clone());
+    if (model.layout()->spec(i).role == ParameterRole::kBody)
+      body.push_back(theta.back().requires_grad_());
+  }
+  const auto seen_by = [&](const Batch& batch) {
+    return centred_unit(parameters, model.embed(theta, batch, {}));
+  };
+  const auto before = seen_by(task.support).detach();
+  auto weight = torch::zeros({3, before.size(1)}, torch::kFloat64);
+  for (std::int64_t i = 0; cosine() && i < 6; ++i)
+    weight[task.support.labels[i].item<std::int64_t>()] += before[i] / 2;
+  weight.requires_grad_();
+  const auto bias = torch::zeros({3}, torch::kFloat64).requires_grad_();
+  const auto logits_of = [&](const torch::Tensor& features) {
+    return cosine() ? 10.0 * directions(features).matmul(directions(weight).t())
+                    : features.matmul(weight.t()) + bias;
+  };
+  torch::optim::SGD of_weight({weight},
+                              torch::optim::SGDOptions(0.05).momentum(0.9).weight_decay(1e-3));
+  body.push_back(bias);
+  torch::optim::SGD of_rest(body, torch::optim::SGDOptions(0.05).momentum(0.9));
+  for (int k = 0; k < 7; ++k) {
+    of_weight.zero_grad();
+    of_rest.zero_grad();
+    torch::nn::functional::cross_entropy(logits_of(seen_by(task.support)), task.support.labels)
+        .backward();
+    of_weight.step();
+    of_rest.step();
+  }
+  const auto adapted = learner->adapt(parameters, task.support, task.key);
+  const auto predicted = adapted->predict(task.query);
+  EXPECT_LT((predicted - logits_of(seen_by(task.query))).abs().max().item<double>(), 1e-8);
+  const auto restored = learner->restore(adapted->state(), 3);
+  EXPECT_TRUE(torch::equal(restored->predict(task.query), predicted));
+  // And the body's part in it is no small one.
+  const auto frozen =
+      learner_of({{"transform", "centred_unit"}, {"finetune_steps", "7"}, {"finetune_lr", "0.05"}});
+  EXPECT_GT((frozen->adapt(parameters, task.support, task.key)->predict(task.query) - predicted)
+                .abs()
+                .max()
+                .item<double>(),
+            1e-3);
+}
+
+/// In use queries go by the statistics of the support set under the tuned weights; what is frozen
+/// stays.
+TEST(PretrainWhole, KeepsToItsSupportAndToWhatIsFrozen) {
+  TinySettings settings;
+  settings.algorithm = "pretrain";
+  settings.norm = "support";
+  settings.frozen_text = true;
+  const auto learner = tiny_learner(settings, {{"adapt_by", "finetune_all"}});
+  const auto parameters = start(*learner);
+  const Task task = tiny_task(learner->model(), 2, torch::kFloat64);
+  const auto adapted = learner->adapt(parameters, task.support, task.key);
+  const auto together = adapted->predict(task.query);
+  for (std::int64_t i = 0; i < task.query.size; ++i)
+    EXPECT_LT((adapted->predict(select_rows(task.query, {i}))[0] - together[i])
+                  .abs()
+                  .max()
+                  .item<double>(),
+              1e-12);
+  EXPECT_TRUE(torch::equal(learner->restore(adapted->state(), 3)->predict(task.query), together));
+  const auto& layout = parameters.layout();
+  const auto moved = layout.views(adapted->state().at("parameters"));
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const bool same = torch::equal(moved[static_cast<std::size_t>(i)],
+                                   parameters.tensors()[static_cast<std::size_t>(i)]);
+    const auto& spec = layout.spec(i);
+    if (!layout.is_learned(i) || spec.role != ParameterRole::kBody) {
+      EXPECT_TRUE(same) << spec.name;
+    }
+    if (spec.name == "encoder.image.0.conv.weight") {
+      EXPECT_FALSE(same);
+    }
+  }
+}
+
 TEST_P(Pretrain, AdaptationSeparatesAnEasySupport) {
-  for (const char* by : {"finetune", "centroid"}) {
+  for (const char* by : {"finetune", "centroid", "finetune_all"}) {
     const auto learner = learner_of({{"adapt_by", by}, {"finetune_steps", "200"}});
     const auto parameters = start(*learner);
     const Task task = tiny_task(learner->model(), 2, torch::kFloat64);

@@ -66,6 +66,9 @@ MODEL = {"references": {
     "src/adapt/learners/protonet.cpp": [
         ("torch::softmax(logits, 1)", "torch::softmax(0.2 * logits, 1)"),
         ("2.0 * q.matmul(", "q.matmul("),
+        ("log_scale.exp() * unit_rows(q)", "log_scale.exp() * q"),
+        ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
+        ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
         ("return loss / static_cast<double>(parts.size());", "return loss;"),
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
         ("i < refinements_; ++i", "i + 1 < refinements_; ++i"),
@@ -319,12 +322,25 @@ ADAPT = {"meta_gradient_test": {
         ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),
         ("hidden_(p, x) + mixed(lesson[2], x)", "hidden_(p, x)"),
         ("static_cast<double>(n) * kind_->loss", "kind_->loss"),
+}, "metaoptnet_test": {
+    "src/adapt/learners/svm.cpp": [
+        ("if (at[i] >= caps_[i]) direction[i] = 0.0;", ""),
+        ("level = sum / free;", "level = sum / static_cast<double>(way_);"),
+    ],
+    "src/adapt/learners/metaoptnet.cpp": [
+        ("-optimum.t().matmul(", "optimum.t().matmul("),
+        ("most * weights.to(doubles)", "most * weights.to(doubles).sqrt()"),
+        ("* solved[2 * i + 1]", ""),
+        ("log_scale.exp() * query", "log_scale * query"),
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
-        ("kind.support_loss(classify(", "kind.loss(classify("),
+        ("return kind_->support_loss(classify(options, known,", "return kind_->loss(classify(options, known,"),
         ("kMomentum = 0.9,", "kMomentum = 0.8,"),
-        ("slopes[0] + kDecay * weight", "slopes[0] - kDecay * weight"),
+        ("speed[i] + kDecay * values[i]", "speed[i] - kDecay * values[i]"),
+        ("parameter_at(parameters, means[i])) *", "0 * parameter_at(parameters, means[i])) *"),
+        ("(embedding.parts[i] * has).sum(0) / count", "embedding.parts[i].mean(0)"),
+        ("put(p);", ""),
         ("asked.square().sum(1, true) - 2 * asked", "asked.square().sum(1, true) - asked"),
     ],
 }, "rl2_test": {

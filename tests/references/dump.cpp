@@ -77,6 +77,16 @@ std::vector<Case> cases() {
                      "linear",
                      "protonet",
                      {{"norm", "none"}, {"refine", refine}, {"part_loss", "0"}}});
+  for (const std::string fusion : {"concat", "late"})
+    all.push_back({"protonet_cosine_" + fusion,
+                   three,
+                   fusion,
+                   "linear",
+                   "protonet",
+                   {{"norm", "none"},
+                    {"refine", "1"},
+                    {"distance", "cosine"},
+                    {"part_loss", fusion == "late" ? "0.7" : "0"}}});
   all.push_back({"protonet_parts",
                  three,
                  "late",

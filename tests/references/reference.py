@@ -259,6 +259,11 @@ def neutral(logits, known):
     return result
 
 
+def cosine(x, c):
+    """0 where either is nothing."""
+    return np.dot(x, c) / max(np.linalg.norm(x) * np.linalg.norm(c), 1e-30)
+
+
 def prototype_logits(p, support, query, words, refine):
     """(logits [n, way], those of each part alone, where each can say)"""
     way, seen = support["labels"].max() + 1, {}
@@ -274,7 +279,9 @@ def prototype_logits(p, support, query, words, refine):
             there = share.sum(0) > 0
             centres = np.zeros((way, part.shape[1]))
             centres[there] = (share.T @ samples)[there] / share.sum(0)[there, None]
-            logits.append(-np.array([[np.sum((x - c)**2) for c in centres] for x in part]))
+            near = cosine if words.get("distance") == "cosine" else lambda x, c: -np.sum((x - c)**2)
+            scale = np.exp(p["learner.scale"][0]) if near is cosine else 1.0
+            logits.append(scale * np.array([[near(x, c) for c in centres] for x in part]))
             known.append(have[:, i, None] & there)
         together = neutral(combine(logits, known, weights), np.any(known, 0))
         guess = softmax(together)

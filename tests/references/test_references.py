@@ -16,6 +16,7 @@ CASES = """char_conv char_conv_plain series_conv series_conv_plain series_conv_n
 transformer_text transformer_series transformer_heads concat concat_cosine concat_zeros gated late late_cosine
 cross_attention cross_attention_transformer""".split()
 TASKS = [f"protonet_{fusion}_{refine}" for fusion in ("concat", "gated", "late") for refine in (0, 1, 3)]
+TASKS += ["protonet_cosine_concat", "protonet_cosine_late"]
 TASKS += ["protonet_parts", *(f"protonet_{norm}" for norm in ("support", "task", "layer", "group", "instance"))]
 STEP = 1e-6
 

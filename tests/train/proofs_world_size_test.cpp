@@ -105,6 +105,15 @@ const Case kPretrain{"pretrain", "pretrain", [](RunConfig& c) {
                        c.episode.source = Section("minibatches", {{"batch", "12"}});
                        c.adapt.values["finetune_steps"] = "5";
                      }};
+const Case kSimpleShot{
+    "simpleshot", "pretrain", [](RunConfig& c) {
+      c.model.fusion = "late";
+      c.episode.source = Section("minibatches", {{"batch", "12"}});
+      c.adapt.values.insert({{"adapt_by", "centroid"}, {"transform", "centred_unit"}});
+    }};
+const Case kMetaBaseline{"meta_baseline", "protonet",
+                         [](RunConfig& c) { c.adapt.values["distance"] = "cosine"; }};
+const Case kMetaOptNet{"metaoptnet", "metaoptnet", [](RunConfig& c) { c.model.fusion = "late"; }};
 const Case kMamlRl{"maml_rl", "maml_rl", acting};
 const Case kRl2{"rl2", "rl2", [](RunConfig& c) {
                   made_by(c, Section("bandits", {{"arms", "3"}, {"horizon", "2"}}), "return",
@@ -176,11 +185,7 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll = testing::Values(
-    kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
-    kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation, kSiamese, kPretrain,
-    kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention,
-    kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
+const auto kAll = testing::Values(kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail, kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation, kSiamese, kPretrain, kSimpleShot, kMetaBaseline, kMetaOptNet, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }

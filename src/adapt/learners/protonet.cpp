@@ -1,5 +1,7 @@
 #include <torch/types.h>
 
+#include <cmath>
+#include <string>
 #include <utility>
 
 #include "adapt/embed.hpp"
@@ -11,16 +13,22 @@
 namespace cuttle {
 namespace {
 
-/// Negative squared distances to class means (Snell, Swersky, Zemel 2017). Written as
-/// |q|^2 - 2 q.c + |c|^2, which is differentiable twice.
-std::vector<PartLogits> distances_to(const Tensors& prototypes, const Embedding& query) {
+/// How near a query is to class means: its negative squared distances (Snell, Swersky, Zemel 2017),
+/// written as |q|^2 - 2 q.c + |c|^2, which is differentiable twice. With a scale, e to its power
+/// times the cosine (Meta-Baseline: Chen, Liu, Xu, Darrell, Wang 2021).
+std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
+                                    const torch::Tensor& log_scale) {
   std::vector<PartLogits> parts;
   for (std::size_t p = 0; p < query.parts.size(); ++p) {
     const auto &means = prototypes[2 * p], &count = prototypes[2 * p + 1], &q = query.parts[p];
-    const auto distance =
-        q.square().sum(1, true) - 2.0 * q.matmul(means.t()) + means.square().sum(1).unsqueeze(0);
     const auto known =
         query.mask.narrow(1, static_cast<std::int64_t>(p), 1) * count.gt(0).to(q.dtype()).t();
+    if (log_scale.defined()) {
+      parts.push_back({log_scale.exp() * unit_rows(q).matmul(unit_rows(means).t()), known});
+      continue;
+    }
+    const auto distance =
+        q.square().sum(1, true) - 2.0 * q.matmul(means.t()) + means.square().sum(1).unsqueeze(0);
     parts.push_back({-distance, known});
   }
   return parts;
@@ -42,10 +50,12 @@ torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::T
 /// The support set, and its prototypes.
 class Prototypes final : public KnownSupport {
  public:
+  /// `scale`: where it is among the parameters; negative: there is none.
   Prototypes(std::shared_ptr<const Model> model, Tensors parameters, Batch support,
-             std::int64_t refinements)
+             std::int64_t refinements, std::int64_t scale)
       : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
-        refinements_(refinements) {}
+        refinements_(refinements),
+        scale_(scale) {}
 
  private:
   Tensors study(const Embedding& known) const override {
@@ -54,7 +64,8 @@ class Prototypes final : public KnownSupport {
   torch::Tensor compare(const Embedding& known, const Tensors& lesson,
                         const Embedding& query) const override {
     const Fusion& fusion = model().fusion();
-    auto logits = logits_of(fusion, distances_to(lesson, query), query.weights);
+    const auto scale = parameter_at(parameters(), scale_);
+    auto logits = logits_of(fusion, nearness_to(lesson, query, scale), query.weights);
     if (refinements_ == 0) return logits;
     Embedding all{{}, torch::cat({known.mask, query.mask}), known.weights};
     for (std::size_t p = 0; p < known.parts.size(); ++p)
@@ -63,7 +74,7 @@ class Prototypes final : public KnownSupport {
     for (std::int64_t i = 0; i < refinements_; ++i) {
       const auto guess = torch::softmax(logits, 1).t();
       const auto refined = prototypes_of(all, torch::cat({labels, guess}, 1));
-      logits = logits_of(fusion, distances_to(refined, query), query.weights);
+      logits = logits_of(fusion, nearness_to(refined, query, scale), query.weights);
     }
     return logits;
   }
@@ -72,12 +83,17 @@ class Prototypes final : public KnownSupport {
   /// making the prototypes of every part (soft k-means of Ren et al. 2018): what one sense
   /// recognises teaches the others.
   std::int64_t refinements_;
+  std::int64_t scale_;
 };
 
 struct ProtoNetOptions {
-  double part_loss = 0.0;
+  std::string distance = "squared";
+  double scale = 10.0, part_loss = 0.0;
   std::int64_t refine = 0;
   void keys(Keys& keys) {
+    keys.add("distance", distance, one_of({"squared", "cosine"}),
+             "to the mean of a class; cosine: Meta-Baseline, after pretraining");
+    keys.add("scale", scale, above(0), "cosine: where the learned scale of the answers starts");
     keys.add("part_loss", part_loss, at_least(0),
              "late fusion: weight of the mean loss that each sense has alone, beside the loss of "
              "all; no sense then rests on the others");
@@ -102,6 +118,8 @@ class ProtoNet final : public Learner {
                         model_->modalities().size() == 1,
                     "adapt.part_loss: needs model.fusion: late (the others have no loss of a sense "
                     "alone); use 0");
+    if (options.distance == "cosine")
+      scale_ = own_number(request.layout, "scale", std::log(options.scale));
   }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
@@ -113,7 +131,7 @@ class ProtoNet final : public Learner {
     const auto both = embed_both(*model_, leaves, task.support, task.query, context);
     const auto prototypes =
         prototypes_of(both.support, members_of(task.support, both.support.mask.options()));
-    const auto parts = distances_to(prototypes, both.query);
+    const auto parts = nearness_to(prototypes, both.query, parameter_at(leaves, scale_));
     const auto logits = logits_of(model_->fusion(), parts, both.query.weights);
     Judged judged = judge(leaves, logits, task.query, both.pass, both.seen, context);
     if (options_.part_loss > 0.0)
@@ -126,16 +144,18 @@ class ProtoNet final : public Learner {
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey&) const override {
-    return std::make_unique<Prototypes>(model_, parameters.tensors(), support, options_.refine);
+    return std::make_unique<Prototypes>(model_, parameters.tensors(), support, options_.refine,
+                                        scale_);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t way) const override {
     return std::make_unique<Prototypes>(model_, parameters_in(*model_, state),
-                                        support_in(*model_, state, way), options_.refine);
+                                        support_in(*model_, state, way), options_.refine, scale_);
   }
 
  private:
   Options options_;
+  std::int64_t scale_ = -1;
 };
 
 }  // namespace
