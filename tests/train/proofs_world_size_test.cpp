@@ -185,7 +185,12 @@ TEST_P(WorldSize, ChangesNoBit) {
   EXPECT_FALSE(train_on_threads(other, 1, runs.path() + "/other").sha256 == alone.sha256);
 }
 
-const auto kAll = testing::Values(kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail, kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation, kSiamese, kPretrain, kSimpleShot, kMetaBaseline, kMetaOptNet, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning, kTask, kLayer, kLion, kSgd);
+const auto kAll = testing::Values(
+    kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
+    kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation, kSiamese, kPretrain,
+    kSimpleShot, kMetaBaseline, kMetaOptNet, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups,
+    kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning,
+    kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }
