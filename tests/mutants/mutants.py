@@ -67,8 +67,6 @@ MODEL = {"references": {
         ("torch::softmax(logits, 1)", "torch::softmax(0.2 * logits, 1)"),
         ("2.0 * q.matmul(", "q.matmul("),
         ("log_scale.exp() * unit_rows(q)", "log_scale.exp() * q"),
-        ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
-        ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
         ("return loss / static_cast<double>(parts.size());", "return loss;"),
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
         ("i < refinements_; ++i", "i + 1 < refinements_; ++i"),
@@ -300,6 +298,7 @@ ADAPT = {"meta_gradient_test": {
         ("known.matmul(members);", "torch::ones_like(known).matmul(members);"),
         ("b.mask.select(1, column)", "1.0"),
         ("torch::where(nearest.lt(kFar), nearest, last)", "nearest"),
+    ],
 }, "context_test": {
     "src/adapt/learners/caml.cpp": [
         ("torch::eye(n, like) - 1 / count", "torch::eye(n, like)"),
@@ -322,6 +321,7 @@ ADAPT = {"meta_gradient_test": {
         ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),
         ("hidden_(p, x) + mixed(lesson[2], x)", "hidden_(p, x)"),
         ("static_cast<double>(n) * kind_->loss", "kind_->loss"),
+    ],
 }, "metaoptnet_test": {
     "src/adapt/learners/svm.cpp": [
         ("if (at[i] >= caps_[i]) direction[i] = 0.0;", ""),
