@@ -121,7 +121,7 @@ TEST(MetaCurvature, WhatIsKeptChangesNoBit) {
   }
 }
 
-/// A network of two layers whose inputs have the context beside them (equation 6 as it is drawn).
+/// A network of two layers whose inputs have the context beside them.
 TEST(Cavia, OfALinearLayerIsOneMoreInput) {
   for (const std::string where : {"[encoder.x.0]", "['*']"}) {
     const auto parts = of_vectors("cavia",

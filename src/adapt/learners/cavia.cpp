@@ -107,10 +107,10 @@ std::vector<ContextLayer> context_layers(const LearnerRequest& request,
 }
 
 /// CAVIA (Zintgraf, Shiarlis, Kurin, Hofmann, Whiteson 2019). A task moves context parameters phi
-/// alone, from 0 and by gradient descent on the support loss (equation 4); everything else is
-/// learned by the outer loop through those steps (equation 5). phi enters layers as
-///   concat: h = W x + b + U phi, x and phi side by side as one input           (equation 6),
-///   film:   h = (1 + S phi) o (W x + b) + U phi                                (section 3.4),
+/// alone, from 0 and by gradient descent on the support loss; everything else is learned by the
+/// outer loop through those steps (section 3.1). phi enters layers (section 3.3) as
+///   concat: h = W x + b + U phi, x and phi side by side as one input,
+///   film:   h = (1 + S phi) o (W x + b) + U phi,
 /// S and U learned, so that phi = 0 is the model itself. Both are the same layer with other weights
 /// and biases, or a norm with other scales and shifts, so the model is asked with such parameters
 /// and need not know. A convolution's context comes before its pooling, the authors' after it.
