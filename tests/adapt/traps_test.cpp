@@ -54,7 +54,6 @@ TEST_P(Traps, TheGradientIsThatOfTheLossInUse) {
                 {"siamese", "it descends a loss of pairs"},
                 {"imaml", "its gradient is of the loop's end, which three steps do not reach"},
                 {"lstm", "its inputs count as constants (Ravi and Larochelle, section 3.3)"},
-                {"lstm", "its inputs count as constants (Ravi and Larochelle, section 3.3)"},
                 {"meta_networks", "gradients are its inputs, and count as constants"}}))
     GTEST_SKIP();
   expect_differences(*learner, parameters, task);
