@@ -55,7 +55,7 @@ Embedding embed_lite(const Model& model, const Tensors& parameters, const Batch&
     const torch::NoGradGuard no_grad;
     all = embed_support(model, parameters, support, context, given, model.lite());
   }
-  Random random(context.key.with(Stream::kModel, 12));
+  Random random(context.key.with(Stream::kModel, 14));
   const auto drawn = random.sample(support.size, model.lite());
   if (model.uses_support()) context.given = &given;
   const Embedding some = model.embed(parameters, select_rows(support, drawn), context);
@@ -137,6 +137,24 @@ Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share) {
     prototypes.push_back(count);
   }
   return prototypes;
+}
+
+std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
+                                    const torch::Tensor& log_scale) {
+  std::vector<PartLogits> parts;
+  for (std::size_t p = 0; p < query.parts.size(); ++p) {
+    const auto &means = prototypes[2 * p], &count = prototypes[2 * p + 1], &q = query.parts[p];
+    const auto known =
+        query.mask.narrow(1, static_cast<std::int64_t>(p), 1) * count.gt(0).to(q.dtype()).t();
+    if (log_scale.defined()) {
+      parts.push_back({log_scale.exp() * unit_rows(q).matmul(unit_rows(means).t()), known});
+      continue;
+    }
+    const auto distance =
+        q.square().sum(1, true) - 2.0 * q.matmul(means.t()) + means.square().sum(1).unsqueeze(0);
+    parts.push_back({-distance, known});
+  }
+  return parts;
 }
 
 torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {

@@ -47,6 +47,12 @@ torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like);
 /// samples]: how much of each sample belongs to each class.
 Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share);
 
+/// How near a query is to class means: its negative squared distances (Snell, Swersky, Zemel 2017),
+/// written as |q|^2 - 2 q.c + |c|^2, which is differentiable twice. With a scale, e to its power
+/// times the cosine (Meta-Baseline: Chen, Liu, Xu, Darrell, Wang 2021).
+std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
+                                    const torch::Tensor& log_scale = {});
+
 /// A class that shares nothing with a sample is neither near nor far: it gets the mean of that
 /// sample's other logits. Logits are 0 where unknown.
 torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known);

@@ -111,11 +111,17 @@ std::int64_t most_classes(const RunConfig& config, const Extensions& extensions)
   const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
   const Demands demands =
       find_type(extensions.learners, "adapt.algorithm", algorithm.type).demands(algorithm);
-  return kind->classes() && (demands.head || demands.class_rows) ? config.episode.way : 0;
+  if (!kind->classes()) return 0;
+  if (demands.most_way > 0) return demands.most_way;
+  return demands.head || demands.class_rows ? config.episode.way : 0;
 }
 
 void check_ways(const RunConfig& config, const Extensions& extensions) {
   const std::int64_t most = most_classes(config, extensions);
+  CUTTLE_VALIDATE(most <= config.episode.way || config.evaluation.way <= most,
+                  "evaluation.way: is {}, and {} has room for {} classes; use that or fewer, or "
+                  "give it more room",
+                  config.evaluation.way, config.adapt.type, most);
   CUTTLE_VALIDATE(
       most == 0 || config.evaluation.way <= most,
       "evaluation.way: is {}, above episode.way, {}, and {} has parameters of its own for each "

@@ -7,9 +7,14 @@ import driver
 import part_cases
 import pytest
 from part_cases import CASES
-from test_parts import HALF, data_sets, finished_case, left_by, same  # noqa: F401, pylint: disable=unused-import
+from test_parts import HALF, Finished, data_sets, left_by, same  # noqa: F401, pylint: disable=unused-import
 
 OTHERWISE = ("data.prefetch=0", "episode.micro_batch=2")
+
+
+@pytest.fixture(scope="module", params=CASES, name="finished")
+def finished_case(request, sets, tmp_path_factory):
+    return Finished(request.param, sets, tmp_path_factory.mktemp(request.param))
 
 
 def first_by(kind):

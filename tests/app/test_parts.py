@@ -7,7 +7,7 @@ import driver
 import part_cases
 import part_data
 import pytest
-from part_cases import CASES
+from part_cases import CASES, QUICK
 
 HALF = 3  # of the steps of a case; it validates then, as every run does at its end
 
@@ -39,7 +39,7 @@ def left_by(run):
     return (run / "metrics.jsonl").read_text(encoding="utf-8"), last.name, tensors
 
 
-@pytest.fixture(scope="module", params=CASES, name="finished")
+@pytest.fixture(scope="module", params=QUICK, name="finished")
 def finished_case(request, sets, tmp_path_factory):
     return Finished(request.param, sets, tmp_path_factory.mktemp(request.param))
 

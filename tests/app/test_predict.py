@@ -25,8 +25,9 @@ from cuttle_data.schema import SPLITS, DatasetInfo  # noqa: E402
 from cuttle_data.shard_file import Loaded, write_shard  # noqa: E402
 
 # One case of each learner that adapts to samples, with norms that make it inductive; and one of values.
-CASES = ("maml", "fomaml", "anil", "reptile", "meta_sgd", "lstm", "protonet", "r2d2", "snail", "pretrain",
-         "values_r2d2")
+ACTING = ("maml_rl", "rl2")
+FIRST = {case["adapt"]["algorithm"]: name for name, case in reversed(part_cases.CASES.items())}
+CASES = (*(name for algorithm, name in FIRST.items() if algorithm not in ACTING), "values_r2d2")
 NORMS = ("running", "support", "none")
 
 
@@ -80,11 +81,6 @@ def answers(adapted, shard):
 def count_of(shard):
     with Shard(shard) as whole:
         return len(whole.sample_class)
-
-
-def test_every_learner_has_a_case():
-    learners = set(cuttle_json("list", "learner")["learner"]) - {"maml_rl"}  # nobody can act in a shard
-    assert {part_cases.CASES[name]["adapt"]["algorithm"] for name in CASES} == learners
 
 
 @pytest.mark.parametrize("name", CASES)

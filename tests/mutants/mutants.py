@@ -62,11 +62,11 @@ MODEL = {"references": {
     "src/adapt/embed.cpp": [
         ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
         ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
+        ("2.0 * q.matmul(", "q.matmul("),
+        ("log_scale.exp() * unit_rows(q)", "log_scale.exp() * q"),
     ],
     "src/adapt/learners/protonet.cpp": [
         ("torch::softmax(logits, 1)", "torch::softmax(0.2 * logits, 1)"),
-        ("2.0 * q.matmul(", "q.matmul("),
-        ("log_scale.exp() * unit_rows(q)", "log_scale.exp() * q"),
         ("return loss / static_cast<double>(parts.size());", "return loss;"),
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
         ("i < refinements_; ++i", "i + 1 < refinements_; ++i"),
@@ -341,7 +341,6 @@ ADAPT = {"meta_gradient_test": {
         ("parameter_at(parameters, means[i])) *", "0 * parameter_at(parameters, means[i])) *"),
         ("(embedding.parts[i] * has).sum(0) / count", "embedding.parts[i].mean(0)"),
         ("put(p);", ""),
-        ("asked.square().sum(1, true) - 2 * asked", "asked.square().sum(1, true) - asked"),
     ],
 }, "rl2_test": {
     "src/adapt/learners/rl2.cpp": [

@@ -247,7 +247,10 @@ TEST(Assembly, MoreWaysThanTrainedAreForLearnersThatCompare) {
   }
   config.adapt.type = "protonet";
   EXPECT_EQ(most_classes(config, {}), 0);
-  config.adapt.type = "snail";
+  config.adapt = Section("caml", {{"max_way", "4"}});
+  EXPECT_EQ(most_classes(config, {}), 4);
+  EXPECT_THAT(refusal("caml"), HasSubstr("evaluation.way: is 5, and caml has room for 4 classes"));
+  config.adapt = Section("snail");
   config.evaluation.way = 3;
   EXPECT_EQ(refusal("snail"), "");
   EXPECT_EQ(most_classes(config, {}), 3);

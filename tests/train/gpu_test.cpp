@@ -5,13 +5,14 @@
 
 #include "cuttle/core/error.hpp"
 #include "step/meta_gradients.hpp"
+#include "support/every_learner.hpp"
 #include "support/tiny_task.hpp"
 #include "train/gpu.hpp"
 
 namespace cuttle {
 namespace {
 
-class Gpu : public testing::TestWithParam<const char*> {};
+class Gpu : public testing::TestWithParam<std::string> {};
 
 TEST_P(Gpu, ComputesWhatTheCpuDoes) {
   try {
@@ -42,9 +43,8 @@ TEST_P(Gpu, ComputesWhatTheCpuDoes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, Gpu,
-                         testing::Values("maml", "fomaml", "anil", "reptile", "protonet",
-                                         "meta_sgd", "lstm", "snail", "r2d2"));
+INSTANTIATE_TEST_SUITE_P(Algorithms, Gpu, testing::ValuesIn(learners_for({TaskForm::kEpisode})),
+                         learner_name);
 
 }  // namespace
 }  // namespace cuttle

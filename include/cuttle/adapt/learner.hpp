@@ -55,6 +55,8 @@ struct Demands {
   bool head = true;           ///< it answers by the model's head
   bool classes = false;       ///< it compares samples with classes: targets of values are refused
   bool class_rows = false;    ///< beside the head: parameters of its own for each class of a task
+  std::int64_t most_way = 0;  ///< classes that it has room for, whatever it was trained with; 0: as
+                              ///< head and class_rows say
   bool second_order = false;  ///< it differentiates twice: refused on parts that cannot
   bool inner_loss = false;    ///< inner objectives move something
   TaskForm form = TaskForm::kEpisode;  ///< of the training tasks that it takes

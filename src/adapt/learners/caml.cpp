@@ -29,6 +29,7 @@ struct CamlOptions {
     Demands demands;
     demands.head = false;
     demands.class_rows = max_way == 0;
+    demands.most_way = max_way;
     return demands;
   }
 };

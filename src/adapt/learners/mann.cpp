@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <string>
-#include <tuple>
 #include <utility>
 
 #include "adapt/embed.hpp"
@@ -181,8 +180,11 @@ class Mann final : public Learner {
 
   MannState step(const Tensors& p, const MannState& was, const torch::Tensor& input) const {
     MannState is;
-    std::tie(is.hidden, is.cell) = torch::lstm_cell(input, {was.hidden, was.cell}, value_of(p, in_),
-                                                    value_of(p, back_), value_of(p, bias_));
+    const auto gates = (torch::linear(input, value_of(p, in_), value_of(p, bias_)) +
+                        was.hidden.matmul(value_of(p, back_).t()))
+                           .chunk(4, 1);
+    is.cell = gates[1].sigmoid() * was.cell + gates[0].sigmoid() * gates[2].tanh();
+    is.hidden = gates[3].sigmoid() * is.cell.tanh();
     if (options_.slots == 0) {
       is.memory = was.memory;
       is.read = was.read;

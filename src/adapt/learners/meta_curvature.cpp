@@ -29,7 +29,8 @@ struct MetaCurvatureOptions : RateOptions, FastOptions, WayBackOptions {
 /// of its modes by a learned matrix (Park and Oliva 2019, section 3.2),
 ///   MC(g) = g x_3 M_f x_2 M_i x_1 M_o,
 /// that is vec(MC(g)) = (M_o kron M_i kron M_f) vec(g); a linear layer has no M_f. What has one
-/// mode (biases, scales of norms) is multiplied element by element, as in the authors' program.
+/// mode (biases, scales of norms) is multiplied element by element, as in the authors' program; the
+/// sets of a norm with one for each inner step count as two modes.
 /// Learned is each matrix less the identity, so that all start as MAML and decay leads back to it.
 class Curved final : public InnerUpdate {
  public:

@@ -12,12 +12,13 @@ Batch observed(const torch::Tensor& observations, std::int64_t actions) {
   Batch batch;
   batch.size = observations.size(0);
   batch.way = actions;
-  batch.modalities.push_back({observations, {}, torch::arange(batch.size, torch::kInt64)});
+  batch.modalities.push_back(
+      {observations, {}, torch::arange(batch.size, observations.options().dtype(torch::kInt64))});
   return batch;
 }
 
 std::vector<std::int64_t> draw_actions(const torch::Tensor& logits, Random& random) {
-  const auto chances = torch::softmax(logits.to(torch::kFloat64), 1).contiguous();
+  const auto chances = torch::softmax(logits.to(torch::kCPU, torch::kFloat64), 1).contiguous();
   const double* chance = chances.data_ptr<double>();
   std::vector<std::int64_t> drawn;
   for (std::int64_t i = 0; i < chances.size(0); ++i, chance += chances.size(1)) {
@@ -32,16 +33,17 @@ std::vector<std::int64_t> draw_actions(const torch::Tensor& logits, Random& rand
 Rollout roll_out(const Model& model, const Tensors& theta, const Environment& environment,
                  std::int64_t episodes, const RandomKey& key, const Context& context) {
   const torch::NoGradGuard no_grad;
+  const auto like = theta[0].options().requires_grad(false);
   const auto course = environment.begin(episodes, key.with(key.stream, 1));
   Random random(key.with(key.stream, 2));
   Tensors seen, done, earned;
   for (std::int64_t t = 0; t < environment.horizon(); ++t) {
-    const auto observations = course->observe().to(theta[0].dtype());
+    const auto observations = course->observe().to(like);
     const auto actions = draw_actions(
         model.forward(theta, observed(observations, environment.actions()), context), random);
     seen.push_back(observations);
-    done.push_back(torch::tensor(actions, torch::kInt64));
-    earned.push_back(torch::tensor(course->act(actions), torch::kFloat64).to(theta[0].dtype()));
+    done.push_back(torch::tensor(actions, torch::kInt64).to(like.device()));
+    earned.push_back(torch::tensor(course->act(actions), torch::kFloat64).to(like));
   }
   return {torch::stack(seen, 1).flatten(0, 1), torch::stack(done, 1).flatten(),
           torch::stack(earned, 1)};

@@ -60,12 +60,22 @@ struct Features {
   std::vector<std::int64_t> means = {};
 
   /// What a sample lacks is neither near nor far from the mean.
-  torch::Tensor of(const Tensors& parameters, Embedding embedding) const {
+  torch::Tensor of(const Tensors& parameters, const Embedding& embedding) const {
+    const auto features = as_one(centred(parameters, embedding));
+    return options.transform == "none" ? features : unit_rows(features);
+  }
+  /// The same part by part.
+  Embedding parts_of(const Tensors& parameters, const Embedding& embedding) const {
+    Embedding parts = centred(parameters, embedding);
+    if (options.transform != "none")
+      for (auto& part : parts.parts) part = unit_rows(part);
+    return parts;
+  }
+  Embedding centred(const Tensors& parameters, Embedding embedding) const {
     for (std::size_t i = 0; i < means.size(); ++i)
       embedding.parts[i] = (embedding.parts[i] - parameter_at(parameters, means[i])) *
                            embedding.mask.narrow(1, static_cast<std::int64_t>(i), 1);
-    const auto features = as_one(embedding);
-    return options.transform == "none" ? features : unit_rows(features);
+    return embedding;
   }
   /// Of the training's samples, part by part, over those that have it.
   void observe(const Embedding& embedding, Statistics& seen) const {
@@ -107,7 +117,8 @@ Tensors new_classifier(const PretrainOptions& options, const torch::Tensor& feat
   return {options.classifier == "cosine" ? std::move(means) : torch::zeros_like(means), bias};
 }
 
-/// A classifier of the support's classes, or their means, on the pretrained features.
+/// A classifier of the support's classes on the pretrained features, or their means: as ProtoNet's,
+/// by the parts that class and sample have.
 class Tuned final : public KnownSupport {
  public:
   Tuned(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind, Features features,
@@ -119,8 +130,10 @@ class Tuned final : public KnownSupport {
  private:
   bool by_centroid() const { return features_.options.adapt_by == "centroid"; }
   Tensors study(const Embedding& embedding) const override {
+    if (by_centroid())
+      return prototypes_of(features_.parts_of(parameters(), embedding),
+                           members_of(support(), embedding.mask.options()));
     const auto known = features_.of(parameters(), embedding);
-    if (by_centroid()) return {means_of(known, support())};
     const auto& options = features_.options;
     return descend(options, new_classifier(options, known, support()), [&](const Tensors& p) {
       return kind_->support_loss(classify(options, known, p[0], p[1]), support());
@@ -128,11 +141,10 @@ class Tuned final : public KnownSupport {
   }
   torch::Tensor compare(const Embedding&, const Tensors& lesson,
                         const Embedding& query) const override {
-    const auto asked = features_.of(parameters(), query);
-    if (!by_centroid()) return classify(features_.options, asked, lesson[0], lesson[1]);
-    const auto& means = lesson[0];
-    return -(asked.square().sum(1, true) - 2 * asked.matmul(means.t()) +
-             means.square().sum(1).unsqueeze(0));
+    if (by_centroid())
+      return logits_of(model().fusion(),
+                       nearness_to(lesson, features_.parts_of(parameters(), query)), query.weights);
+    return classify(features_.options, features_.of(parameters(), query), lesson[0], lesson[1]);
   }
 
   std::shared_ptr<const TaskKind> kind_;

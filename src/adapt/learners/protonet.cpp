@@ -13,27 +13,6 @@
 namespace cuttle {
 namespace {
 
-/// How near a query is to class means: its negative squared distances (Snell, Swersky, Zemel 2017),
-/// written as |q|^2 - 2 q.c + |c|^2, which is differentiable twice. With a scale, e to its power
-/// times the cosine (Meta-Baseline: Chen, Liu, Xu, Darrell, Wang 2021).
-std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
-                                    const torch::Tensor& log_scale) {
-  std::vector<PartLogits> parts;
-  for (std::size_t p = 0; p < query.parts.size(); ++p) {
-    const auto &means = prototypes[2 * p], &count = prototypes[2 * p + 1], &q = query.parts[p];
-    const auto known =
-        query.mask.narrow(1, static_cast<std::int64_t>(p), 1) * count.gt(0).to(q.dtype()).t();
-    if (log_scale.defined()) {
-      parts.push_back({log_scale.exp() * unit_rows(q).matmul(unit_rows(means).t()), known});
-      continue;
-    }
-    const auto distance =
-        q.square().sum(1, true) - 2.0 * q.matmul(means.t()) + means.square().sum(1).unsqueeze(0);
-    parts.push_back({-distance, known});
-  }
-  return parts;
-}
-
 /// Mean over the parts of the loss that each would have alone, on the samples that it can tell.
 torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::Tensor& labels) {
   auto loss = torch::zeros({}, parts[0].logits.options());

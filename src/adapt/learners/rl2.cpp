@@ -107,11 +107,15 @@ class Rl2 final : public Learner {
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     const auto leaves = as_leaves(parameters.tensors());
     const Batch& query = task.query;
+    Statistics seen;
+    Context context;
+    context.key = task.key;
+    context.record = &seen;
     const Trial trial = act(leaves, nothing_known(leaves, query.size), query,
-                            before(task.support) + 1, task.key.with(Stream::kModel));
+                            before(task.support) + 1, task.key.with(Stream::kModel), context);
     const auto loss = actor_critic_loss(trial, options_);
     const double earned = returns_of(trial, query).mean().item<double>();
-    return result_of(gradient_of(loss, leaves, false), {loss, {-earned, earned}}, {});
+    return result_of(gradient_of(loss, leaves, false), {loss, {-earned, earned}}, seen);
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
@@ -119,7 +123,8 @@ class Rl2 final : public Learner {
     const auto& p = parameters.tensors();
     AgentMemory memory = nothing_known(p, 1);
     if (before(support) > 0)
-      memory = act(p, memory, support, before(support), key.with(Stream::kModel, 3)).after;
+      memory =
+          act(p, memory, support, before(support), key.with(Stream::kModel, 3), in_use()).after;
     return std::make_unique<Agent>(*this, p, std::move(memory));
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
@@ -142,7 +147,7 @@ class Rl2 final : public Learner {
       const AgentMemory copies{memory_.state.expand({batch.size, -1}),
                                memory_.last.expand({batch.size, -1})};
       const Trial trial = learner_.act(parameters_, copies, batch, 1,
-                                       batch.environment->key().with(Stream::kModel, 6));
+                                       batch.environment->key().with(Stream::kModel, 6), in_use());
       return returns_of(trial, batch).unsqueeze(1);
     }
     std::map<std::string, torch::Tensor> state() const override {
@@ -174,7 +179,7 @@ class Rl2 final : public Learner {
   /// `episodes` one after the other, as many copies of the agent as `memory` has; all chance is a
   /// function of the key, whose uses up to two further on are taken.
   Trial act(const Tensors& p, AgentMemory memory, const Batch& batch, std::int64_t episodes,
-            const RandomKey& key) const {
+            const RandomKey& key, const Context& context) const {
     CUTTLE_VALIDATE(batch.environment != nullptr,
                     "adapt.algorithm: rl2 acts in environments, and this task is samples; use a "
                     "source of environments, such as bandits");
@@ -194,12 +199,12 @@ class Rl2 final : public Learner {
       for (std::int64_t t = 0; t < environment.horizon(); ++t) {
         const Batch seen = observed(course->observe().to(like), actions_);
         memory.state =
-            torch::gru_cell(torch::cat({as_one(model_->embed(p, seen, {})), memory.last}, 1),
+            torch::gru_cell(torch::cat({as_one(model_->embed(p, seen, context)), memory.last}, 1),
                             memory.state, p[in_], p[back_], p[in_bias_], p[back_bias_]);
         const auto log =
             torch::log_softmax(torch::linear(memory.state, p[policy_], p[policy_bias_]), 1);
         const auto actions = draw_actions(log.detach(), random);
-        const auto done = torch::tensor(actions, torch::kInt64).unsqueeze(1);
+        const auto done = torch::tensor(actions, torch::kInt64).unsqueeze(1).to(like.device());
         logs.push_back(log.gather(1, done).squeeze(1));
         entropies.push_back(-(log * log.exp()).sum(1));
         values.push_back(torch::linear(memory.state, p[value_], p[value_bias_]).squeeze(1));

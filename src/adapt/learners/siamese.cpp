@@ -24,7 +24,8 @@ struct SiameseOptions {
              "farther than those of one class");
     keys.add("mining", mining, one_of({"all", "hard", "semi_hard"}),
              "triplet: of each episode all; of each sample the hardest; of each pair of one class "
-             "the nearest of another that is farther than they are apart");
+             "the nearest of another that is farther than they are apart (all and semi_hard hold "
+             "every triplet, the cube of an episode's samples)");
   }
   Demands demands() const {
     Demands demands;
@@ -149,7 +150,8 @@ class Siamese final : public Learner {
   torch::Tensor placed(const torch::Tensor& x) const {
     return options_.loss == "contrastive" ? x * (x.square().sum(1, true) + kTiny).rsqrt() : x;
   }
-  /// Every sample of `a` with every one of `b`.
+  /// Every sample of `a` with every one of `b`. What rounds to no distance has no slope, where that
+  /// of the root would be without bounds.
   Alike compare(const Tensors& p, const Embedding& a, const Embedding& b) const {
     const auto at = [&](std::int64_t i) { return p[static_cast<std::size_t>(i)]; };
     std::vector<PartLogits> parts;
@@ -160,7 +162,7 @@ class Siamese final : public Learner {
       const auto score =
           options_.loss == "pair"
               ? (x.unsqueeze(1) - y.unsqueeze(0)).abs().matmul(at(weight_[i])) + at(bias_)
-              : -(x.square().sum(1, true) - 2.0 * x.matmul(y.t()) + y.square().sum(1)).clamp_min(0);
+              : -(x.square().sum(1, true) - 2.0 * x.matmul(y.t()) + y.square().sum(1)).relu();
       parts.push_back({score, shared});
     }
     const auto together = model_->fusion().combine(parts, a.weights);

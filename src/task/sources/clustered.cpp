@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -117,6 +118,14 @@ class Clustered final : public TaskSource {
     const auto features = read_features(samples);
     for (std::int64_t p = 0; p < options.partitions; ++p)
       add_partition(features, samples, p, options);
+    std::size_t kept = 0;
+    for (const Partition& partition : partitions_) kept += partition.size();
+    if (const auto all = static_cast<std::size_t>(options.partitions * options.clusters);
+        kept < all)
+      left_out_ = fmt::format(
+          "{} of {} clusters can be used, of {} of {} partitions; the others have fewer than {} "
+          "samples (episode.shot + episode.query), or too few beside them",
+          kept, all, partitions_.size(), options.partitions, episode_.shot + episode_.query);
     CUTTLE_VALIDATE(!partitions_.empty(),
                     "clusters: no partition of split {} into {} has {} clusters of {} samples "
                     "(episode.way, episode.shot + episode.query); use fewer clusters, or smaller "
@@ -126,6 +135,7 @@ class Clustered final : public TaskSource {
   }
 
   EpisodeSize size(const RandomKey& key) const override { return size_of_episode(episode_, key); }
+  std::string left_out() const override { return left_out_; }
   Task make(const RandomKey& key) const override {
     Random random(key);
     EpisodePlan plan;
@@ -213,6 +223,7 @@ class Clustered final : public TaskSource {
   double dropout_;
   AugmentOptions augment_;
   std::vector<Partition> partitions_;
+  std::string left_out_;
 };
 
 }  // namespace
