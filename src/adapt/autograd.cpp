@@ -3,7 +3,18 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
+#include <utility>
+
 namespace cuttle {
+namespace {
+
+Tensors with_zeros(Tensors gradient, const Tensors& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!gradient[i].defined()) gradient[i] = torch::zeros_like(inputs[i]);
+  return gradient;
+}
+
+}  // namespace
 
 Tensors as_leaves(const Tensors& values) {
   Tensors leaves;
@@ -15,6 +26,10 @@ Tensors as_leaves(const Tensors& values) {
 Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph) {
   return torch::autograd::grad({loss}, inputs, {}, create_graph, create_graph,
                                /*allow_unused=*/true);
+}
+
+Tensors dense_gradient_of(const torch::Tensor& loss, const Tensors& inputs) {
+  return with_zeros(gradient_of(loss, inputs, false), inputs);
 }
 
 Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Tensors& cotangents,
@@ -29,9 +44,7 @@ Tensors vector_jacobian(const Tensors& outputs, const Tensors& inputs, const Ten
   if (!defined.empty())
     product =
         torch::autograd::grad(defined, inputs, weights, keep_graph, false, /*allow_unused=*/true);
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (!product[i].defined()) product[i] = torch::zeros_like(inputs[i]);
-  return product;
+  return with_zeros(std::move(product), inputs);
 }
 
 }  // namespace cuttle

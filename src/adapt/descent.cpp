@@ -101,9 +101,7 @@ std::pair<Learner::Judged, Tensors> DescentLearner::outer_loss(const Tensors& le
   context.inner_step = k;
   const Pass pass = pass_after(*model_, leaves, task.support, task.query, context);
   Judged judged = judge(leaves, pass, task.query, context);
-  Tensors slope = gradient_of(share(k, task.key) * judged.loss, leaves, false);
-  for (std::size_t i = 0; i < slope.size(); ++i)
-    if (!slope[i].defined()) slope[i] = torch::zeros_like(leaves[i]);
+  Tensors slope = dense_gradient_of(share(k, task.key) * judged.loss, leaves);
   return {std::move(judged), std::move(slope)};
 }
 

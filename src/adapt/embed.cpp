@@ -10,25 +10,19 @@
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
-namespace {
-
-/// The samples of several embeddings, one after the other.
 Embedding joined(const std::vector<Embedding>& pieces) {
   Embedding all = pieces[0];
-  Tensors rows;
-  const auto cat = [&](const auto& part) {
-    rows.clear();
-    for (const auto& piece : pieces) rows.push_back(part(piece));
-    return torch::cat(rows);
-  };
-  for (std::size_t p = 0; p < all.parts.size(); ++p)
-    all.parts[p] = cat([&](const Embedding& piece) { return piece.parts[p]; });
-  all.mask = cat([](const Embedding& piece) { return piece.mask; });
+  for (std::size_t p = 0; p < all.parts.size(); ++p) {
+    Tensors rows;
+    for (const auto& piece : pieces) rows.push_back(piece.parts[p]);
+    all.parts[p] = torch::cat(rows);
+  }
+  Tensors masks;
+  for (const auto& piece : pieces) masks.push_back(piece.mask);
+  all.mask = torch::cat(masks);
   return all;
 }
 
-/// The support set, and what it gives to its queries. Samples that stand apart are embedded
-/// `at_once` at a time (0: all).
 Embedding embed_support(const Model& model, const Tensors& parameters, const Batch& support,
                         Context context, Statistics& given, std::int64_t at_once) {
   if (model.uses_support()) context.record = &given;
@@ -43,6 +37,8 @@ Embedding embed_support(const Model& model, const Tensors& parameters, const Bat
   }
   return joined(pieces);
 }
+
+namespace {
 
 /// LITE (Bronskill et al. 2021, equation 8): every sample's embedding as it is, but only those of
 /// H = model.lite samples, drawn by the task's key, have a graph, and theirs counts N/H times: an
@@ -110,13 +106,6 @@ torch::Tensor unit_rows(const torch::Tensor& x) {
   return x * (x.square().sum(1, true) + 1e-12).rsqrt();
 }
 
-std::int64_t own_number(ParameterLayout& layout, const std::string& name, double start) {
-  ParameterSpec spec{"learner." + name, {1}, Init::kConstant, ParameterRole::kLearner};
-  spec.start = start;
-  spec.outer.decay = false;
-  return layout.add(std::move(spec));
-}
-
 torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
                          const torch::TensorOptions& like) {
   if (batch.labels.defined() && !batch.targets.defined())
@@ -160,6 +149,11 @@ std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& 
 torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {
   const auto others = known.gt(0).sum(1, true).clamp_min(1);
   return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
+}
+
+torch::Tensor combined(const Fusion& fusion, const std::vector<PartLogits>& parts,
+                       const torch::Tensor& weights) {
+  return parts.size() == 1 ? parts[0].logits : fusion.combine(parts, weights).logits;
 }
 
 torch::Tensor logits_of(const Fusion& fusion, const std::vector<PartLogits>& parts,
@@ -215,25 +209,6 @@ Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>&
     support.modalities.push_back(std::move(input));
   }
   return support;
-}
-
-Adapted::Answers KnownSupport::answer(const Batch& query) const {
-  const torch::NoGradGuard no_grad;
-  Context context = in_use();
-  if (!model_->samples_apart()) {
-    const Embedded both = embed_both(*model_, parameters_, support_, query, context);
-    return {compare(both.support, study(both.support), both.query), both.query};
-  }
-  if (!known_) {
-    Known known;
-    known.support =
-        embed_support(*model_, parameters_, support_, context, known.given, model_->lite());
-    known.lesson = study(known.support);
-    known_ = std::move(known);
-  }
-  if (model_->uses_support()) context.given = &known_->given;
-  const Embedding embedding = model_->embed(parameters_, query, context);
-  return {compare(known_->support, known_->lesson, embedding), embedding};
 }
 
 }  // namespace cuttle

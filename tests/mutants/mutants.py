@@ -69,7 +69,7 @@ MODEL = {"references": {
         ("torch::softmax(logits, 1)", "torch::softmax(0.2 * logits, 1)"),
         ("return loss / static_cast<double>(parts.size());", "return loss;"),
         ("options_.part_loss * loss_of_parts(", "loss_of_parts("),
-        ("i < refinements_; ++i", "i + 1 < refinements_; ++i"),
+        ("i < options_.refine; ++i", "i + 1 < options_.refine; ++i"),
     ],
 }, "app.audio": {
     "src/sense/log_mel.cpp": [
@@ -221,13 +221,15 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/learners/lstm.cpp": [
         ("f * theta - i * g", "f * theta + i * g"),
-        ("gate[1].sigmoid() * state[1] + gate[0].sigmoid()", "gate[0].sigmoid() * state[1] + gate[1].sigmoid()"),
+    ],
+    "src/adapt/layers.cpp": [
+        ("gate[1].sigmoid() * cell + gate[0].sigmoid()", "gate[0].sigmoid() * cell + gate[1].sigmoid()"),
     ],
     "src/adapt/learners/r2d2.cpp": [
         ("weights.to(has.options()).sqrt()", "weights.to(has.options())"),
         (".amax());", ".amax().clamp_min(1.0));"),
         ("ridge * torch::eye(", "2.0 * ridge * torch::eye("),
-        ("value(p, places.scale).exp() * outputs", "value(p, places.scale) * outputs"),
+        ("parameter_at(p, places.scale).exp() * outputs", "parameter_at(p, places.scale) * outputs"),
     ],
     "src/adapt/learners/snail.cpp": [
         (".triu(1)", ".triu(0)"),
@@ -280,7 +282,7 @@ ADAPT = {"meta_gradient_test": {
         ("x.flip(0)).flip(0)", "x)"),
         ("torch::cat({h, read}, 1), cell", "torch::cat({h, h}, 1), cell"),
         ("h.matmul(g.t()), 1)", "x.matmul(g.t()), 1)"),
-        (".index_select(0, rows).log()", ".index_select(0, rows)"),
+        ("+ counts.index_select(0, rows)", "+ counts.index_select(0, rows).exp()"),
         ("has * of.sum(0, true).gt(0)", "has"),
         ("answers.index_select(0, rows)", "answers.narrow(0, 0, rows.size(0))"),
     ],
@@ -303,11 +305,11 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/caml.cpp": [
         ("torch::eye(n, like) - 1 / count", "torch::eye(n, like)"),
         ("label = label.index_select(1, order)", "label = label.index_select(1, order.flip(0))"),
-        ("scores + counts.log().to(like)", "scores + counts.to(like)"),
+        ("scores + log_counts(support.batch, like)", "scores"),
         ("seen.select(1, 0)", "seen.mean(1)"),
     ],
     "src/adapt/learners/neural_process.cpp": [
-        ("scores = scores + through(p, key_, x)", "scores = through(p, key_, x)"),
+        ("scores = scores + (*key_)(", "scores = (*key_)("),
         ("{x, answers}", "{x, 0 * answers}"),
     ],
 }, "memory_test": {
@@ -315,7 +317,7 @@ ADAPT = {"meta_gradient_test": {
         ("gate * was.read + (1 - gate) * least", "gate * least + (1 - gate) * was.read"),
         ("was.memory * (1 - least.sum(1)).unsqueeze(2)", "was.memory"),
         ("kUsageKept = 0.95", "kUsageKept = 0.5"),
-        ("support.size - 1, 1)", "0, 1)"),
+        ("support.batch.size - 1, 1)", "0, 1)"),
     ],
     "src/adapt/learners/meta_networks.cpp": [
         ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),

@@ -3,10 +3,9 @@
 #include <cmath>
 #include <utility>
 
-#include "adapt/embed.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
-#include "cuttle/adapt/autograd.hpp"
+#include "adapt/support_learner.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/model/block.hpp"
 
@@ -53,11 +52,11 @@ torch::Tensor equal_angle_codes(std::int64_t n, const torch::TensorOptions& like
 /// adds to the read-off, which starts at zero, what attention from the query to the support finds
 /// of its answers: similarity serves from the first step on, and the layers learn what is similar
 /// in this context.
-class Caml final : public Learner {
+class Caml final : public SupportLearner {
  public:
   using Options = CamlOptions;
   Caml(const LearnerRequest& request, const Options& options)
-      : Learner(request), options_(options), codes_(request.inputs.outputs) {
+      : SupportLearner(request), options_(options), codes_(request.inputs.outputs) {
     if (kind_->classes() && options.max_way > 0) {
       CUTTLE_VALIDATE(options.max_way >= codes_,
                       "adapt.max_way: is {}, below episode.way, {} (every class of a task needs a "
@@ -66,73 +65,34 @@ class Caml final : public Learner {
       codes_ = options.max_way;
     }
     const std::int64_t w = options.width;
-    const auto own = [&](const char* name, std::vector<std::int64_t> shape, Init init) {
-      return request.layout.add(
-          {std::string("learner.") + name, std::move(shape), init, ParameterRole::kLearner});
-    };
-    project_ = own("project.weight", {w, width_as_one(model_->fusion())}, Init::kFanIn);
-    project_bias_ = own("project.bias", {w}, Init::kZeros);
-    label_ = own("label.weight", {w, codes_}, Init::kFanIn);
-    unknown_ = own("label.unknown", {w}, Init::kZeros);
+    auto& layout = request.layout;
+    project_ = own_array(layout, "project.weight", {w, width_as_one(model_->fusion())});
+    project_bias_ = own_array(layout, "project.bias", {w}, Init::kZeros);
+    label_ = own_array(layout, "label.weight", {w, codes_});
+    unknown_ = own_array(layout, "label.unknown", {w}, Init::kZeros);
     const std::int64_t heads = attention_heads("adapt.width", w);
     for (std::int64_t i = 0; i < options.layers; ++i)
-      layers_.push_back(make_transformer_layer(request.layout,
-                                               "learner.layers." + std::to_string(i), w, heads,
-                                               ParameterRole::kLearner));
-    norm_ = own("norm.weight", {w}, Init::kOnes);
-    norm_bias_ = own("norm.bias", {w}, Init::kZeros);
-    head_ = own("head.weight", {codes_, w}, Init::kZeros);
-    if (!kind_->classes()) return;
-    ParameterSpec scale{"learner.scale", {1}, Init::kConstant, ParameterRole::kLearner};
-    scale.start = std::log(10.0);
-    scale.outer.decay = false;
-    scale_ = request.layout.add(std::move(scale));
+      layers_.push_back(make_transformer_layer(layout, "learner.layers." + std::to_string(i), w,
+                                               heads, ParameterRole::kLearner));
+    norm_ = own_array(layout, "norm.weight", {w}, Init::kOnes);
+    norm_bias_ = own_array(layout, "norm.bias", {w}, Init::kZeros);
+    head_ = own_array(layout, "head.weight", {codes_, w}, Init::kZeros);
+    if (kind_->classes()) scale_ = own_number(layout, "scale", std::log(10.0));
   }
 
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
-    const auto outputs = read(dealt(leaves, task.key), task.support, both.support, both.query);
-    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
     CUTTLE_VALIDATE(support.way <= codes_,
                     "caml: the support set has {} classes, and there are codes for {} (others were "
                     "never trained); give fewer, or train with a larger adapt.max_way",
                     support.way, codes_);
-    return std::make_unique<InContext>(*this, dealt(parameters.tensors(), key), support);
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<InContext>(*this, parameters_in(*model_, state),
-                                       support_in(*model_, state, way));
+    return SupportLearner::adapt(parameters, support, key);
   }
 
  private:
-  /// The context, read again with every query.
-  class InContext final : public KnownSupport {
-   public:
-    InContext(const Caml& caml, Tensors parameters, Batch support)
-        : KnownSupport(caml.model_, std::move(parameters), std::move(support)), caml_(caml) {}
-
-   private:
-    torch::Tensor compare(const Embedding& known, const Tensors&,
-                          const Embedding& query) const override {
-      return caml_.read(parameters(), support(), known, query);
-    }
-
-    const Caml& caml_;
-  };
-
   /// Parameters with which label c has the code of a place that the key draws: to give labels other
   /// corners of a simplex is to exchange the columns and rows that read and write them.
-  Tensors dealt(Tensors p, const RandomKey& key) const {
+  Tensors dealt(Tensors p, const RandomKey& key) const override {
     if (!kind_->classes()) return p;
     Random random(key.with(Stream::kModel, 9));
     auto &label = p[static_cast<std::size_t>(label_)], &head = p[static_cast<std::size_t>(head_)];
@@ -142,40 +102,35 @@ class Caml final : public Learner {
     return p;
   }
 
-  /// [n, way] answers.
-  torch::Tensor read(const Tensors& p, const Batch& support, const Embedding& of_support,
-                     const Embedding& of_query) const {
-    const auto of = [&](std::int64_t place) -> const torch::Tensor& {
-      return p[static_cast<std::size_t>(place)];
-    };
+  torch::Tensor answer(const Support& support, const Tensors&,
+                       const Embedding& query) const override {
+    const auto of = [&](std::int64_t place) { return parameter_at(support.parameters, place); };
     const auto token = [&](const Embedding& embedding) {
       return torch::linear(as_one(embedding), of(project_), of(project_bias_));
     };
-    const auto like = of_support.mask.options();
-    auto answers = answers_of(support, support.way, like);
+    const auto like = query.mask.options();
+    auto answers = answers_of(support.batch, support.batch.way, like);
     torch::Tensor codes;
     if (kind_->classes()) {
-      codes = equal_angle_codes(codes_, like).narrow(0, 0, support.way);
+      codes = equal_angle_codes(codes_, like).narrow(0, 0, support.batch.way);
       answers = answers.matmul(codes);
     }
-    const auto known = token(of_support) + torch::linear(answers, of(label_));
-    const auto asked = token(of_query) + of(unknown_);
+    const auto known = token(support.embedding) + torch::linear(answers, of(label_));
+    const auto asked = token(query) + of(unknown_);
     const std::int64_t n = asked.size(0), steps = known.size(0);
     Signal x{torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1),
              torch::ones({n, 1 + steps}, like)};
-    for (const auto& layer : layers_) x = layer->forward(p, x, {});
+    for (const auto& layer : layers_) x = layer->forward(support.parameters, x, {});
     const auto seen = torch::layer_norm(x.values, {options_.width}, of(norm_), of(norm_bias_));
     const auto last = seen.select(1, 0);
-    auto answer = torch::linear(last, of(head_));
+    auto code = torch::linear(last, of(head_));
     if (options_.copy) {
       const auto scores = seen.narrow(1, 1, steps).matmul(last.unsqueeze(2)).squeeze(2) /
                           std::sqrt(static_cast<double>(options_.width));
-      const auto counts = kind_->support_weights(support);
-      const auto share =
-          torch::softmax(counts.defined() ? scores + counts.log().to(like) : scores, 1);
-      answer = answer + share.matmul(answers);
+      const auto share = torch::softmax(scores + log_counts(support.batch, like), 1);
+      code = code + share.matmul(answers);
     }
-    return codes.defined() ? of(scale_).exp() * answer.matmul(codes.t()) : answer;
+    return codes.defined() ? of(scale_).exp() * code.matmul(codes.t()) : code;
   }
 
   Options options_;

@@ -140,9 +140,7 @@ class Cavia final : public Learner {
     const Pass pass = pass_after(*model_, moved, task.support, task.query, context);
     const Judged judged = judge(moved, pass, task.query, context);
     context.record = nullptr;
-    Tensors gradient = gradient_of(judged.loss, leaves, false);
-    for (std::size_t i = 0; i < gradient.size(); ++i)
-      if (!gradient[i].defined()) gradient[i] = torch::zeros_like(leaves[i]);
+    Tensors gradient = dense_gradient_of(judged.loss, leaves);
     for (std::int64_t k = options_.inner_steps - 1; k >= 0; --k) {
       leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];
       const auto slope = slope_at(theta, leaves.back(), task.support, context, true);

@@ -141,9 +141,7 @@ class Imaml final : public DescentLearner {
     context.record = &seen;
     const Pass pass = pass_after(*model_, phi, task.support, task.query, context);
     const Judged judged = judge(phi, pass, task.query, context);
-    Tensors slope = gradient_of(judged.loss, phi, false);
-    for (std::size_t i = 0; i < slope.size(); ++i)
-      if (!slope[i].defined()) slope[i] = torch::zeros_like(phi[i]);
+    Tensors slope = dense_gradient_of(judged.loss, phi);
     context.record = nullptr;
     return result_of(implicit(std::move(slope), surface().at(phi, task.support, context, true)),
                      judged, seen);

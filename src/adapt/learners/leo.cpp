@@ -5,9 +5,10 @@
 #include <optional>
 #include <utility>
 
-#include "adapt/embed.hpp"
 #include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/support_learner.hpp"
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
@@ -89,20 +90,19 @@ struct Normal {
 /// the authors' code. (Its weight decay is step.weight_decay.) Use takes means for draws.
 /// Where a fusion gives parts, each is coded by itself, and their answers are combined before the
 /// loss. A class without a sample that has the part starts at the prior's mean.
-class Leo final : public Learner {
+class Leo final : public SupportLearner {
  public:
   using Options = LeoOptions;
   Leo(const LearnerRequest& request, const Options& options)
-      : Learner(request),
+      : SupportLearner(request),
         options_(options),
-        code_rate_(rate(request, "inner_lr", options.inner_lr)),
-        weight_rate_(rate(request, "finetune_lr", options.finetune_lr)) {
+        code_rate_(own_number(request.layout, "inner_lr", options.inner_lr)),
+        weight_rate_(own_number(request.layout, "finetune_lr", options.finetune_lr)) {
     for (const std::int64_t width : model_->fusion().part_widths()) {
       const std::int64_t l = options.latent;
-      const std::string part = "learner." + std::to_string(coders_.size());
+      const std::string part = std::to_string(coders_.size());
       const auto own = [&](const std::string& name, std::vector<std::int64_t> shape) {
-        return request.layout.add({part + "." + name + ".weight", std::move(shape), Init::kFanIn,
-                                   ParameterRole::kLearner});
+        return own_array(request.layout, part + "." + name + ".weight", std::move(shape));
       };
       Coder coder;
       coder.encoder = own("encoder", {l, width});
@@ -113,30 +113,6 @@ class Leo final : public Learner {
     }
   }
 
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
-    Draws draws = options_.sampled ? Draws(task.key) : Draws();
-    auto penalty = torch::zeros({}, both.support.mask.options());
-    const auto weights = solve(leaves, both.support, task.support, draws, &penalty);
-    const auto outputs = outputs_of(weights, both.support, both.query);
-    Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
-    judged.loss = judged.loss + penalty;
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
-                                 const RandomKey&) const override {
-    return std::make_unique<Classifier>(*this, parameters.tensors(), support);
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<Classifier>(*this, parameters_in(*model_, state),
-                                        support_in(*model_, state, way));
-  }
   std::vector<StepDiagnostics> trace(const ParameterList& parameters,
                                      const Task& task) const override {
     const torch::NoGradGuard no_grad;
@@ -168,34 +144,20 @@ class Leo final : public Learner {
   };
   using Watch = std::function<void(const Tensors& weights)>;
 
-  /// The support set.
-  class Classifier final : public KnownSupport {
-   public:
-    Classifier(const Leo& leo, Tensors parameters, Batch support)
-        : KnownSupport(leo.model_, std::move(parameters), std::move(support)), leo_(leo) {}
-
-   private:
-    Tensors study(const Embedding& known) const override {
-      Draws means;
-      return leo_.solve(parameters(), known, support(), means);
-    }
-    torch::Tensor compare(const Embedding& known, const Tensors& lesson,
-                          const Embedding& query) const override {
-      return leo_.outputs_of(lesson, known, query);
-    }
-
-    const Leo& leo_;
-  };
-
-  static const torch::Tensor& value(const Tensors& p, std::int64_t place) {
-    return p[static_cast<std::size_t>(place)];
+  Outcome outcome(const Support& support, const Task& task, const Embedding& query) const override {
+    Draws draws = options_.sampled ? Draws(task.key) : Draws();
+    auto penalty = torch::zeros({}, query.mask.options());
+    const auto weights =
+        solve(support.parameters, support.embedding, support.batch, draws, &penalty);
+    return {outputs_of(weights, support.embedding, query), {}, penalty};
   }
-  static std::int64_t rate(const LearnerRequest& request, const char* name, double start) {
-    ParameterSpec spec{
-        std::string("learner.") + name, {1}, Init::kConstant, ParameterRole::kLearner};
-    spec.start = start;
-    spec.outer.decay = false;
-    return request.layout.add(std::move(spec));
+  Tensors study(const Support& support) const override {
+    Draws means;
+    return solve(support.parameters, support.embedding, support.batch, means);
+  }
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
+                       const Embedding& query) const override {
+    return outputs_of(lesson, support.embedding, query);
   }
 
   /// [way]: the codes of classes as part `i` of the embedding tells them. What a class is compared
@@ -210,12 +172,12 @@ class Leo final : public Learner {
     };
     const auto own = mean_of(torch::one_hot(batch.labels, batch.way).to(has.dtype()).t() * has);
     const auto all = mean_of(counts.defined() ? has * counts.to(has.options()) : has);
-    const auto code = torch::linear(support.parts[i], value(p, coders_[i].encoder));
+    const auto code = torch::linear(support.parts[i], parameter_at(p, coders_[i].encoder));
     const std::int64_t n = code.size(0);
     auto pairs = torch::cat({code.unsqueeze(1).expand({n, n, -1}), code.expand({n, n, -1})}, 2);
     for (std::size_t layer = 0; layer < coders_[i].relation.size(); ++layer)
       pairs = torch::linear(layer > 0 ? torch::relu(pairs) : pairs,
-                            value(p, coders_[i].relation[layer]));
+                            parameter_at(p, coders_[i].relation[layer]));
     const auto relations = (pairs * all.view({1, n, 1})).sum(1);
     return Normal(own.matmul(relations), options_.latent);
   }
@@ -223,7 +185,8 @@ class Leo final : public Learner {
   Tensors decode(const Tensors& p, const Tensors& codes, Draws& draws) const {
     Tensors weights;
     for (std::size_t i = 0; i < codes.size(); ++i) {
-      const Normal normal(torch::linear(codes[i], value(p, coders_[i].decoder)), options_.latent);
+      const Normal normal(torch::linear(codes[i], parameter_at(p, coders_[i].decoder)),
+                          options_.latent);
       weights.push_back(draws(normal.mean, normal.deviation));
     }
     return weights;
@@ -236,8 +199,7 @@ class Leo final : public Learner {
       parts.push_back({query.parts[i].matmul(weights[i].t()),
                        query.mask.narrow(1, static_cast<std::int64_t>(i), 1) *
                            support.mask.select(1, static_cast<std::int64_t>(i)).amax()});
-    return parts.size() == 1 ? parts[0].logits
-                             : model_->fusion().combine(parts, query.weights).logits;
+    return combined(model_->fusion(), parts, query.weights);
   }
 
   /// The adapted weights. `penalty`: gets the regularisers, and the way to the weights is kept for
@@ -255,14 +217,14 @@ class Leo final : public Learner {
       return kind_->support_loss(outputs_of(weights, support, support), batch);
     };
     const Tensors first = codes;
-    codes = descend(codes, value(p, code_rate_), options_.inner_steps, penalty,
+    codes = descend(codes, parameter_at(p, code_rate_), options_.inner_steps, penalty,
                     [&](const Tensors& at) { return loss_of(decode(p, at, draws)); });
     for (std::size_t i = 0; penalty && i < codes.size(); ++i)
       *penalty = *penalty +
                  options_.encoder_penalty * (codes[i].detach() - first[i]).square().mean() +
-                 options_.orthogonality * correlations(value(p, coders_[i].decoder));
-    auto weights = descend(decode(p, codes, draws), value(p, weight_rate_), options_.finetune_steps,
-                           penalty, loss_of);
+                 options_.orthogonality * correlations(parameter_at(p, coders_[i].decoder));
+    auto weights = descend(decode(p, codes, draws), parameter_at(p, weight_rate_),
+                           options_.finetune_steps, penalty, loss_of);
     if (watch) watch(weights);
     return weights;
   }

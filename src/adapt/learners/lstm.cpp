@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "adapt/descent.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/updates/as_input.hpp"
 
@@ -64,9 +65,7 @@ class LstmUpdate final : public InnerUpdate {
     const auto seen = torch::cat({preprocess(g.squeeze(1)), loss}, 1);
     const auto gates = torch::linear(seen, at(point.theta, in_), at(point.theta, bias_)) +
                        state[0].matmul(at(point.theta, back_).t());
-    const auto gate = gates.chunk(4, 1);
-    const auto c = gate[1].sigmoid() * state[1] + gate[0].sigmoid() * gate[2].tanh();
-    const auto h = gate[3].sigmoid() * c.tanh();
+    const auto [h, c] = lstm_step(gates, state[1]);
     const auto f = rate(point.theta, forget_, forget_bias_, {h, theta, state[2]});
     const auto i = rate(point.theta, input_, input_bias_, {h, theta, state[3]});
     const auto next = f * theta - i * g;

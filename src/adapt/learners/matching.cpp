@@ -4,10 +4,9 @@
 #include <tuple>
 #include <utility>
 
-#include "adapt/embed.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
-#include "cuttle/adapt/autograd.hpp"
+#include "adapt/support_learner.hpp"
 
 namespace cuttle {
 namespace {
@@ -35,45 +34,36 @@ struct MatchingOptions {
   }
 };
 
-/// An LSTM cell without peepholes; what it is told of its past may be wider than its state.
+/// An LSTM; what it is told of its past may be wider than its state.
 struct MatchingCell {
-  std::int64_t in = 0, past = 0, bias = 0;
+  std::int64_t in, past, bias;
 
-  MatchingCell(const LearnerRequest& request, const std::string& name, std::int64_t width,
+  MatchingCell(ParameterLayout& layout, const std::string& name, std::int64_t width,
                std::int64_t width_of_past)
-      : in(own(request, name + ".weight_ih", {4 * width, width}, Init::kFanIn)),
-        past(own(request, name + ".weight_hh", {4 * width, width_of_past}, Init::kFanIn)),
-        bias(own(request, name + ".bias", {4 * width}, Init::kZeros)) {}
+      : in(own_array(layout, name + ".weight_ih", {4 * width, width})),
+        past(own_array(layout, name + ".weight_hh", {4 * width, width_of_past})),
+        bias(own_array(layout, name + ".bias", {4 * width}, Init::kZeros)) {}
 
   /// What inputs [n, width] say to the gates: all steps at once.
   torch::Tensor inputs(const Tensors& p, const torch::Tensor& x) const {
-    return torch::linear(x, p[place(in)], p[place(bias)]);
+    return torch::linear(x, parameter_at(p, in), parameter_at(p, bias));
   }
   /// Output and cell after a step.
   std::pair<torch::Tensor, torch::Tensor> step(const Tensors& p, const torch::Tensor& input,
                                                const torch::Tensor& told,
                                                const torch::Tensor& cell) const {
-    const auto gate = (input + torch::linear(told, p[place(past)])).chunk(4, 1);
-    const auto next = gate[1].sigmoid() * cell + gate[0].sigmoid() * gate[2].tanh();
-    return {gate[3].sigmoid() * next.tanh(), next};
-  }
-
- private:
-  static std::size_t place(std::int64_t i) { return static_cast<std::size_t>(i); }
-  static std::int64_t own(const LearnerRequest& request, const std::string& name,
-                          std::vector<std::int64_t> shape, Init init) {
-    return request.layout.add({"learner." + name, std::move(shape), init, ParameterRole::kLearner});
+    return lstm_step(input + torch::linear(told, parameter_at(p, past)), cell);
   }
 };
 
 /// Full context embeddings (appendix A of the paper) of one part of the embedding.
 class FullContext {
  public:
-  FullContext(const LearnerRequest& request, const std::string& part, std::int64_t width,
+  FullContext(ParameterLayout& layout, const std::string& part, std::int64_t width,
               std::int64_t steps)
-      : forward_(request, part + ".forward", width, width),
-        backward_(request, part + ".backward", width, width),
-        attending_(request, part + ".attending", width, 2 * width),
+      : forward_(layout, part + ".forward", width, width),
+        backward_(layout, part + ".backward", width, width),
+        attending_(layout, part + ".attending", width, 2 * width),
         steps_(steps) {}
 
   /// g(x_i, S) = h_i (forwards) + h_i (backwards) + g'(x_i), over the support as a sequence.
@@ -119,79 +109,38 @@ class FullContext {
 /// over the samples that have it. With `full_context` f and g look at the whole support set: g by
 /// an LSTM over it in both directions, in an order that the task's key alone chooses (in use it
 /// stands in what adaptation saves), f by an LSTM of each query by itself.
-class Matching final : public Learner {
+class Matching final : public SupportLearner {
  public:
   using Options = MatchingOptions;
   Matching(const LearnerRequest& request, const Options& options)
-      : Learner(request),
+      : SupportLearner(request),
         cosine_(options.distance == "cosine"),
         scale_(options.scale > 0 ? options.scale
                : cosine_         ? 10.0
                                  : 0.1) {
     const auto widths = model_->fusion().part_widths();
     for (std::size_t i = 0; options.full_context && i < widths.size(); ++i)
-      context_.emplace_back(request, "part" + std::to_string(i), widths[i],
+      context_.emplace_back(request.layout, "part" + std::to_string(i), widths[i],
                             options.processing_steps);
   }
 
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const Batch support = in_order(task.support, task.key);
-    const auto both = embed_both(*model_, leaves, support, task.query, context);
-    const auto outputs =
-        outputs_of(leaves, support, both.support, study(leaves, both.support), both.query);
-    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
-                                 const RandomKey& key) const override {
-    return std::make_unique<Memory>(*this, parameters.tensors(), in_order(support, key));
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<Memory>(*this, parameters_in(*model_, state),
-                                    support_in(*model_, state, way));
-  }
-
  private:
-  class Memory final : public KnownSupport {
-   public:
-    Memory(const Matching& matching, Tensors parameters, Batch support)
-        : KnownSupport(matching.model_, std::move(parameters), std::move(support)),
-          matching_(matching) {}
-
-   private:
-    Tensors study(const Embedding& known) const override {
-      return matching_.study(parameters(), known);
-    }
-    torch::Tensor compare(const Embedding& known, const Tensors& lesson,
-                          const Embedding& query) const override {
-      return matching_.outputs_of(parameters(), support(), known, lesson, query);
-    }
-
-    const Matching& matching_;
-  };
-
   /// As the LSTM will read it.
-  Batch in_order(const Batch& support, const RandomKey& key) const {
-    if (context_.empty()) return support;
-    Random random(key.with(Stream::kModel, 8));
-    return select_rows(support, random.sample(support.size, support.size));
+  Batch in_order(const Batch& support, const RandomKey& key) const override {
+    return context_.empty() ? support : shuffled(support, key);
   }
   /// Which samples have the part.
   static torch::Tensor rows_with(const Embedding& samples, std::size_t part) {
     return samples.mask.select(1, static_cast<std::int64_t>(part)).nonzero().squeeze(1);
   }
   /// g of the samples that have it, part after part.
-  Tensors study(const Tensors& p, const Embedding& support) const {
+  Tensors study(const Support& support) const override {
+    const Embedding& known = support.embedding;
     Tensors g;
-    for (std::size_t i = 0; i < support.parts.size(); ++i) {
-      const auto x = support.parts[i].index_select(0, rows_with(support, i));
-      g.push_back(context_.empty() || x.size(0) == 0 ? x : context_[i].of_support(p, x));
+    for (std::size_t i = 0; i < known.parts.size(); ++i) {
+      const auto x = known.parts[i].index_select(0, rows_with(known, i));
+      g.push_back(
+          context_.empty() || x.size(0) == 0 ? x : context_[i].of_support(support.parameters, x));
     }
     return g;
   }
@@ -199,29 +148,28 @@ class Matching final : public Learner {
   torch::Tensor similarity(const torch::Tensor& f, const torch::Tensor& g) const {
     if (!cosine_)
       return 2.0 * f.matmul(g.t()) - f.square().sum(1, true) - g.square().sum(1).unsqueeze(0);
-    const auto unit = [](const torch::Tensor& x) {
-      return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-    };
-    return unit(f).matmul(unit(g).t());
+    return unit_rows(f).matmul(unit_rows(g).t());
   }
-  torch::Tensor outputs_of(const Tensors& p, const Batch& support, const Embedding& known,
-                           const Tensors& lesson, const Embedding& query) const {
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
+                       const Embedding& query) const override {
     constexpr double kNever = -1e30;  // a logarithm that has a gradient
-    const auto answers = answers_of(support, support.way, known.mask.options());
-    const auto counts = kind_->support_weights(support);
+    const std::int64_t way = support.batch.way;
+    const auto like = query.mask.options();
+    const auto answers = answers_of(support.batch, way, like);
+    const auto counts = log_counts(support.batch, like);
     std::vector<PartLogits> parts;
     for (std::size_t i = 0; i < query.parts.size(); ++i) {
       const auto& g = lesson[i];
-      const auto rows = rows_with(known, i);
+      const auto rows = rows_with(support.embedding, i);
       const auto has = query.mask.narrow(1, static_cast<std::int64_t>(i), 1);
       if (rows.size(0) == 0) {
-        parts.push_back({torch::zeros({has.size(0), support.way}, has.options()), 0 * has});
+        parts.push_back({torch::zeros({has.size(0), way}, like), 0 * has});
         continue;
       }
-      const auto f = context_.empty() ? query.parts[i] : context_[i].of_query(p, query.parts[i], g);
-      auto score = scale_ * similarity(f, g);
-      if (counts.defined()) score = score + counts.to(score.options()).index_select(0, rows).log();
-      const auto attention = torch::log_softmax(score, 1);
+      const auto f = context_.empty() ? query.parts[i]
+                                      : context_[i].of_query(support.parameters, query.parts[i], g);
+      const auto attention =
+          torch::log_softmax(scale_ * similarity(f, g) + counts.index_select(0, rows), 1);
       const auto of = answers.index_select(0, rows);
       if (!kind_->classes()) {
         parts.push_back({attention.exp().matmul(of), has});

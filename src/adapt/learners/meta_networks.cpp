@@ -3,9 +3,9 @@
 #include <cmath>
 #include <utility>
 
-#include "adapt/embed.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/support_learner.hpp"
 #include "adapt/updates/as_input.hpp"
 #include "cuttle/adapt/autograd.hpp"
 
@@ -42,100 +42,39 @@ struct MetaNetworksOptions {
 /// sample would never learn. The representation loss is the task's, read off by the base learner's
 /// slow output layer. d reads the mean of the gradients, which no order of the support changes (the
 /// paper's alternative to an LSTM). As in the paper gradients are inputs: they are taken as given.
-class MetaNetworks final : public Learner {
+class MetaNetworks final : public SupportLearner {
  public:
   using Options = MetaNetworksOptions;
   MetaNetworks(const LearnerRequest& request, const Options& options)
-      : Learner(request),
-        project_(request, "project", {options.width, width_as_one(model_->fusion())}),
-        represent_(request, "represent", {options.width, options.width}),
-        hidden_(request, "base.0", {options.width, options.width}),
-        output_(request, "base.1", {request.inputs.outputs, options.width}),
-        of_represent_(request, "meta_represent", options.meta_width),
-        of_base_(request, "meta_base", options.meta_width) {
-    ParameterSpec spec{"learner.sharpness", {1}, Init::kConstant, ParameterRole::kLearner};
-    spec.start = std::log(options.sharpness);
-    spec.outer.decay = false;
-    sharpness_ = request.layout.add(std::move(spec));
-  }
-
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
-    const auto outputs = recall(leaves, learn(leaves, task.support, both.support), both.query);
-    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
-                                 const RandomKey&) const override {
-    return std::make_unique<FastMemory>(*this, parameters.tensors(), support);
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<FastMemory>(*this, parameters_in(*model_, state),
-                                        support_in(*model_, state, way));
-  }
+      : SupportLearner(request),
+        project_(request.layout, "project", {options.width, width_as_one(model_->fusion())}),
+        represent_(request.layout, "represent", {options.width, options.width}),
+        hidden_(request.layout, "base.0", {options.width, options.width}),
+        output_(request.layout, "base.1", {request.inputs.outputs, options.width}),
+        of_represent_(request.layout, "meta_represent", options.meta_width),
+        of_base_(request.layout, "meta_base", options.meta_width),
+        sharpness_(own_number(request.layout, "sharpness", std::log(options.sharpness))) {}
 
  private:
-  /// The support set, and the fast weights of each of its samples.
-  class FastMemory final : public KnownSupport {
-   public:
-    FastMemory(const MetaNetworks& learner, Tensors parameters, Batch support)
-        : KnownSupport(learner.model_, std::move(parameters), std::move(support)),
-          learner_(learner) {}
-
-   private:
-    Tensors study(const Embedding& known) const override {
-      return learner_.learn(parameters(), support(), known);
-    }
-    torch::Tensor compare(const Embedding&, const Tensors& lesson,
-                          const Embedding& query) const override {
-      return learner_.recall(parameters(), lesson, query);
-    }
-
-    const MetaNetworks& learner_;
-  };
-
-  /// Places of slow weights and of a bias.
-  struct Slow {
-    Slow(const LearnerRequest& request, const std::string& name, std::vector<std::int64_t> shape,
-         Init init = Init::kFanIn)
-        : bias(request.layout.add(
-              {"learner." + name + ".bias", {shape[0]}, Init::kZeros, ParameterRole::kLearner})),
-          weight(request.layout.add(
-              {"learner." + name + ".weight", std::move(shape), init, ParameterRole::kLearner})) {}
-    const torch::Tensor& w(const Tensors& p) const { return p[static_cast<std::size_t>(weight)]; }
-    const torch::Tensor& b(const Tensors& p) const { return p[static_cast<std::size_t>(bias)]; }
-    torch::Tensor operator()(const Tensors& p, const torch::Tensor& x) const {
-      return torch::linear(x, w(p), b(p));
-    }
-    std::int64_t bias, weight;
-  };
   /// m or d: a perceptron that makes a fast weight of each coordinate of a gradient; at first none.
   struct Meta {
-    Meta(const LearnerRequest& request, const std::string& name, std::int64_t width)
-        : in(request, name + ".0", {width, 2}),
-          out(request, name + ".1", {1, width}, Init::kZeros) {}
+    Meta(ParameterLayout& layout, const std::string& name, std::int64_t width)
+        : in(layout, name + ".0", {width, 2}), out(layout, name + ".1", {1, width}, Init::kZeros) {}
     torch::Tensor operator()(const Tensors& p, const torch::Tensor& gradient) const {
       return out(p, torch::relu(in(p, preprocess(gradient.flatten())))).view(gradient.sizes());
     }
-    Slow in, out;
+    OwnLayer in, out;
   };
 
   /// Of a support set: Q*, and by sample r, W* of the hidden layer and W* of the output, then how
   /// much each sample counts (log, [samples]).
-  Tensors learn(const Tensors& p, const Batch& support, const Embedding& embedding) const {
-    const auto x = project_(p, as_one(embedding));
-    const auto slopes = gradients(p, support, x.detach());
+  Tensors study(const Support& support) const override {
+    const Tensors& p = support.parameters;
+    const auto x = project_(p, as_one(support.embedding));
+    const auto slopes = gradients(p, support.batch, x.detach());
     const auto of_q = of_represent_(p, slopes[0]);
-    const auto weights = kind_->support_weights(support);
-    const auto counts =
-        weights.defined() ? weights.log().to(x.options()) : torch::zeros({x.size(0)}, x.options());
-    return {of_q, represent(p, x, of_q), of_base_(p, slopes[1]), of_base_(p, slopes[2]), counts};
+    return {of_q, represent(p, x, of_q), of_base_(p, slopes[1]), of_base_(p, slopes[2]),
+            log_counts(support.batch, x.options())};
   }
   /// Of the representation loss with respect to Q; of each sample's task loss with respect to the
   /// weights of the base learner.
@@ -162,11 +101,12 @@ class MetaNetworks final : public Learner {
                           const torch::Tensor& fast) const {
     return torch::relu(represent_(p, x) + x.matmul(fast.t()));
   }
-  /// [n, way] answers; `lesson` as learn() gives it.
-  torch::Tensor recall(const Tensors& p, const Tensors& lesson, const Embedding& query) const {
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
+                       const Embedding& query) const override {
+    const Tensors& p = support.parameters;
     const auto x = project_(p, as_one(query));
-    const auto alike = unit_length(represent(p, x, lesson[0])).matmul(unit_length(lesson[1]).t());
-    const auto sharpness = p[static_cast<std::size_t>(sharpness_)].exp();
+    const auto alike = unit_rows(represent(p, x, lesson[0])).matmul(unit_rows(lesson[1]).t());
+    const auto sharpness = parameter_at(p, sharpness_).exp();
     const auto share = torch::softmax(sharpness * alike + lesson[4], 1);
     // What fast weights, mixed by `share`, make of each row of `rows`.
     const auto mixed = [&](const torch::Tensor& fast, const torch::Tensor& rows) {
@@ -175,11 +115,7 @@ class MetaNetworks final : public Learner {
     const auto h = torch::relu(hidden_(p, x) + mixed(lesson[2], x));
     return output_(p, h).narrow(1, 0, lesson[3].size(1)) + mixed(lesson[3], h);
   }
-  static torch::Tensor unit_length(const torch::Tensor& x) {
-    return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-  }
-
-  Slow project_, represent_, hidden_, output_;
+  OwnLayer project_, represent_, hidden_, output_;
   Meta of_represent_, of_base_;
   std::int64_t sharpness_;
 };

@@ -4,11 +4,10 @@
 #include <cmath>
 #include <utility>
 
-#include "adapt/embed.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/learners/svm.hpp"
 #include "adapt/rows.hpp"
-#include "cuttle/adapt/autograd.hpp"
+#include "adapt/support_learner.hpp"
 
 namespace cuttle {
 namespace {
@@ -100,60 +99,25 @@ torch::Tensor outputs_of(const Model& model, const torch::Tensor& log_scale, con
   for (std::size_t i = 0; i < query.parts.size(); ++i)
     parts.push_back({log_scale.exp() * query.parts[i].matmul(solved[2 * i].t()),
                      query.mask.narrow(1, static_cast<std::int64_t>(i), 1) * solved[2 * i + 1]});
-  return parts.size() == 1 ? parts[0].logits : model.fusion().combine(parts, query.weights).logits;
+  return combined(model.fusion(), parts, query.weights);
 }
 
-class MetaOptNet final : public Learner {
+class MetaOptNet final : public SupportLearner {
  public:
   using Options = MetaOptNetOptions;
   MetaOptNet(const LearnerRequest& request, const Options& options)
-      : Learner(request),
+      : SupportLearner(request),
         c_(options.c),
         scale_(own_number(request.layout, "scale", std::log(options.scale))) {}
 
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
-    const auto solved = solve(c_, *kind_, task.support, both.support);
-    const auto outputs = outputs_of(*model_, scale(leaves), solved, both.query);
-    const Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context);
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
-                                 const RandomKey&) const override {
-    return std::make_unique<Machines>(*this, parameters.tensors(), support);
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<Machines>(*this, parameters_in(*model_, state),
-                                      support_in(*model_, state, way));
-  }
-
  private:
-  /// The support set, and what it teaches.
-  class Machines final : public KnownSupport {
-   public:
-    Machines(const MetaOptNet& learner, Tensors parameters, Batch support)
-        : KnownSupport(learner.model_, std::move(parameters), std::move(support)),
-          learner_(learner) {}
-
-   private:
-    Tensors study(const Embedding& known) const override {
-      return solve(learner_.c_, learner_.kind(), support(), known);
-    }
-    torch::Tensor compare(const Embedding&, const Tensors& lesson,
-                          const Embedding& query) const override {
-      return outputs_of(model(), learner_.scale(parameters()), lesson, query);
-    }
-
-    const MetaOptNet& learner_;
-  };
-
-  const torch::Tensor& scale(const Tensors& p) const { return p[static_cast<std::size_t>(scale_)]; }
+  Tensors study(const Support& support) const override {
+    return solve(c_, *kind_, support.batch, support.embedding);
+  }
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
+                       const Embedding& query) const override {
+    return outputs_of(*model_, parameter_at(support.parameters, scale_), lesson, query);
+  }
 
   double c_;
   std::int64_t scale_;  ///< outputs are exp of it times larger

@@ -88,10 +88,8 @@ std::pair<Tensors, double> policy_gradient(const Model& model, const Tensors& th
   }
   const Rollout after = actor(place, loop.steps);
   const auto leaves = as_leaves(place);
-  auto lambda = gradient_of(policy_loss(log_policy(model, leaves, after, {loop.steps}), after),
-                            leaves, false);
-  for (std::size_t i = 0; i < lambda.size(); ++i)
-    if (!lambda[i].defined()) lambda[i] = torch::zeros_like(leaves[i]);
+  auto lambda =
+      dense_gradient_of(policy_loss(log_policy(model, leaves, after, {loop.steps}), after), leaves);
   const double earned = after.rewards.sum(1).mean().item<double>();
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     Tensors outputs, cotangents;

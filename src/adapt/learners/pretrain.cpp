@@ -3,9 +3,10 @@
 #include <string>
 #include <utility>
 
-#include "adapt/embed.hpp"
 #include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/support_learner.hpp"
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
 
@@ -117,40 +118,6 @@ Tensors new_classifier(const PretrainOptions& options, const torch::Tensor& feat
   return {options.classifier == "cosine" ? std::move(means) : torch::zeros_like(means), bias};
 }
 
-/// A classifier of the support's classes on the pretrained features, or their means: as ProtoNet's,
-/// by the parts that class and sample have.
-class Tuned final : public KnownSupport {
- public:
-  Tuned(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind, Features features,
-        Tensors parameters, Batch support)
-      : KnownSupport(std::move(model), std::move(parameters), std::move(support)),
-        kind_(std::move(kind)),
-        features_(std::move(features)) {}
-
- private:
-  bool by_centroid() const { return features_.options.adapt_by == "centroid"; }
-  Tensors study(const Embedding& embedding) const override {
-    if (by_centroid())
-      return prototypes_of(features_.parts_of(parameters(), embedding),
-                           members_of(support(), embedding.mask.options()));
-    const auto known = features_.of(parameters(), embedding);
-    const auto& options = features_.options;
-    return descend(options, new_classifier(options, known, support()), [&](const Tensors& p) {
-      return kind_->support_loss(classify(options, known, p[0], p[1]), support());
-    });
-  }
-  torch::Tensor compare(const Embedding&, const Tensors& lesson,
-                        const Embedding& query) const override {
-    if (by_centroid())
-      return logits_of(model().fusion(),
-                       nearness_to(lesson, features_.parts_of(parameters(), query)), query.weights);
-    return classify(features_.options, features_.of(parameters(), query), lesson[0], lesson[1]);
-  }
-
-  std::shared_ptr<const TaskKind> kind_;
-  Features features_;
-};
-
 /// The whole model and a classifier of its own, both fine-tuned.
 class TunedWhole final : public Adapted {
  public:
@@ -195,11 +162,11 @@ class TunedWhole final : public Adapted {
 /// together with it. With adapt_by: centroid and transform: centred_unit it is SimpleShot (Wang,
 /// Chao, Weinberger, van der Maaten 2019): its CL2N, features less their mean in training (a
 /// running average here), then of length 1. Needs episode.source: minibatches.
-class Pretrain final : public Learner {
+class Pretrain final : public SupportLearner {
  public:
   using Options = PretrainOptions;
   Pretrain(const LearnerRequest& request, const Options& options)
-      : Learner(request), features_{options}, classes_(request.inputs.classes) {
+      : SupportLearner(request), features_{options}, classes_(request.inputs.classes) {
     CUTTLE_VALIDATE(classes_ > 0,
                     "adapt.algorithm: pretrain learns the classes of the training "
                     "split, and there are none; use shards with classes");
@@ -235,10 +202,10 @@ class Pretrain final : public Learner {
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
   }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
-                                 const RandomKey&) const override {
+                                 const RandomKey& key) const override {
     if (features_.options.adapt_by == "finetune_all")
       return tune_whole(parameters.tensors(), support);
-    return std::make_unique<Tuned>(model_, kind_, features_, parameters.tensors(), support);
+    return SupportLearner::adapt(parameters, support, key);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t way) const override {
@@ -247,11 +214,33 @@ class Pretrain final : public Learner {
           model_, features_, parameters_in(*model_, state),
           state_entry(state, "classifier.weight", way * width_as_one(model_->fusion())),
           state_entry(state, "classifier.bias", way), statistics_in(state));
-    return std::make_unique<Tuned>(model_, kind_, features_, parameters_in(*model_, state),
-                                   support_in(*model_, state, way));
+    return SupportLearner::restore(state, way);
   }
 
  private:
+  bool by_centroid() const { return features_.options.adapt_by == "centroid"; }
+  /// A classifier of the support's classes on the pretrained features, or their means: as
+  /// ProtoNet's, by the parts that class and sample have.
+  Tensors study(const Support& support) const override {
+    const Embedding& embedding = support.embedding;
+    if (by_centroid())
+      return prototypes_of(features_.parts_of(support.parameters, embedding),
+                           members_of(support.batch, embedding.mask.options()));
+    const auto known = features_.of(support.parameters, embedding);
+    const auto& options = features_.options;
+    return descend(options, new_classifier(options, known, support.batch), [&](const Tensors& p) {
+      return kind_->support_loss(classify(options, known, p[0], p[1]), support.batch);
+    });
+  }
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
+                       const Embedding& query) const override {
+    if (by_centroid())
+      return logits_of(model_->fusion(),
+                       nearness_to(lesson, features_.parts_of(support.parameters, query)),
+                       query.weights);
+    return classify(features_.options, features_.of(support.parameters, query), lesson[0],
+                    lesson[1]);
+  }
   std::unique_ptr<Adapted> tune_whole(Tensors parameters, const Batch& support) const {
     const Options& options = features_.options;
     const auto seen_by = [&](const Tensors& p) {

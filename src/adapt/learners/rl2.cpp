@@ -4,6 +4,7 @@
 
 #include "adapt/embed.hpp"
 #include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/learners/policy_gradient.hpp"
 #include "adapt/rows.hpp"
 #include "cuttle/adapt/autograd.hpp"
@@ -89,18 +90,18 @@ class Rl2 final : public Learner {
     CUTTLE_VALIDATE(objectives_->empty(),
                     "objectives: rl2 has no samples that they could look at; remove them");
     const std::int64_t h = options.hidden;
-    const auto add = [&](const std::string& name, std::vector<std::int64_t> shape, Init init) {
-      return static_cast<std::size_t>(
-          request.layout.add({"learner." + name, std::move(shape), init, ParameterRole::kLearner}));
+    const auto add = [&](const std::string& name, std::vector<std::int64_t> shape,
+                         Init init = Init::kFanIn) {
+      return static_cast<std::size_t>(own_array(request.layout, name, std::move(shape), init));
     };
     const std::int64_t seen = width_as_one(model_->fusion()) + actions_ + 2;
-    in_ = add("memory.in", {3 * h, seen}, Init::kFanIn);
-    back_ = add("memory.back", {3 * h, h}, Init::kFanIn);
+    in_ = add("memory.in", {3 * h, seen});
+    back_ = add("memory.back", {3 * h, h});
     in_bias_ = add("memory.in_bias", {3 * h}, Init::kZeros);
     back_bias_ = add("memory.back_bias", {3 * h}, Init::kZeros);
-    policy_ = add("policy", {actions_, h}, Init::kFanIn);
+    policy_ = add("policy", {actions_, h});
     policy_bias_ = add("policy_bias", {actions_}, Init::kZeros);
-    value_ = add("value", {1, h}, Init::kFanIn);
+    value_ = add("value", {1, h});
     value_bias_ = add("value_bias", {1}, Init::kZeros);
   }
 

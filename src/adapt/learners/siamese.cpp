@@ -3,10 +3,9 @@
 #include <string>
 #include <utility>
 
-#include "adapt/embed.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
-#include "cuttle/adapt/autograd.hpp"
+#include "adapt/support_learner.hpp"
 
 namespace cuttle {
 namespace {
@@ -80,11 +79,11 @@ torch::Tensor triplet_loss(const torch::Tensor& distance, const torch::Tensor& s
 /// and `loss: triplet` as triplet_loss says. A query's answer is the mean over the support samples
 /// of each class: of p's logit, or of -D. Where the embedding has several parts, two samples are
 /// compared by the parts that both have.
-class Siamese final : public Learner {
+class Siamese final : public SupportLearner {
  public:
   using Options = SiameseOptions;
   Siamese(const LearnerRequest& request, const Options& options)
-      : Learner(request), options_(options) {
+      : SupportLearner(request), options_(options) {
     if (options.loss != "pair") return;
     const auto widths = model_->fusion().part_widths();
     for (std::size_t i = 0; i < widths.size(); ++i) {
@@ -95,55 +94,25 @@ class Siamese final : public Learner {
       spec.start = -1.0 / static_cast<double>(widths[i]);
       weight_.push_back(request.layout.add(spec));
     }
-    bias_ = request.layout.add({"learner.bias", {1}, Init::kZeros, ParameterRole::kLearner});
-  }
-
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const auto both = embed_both(*model_, leaves, task.support, task.query, context);
-    Embedding all{{}, torch::cat({both.support.mask, both.query.mask}), both.query.weights};
-    for (std::size_t i = 0; i < both.query.parts.size(); ++i)
-      all.parts.push_back(torch::cat({both.support.parts[i], both.query.parts[i]}));
-    const auto alike = compare(leaves, all, all);
-    const auto labels = torch::cat({task.support.labels, task.query.labels});
-    const std::int64_t known = task.support.size, asked = task.query.size;
-    const auto of_query = [&](const torch::Tensor& pairs) {
-      return pairs.narrow(0, known, asked).narrow(1, 0, known);
-    };
-    const auto outputs = outputs_of({of_query(alike.score), of_query(alike.known)}, task.support);
-    const Judged judged =
-        judge(leaves, outputs, task.query, both.pass, both.seen, context, loss_of(alike, labels));
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
-  std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
-                                 const RandomKey&) const override {
-    return std::make_unique<Twins>(*this, parameters.tensors(), support);
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<Twins>(*this, parameters_in(*model_, state),
-                                   support_in(*model_, state, way));
+    bias_ = own_array(request.layout, "bias", {1}, Init::kZeros);
   }
 
  private:
-  class Twins final : public KnownSupport {
-   public:
-    Twins(const Siamese& siamese, Tensors parameters, Batch support)
-        : KnownSupport(siamese.model_, std::move(parameters), std::move(support)),
-          siamese_(siamese) {}
-
-   private:
-    torch::Tensor compare(const Embedding& known, const Tensors&,
-                          const Embedding& query) const override {
-      return outputs_of(siamese_.compare(parameters(), query, known), support());
-    }
-
-    const Siamese& siamese_;
-  };
+  Outcome outcome(const Support& support, const Task& task, const Embedding& query) const override {
+    const auto all = joined({support.embedding, query});
+    const auto alike = compare(support.parameters, all, all);
+    const std::int64_t known = support.batch.size, asked = task.query.size;
+    const auto of_query = [&](const torch::Tensor& pairs) {
+      return pairs.narrow(0, known, asked).narrow(1, 0, known);
+    };
+    const auto labels = torch::cat({support.batch.labels, task.query.labels});
+    return {outputs_of({of_query(alike.score), of_query(alike.known)}, support.batch),
+            loss_of(alike, labels)};
+  }
+  torch::Tensor answer(const Support& support, const Tensors&,
+                       const Embedding& query) const override {
+    return outputs_of(compare(support.parameters, query, support.embedding), support.batch);
+  }
 
   /// Where distances are measured: for the contrastive loss at unit length, without which the pull
   /// of D^2 on large embeddings leaves nothing of its push (Hadsell et al. have none).

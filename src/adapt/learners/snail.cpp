@@ -3,10 +3,9 @@
 #include <cmath>
 #include <utility>
 
-#include "adapt/embed.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
-#include "cuttle/adapt/autograd.hpp"
+#include "adapt/support_learner.hpp"
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
@@ -26,33 +25,18 @@ struct SnailOptions {
   }
 };
 
-/// A weight and a bias that the learner owns.
-struct Layer {
-  Layer(const LearnerRequest& request, const std::string& name, std::vector<std::int64_t> shape)
-      : bias_shape{shape[0]},
-        weight(request.layout.add({"learner." + name + ".weight", std::move(shape), Init::kFanIn,
-                                   ParameterRole::kLearner})),
-        bias(request.layout.add(
-            {"learner." + name + ".bias", bias_shape, Init::kZeros, ParameterRole::kLearner})) {}
-  const torch::Tensor& w(const Tensors& p) const { return p[static_cast<std::size_t>(weight)]; }
-  const torch::Tensor& b(const Tensors& p) const { return p[static_cast<std::size_t>(bias)]; }
-
-  std::vector<std::int64_t> bias_shape;
-  std::int64_t weight, bias;
-};
-
 /// Dense blocks with dilations 1, 2, 4, ... up to the whole past (Mishra et al. 2018, figure 2):
 /// each adds columns made by a gated causal convolution of two steps to what it sees.
 class TemporalConvolution {
  public:
-  TemporalConvolution(const LearnerRequest& request, const std::string& name, std::int64_t in,
+  TemporalConvolution(ParameterLayout& layout, const std::string& name, std::int64_t in,
                       std::int64_t length, std::int64_t filters)
       : width_(in) {
     for (std::int64_t i = 0; (std::int64_t{1} << i) < length; ++i) {
       const std::string block = name + "." + std::to_string(i);
-      filter_.emplace_back(request, block + ".filter",
+      filter_.emplace_back(layout, block + ".filter",
                            std::vector<std::int64_t>{filters, width_, 2});
-      gate_.emplace_back(request, block + ".gate", std::vector<std::int64_t>{filters, width_, 2});
+      gate_.emplace_back(layout, block + ".gate", std::vector<std::int64_t>{filters, width_, 2});
       width_ += filters;
     }
   }
@@ -62,7 +46,7 @@ class TemporalConvolution {
     for (std::size_t i = 0; i < filter_.size(); ++i) {
       const std::int64_t dilation = std::int64_t{1} << i;
       const auto past = torch::constant_pad_nd(x, {dilation, 0});
-      const auto conv = [&](const Layer& layer) {
+      const auto conv = [&](const OwnLayer& layer) {
         return torch::conv1d(past, layer.w(p), layer.b(p), torch::IntArrayRef{1},
                              torch::IntArrayRef{0}, torch::IntArrayRef{dilation});
       };
@@ -72,108 +56,73 @@ class TemporalConvolution {
   }
 
  private:
-  std::vector<Layer> filter_, gate_;
+  std::vector<OwnLayer> filter_, gate_;
   std::int64_t width_;
 };
 
 /// Causal attention over the steps so far, added as columns.
 class CausalAttention {
  public:
-  CausalAttention(const LearnerRequest& request, const std::string& name, std::int64_t in,
+  CausalAttention(ParameterLayout& layout, const std::string& name, std::int64_t in,
                   std::int64_t columns)
-      : key_(request, name + ".key", {columns, in}),
-        query_(request, name + ".query", {columns, in}),
-        value_(request, name + ".value", {columns, in}),
+      : key_(layout, name + ".key", {columns, in}),
+        query_(layout, name + ".query", {columns, in}),
+        value_(layout, name + ".value", {columns, in}),
         width_(in + columns) {}
   std::int64_t width() const { return width_; }
   torch::Tensor forward(const Tensors& p, const torch::Tensor& x) const {
     const auto steps = x.transpose(1, 2);  // [n, T, C]
-    const auto part = [&](const Layer& l) { return torch::linear(steps, l.w(p), l.b(p)); };
-    const auto key = part(key_);
+    const auto key = key_(p, steps);
     const auto scores =
-        part(query_).matmul(key.transpose(1, 2)) / std::sqrt(static_cast<double>(key.size(2)));
+        query_(p, steps).matmul(key.transpose(1, 2)) / std::sqrt(static_cast<double>(key.size(2)));
     const auto later = torch::ones({x.size(2), x.size(2)}, torch::kBool).triu(1).to(x.device());
-    const auto read = torch::softmax(scores.masked_fill(later, -1e30), 2).matmul(part(value_));
+    const auto read = torch::softmax(scores.masked_fill(later, -1e30), 2).matmul(value_(p, steps));
     return torch::cat({x, read.transpose(1, 2)}, 1);
   }
 
  private:
-  Layer key_, query_, value_;
+  OwnLayer key_, query_, value_;
   std::int64_t width_;
 };
 
 /// SNAIL (Mishra, Rohaninejad, Chen, Abbeel 2018): the support set with its answers is a sequence,
 /// the query its last step without one; attention and causal convolutions in turn (figure 1), read
 /// off at the last step. Every query is a sequence of its own, so answers do not touch.
-class Snail final : public Learner {
+class Snail final : public SupportLearner {
  public:
   using Options = SnailOptions;
   Snail(const LearnerRequest& request, const Options& options)
-      : Learner(request),
+      : SupportLearner(request),
         outputs_(request.inputs.outputs),
         longest_(request.inputs.support + 1),
         embedded_(width_as_one(model_->fusion())),
-        look1_(request, "attention1", embedded_ + outputs_, options.attention),
-        past1_(request, "past1", look1_.width(), longest_, options.filters),
-        look2_(request, "attention2", past1_.width(), options.attention),
-        past2_(request, "past2", look2_.width(), longest_, options.filters),
-        look3_(request, "attention3", past2_.width(), options.attention),
-        head_(request, "head", {outputs_, look3_.width()}) {}
+        look1_(request.layout, "attention1", embedded_ + outputs_, options.attention),
+        past1_(request.layout, "past1", look1_.width(), longest_, options.filters),
+        look2_(request.layout, "attention2", past1_.width(), options.attention),
+        past2_(request.layout, "past2", look2_.width(), longest_, options.filters),
+        look3_(request.layout, "attention3", past2_.width(), options.attention),
+        head_(request.layout, "head", {outputs_, look3_.width()}) {}
 
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    const auto leaves = as_leaves(parameters.tensors());
-    Statistics seen;
-    Context context;
-    context.key = task.key;
-    context.record = &seen;
-    const Batch support = shuffled(task.support, task.key);
-    const auto both = embed_both(*model_, leaves, support, task.query, context);
-    const Judged judged = judge(leaves, read(leaves, support, both.support, both.query), task.query,
-                                both.pass, both.seen, context);
-    return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
-  }
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
     CUTTLE_VALIDATE(support.size < longest_,
                     "snail: the support set has {} samples, and the longest in training had {}; "
                     "give fewer, or train with a larger episode.shot",
                     support.size, longest_ - 1);
-    return std::make_unique<Memory>(*this, parameters.tensors(), shuffled(support, key));
-  }
-  std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
-                                   std::int64_t way) const override {
-    return std::make_unique<Memory>(*this, parameters_in(*model_, state),
-                                    support_in(*model_, state, way));
+    return SupportLearner::adapt(parameters, support, key);
   }
 
  private:
-  /// The sequence so far.
-  class Memory final : public KnownSupport {
-   public:
-    Memory(const Snail& snail, Tensors parameters, Batch support)
-        : KnownSupport(snail.model_, std::move(parameters), std::move(support)), snail_(snail) {}
-
-   private:
-    torch::Tensor compare(const Embedding& known, const Tensors&,
-                          const Embedding& query) const override {
-      return snail_.read(parameters(), support(), known, query);
-    }
-
-    const Snail& snail_;
-  };
-
-  /// Samples in an order that says nothing of their classes.
-  static Batch shuffled(const Batch& batch, const RandomKey& key) {
-    Random random(key.with(Stream::kModel, 8));
-    return select_rows(batch, random.sample(batch.size, batch.size));
+  Batch in_order(const Batch& support, const RandomKey& key) const override {
+    return shuffled(support, key);
   }
-
-  /// [n, way] answers at the last steps.
-  torch::Tensor read(const Tensors& p, const Batch& support, const Embedding& of_support,
-                     const Embedding& of_query) const {
-    const auto known = as_one(of_support), asked = as_one(of_query);
+  /// Answers at the last steps.
+  torch::Tensor answer(const Support& support, const Tensors&,
+                       const Embedding& query) const override {
+    const Tensors& p = support.parameters;
+    const auto known = as_one(support.embedding), asked = as_one(query);
     const std::int64_t n = asked.size(0), steps = known.size(0);
-    const auto answers = answers_of(support, outputs_, known.options());
+    const auto answers = answers_of(support.batch, outputs_, known.options());
     const auto past = torch::cat({known, answers}, 1).unsqueeze(0).expand({n, steps, -1});
     const auto last =
         torch::cat({asked, torch::zeros({n, outputs_}, asked.options())}, 1).unsqueeze(1);
@@ -181,7 +130,7 @@ class Snail final : public Learner {
     x = past1_.forward(p, look1_.forward(p, x));
     x = past2_.forward(p, look2_.forward(p, x));
     x = look3_.forward(p, x).select(2, steps);
-    return torch::linear(x, head_.w(p), head_.b(p)).narrow(1, 0, support.way);
+    return head_(p, x).narrow(1, 0, support.batch.way);
   }
 
   std::int64_t outputs_, longest_, embedded_;
@@ -190,7 +139,7 @@ class Snail final : public Learner {
   CausalAttention look2_;
   TemporalConvolution past2_;
   CausalAttention look3_;
-  Layer head_;
+  OwnLayer head_;
 };
 
 }  // namespace

@@ -35,6 +35,10 @@ struct LeftOut {
 /// for.
 bool can_be_drawn(const SampleInfo& info, const EpisodeOptions& options);
 
+/// All of a split, class by class.
+std::vector<std::int64_t> samples_to_draw(const Dataset& data, Split split,
+                                          const EpisodeOptions& options);
+
 /// `count` of `from`, without replacement, in random order.
 void draw(const std::vector<std::int64_t>& from, std::int64_t count, Random& random,
           std::vector<std::int64_t>& to);

@@ -119,6 +119,16 @@ bool can_be_drawn(const SampleInfo& info, const EpisodeOptions& options) {
   return info.present != 0 && (info.complete || !options.complete);
 }
 
+std::vector<std::int64_t> samples_to_draw(const Dataset& data, Split split,
+                                          const EpisodeOptions& options) {
+  std::vector<std::int64_t> samples;
+  for (const std::int32_t id : data.classes_of(split))
+    for (const std::int64_t sample : data.samples_of(id))
+      if (can_be_drawn(data.samples()[static_cast<std::size_t>(sample)], options))
+        samples.push_back(sample);
+  return samples;
+}
+
 void draw_support_and_query(const std::vector<std::int64_t>& from, std::int64_t shot,
                             std::int64_t query, Random& random, EpisodePlan& plan) {
   std::vector<std::int64_t> drawn;

@@ -49,11 +49,7 @@ class AugmentedSource final : public TaskSource {
     CUTTLE_VALIDATE(!episode_.values(),
                     "episode.target: value does not go with the source augmented (its classes are "
                     "the samples themselves); use class, or another source");
-    for (const std::int32_t id : data_.classes_of(request.split))
-      for (const std::int64_t sample : data_.samples_of(id)) {
-        const SampleInfo& info = data_.samples()[static_cast<std::size_t>(sample)];
-        if (can_be_drawn(info, episode_)) samples_.push_back(sample);
-      }
+    samples_ = samples_to_draw(data_, request.split, episode_);
     CUTTLE_VALIDATE(
         static_cast<std::int64_t>(samples_.size()) >= episode_.way,
         "split {} has {} samples, episodes need {} (episode.way: each is a class of its "

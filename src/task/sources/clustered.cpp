@@ -106,11 +106,7 @@ class Clustered final : public TaskSource {
     CUTTLE_VALIDATE(!episode_.values(),
                     "episode.target: value does not go with the source clustered (its classes are "
                     "clusters of samples); use class, or another source");
-    std::vector<std::int64_t> samples;
-    for (const std::int32_t id : data_.classes_of(request.split))
-      for (const std::int64_t sample : data_.samples_of(id))
-        if (can_be_drawn(data_.samples()[static_cast<std::size_t>(sample)], episode_))
-          samples.push_back(sample);
+    const auto samples = samples_to_draw(data_, request.split, episode_);
     CUTTLE_VALIDATE(static_cast<std::int64_t>(samples.size()) >= options.clusters,
                     "clusters: is {}, and split {} has {} samples; use fewer", options.clusters,
                     to_string(request.split), samples.size());
