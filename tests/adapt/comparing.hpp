@@ -17,24 +17,7 @@ using torch::Tensor;
 
 constexpr std::int64_t kWay = 3;
 
-/// Tasks by what is odd about them.
-inline Task task_of(const Model& model, const std::string& oddity) {
-  Task task = tiny_task(model, 1, torch::kFloat64);
-  auto& labels = task.support.labels;
-  if (oddity == "uneven") {  // all but the last two samples are of class 0, these of 1 and 2
-    task.support.even = false;
-    labels = torch::zeros_like(labels);
-    labels[-1] = 1;
-    labels[-2] = 2;
-  }
-  if (oddity == "no_class_2") {
-    task.support.even = false;
-    labels = labels.clamp_max(1);
-  }
-  if (oddity == "one_class") labels = torch::zeros_like(labels);
-  if (oddity == "lacking") task.support = keep_modalities(task.support, {true, false});
-  return task;
-}
+/// Of odd_task.
 inline const std::vector<std::string> kOddities{"", "uneven", "no_class_2", "one_class", "lacking"};
 
 /// The support set as adaptation saved it: in the learner's order.

@@ -45,7 +45,7 @@ TEST(Relation, ScoresAsThePaperSays) {
         const auto learner =
             learner_of("relation", 1, fusion, "batch", {{"loss", loss}, {"hidden", "5"}});
         const auto parameters = start(*learner, 0.5);
-        const Task task = task_of(learner->model(), oddity);
+        const Task task = odd_task(learner->model(), oddity);
         const bool squared = std::string(loss) == "squared_error";
         const auto own = [&](const Given&, const Tensor& outputs) {
           if (!squared) return F::cross_entropy(outputs, task.query.labels);
@@ -179,7 +179,7 @@ TEST(Siamese, ComparesEveryPairAsThePapersSay) {
         const auto learner = learner_of("siamese", 1, fusion, "batch",
                                         {{"loss", loss}, {"mining", mining}, {"margin", margin}});
         const auto parameters = start(*learner, 0.5);
-        const Task task = task_of(learner->model(), oddity);
+        const Task task = odd_task(learner->model(), oddity);
         const SiameseReference reference{loss, mining, std::stod(margin)};
         const auto own = [&](const Given& all, const Tensor&) {
           return reference.own(all, task.query.labels);
@@ -210,7 +210,7 @@ TEST(Siamese, OneClassAloneGivesAFiniteGradient) {
   for (const auto& [loss, mining, margin] : kSiamese) {
     const auto learner = learner_of("siamese", 1, "late", "none",
                                     {{"loss", loss}, {"mining", mining}, {"margin", margin}});
-    Task task = task_of(learner->model(), "one_class");
+    Task task = odd_task(learner->model(), "one_class");
     task.query.labels = torch::zeros_like(task.query.labels);
     const auto gradient = learner->meta_gradient(start(*learner, 0.5), task).gradient;
     EXPECT_TRUE(torch::isfinite(gradient).all().item<bool>()) << loss << " " << mining;

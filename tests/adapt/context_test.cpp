@@ -127,7 +127,7 @@ TEST(Caml, AnswersAndLearnsAsWrittenDown) {
                                                                     : "late";
     const auto learner = learner_of("caml", 1, fusion, "none", values);
     const auto parameters = start(*learner, 0.3);
-    const Task task = task_of(learner->model(), variant);
+    const Task task = odd_task(learner->model(), variant);
     const auto outputs = predicted(*learner, parameters, task);
     const auto result = learner->meta_gradient(parameters, task);
     int fitting = 0;  // the key chooses one of the deals
@@ -166,7 +166,7 @@ TEST(Caml, ValuesAreTheirOwnCodes) {
 TEST(Caml, NoOrderOfTheSupportChangesAnAnswer) {
   const auto learner = learner_of("caml", 1, "late", "none", kSmallCaml);
   const auto parameters = start(*learner, 0.3);
-  const Task task = task_of(learner->model(), "uneven");
+  const Task task = odd_task(learner->model(), "uneven");
   EXPECT_LT(largest(predicted(*learner, parameters, task) -
                     predicted(*learner, parameters, with_order(task, {4, 2, 0, 5, 1, 3}))),
             1e-12);
@@ -181,7 +181,7 @@ TEST(Caml, RenamingLabelsRenamesAnswers) {
   for (const char* name : {"learner.label.weight", "learner.head.weight"})
     copying.tensors()[places.at(name)].zero_();
   const auto renamed = torch::tensor({2, 0, 1});  // label c is called renamed[c]
-  const Task task = task_of(learner->model(), "concat");
+  const Task task = odd_task(learner->model(), "concat");
   Task other = task;
   other.support.labels = renamed.index_select(0, task.support.labels);
   const auto of_other = [&](const ParameterList& at) {
@@ -205,7 +205,7 @@ TEST(Caml, TheKeyDealsTheCodesSoThatLabelsMeanNothingBeyondTheTask) {
     values["max_way"] = max_way;
     const auto learner = learner_of("caml", 1, "concat", "none", values);
     const auto parameters = start(*learner, 0.3);
-    Task task = task_of(learner->model(), "concat");
+    Task task = odd_task(learner->model(), "concat");
     std::set<double> losses;
     for (std::uint32_t slot = 0; slot < 40; ++slot) {
       task.key = {9, Stream::kTesting, 0, slot};
@@ -224,7 +224,7 @@ TEST(Caml, TakesAnyWayThatThereAreCodesFor) {
   values["max_way"] = "5";
   const auto learner = learner_of("caml", 1, "concat", "none", values);
   const auto parameters = start(*learner, 0.3);
-  Task task = task_of(learner->model(), "concat");
+  Task task = odd_task(learner->model(), "concat");
   const auto outputs = predicted(*learner, parameters, task);
   int fitting = 0;
   for (const auto& deal : deals(5))
@@ -246,7 +246,7 @@ TEST(Caml, TakesAnyWayThatThereAreCodesFor) {
 
 TEST(Caml, SupportOfOneClassIsAnswered) {
   const auto learner = learner_of("caml", 1, "concat", "none", kSmallCaml);
-  Task task = task_of(learner->model(), "concat");
+  Task task = odd_task(learner->model(), "concat");
   task.support.labels.zero_();
   task.support.way = task.query.way = 1;
   const auto outputs = predicted(*learner, start(*learner, 0.3), task);
@@ -284,7 +284,7 @@ TEST(NeuralProcess, AnswersAndLearnsAsWrittenDown) {
     const auto learner = learner_of("neural_process", 1, joint ? "concat" : "late", "none",
                                     {{"width", "4"}, {"attention", attention ? "true" : "false"}});
     const auto parameters = start(*learner, 0.5);
-    const Task task = task_of(learner->model(), variant);
+    const Task task = odd_task(learner->model(), variant);
     const auto leaves = leaves_of(parameters);
     const auto outputs = process_reference(
         own_of(*learner, leaves), attention,

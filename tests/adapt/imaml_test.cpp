@@ -143,7 +143,7 @@ TEST(Imaml, SolvesTheEquationOnEveryTask) {
     const auto other = tiny_learner(plain);
     const Model& model = other->model();
     const auto parameters = start(*learner, 0);
-    const Task task = task_of(model, variant);
+    const Task task = odd_task(model, variant);
     const auto slopes_at = [&](const Tensors& phi) {
       return slopes_of(support_loss(model.forward(phi, task.support, {}), task.support), phi);
     };

@@ -33,18 +33,7 @@ inline torch::Tensor support_loss(const torch::Tensor& outputs, const Batch& sup
   return sum / static_cast<double>(classes);
 }
 
-/// "even", "uneven" (four samples of class 0, one each of 1 and 2) or "lacking" (the support has no
-/// text at all).
-inline Task task_of(const Model& model, const std::string& variant) {
-  Task task = tiny_task(model, 1, torch::kFloat64);
-  if (variant == "uneven") {
-    task.support.even = false;
-    task.support.labels = torch::tensor({0, 0, 0, 0, 1, 2}, torch::kInt64);
-  }
-  if (variant == "lacking") task.support = keep_modalities(task.support, {true, false});
-  return task;
-}
-
+/// Fusions, and what odd_task is to be.
 inline const std::vector<std::pair<const char*, const char*>> kVariants{
     {"concat", "even"}, {"late", "even"}, {"concat", "uneven"}, {"late", "lacking"}};
 

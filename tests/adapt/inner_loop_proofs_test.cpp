@@ -25,7 +25,7 @@ TEST(MetaCurvature, GradientOfInitialisationAndMatricesEqualsThePlainGraph) {
       const Model& model = learner->model();
       const auto parameters = start(*learner, 0.1);
       const auto places = places_of(*model.layout());
-      const Task task = task_of(model, variant);
+      const Task task = odd_task(model, variant);
       const Tensors leaves = leaves_of(parameters);
       const auto matrix = [&](const std::string& name, std::int64_t size) {
         const auto eye = torch::eye(size, torch::kFloat64);
@@ -216,7 +216,7 @@ TEST(Cavia, GradientEqualsThePlainGraph) {
     const Model& model = learner->model();
     const auto parameters = start(*learner, 0.1);
     const auto places = places_of(*model.layout());
-    const Task task = task_of(model, variant);
+    const Task task = odd_task(model, variant);
     const Tensors leaves = leaves_of(parameters);
     const std::string prefix = "learner.context.";
     const auto with_context = [&](const torch::Tensor& phi) {

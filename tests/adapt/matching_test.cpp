@@ -109,7 +109,7 @@ TEST(Matching, AnswersByAttentionOverTheSupport) {
         MatchingReference reference{distance};
         reference.scale = std::string(distance) == "cosine" ? 10.0 : 0.1;
         reference.balanced = oddity == "uneven" || oddity == "no_class_2";
-        const Task task = task_of(learner->model(), oddity);
+        const Task task = odd_task(learner->model(), oddity);
         expect_reference(*learner, parameters, task, reference);
         if (oddity.empty()) expect_differences(*learner, parameters, task);
       }
@@ -130,7 +130,7 @@ TEST(Matching, EmbedsInTheContextOfTheWholeSupport) {
         reference.scale = 0.5;
         reference.steps = steps;
         reference.balanced = oddity == "uneven" || oddity == "no_class_2";
-        const Task task = task_of(learner->model(), oddity);
+        const Task task = odd_task(learner->model(), oddity);
         expect_reference(*learner, parameters, task, reference);
         if (oddity.empty()) expect_differences(*learner, parameters, task);
       }

@@ -118,7 +118,7 @@ TEST(Mann, AnswersAndLearnsAsThePaperWrites) {
     const bool joint = variant == "concat" || variant == "without";
     const auto learner = learner_of("mann", 1, joint ? "concat" : "late", "none", values);
     const auto parameters = start(*learner, 0.5);
-    const Task task = task_of(learner->model(), variant);
+    const Task task = odd_task(learner->model(), variant);
     const auto adapted = learner->adapt(parameters, task.support, task.key);
     const Batch support = order_in(*adapted, task.support);
     const auto leaves = leaves_of(parameters);
@@ -154,7 +154,7 @@ TEST(Mann, RemembersValues) {
 TEST(Mann, AnswersComeOneStepLate) {
   const auto learner = learner_of("mann", 1, "concat", "none", kSmallMann);
   const auto parameters = start(*learner, 0.5);
-  const Task task = task_of(learner->model(), "concat");
+  const Task task = odd_task(learner->model(), "concat");
   auto state = learner->adapt(parameters, task.support, task.key)->state();
   const auto before = learner->restore(state, 3)->predict(task.query);
   auto labels = state.at("support.labels").clone();
@@ -321,7 +321,7 @@ TEST(MetaNetworks, AnswersAndLearnsAsThePaperWrites) {
     const auto learner = learner_of("meta_networks", 1, variant == "concat" ? "concat" : "late",
                                     "none", kSmallMetaNetworks);
     const auto parameters = start(*learner, 0.2);
-    const Task task = task_of(learner->model(), variant);
+    const Task task = odd_task(learner->model(), variant);
     const auto leaves = leaves_of(parameters);
     const auto known = rows_of_embedding(learner->model().embed(leaves, task.support, {}));
     const auto asked = rows_of_embedding(learner->model().embed(leaves, task.query, {}));
@@ -362,7 +362,7 @@ TEST(MetaNetworks, LearnsValues) {
 
 TEST(MetaNetworks, TheSupportSpeaksThroughFastWeightsAlone) {
   const auto learner = learner_of("meta_networks", 1, "concat", "none", kSmallMetaNetworks);
-  const Task task = task_of(learner->model(), "concat");
+  const Task task = odd_task(learner->model(), "concat");
   Task other = task;
   other.support.labels = (task.support.labels + 1).remainder(3);
   const auto parameters = start(*learner, 0.5), without = parameters.clone();
@@ -378,7 +378,7 @@ TEST(MetaNetworks, TheSupportSpeaksThroughFastWeightsAlone) {
 TEST(MetaNetworks, NoOrderOfTheSupportChangesAnAnswer) {
   const auto learner = learner_of("meta_networks", 1, "late", "none", kSmallMetaNetworks);
   const auto parameters = start(*learner, 0.5);
-  const Task task = task_of(learner->model(), "uneven");
+  const Task task = odd_task(learner->model(), "uneven");
   EXPECT_LT(largest(predicted(*learner, parameters, task) -
                     predicted(*learner, parameters, with_order(task, {4, 2, 0, 5, 1, 3}))),
             1e-11);

@@ -84,6 +84,24 @@ inline void expect_differences(const Learner& learner, const ParameterList& para
   expect_differences(adapted_loss_of(learner, task), parameters, result.gradient);
 }
 
+/// The tiny task as it is, or with a support that is odd: "uneven" (four samples of class 0, one
+/// each of 1 and 2), "no_class_2", "one_class", or "lacking" (it has no text at all).
+inline Task odd_task(const Model& model, const std::string& oddity) {
+  Task task = tiny_task(model, 1, torch::kFloat64);
+  Batch& support = task.support;
+  if (oddity == "uneven") {
+    support.even = false;
+    support.labels = torch::tensor({0, 0, 0, 0, 1, 2}, torch::kInt64);
+  }
+  if (oddity == "no_class_2") {
+    support.even = false;
+    support.labels = support.labels.clamp_max(1);
+  }
+  if (oddity == "one_class") support.labels = torch::zeros_like(support.labels);
+  if (oddity == "lacking") support = keep_modalities(support, {true, false});
+  return task;
+}
+
 inline std::unique_ptr<const Learner> learner_of(
     const std::string& algorithm, std::int64_t steps, const std::string& fusion = "concat",
     const std::string& norm = "batch", const std::map<std::string, std::string>& values = {}) {

@@ -15,18 +15,6 @@ namespace cuttle {
 
 using Values = std::map<std::string, std::string>;
 
-/// The tiny task as it is, or with a support of 4 samples of class 0 and one of each other, or one
-/// without texts.
-inline Task task_of(const Model& model, const std::string& variant) {
-  Task task = tiny_task(model, 1, torch::kFloat64);
-  if (variant == "uneven") {
-    task.support.even = false;
-    task.support.labels = torch::tensor({0, 0, 0, 0, 1, 2});
-  }
-  if (variant == "lacking") task.support = keep_modalities(task.support, {true, false});
-  return task;
-}
-
 /// By sample: classes count alike, 1 on average.
 inline torch::Tensor counts_of(const std::string& variant) {
   if (variant != "uneven") return torch::ones({6}, torch::kFloat64);
