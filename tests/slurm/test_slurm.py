@@ -1,5 +1,8 @@
 """The scripts of launch/ in a real Slurm: whatever happens to a job, the run ends with the bits of one that nothing
-happened to."""
+happened to.
+
+How often a job began its run is read off the run, not off Slurm: with two nodes on one host Open MPI itself now and then
+crashes before the program's first line, and the job starts once more, as it should."""
 
 import os
 import re
@@ -70,7 +73,7 @@ def test_a_job_whose_time_is_nearly_over_stops_and_goes_on(slurm, config, medium
     assert job.told("JobState") == "COMPLETED" and int(job.told("Restarts")) >= 1, said
     assert "stopped with a checkpoint, since the job's time is nearly over" in said and "stopped as asked" in said
     told = driver.inspect(run)
-    assert told["complete"] and told["world_sizes"] == [2] * (int(job.told("Restarts")) + 1)
+    assert told["complete"] and told["world_sizes"] == [2] * (said.count("stopped with a checkpoint") + 1)
     assert told["parameters_sha256"] == medium_gold
 
 
@@ -82,7 +85,8 @@ def test_the_same_when_slurm_sends_the_signal_at_once(slurm, config, medium_gold
     job.wait_for_checkpoint(run)
     slurm.ask("scancel", "--batch", "--signal=USR1", job.number)
     said = job.wait("COMPLETED", "FAILED", seconds=90)
-    assert job.told("JobState") == "COMPLETED" and job.told("Restarts") == "1" and "resuming from" in said, said
+    assert job.told("JobState") == "COMPLETED" and "resuming from" in said, said
+    assert said.count("stopped with a checkpoint, since the job's time is nearly over") == 1, said
     assert hash_of(run) == medium_gold and driver.inspect(run)["world_sizes"] == [4, 4]
 
 
@@ -92,7 +96,7 @@ def test_a_job_that_is_requeued_in_mid_run(slurm, config, medium_gold, tmp_path)
     job.wait_for_checkpoint(run)
     slurm.ask("scontrol", "requeue", job.number)
     said = job.wait("COMPLETED", "FAILED", seconds=90)
-    assert job.told("JobState") == "COMPLETED" and job.told("Restarts") == "1", said
+    assert job.told("JobState") == "COMPLETED" and int(job.told("Restarts")) >= 1, said
     assert hash_of(run) == medium_gold and driver.inspect(run)["restarts"] == 1
 
 
@@ -137,8 +141,8 @@ def test_a_killed_rank_ends_the_step_and_the_job_goes_on(slurm, config, medium_g
     job.wait_for_checkpoint(run)
     os.kill(driver.ranks_of(run)[-1], signal.SIGKILL)
     said = job.wait("COMPLETED", "FAILED", seconds=90)
-    assert job.told("JobState") == "COMPLETED" and "a rank was killed" in said and job.told("Restarts") == "1", said
-    assert hash_of(run) == medium_gold
+    assert job.told("JobState") == "COMPLETED" and "a rank was killed" in said, said
+    assert hash_of(run) == medium_gold and driver.inspect(run)["world_sizes"] == [4, 4]
 
 
 def test_mistakes_end_the_job_for_good(slurm, config, tmp_path):
