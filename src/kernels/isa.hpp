@@ -212,6 +212,17 @@ struct Transposition {
   std::int64_t to_stride;
 };
 
+/// The cells of an LSTM over whole vectors. Forward with of_h null: next_h and next_c from the sums
+/// `gates` ([4, size]: input, forget, cell, output) and c. Else the way back: the gradients of those
+/// sums in their place, and that of c in next_c.
+template <class T>
+struct Cells {
+  std::int64_t size;
+  T* gates;
+  const T *c, *of_h, *of_c;
+  T *next_h, *next_c;
+};
+
 template <class T>
 struct Isa {
   int lanes;  ///< values in a vector register; a panel is two of them
@@ -229,6 +240,7 @@ struct Isa {
   void (*products)(const Products<T>&);
   void (*product)(const Product<T>&);
   void (*transpose)(const Transposition<T>&);
+  void (*cells)(const Cells<T>&);
 };
 
 template <class T>

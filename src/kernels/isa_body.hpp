@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/cells.hpp"
 #include "kernels/products.hpp"
 #include "kernels/tiles.hpp"
 #include "kernels/windows.hpp"
@@ -10,9 +11,10 @@ namespace cuttle::kernels {
 namespace {
 
 template <class T>
-constexpr Isa<T> kIsa = {kLanes<T>,   kRows,      convolve<T>, correlate<T>,   outer<T>,
-                         winograd<T>, pool<T>,    select<T>,   window_sums<T>, spread<T>,
-                         gradient<T>, moments<T>, products<T>, product<T>,     transpose<T>};
+constexpr Isa<T> kIsa = {kLanes<T>,      kRows,       convolve<T>,  correlate<T>,
+                         outer<T>,       winograd<T>, pool<T>,      select<T>,
+                         window_sums<T>, spread<T>,   gradient<T>,  moments<T>,
+                         products<T>,    product<T>,  transpose<T>, cells<T>};
 
 }  // namespace
 }  // namespace cuttle::kernels

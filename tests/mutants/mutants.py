@@ -221,9 +221,7 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/learners/lstm.cpp": [
         ("f * theta - i * g", "f * theta + i * g"),
-    ],
-    "src/adapt/layers.cpp": [
-        ("gate[1].sigmoid() * cell + gate[0].sigmoid()", "gate[0].sigmoid() * cell + gate[1].sigmoid()"),
+        ("w[units + 1] * before", "w[units] * before"),
     ],
     "src/adapt/learners/r2d2.cpp": [
         ("weights.to(has.options()).sqrt()", "weights.to(has.options())"),
@@ -276,7 +274,20 @@ ADAPT = {"meta_gradient_test": {
         ("has * counts.to(has.options()) : has", "has : has"),
         (".amax()})", ".amax().clamp_min(1.0)})"),
     ],
+}, "kernels_test": {
+    "src/kernels/cells.hpp": [
+        ("next = f * c + i * g", "next = i * c + f * g"),
+        ("of_h * o * (T(1) - out * out)", "of_h * o * out"),
+        ("of_next * i * (T(1) - g * g)", "of_next * i * g * (T(1) - g)"),
+    ],
+    "src/kernels/lstm.cpp": [
+        ("sum[k] += weights[k]", "sum[k] = weights[k]"),
+        ("std::fill_n(block_of_h, block.size, T{});", ""),
+    ],
 }, "matching_test": {
+    "src/adapt/layers.cpp": [
+        ("gate[1].sigmoid() * cell + gate[0].sigmoid()", "gate[0].sigmoid() * cell + gate[1].sigmoid()"),
+    ],
     "src/adapt/learners/matching.cpp": [
         ("h = output + x;", "h = output;"),
         ("x.flip(0)).flip(0)", "x)"),

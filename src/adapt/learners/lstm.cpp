@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "adapt/descent.hpp"
-#include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/updates/as_input.hpp"
+#include "adapt/updates/coordinate_lstm.hpp"
 
 namespace cuttle {
 namespace {
@@ -28,7 +28,7 @@ struct LstmOptions : LoopOptions, FastOptions {
 ///   f_t = sigmoid(W_F [h_t, theta_{t-1}, f_{t-1}] + b_F),
 ///   i_t = sigmoid(W_I [h_t, theta_{t-1}, i_{t-1}] + b_I),
 ///   theta_t = f_t o theta_{t-1} - i_t o g_t.
-/// State: h and c [n, hidden], f and i [n, 1] over all n moving coordinates.
+/// State: h and c [hidden, n], f and i [n] over all n moving coordinates.
 class LstmUpdate final : public InnerUpdate {
  public:
   LstmUpdate(const LearnerRequest& request, FastSet fast, const LstmOptions& options)
@@ -49,8 +49,8 @@ class LstmUpdate final : public InnerUpdate {
     std::int64_t n = 0;
     for (const auto i : fast_) n += at(theta, i).numel();
     const auto options = theta[0].options().requires_grad(false);
-    return {torch::zeros({n, hidden_}, options), torch::zeros({n, hidden_}, options),
-            torch::zeros({n, 1}, options), torch::zeros({n, 1}, options)};
+    return {torch::zeros({hidden_, n}, options), torch::zeros({hidden_, n}, options),
+            torch::zeros({n}, options), torch::zeros({n}, options)};
   }
 
   Moved step(const Point& point, const Tensors& state, std::int64_t) const override {
@@ -60,14 +60,15 @@ class LstmUpdate final : public InnerUpdate {
       const auto& slope = at(point.gradient, i);
       slopes.push_back(slope.defined() ? slope.flatten() : torch::zeros_like(values.back()));
     }
-    const auto theta = torch::cat(values).unsqueeze(1), g = torch::cat(slopes).unsqueeze(1);
-    const auto loss = preprocess(point.loss.reshape({1})).expand({theta.size(0), 2});
-    const auto seen = torch::cat({preprocess(g.squeeze(1)), loss}, 1);
-    const auto gates = torch::linear(seen, at(point.theta, in_), at(point.theta, bias_)) +
-                       state[0].matmul(at(point.theta, back_).t());
-    const auto [h, c] = lstm_step(gates, state[1]);
-    const auto f = rate(point.theta, forget_, forget_bias_, {h, theta, state[2]});
-    const auto i = rate(point.theta, input_, input_bias_, {h, theta, state[3]});
+    const auto theta = torch::cat(values), g = torch::cat(slopes);
+    // What it reads of the loss is the same for all coordinates.
+    const auto& from_x = at(point.theta, in_);
+    const auto loss = preprocess(point.loss.reshape({1})).squeeze(0);
+    const auto bias = at(point.theta, bias_) + from_x.narrow(1, 2, 2).mv(loss);
+    const auto [h, c] = coordinate_lstm(preprocess(g).t(), state[0], state[1],
+                                        from_x.narrow(1, 0, 2), at(point.theta, back_), bias);
+    const auto f = rate(point.theta, forget_, forget_bias_, h, theta, state[2]);
+    const auto i = rate(point.theta, input_, input_bias_, h, theta, state[3]);
     const auto next = f * theta - i * g;
     Moved moved{point.theta, {h, c, f, i}};
     std::int64_t place = 0;
@@ -85,9 +86,14 @@ class LstmUpdate final : public InnerUpdate {
   static const torch::Tensor& at(const Tensors& tensors, std::int64_t i) {
     return tensors[static_cast<std::size_t>(i)];
   }
-  static torch::Tensor rate(const Tensors& theta, std::int64_t weight, std::int64_t bias,
-                            const Tensors& inputs) {
-    return torch::linear(torch::cat(inputs, 1), at(theta, weight), at(theta, bias)).sigmoid();
+  static torch::Tensor rate(const Tensors& p, std::int64_t weight, std::int64_t bias,
+                            const torch::Tensor& h, const torch::Tensor& theta,
+                            const torch::Tensor& before) {
+    const auto w = at(p, weight).squeeze(0);
+    const auto units = h.size(0);
+    return (w.narrow(0, 0, units).matmul(h) + w[units] * theta + w[units + 1] * before +
+            at(p, bias))
+        .sigmoid();
   }
   static std::int64_t own(const LearnerRequest& request, const char* name,
                           std::vector<std::int64_t> shape, Init init, double start = 0) {
