@@ -18,7 +18,10 @@ Embedding joined(const std::vector<Embedding>& pieces) {
     all.parts[p] = torch::cat(rows);
   }
   Tensors masks;
-  for (const auto& piece : pieces) masks.push_back(piece.mask);
+  for (const auto& piece : pieces) {
+    masks.push_back(piece.mask);
+    all.complete = all.complete && piece.complete;
+  }
   all.mask = torch::cat(masks);
   return all;
 }
@@ -114,13 +117,16 @@ torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
 }
 
 torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like) {
-  return torch::one_hot(batch.labels, batch.way).to(like.dtype()).t();
+  return torch::zeros({batch.size, batch.way}, like)
+      .scatter_(1, batch.labels.unsqueeze(1), 1.0)
+      .t();
 }
 
 Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share) {
   Tensors prototypes;
   for (std::size_t p = 0; p < samples.parts.size(); ++p) {
-    const auto members = share * samples.mask.select(1, static_cast<std::int64_t>(p));
+    const auto members =
+        samples.complete ? share : share * samples.mask.select(1, static_cast<std::int64_t>(p));
     const auto count = members.sum(1, true);
     prototypes.push_back(members.matmul(samples.parts[p]) / count.masked_fill(count.eq(0), 1.0));
     prototypes.push_back(count);
@@ -128,25 +134,32 @@ Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share) {
   return prototypes;
 }
 
+torch::Tensor known_of(const Embedding& query, std::size_t part, const torch::Tensor& count) {
+  const bool all = query.complete && query.parts.size() == 1 && count.is_cpu();
+  if (all && count.min().item<double>() > 0) return {};
+  return query.mask.narrow(1, static_cast<std::int64_t>(part), 1) *
+         count.gt(0).to(query.parts[part].dtype()).view({1, -1});
+}
+
 std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
                                     const torch::Tensor& log_scale) {
   std::vector<PartLogits> parts;
   for (std::size_t p = 0; p < query.parts.size(); ++p) {
     const auto &means = prototypes[2 * p], &count = prototypes[2 * p + 1], &q = query.parts[p];
-    const auto known =
-        query.mask.narrow(1, static_cast<std::int64_t>(p), 1) * count.gt(0).to(q.dtype()).t();
+    const auto known = known_of(query, p, count);
     if (log_scale.defined()) {
       parts.push_back({log_scale.exp() * unit_rows(q).matmul(unit_rows(means).t()), known});
       continue;
     }
-    const auto distance =
-        q.square().sum(1, true) - 2.0 * q.matmul(means.t()) + means.square().sum(1).unsqueeze(0);
-    parts.push_back({-distance, known});
+    parts.push_back(
+        {2.0 * q.matmul(means.t()) - q.square().sum(1, true) - means.square().sum(1).unsqueeze(0),
+         known});
   }
   return parts;
 }
 
 torch::Tensor neutral_where_unknown(const torch::Tensor& logits, const torch::Tensor& known) {
+  if (!known.defined()) return logits;
   const auto others = known.gt(0).sum(1, true).clamp_min(1);
   return torch::where(known.gt(0), logits, logits.sum(1, true) / others);
 }
@@ -167,6 +180,7 @@ Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t c
   for (const auto& part : embedding.parts) rows.parts.push_back(part.narrow(0, first, count));
   rows.mask = embedding.mask.narrow(0, first, count);
   rows.weights = embedding.weights;
+  rows.complete = embedding.complete;
   return rows;
 }
 

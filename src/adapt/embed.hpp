@@ -43,8 +43,12 @@ torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like);
 /// samples]: how much of each sample belongs to each class.
 Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share);
 
+/// Where a part of the query can say something of classes that rest on so many samples, [way, 1] or
+/// [way]: as PartLogits::known.
+torch::Tensor known_of(const Embedding& query, std::size_t part, const torch::Tensor& count);
+
 /// How near a query is to class means: its negative squared distances (Snell, Swersky, Zemel 2017),
-/// written as |q|^2 - 2 q.c + |c|^2, which is differentiable twice. With a scale, e to its power
+/// written as 2 q.c - |q|^2 - |c|^2, which is differentiable twice. With a scale, e to its power
 /// times the cosine (Meta-Baseline: Chen, Liu, Xu, Darrell, Wang 2021).
 std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
                                     const torch::Tensor& log_scale = {});

@@ -5,12 +5,15 @@
 namespace cuttle {
 
 Embedding one_part(const torch::Tensor& fused) {
-  return {
-      {fused}, torch::ones({fused.size(0), 1}, fused.options()), torch::ones({1}, fused.options())};
+  return {{fused},
+          torch::ones({fused.size(0), 1}, fused.options()),
+          torch::ones({1}, fused.options()),
+          true};
 }
 
 CombinedLogits Fusion::combine(const std::vector<PartLogits>& parts,
                                const torch::Tensor& weights) const {
+  if (parts.size() == 1 && !parts[0].known.defined()) return {parts[0].logits, {}};
   torch::Tensor sum, total;
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const auto& [logits, known] = parts[p];

@@ -38,12 +38,15 @@ Senses Model::spread(const Tensors& parameters, const std::vector<Feature>& feat
                      const Batch& batch) const {
   const auto options = parameters[0].options().requires_grad(false);
   Senses senses;
-  senses.present =
-      torch::zeros({batch.size, static_cast<std::int64_t>(batch.modalities.size())}, options);
+  senses.complete =
+      std::all_of(batch.modalities.begin(), batch.modalities.end(),
+                  [&](const auto& input) { return input.rows.numel() == batch.size; });
+  senses.present = torch::full({batch.size, static_cast<std::int64_t>(batch.modalities.size())},
+                               senses.complete ? 1.0 : 0.0, options);
   for (std::size_t m = 0; m < features.size(); ++m) {
     const auto& rows = batch.modalities[m].rows;
     const auto& [pooled, tokens, mask] = features[m];
-    if (rows.numel() > 0)
+    if (rows.numel() > 0 && !senses.complete)
       senses.present.select(1, static_cast<std::int64_t>(m)).index_fill_(0, rows, 1.0);
     senses.pooled.push_back(over_all(pooled, rows, batch.size, {encoders_[m]->width()}, options));
     if (!fusion_->wants_tokens()) continue;
@@ -239,7 +242,9 @@ torch::Tensor Model::classify(const Tensors& parameters, const Embedding& embedd
   std::vector<PartLogits> parts;
   for (std::size_t part = 0; part < heads_.size(); ++part)
     parts.push_back({heads_[part]->forward(parameters, embedding.parts[part], way),
-                     embedding.mask.narrow(1, static_cast<std::int64_t>(part), 1)});
+                     heads_.size() == 1 && embedding.complete
+                         ? torch::Tensor()
+                         : embedding.mask.narrow(1, static_cast<std::int64_t>(part), 1)});
   return parts.size() == 1 ? parts[0].logits : fusion_->combine(parts, embedding.weights).logits;
 }
 

@@ -231,7 +231,9 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/learners/snail.cpp": [
         (".triu(1)", ".triu(0)"),
-        ("{dilation, 0}", "{0, dilation}"),
+        ("x.narrow(0, steps - dilation, 1)", "x.narrow(0, steps - 1, 1)"),
+        ("{0, 0, dilation, 0}", "{0, 0, 0, dilation}"),
+        ("(query * key_(p, x)).sum(1, true)", "(x.narrow(1, 0, 1) - 1e30)"),
     ],
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
@@ -301,7 +303,7 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/relation.cpp": [
         ("first.narrow(1, width_, width_)", "first.narrow(1, 0, width_)"),
         ("(outputs.sigmoid() - members", "(outputs - members"),
-        ("classes[2 * i + 1].gt(0).t()", "torch::ones_like(classes[2 * i + 1]).t()"),
+        ("known_of(query, i, classes[2 * i + 1])", "known_of(query, i, torch::ones_like(classes[2 * i + 1]))"),
     ],
     "src/adapt/learners/siamese.cpp": [
         ("torch::relu(options_.margin + score)", "torch::relu(options_.margin - score)"),

@@ -1,8 +1,8 @@
 """The scripts of launch/ in a real Slurm: whatever happens to a job, the run ends with the bits of one that nothing
 happened to.
 
-How often a job began its run is read off the run, not off Slurm: with two nodes on one host Open MPI itself now and then
-crashes before the program's first line, and the job starts once more, as it should."""
+How often a job began its run is read off the run, not off Slurm: with two nodes on one host Open MPI itself now and
+then crashes before the program's first line, and the job starts once more, as it should."""
 
 import os
 import re

@@ -18,6 +18,7 @@ struct Senses {
   Tensors tokens;         ///< [n, T, token width] each; empty: the fusion does not want them
   Tensors token_mask;     ///< [n, T] each, 1 where there is a token
   torch::Tensor present;  ///< [n, senses], 1 where a sample has the sense
+  bool complete = false;  ///< every sample has every sense
 };
 
 /// A batch's place in embedding space. Most fusions give one part; late fusion gives a part per
@@ -27,6 +28,7 @@ struct Embedding {
   Tensors parts;          ///< [n, width_p] each
   torch::Tensor mask;     ///< [n, parts], 1 where the sample has the part
   torch::Tensor weights;  ///< [parts], positive, relative weight of each part
+  bool complete = false;  ///< every sample has every part: the mask need not be looked at
 };
 /// The embedding of a joint fusion: one part that every sample has.
 Embedding one_part(const torch::Tensor& fused);
@@ -34,10 +36,10 @@ Embedding one_part(const torch::Tensor& fused);
 /// What one part alone says of each sample and class.
 struct PartLogits {
   torch::Tensor logits;  ///< [n, way]
-  torch::Tensor known;   ///< [n, way] or [n, 1], 1 where the part can say
+  torch::Tensor known;   ///< [n, way] or [n, 1], 1 where the part can say; undefined: everywhere
 };
 /// Logits of all parts together, and the weight [n, way] or [n, 1] of what was known: 0 where no
-/// part could say.
+/// part could say; undefined: all was.
 struct CombinedLogits {
   torch::Tensor logits, known;
 };

@@ -98,7 +98,7 @@ torch::Tensor outputs_of(const Model& model, const torch::Tensor& log_scale, con
   std::vector<PartLogits> parts;
   for (std::size_t i = 0; i < query.parts.size(); ++i)
     parts.push_back({log_scale.exp() * query.parts[i].matmul(solved[2 * i].t()),
-                     query.mask.narrow(1, static_cast<std::int64_t>(i), 1) * solved[2 * i + 1]});
+                     known_of(query, i, solved[2 * i + 1])});
   return combined(model.fusion(), parts, query.weights);
 }
 

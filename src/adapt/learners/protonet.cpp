@@ -16,6 +16,10 @@ namespace {
 torch::Tensor loss_of_parts(const std::vector<PartLogits>& parts, const torch::Tensor& labels) {
   auto loss = torch::zeros({}, parts[0].logits.options());
   for (const auto& part : parts) {
+    if (!part.known.defined()) {
+      loss = loss + torch::cross_entropy_loss(part.logits, labels);
+      continue;
+    }
     const auto rows = part.known.gather(1, labels.unsqueeze(1)).squeeze(1).nonzero().squeeze(1);
     if (rows.numel() == 0) continue;
     const auto logits = neutral_where_unknown(part.known * part.logits, part.known);

@@ -59,7 +59,7 @@ torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places&
   for (std::size_t i = 0; i < query.parts.size(); ++i) {
     const auto outputs = query.parts[i].matmul(solved[2 * i]);
     parts.push_back({parameter_at(p, places.scale).exp() * outputs + parameter_at(p, places.shift),
-                     query.mask.narrow(1, static_cast<std::int64_t>(i), 1) * solved[2 * i + 1]});
+                     known_of(query, i, solved[2 * i + 1])});
   }
   return combined(model.fusion(), parts, query.weights);
 }

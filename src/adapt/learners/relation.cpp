@@ -90,9 +90,8 @@ class RelationNet final : public SupportLearner {
                        const Embedding& query) const override {
     std::vector<PartLogits> parts;
     for (std::size_t i = 0; i < query.parts.size(); ++i)
-      parts.push_back(
-          {modules_[i].of(support.parameters, classes[2 * i], query.parts[i]),
-           query.mask.narrow(1, static_cast<std::int64_t>(i), 1) * classes[2 * i + 1].gt(0).t()});
+      parts.push_back({modules_[i].of(support.parameters, classes[2 * i], query.parts[i]),
+                       known_of(query, i, classes[2 * i + 1])});
     return logits_of(model_->fusion(), parts, query.weights);
   }
 

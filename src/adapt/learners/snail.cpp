@@ -25,6 +25,9 @@ struct SnailOptions {
   }
 };
 
+// The sequence is causal, so that its past, the support set, is passed once for all queries. What a
+// layer's next step will read of the past waits in `kept`, in the order of the layers.
+
 /// Dense blocks with dilations 1, 2, 4, ... up to the whole past (Mishra et al. 2018, figure 2):
 /// each adds columns made by a gated causal convolution of two steps to what it sees.
 class TemporalConvolution {
@@ -41,21 +44,35 @@ class TemporalConvolution {
     }
   }
   std::int64_t width() const { return width_; }
-  /// x [n, C, T] -> [n, width, T].
-  torch::Tensor forward(const Tensors& p, torch::Tensor x) const {
+  /// The past x [T, C] -> [T, width].
+  torch::Tensor past(const Tensors& p, torch::Tensor x, Tensors& kept) const {
+    const std::int64_t steps = x.size(0);
     for (std::size_t i = 0; i < filter_.size(); ++i) {
       const std::int64_t dilation = std::int64_t{1} << i;
-      const auto past = torch::constant_pad_nd(x, {dilation, 0});
-      const auto conv = [&](const OwnLayer& layer) {
-        return torch::conv1d(past, layer.w(p), layer.b(p), torch::IntArrayRef{1},
-                             torch::IntArrayRef{0}, torch::IntArrayRef{dilation});
-      };
-      x = torch::cat({x, conv(filter_[i]).tanh() * conv(gate_[i]).sigmoid()}, 1);
+      kept.push_back(dilation <= steps ? x.narrow(0, steps - dilation, 1)
+                                       : torch::zeros({1, x.size(1)}, x.options()));
+      const auto before = torch::constant_pad_nd(x, {0, 0, dilation, 0}).narrow(0, 0, steps);
+      x = with_block(p, i, x, before);
     }
+    return x;
+  }
+  /// The step after it, of n sequences: x [n, C] -> [n, width].
+  torch::Tensor step(const Tensors& p, torch::Tensor x, const torch::Tensor*& kept) const {
+    for (std::size_t i = 0; i < filter_.size(); ++i) x = with_block(p, i, x, *kept++);
     return x;
   }
 
  private:
+  /// `before`: the steps that lie one dilation back.
+  torch::Tensor with_block(const Tensors& p, std::size_t i, const torch::Tensor& x,
+                           const torch::Tensor& before) const {
+    const auto convolved = [&](const OwnLayer& layer) {
+      return torch::linear(x, layer.w(p).select(2, 1), layer.b(p)) +
+             before.matmul(layer.w(p).select(2, 0).t());
+    };
+    return torch::cat({x, convolved(filter_[i]).tanh() * convolved(gate_[i]).sigmoid()}, 1);
+  }
+
   std::vector<OwnLayer> filter_, gate_;
   std::int64_t width_;
 };
@@ -68,21 +85,32 @@ class CausalAttention {
       : key_(layout, name + ".key", {columns, in}),
         query_(layout, name + ".query", {columns, in}),
         value_(layout, name + ".value", {columns, in}),
-        width_(in + columns) {}
+        width_(in + columns),
+        scale_(1 / std::sqrt(static_cast<double>(columns))) {}
   std::int64_t width() const { return width_; }
-  torch::Tensor forward(const Tensors& p, const torch::Tensor& x) const {
-    const auto steps = x.transpose(1, 2);  // [n, T, C]
-    const auto key = key_(p, steps);
-    const auto scores =
-        query_(p, steps).matmul(key.transpose(1, 2)) / std::sqrt(static_cast<double>(key.size(2)));
-    const auto later = torch::ones({x.size(2), x.size(2)}, torch::kBool).triu(1).to(x.device());
-    const auto read = torch::softmax(scores.masked_fill(later, -1e30), 2).matmul(value_(p, steps));
-    return torch::cat({x, read.transpose(1, 2)}, 1);
+  /// The past x [T, C] -> [T, width].
+  torch::Tensor past(const Tensors& p, const torch::Tensor& x, Tensors& kept) const {
+    const auto key = key_(p, x), value = value_(p, x);
+    kept.insert(kept.end(), {key, value});
+    const auto later = torch::ones({x.size(0), x.size(0)}, torch::kBool).triu(1).to(x.device());
+    const auto scores = (scale_ * query_(p, x).matmul(key.t())).masked_fill(later, -1e30);
+    return torch::cat({x, torch::softmax(scores, 1).matmul(value)}, 1);
+  }
+  /// The step after it, of n sequences: x [n, C] -> [n, width]. It looks at itself too.
+  torch::Tensor step(const Tensors& p, const torch::Tensor& x, const torch::Tensor*& kept) const {
+    const auto &key = *kept++, &value = *kept++;
+    const auto query = query_(p, x);
+    const auto scores = torch::cat({query.matmul(key.t()), (query * key_(p, x)).sum(1, true)}, 1);
+    const auto share = torch::softmax(scale_ * scores, 1);
+    const auto read = share.narrow(1, 0, key.size(0)).matmul(value) +
+                      share.narrow(1, key.size(0), 1) * value_(p, x);
+    return torch::cat({x, read}, 1);
   }
 
  private:
   OwnLayer key_, query_, value_;
   std::int64_t width_;
+  double scale_;
 };
 
 /// SNAIL (Mishra, Rohaninejad, Chen, Abbeel 2018): the support set with its answers is a sequence,
@@ -116,20 +144,29 @@ class Snail final : public SupportLearner {
   Batch in_order(const Batch& support, const RandomKey& key) const override {
     return shuffled(support, key);
   }
+  /// The past of all queries.
+  Tensors study(const Support& support) const override {
+    const Tensors& p = support.parameters;
+    const auto known = as_one(support.embedding);
+    Tensors kept;
+    auto x = torch::cat({known, answers_of(support.batch, outputs_, known.options())}, 1);
+    x = past1_.past(p, look1_.past(p, x, kept), kept);
+    x = past2_.past(p, look2_.past(p, x, kept), kept);
+    look3_.past(p, x, kept);
+    return kept;
+  }
   /// Answers at the last steps.
-  torch::Tensor answer(const Support& support, const Tensors&,
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
                        const Embedding& query) const override {
     const Tensors& p = support.parameters;
-    const auto known = as_one(support.embedding), asked = as_one(query);
-    const std::int64_t n = asked.size(0), steps = known.size(0);
-    const auto answers = answers_of(support.batch, outputs_, known.options());
-    const auto past = torch::cat({known, answers}, 1).unsqueeze(0).expand({n, steps, -1});
-    const auto last =
-        torch::cat({asked, torch::zeros({n, outputs_}, asked.options())}, 1).unsqueeze(1);
-    auto x = torch::cat({past, last}, 1).transpose(1, 2);  // [n, columns, steps + 1]
-    x = past1_.forward(p, look1_.forward(p, x));
-    x = past2_.forward(p, look2_.forward(p, x));
-    x = look3_.forward(p, x).select(2, steps);
+    const torch::Tensor* kept = lesson.data();
+    const auto asked = as_one(query);
+    auto x = torch::cat({asked, torch::zeros({asked.size(0), outputs_}, asked.options())}, 1);
+    x = look1_.step(p, x, kept);
+    x = past1_.step(p, x, kept);
+    x = look2_.step(p, x, kept);
+    x = past2_.step(p, x, kept);
+    x = look3_.step(p, x, kept);
     return head_(p, x).narrow(1, 0, support.batch.way);
   }
 

@@ -35,7 +35,7 @@ class ConcatFusion final : public Fusion {
                               at(p, absent_[m]);
       columns.push_back(column);
     }
-    return one_part(torch::cat(columns, 1));
+    return one_part(columns.size() == 1 ? columns[0] : torch::cat(columns, 1));
   }
   std::vector<std::int64_t> part_widths() const override {
     return {std::accumulate(widths_.begin(), widths_.end(), std::int64_t{0})};

@@ -15,7 +15,7 @@ class LateFusion final : public Fusion {
         weight_(request.layout.add(
             {"fusion.weight", {static_cast<std::int64_t>(widths_.size())}, Init::kZeros})) {}
   Embedding forward(const Tensors& p, const Senses& senses, const Context&) const override {
-    return {senses.pooled, senses.present, torch::softmax(at(p, weight_), 0)};
+    return {senses.pooled, senses.present, torch::softmax(at(p, weight_), 0), senses.complete};
   }
   std::vector<std::int64_t> part_widths() const override { return widths_; }
 

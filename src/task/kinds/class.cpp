@@ -41,7 +41,8 @@ class ClassKind final : public TaskKind {
   }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
-    return {outputs.detach().argmax(1).eq(batch.labels).to(torch::kFloat64).mean().item<double>()};
+    const auto right = outputs.detach().argmax(1).eq(batch.labels).sum().item<std::int64_t>();
+    return {static_cast<double>(right) / static_cast<double>(batch.size)};
   }
   std::size_t score_column() const override { return 1; }
   bool larger_is_better() const override { return true; }
