@@ -68,8 +68,11 @@ std::vector<std::string> find_obstacles(const RunConfig& asked, const Extensions
       [&](std::string_view, const std::function<void()>& stage) { problems.attempt(stage); });
   if (run.parts.model)
     problems.attempt([&] {
-      start_parameters(config, ParameterList::initial(run.parts.model->layout(), config.seed),
-                       run.data->inputs().modalities, false);
+      start_parameters(config, catalog_of(extensions),
+                       ParameterList::initial(run.parts.model->layout(), config.seed),
+                       {{"modalities", modalities_to_json(run.data->inputs().modalities)},
+                        {"data_fingerprint", run.data->fingerprint()}},
+                       false);
     });
   return problems.texts();
 }

@@ -21,16 +21,19 @@ struct Source {
   std::string folder;
   std::vector<NamedArray> parameters;
   std::vector<ModalitySpec> inputs;  ///< none: it does not say
+  std::string config;                ///< as YAML
+  std::map<std::string, std::string> facts;
 };
 
 Source read_source(std::string key, const std::string& from) {
   auto found = find_checkpoint(expand_variables(from), true);
-  Source source{std::move(key), found.folder, {}, {}};
+  Source source{std::move(key), found.folder, {}, {}, found.content->config_yaml, {}};
   if (const auto file = found.content->files.find("parameters"); file != found.content->files.end())
     source.parameters = std::move(file->second);
   if (const auto specs = found.content->facts.find("modalities");
       specs != found.content->facts.end())
     source.inputs = modalities_from_json(specs->second);
+  source.facts = std::move(found.content->facts);
   return source;
 }
 
@@ -154,15 +157,48 @@ void freeze(const Source& source, const std::string& modality, const ParameterLi
   copy_parameters(to.layout(), source.parameters, source.folder, prefix, to.flat());
 }
 
+/// Whether its parameters would say the same of this run's samples as they said there.
+void check_alike(const Source& source, const CopiedRun& copied, const RunConfig& config,
+                 const Catalog& catalog, const std::map<std::string, std::string>& facts) {
+  for (const auto& [fact, what] : {std::pair("data_fingerprint", "data"),
+                                   std::pair("modalities", "senses, or standardised otherwise,")}) {
+    const auto there = source.facts.find(fact);
+    CUTTLE_VALIDATE(there != source.facts.end() && there->second == facts.at(fact),
+                    "{}: {} was trained on other {} than this run (what its parameters say of "
+                    "these samples and classes would mean nothing); name a run on the same shards, "
+                    "or train one",
+                    copied.key, source.folder, what);
+  }
+  const auto must_be_alike = [&](const std::string& key) {
+    return std::find(copied.alike.begin(), copied.alike.end(), key) != copied.alike.end() ||
+           (key.rfind("model.", 0) == 0 && key != "model.modality_dropout");
+  };
+  const RunConfig theirs = parse_saved(source.config, source.folder + "/config.yaml", {}, catalog);
+  for (const ConfigChange& change : compare_configs(theirs, config, catalog))
+    CUTTLE_VALIDATE(!must_be_alike(change.key),
+                    "{}: {} has another model: {} was {} there and is {} here (its parameters "
+                    "would be used as they were not trained); make them alike, or name another run",
+                    copied.key, source.folder, change.key, change.was, change.is);
+}
+
+/// Another run's parameters, under names of their own.
+void copy(Source source, const CopiedRun& copied, const ParameterList& to) {
+  log_info("{}: from {}", copied.key, source.folder);
+  for (NamedArray& array : source.parameters) array.name = copied.prefix + array.name;
+  copy_parameters(to.layout(), source.parameters, source.folder, copied.prefix, to.flat());
+}
+
 }  // namespace
 
 void check_sources(const RunConfig& config) {
   for_each_source(config, [](const Source&) {}, [](const Source&, const std::string&) {});
 }
 
-ParameterList start_parameters(const RunConfig& config, const ParameterList& initial,
-                               const std::vector<ModalitySpec>& inputs, bool strict) {
+ParameterList start_parameters(const RunConfig& config, const Catalog& catalog,
+                               const ParameterList& initial,
+                               const std::map<std::string, std::string>& facts, bool strict) {
   ParameterList made = initial.clone();
+  const auto inputs = modalities_from_json(facts.at("modalities"));
   for_each_source(
       config,
       [&](const Source& source) {
@@ -178,6 +214,11 @@ ParameterList start_parameters(const RunConfig& config, const ParameterList& ini
         if (const ModalitySpec* spec = find_modality(inputs, modality))
           warn_of_other_input(source, *spec);
       });
+  for (const CopiedRun& copied : made.layout().copied()) {
+    Source source = read_source(copied.key, copied.run);
+    check_alike(source, copied, config, catalog, facts);
+    copy(std::move(source), copied, made);
+  }
   return made;
 }
 

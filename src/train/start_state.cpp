@@ -98,9 +98,8 @@ std::string read_start(const RunConfig& config, const Catalog& catalog, const Ru
     }
     log_info("{} has no checkpoint yet: starting at step 0", folder.path);
   }
-  if (!starts_from_another(config)) return {};
-  const auto start = start_parameters(config, initial, modalities_from_json(facts.at("modalities")),
-                                      folder.strict_init);
+  if (!starts_from_another(config) && initial.layout().copied().empty()) return {};
+  const auto start = start_parameters(config, catalog, initial, facts, folder.strict_init);
   CheckpointContent content;
   content.files["parameters"] = parameter_arrays(start.layout(), start.flat());
   return pack(content, false);

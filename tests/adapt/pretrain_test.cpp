@@ -114,6 +114,92 @@ TEST_P(Pretrain, GradientEqualsFiniteDifferencesOfTheReportedLoss) {
   }
 }
 
+/// Logits of the training classes by parameters that are named PREFIX + their own names.
+torch::Tensor outputs_by(const Model& model, const Tensors& values, const std::string& prefix,
+                         const Batch& batch, bool cosine, const Context& context) {
+  const ParameterLayout& layout = *model.layout();
+  Tensors theirs = values;
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    if (layout.spec(i).role == ParameterRole::kBody)
+      theirs[static_cast<std::size_t>(i)] = parameter(layout, values, prefix + layout.spec(i).name);
+  const auto x = features_of(model.embed(theirs, batch, context));
+  const auto weight = parameter(layout, values, prefix + "learner.weight");
+  if (cosine) return 10.0 * directions(x).matmul(directions(weight).t());
+  return x.matmul(weight.t()) + parameter(layout, values, prefix + "learner.bias");
+}
+
+class PretrainTaught : public Pretrain {};
+
+/// -sum of the probabilities times log of their quotient, sample by sample and class by class.
+TEST_P(PretrainTaught, TheLossIsOfLabelsAndOfWhatTheTeacherSays) {
+  const auto learner = learner_of({{"teacher", "some run"},
+                                   {"teacher_weight", "0.3"},
+                                   {"temperature", "2.5"},
+                                   {"transform", "centred_unit"}});
+  const Model& model = learner->model();
+  const auto parameters = start(*learner);
+  const Task task = minibatch(model);
+  Tensors leaves;
+  for (const auto& value : parameters.tensors()) leaves.push_back(value.clone().requires_grad_());
+  const auto said = outputs_by(model, leaves, "", task.query, cosine(), {});
+  Context used;
+  used.mode = Mode::kUse;
+  const auto taught =
+      outputs_by(model, parameters.tensors(), "learner.teacher.", task.query, cosine(), used);
+  auto by_labels = torch::zeros({}, torch::kFloat64), by_teacher = by_labels.clone();
+  for (std::int64_t i = 0; i < 9; ++i) {
+    by_labels =
+        by_labels - said[i][task.query.labels[i].item<std::int64_t>()] + said[i].exp().sum().log();
+    const auto p = (taught[i] / 2.5).exp() / (taught[i] / 2.5).exp().sum();
+    const auto q = (said[i] / 2.5).exp() / (said[i] / 2.5).exp().sum();
+    for (std::int64_t c = 0; c < kClasses; ++c)
+      by_teacher = by_teacher + p[c] * (p[c].log() - q[c].log());
+  }
+  ASSERT_GT(by_teacher.item<double>(), 1e-3);  // they are not of one mind
+  const auto loss = (0.7 * by_labels + 0.3 * 2.5 * 2.5 * by_teacher) / 9.0;
+  const auto result = learner->meta_gradient(parameters, task);
+  EXPECT_NEAR(result.values[0], by_labels.item<double>() / 9.0, 1e-9);  // what is reported
+  const auto expected =
+      model.layout()->flatten(torch::autograd::grad({loss}, leaves, {}, false, false, true));
+  const auto& layout = *model.layout();
+  EXPECT_LT(relative_error(layout.learned(result.gradient), layout.learned(expected)), 1e-9);
+}
+
+/// All that its answers are made of is there, frozen, and comes from that run's parameters, which
+/// mean the same where model and classifier are the same.
+TEST_P(PretrainTaught, ATeacherIsAFrozenCopyOfEncodersAndClassifier) {
+  const auto learner = learner_of({{"teacher", "some run"}, {"transform", "centred_unit"}});
+  const ParameterLayout& layout = *learner->model().layout();
+  std::size_t copies = 0, originals = 0;
+  for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const auto& spec = layout.spec(i);
+    if (spec.name.rfind("learner.teacher.", 0) == 0) {
+      ++copies;
+      EXPECT_EQ(spec.section, ParameterSection::kFrozen);
+    } else if (spec.name.rfind("learner.mean.", 0) != 0) {
+      ++originals;  // means are of new tasks' features
+    }
+  }
+  EXPECT_EQ(copies, originals);
+  ASSERT_EQ(layout.copied().size(), 1U);
+  EXPECT_EQ(layout.copied()[0].key, "adapt.teacher");
+  EXPECT_EQ(layout.copied()[0].run, "some run");
+  EXPECT_EQ(layout.copied()[0].prefix, "learner.teacher.");
+  EXPECT_TRUE(learner_of()->model().layout()->copied().empty());
+}
+
+TEST_P(PretrainTaught, KeysOfATeacherThatIsNotThereAreRefused) {
+  for (const char* key : {"teacher_weight", "temperature"}) {
+    try {
+      learner_of({{key, "0.25"}});
+      FAIL() << key;
+    } catch (const UserError& error) {
+      EXPECT_NE(std::string(error.what()).find(std::string("adapt.") + key + ": has no effect"),
+                std::string::npos);
+    }
+  }
+}
+
 /// A new classifier by LibTorch's SGD with momentum 0.9 and weight decay 1e-3 (not of the bias), of
 /// two shots a class or of four, one and one, which count alike.
 TEST_P(Pretrain, FinetuningIsWhatAnIndependentOptimizerDoes) {
@@ -393,6 +479,11 @@ INSTANTIATE_TEST_SUITE_P(Classifiers, Pretrain,
                                          Case{"cosine", "concat", "batch"},
                                          Case{"linear", "late", "batch"},
                                          Case{"cosine", "gated", "none"}));
+/// With a norm that tells training from use, beside.
+INSTANTIATE_TEST_SUITE_P(Classifiers, PretrainTaught,
+                         testing::Values(Case{"linear", "concat", "running"},
+                                         Case{"cosine", "gated", "none"},
+                                         Case{"linear", "late", "batch"}));
 
 }  // namespace
 }  // namespace cuttle

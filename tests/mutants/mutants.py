@@ -350,11 +350,25 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
-        ("return kind_->support_loss(classify(options, known,", "return kind_->loss(classify(options, known,"),
+        ("return kind_->support_loss(classify(options_, known,", "return kind_->loss(classify(options_, known,"),
+        ("model_->embed(theirs, batch, in_use())", "model_->embed(theirs, batch, {})"),
+    ],
+    "src/adapt/teacher.cpp": [
+        ("wanted.exp() * (wanted - said)", "said.exp() * (said - wanted)"),
+        ("weight * t * t *", "weight * t *"),
+        ("(1 - weight) * by_labels", "by_labels"),
+        ("= parameters[static_cast<std::size_t>(taught)]", "= parameters[static_cast<std::size_t>(own)]"),
+        ("spec.section = ParameterSection::kFrozen;", ""),
+    ],
+    "src/adapt/task_classifier.cpp": [
         ("kMomentum = 0.9,", "kMomentum = 0.8,"),
         ("speed[i] + kDecay * values[i]", "speed[i] - kDecay * values[i]"),
-        ("parameter_at(parameters, means[i])) *", "0 * parameter_at(parameters, means[i])) *"),
+    ],
+    "src/adapt/task_features.cpp": [
+        ("parameter_at(parameters, means_[i])) *", "0 * parameter_at(parameters, means_[i])) *"),
         ("(embedding.parts[i] * has).sum(0) / count", "embedding.parts[i].mean(0)"),
+    ],
+    "src/adapt/tuned_model.cpp": [
         ("put(p);", ""),
     ],
 }, "rl2_test": {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cuttle {
@@ -49,6 +50,14 @@ struct ParameterSpec {
 ParameterSpec rows_of(std::string name, std::vector<std::int64_t> shape, Init init,
                       ParameterRole role = ParameterRole::kBody);
 
+/// Frozen parameters that are another run's: those named `prefix` + NAME here are its NAME. So that
+/// they mean what they meant there, a run with other data, senses or keys `model.*` is refused.
+struct CopiedRun {
+  std::string key, run;  ///< the config's key, and the run folder or checkpoint that it names
+  std::string prefix;
+  std::vector<std::string> alike;  ///< further keys of the config that must be as they are there
+};
+
 /// Names, shapes and places of all parameters in one flat buffer: frozen ones first, then
 /// statistics, then learned ones, each in the order of their declaration. Each starts at a multiple
 /// of 16 elements (64 bytes in float32); the gaps hold zeros. Every part of a run declares its own
@@ -60,6 +69,9 @@ class ParameterLayout {
   std::int64_t add(ParameterSpec spec);
   /// While `frozen`, what is added is of section kFrozen, whatever its spec says.
   void set_frozen(bool frozen) { frozen_ = frozen; }
+  /// Says where parameters that were added come from.
+  void copy(CopiedRun run) { copied_.push_back(std::move(run)); }
+  const std::vector<CopiedRun>& copied() const { return copied_; }
 
   std::int64_t count() const { return static_cast<std::int64_t>(specs_.size()); }
   std::int64_t flat_size() const { return flat_size_; }    ///< elements, gaps included
@@ -89,6 +101,7 @@ class ParameterLayout {
  private:
   std::vector<ParameterSpec> specs_;
   std::vector<std::int64_t> offsets_;
+  std::vector<CopiedRun> copied_;
   std::int64_t flat_size_ = 0;
   std::int64_t parameters_ = 0;
   std::int64_t reduced_offset_ = 0, learned_offset_ = 0;
