@@ -106,9 +106,10 @@ std::vector<ContextLayer> context_layers(const LearnerRequest& request,
   return layers;
 }
 
-/// CAVIA (Zintgraf, Shiarlis, Kurin, Hofmann, Whiteson 2019). A task moves context parameters phi
-/// alone, from 0 and by gradient descent on the support loss; everything else is learned by the
-/// outer loop through those steps (section 3.1). phi enters layers (section 3.3) as
+/// CAVIA (Zintgraf, Shiarlis, Kurin, Hofmann, Whiteson 2019, "Fast context adaptation via
+/// meta-learning"). A task moves context parameters phi alone, from 0 and by gradient descent on the
+/// support loss; everything else is learned by the outer loop through those steps (their "supervised
+/// learning"). phi enters layers (their "conditioning on context parameters") as
 ///   concat: h = W x + b + U phi, x and phi side by side as one input,
 ///   film:   h = (1 + S phi) o (W x + b) + U phi,
 /// S and U learned, so that phi = 0 is the model itself. Both are the same layer with other weights

@@ -110,9 +110,11 @@ torch::Tensor by_neumann_series(const LinearMap& a, const torch::Tensor& b, std:
   return x;
 }
 
-/// iMAML (Rajeswaran, Finn, Kakade, Levine 2019). The inner loop descends to
-///   phi(theta) = argmin L_support(phi) + lambda/2 |phi - theta|^2             (equation 3),
-/// and the outer gradient is, by the implicit function theorem (lemma 1, equation 6),
+/// iMAML (Rajeswaran, Finn, Kakade, Levine 2019, "Meta-learning with implicit gradients"). The inner
+/// loop descends to
+///   phi(theta) = argmin L_support(phi) + lambda/2 |phi - theta|^2
+/// (their "proximal regularization in the inner level"), and the outer gradient is, by the implicit
+/// function theorem (their lemma "implicit Jacobian"),
 ///   dL_query(phi(theta))/dtheta = (I + H / lambda)^-1 dL_query/dphi,
 /// H the Hessian of L_support at phi, whatever way the loop took: none of its steps is kept. Only
 /// products with H are formed. Parameters psi that stand still (outside `fast`) shift the minimum
