@@ -195,6 +195,7 @@ std::map<std::string, torch::Tensor> state_of(const Model& model, const Tensors&
     state[name + ".rows"] = input.rows;
     if (input.values.defined()) state[name + ".values"] = input.values;
     if (input.mask.defined()) state[name + ".mask"] = input.mask;
+    if (input.encoded) state[name + ".encoded"] = torch::ones({1}, torch::kInt64);
   }
   return state;
 }
@@ -218,7 +219,8 @@ Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>&
   support.way = way;
   for (const auto& spec : model.modalities()) {
     const std::string name = "support." + spec.name;
-    ModalityInput input{entry(name + ".values"), entry(name + ".mask"), entry(name + ".rows")};
+    ModalityInput input{entry(name + ".values"), entry(name + ".mask"), entry(name + ".rows"),
+                        entry(name + ".encoded").defined()};
     CUTTLE_REQUIRE(input.rows.defined(), "the adapted model has no entry '{}.rows'", name);
     support.modalities.push_back(std::move(input));
   }

@@ -34,6 +34,30 @@ TEST_P(EveryAlgorithm, RestoredStatePredictsTheSameBits) {
   EXPECT_EQ(adapted->predict(task.query).sizes(), torch::IntArrayRef({9, 3}));
 }
 
+/// A frozen encoder's part of a support set may come as features; what is saved says so.
+TEST_P(EveryAlgorithm, RestoredStateKnowsFeaturesFromInputs) {
+  TinySettings settings;
+  settings.algorithm = GetParam();
+  settings.norm = "none";
+  settings.frozen_text = true;
+  const auto learner = tiny_learner(settings);
+  const Model& model = learner->model();
+  const auto parameters = ParameterList::initial(model.layout(), 3);
+  Task task = tiny_task(model, 4, torch::kFloat32);
+  auto& text = task.support.modalities[1];
+  Context context;
+  context.mode = Mode::kUse;
+  {
+    const torch::NoGradGuard no_grad;
+    text.values = model.encoder(1).forward(parameters.tensors(), text, context).pooled;
+  }
+  text.mask = torch::Tensor();
+  text.encoded = true;
+  const auto adapted = learner->adapt(parameters, task.support, task.key);
+  const auto restored = learner->restore(adapted->state(), task.support.way);
+  EXPECT_TRUE(torch::equal(adapted->predict(task.query), restored->predict(task.query)));
+}
+
 TEST_P(EveryAlgorithm, AdaptingLeavesTheMetaParametersAlone) {
   const auto learner = learner_of(GetParam());
   const auto parameters = ParameterList::initial(learner->model().layout(), 3);

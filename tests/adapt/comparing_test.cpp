@@ -217,5 +217,21 @@ TEST(Siamese, OneClassAloneGivesAFiniteGradient) {
   }
 }
 
+/// 1,200 samples have 1.7e9 triplets; only what grows with their square is held.
+TEST(Siamese, MiningOfManySamplesHoldsNoTriplets) {
+  std::vector<std::int64_t> rows(600);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::int64_t>(i % 6);
+  for (const char* mining : {"all", "hard", "semi_hard"}) {
+    const auto learner = learner_of("siamese", 1, "late", "none",
+                                    {{"loss", "triplet"}, {"mining", mining}, {"margin", "0.7"}});
+    Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+    task.query = select_rows(task.support, rows);
+    task.support = task.query;
+    const auto gradient = learner->meta_gradient(start(*learner, 0.5), task).gradient;
+    EXPECT_TRUE(torch::isfinite(gradient).all().item<bool>()) << mining;
+    EXPECT_GT(gradient.norm().item<double>(), 0) << mining;
+  }
+}
+
 }  // namespace
 }  // namespace cuttle

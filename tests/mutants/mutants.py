@@ -308,11 +308,16 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/siamese.cpp": [
         ("torch::relu(options_.margin + score)", "torch::relu(options_.margin - score)"),
         (".logical_and(itself.logical_not())", ""),
-        ("farther.logical_not(), kFar", "farther, kFar"),
-        ("same.logical_not(), -kFar).amax(1, true)", "same.logical_not(), kFar).amin(1, true)"),
         ("known.matmul(members);", "torch::ones_like(known).matmul(members);"),
         ("b.mask.select(1, column)", "1.0"),
+    ],
+    "src/adapt/triplets.cpp": [
+        ("same.logical_not(), -kFar).amax(1, true)", "same.logical_not(), kFar).amin(1, true)"),
         ("torch::where(nearest.lt(kFar), nearest, last)", "nearest"),
+        ("places_in(sorted, distance, true)", "places_in(sorted, margin + distance, true)"),
+        ("(nearer * limits - sums)", "(nearer * distance - sums)"),
+        ("same.sum(1) * other.sum(1)", "other.sum(1)"),
+        ("torch::constant_pad_nd(real.cumsum(1), {1, 0})", "real.cumsum(1)"),
     ],
 }, "context_test": {
     "src/adapt/learners/caml.cpp": [
@@ -347,6 +352,10 @@ ADAPT = {"meta_gradient_test": {
         ("most * weights.to(doubles)", "most * weights.to(doubles).sqrt()"),
         ("* solved[2 * i + 1]", ""),
         ("log_scale.exp() * query", "log_scale * query"),
+    ],
+}, "adapted_test": {
+    "src/adapt/embed.cpp": [
+        ('if (input.encoded) state[name + ".encoded"]', 'if (input.encoded) state[name + ".features"]'),
     ],
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [

@@ -6,6 +6,7 @@
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
+#include "adapt/triplets.hpp"
 
 namespace cuttle {
 namespace {
@@ -23,8 +24,7 @@ struct SiameseOptions {
              "farther than those of one class");
     keys.add("mining", mining, one_of({"all", "hard", "semi_hard"}),
              "triplet: of each episode all; of each sample the hardest; of each pair of one class "
-             "the nearest of another that is farther than they are apart (all and semi_hard hold "
-             "every triplet, the cube of an episode's samples)");
+             "the nearest of another that is farther than they are apart");
   }
   Demands demands() const {
     Demands demands;
@@ -39,36 +39,7 @@ struct Alike {
   torch::Tensor score, known;  ///< [n, m]
 };
 
-// Farther than anything; and what keeps the root of a distance of 0 differentiable.
-constexpr double kFar = 1e30, kTiny = 1e-12;
-
-torch::Tensor mean_where(const torch::Tensor& x, const torch::Tensor& where) {
-  return (x * where).sum() / where.sum().clamp_min(1);
-}
-
-/// max(0, m + D(a, p) - D(a, n)), in the mean over the triplets that `mining` leaves (Schroff,
-/// Kalenichenko, Philbin 2015, sections 3.1 and 3.2; hard: of each anchor, Hermans et al. 2017).
-/// `same` and `other`: which pairs are of one class, of two.
-torch::Tensor triplet_loss(const torch::Tensor& distance, const torch::Tensor& same,
-                           const torch::Tensor& other, double margin, const std::string& mining) {
-  const auto negatives = distance.masked_fill(other.logical_not(), kFar);
-  const auto any = other.any(1, true);
-  if (mining == "hard") {
-    const auto farthest = distance.masked_fill(same.logical_not(), -kFar).amax(1, true);
-    return mean_where(torch::relu(margin + farthest - negatives.amin(1, true)),
-                      any.logical_and(same.any(1, true)));
-  }
-  const auto positive = distance.unsqueeze(2);  // [anchor, positive, 1]
-  if (mining == "all")
-    return mean_where(torch::relu(margin + positive - distance.unsqueeze(1)),
-                      same.unsqueeze(2).logical_and(other.unsqueeze(1)));
-  const auto farther = negatives.unsqueeze(1).gt(positive);
-  const auto nearest = negatives.unsqueeze(1).masked_fill(farther.logical_not(), kFar).amin(2);
-  // Where none is farther, the farthest.
-  const auto last = distance.masked_fill(other.logical_not(), -kFar).amax(1, true);
-  const auto negative = torch::where(nearest.lt(kFar), nearest, last);
-  return mean_where(torch::relu(margin + distance - negative), same.logical_and(any));
-}
+constexpr double kTiny = 1e-12;  // keeps the root of a distance of 0 differentiable
 
 /// Siamese networks: what tells whether two samples are of one class, trained on all pairs of an
 /// episode. With `loss: pair` (Koch, Zemel, Salakhutdinov 2015, section 3.1), as many pairs of one
