@@ -238,11 +238,13 @@ ADAPT = {"meta_gradient_test": {
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
         ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
-        ("(next / left) * direction", "(left / next) * direction"),
-        ("x = x + (b - a(x)) / scale", "x = x + (b - a(x))"),
         ("slope[still[j]] - shift[j] / lambda", "slope[still[j]] + shift[j] / lambda"),
         ("scale * v + as_one_vector(curved) / lambda", "v + as_one_vector(curved) / lambda"),
         ("demands.inner_steps = 0;", "demands.inner_steps = inner_steps;"),
+    ],
+    "src/adapt/linear_systems.cpp": [
+        ("(next / left) * direction", "(left / next) * direction"),
+        ("x = x + (b - a(x)) / scale", "x = x + (b - a(x))"),
     ],
 }, "inner_loop_proofs_test": {
     "src/adapt/learners/meta_curvature.cpp": [
@@ -251,10 +253,12 @@ ADAPT = {"meta_gradient_test": {
         ('options.curvature == "mc2" ? matrix', 'options.curvature == "mc1" ? matrix'),
     ],
     "src/adapt/learners/cavia.cpp": [
-        ("const bool norm = weight.dim() == bias.dim();", "const bool norm = false;"),
-        ("bias = bias * scale;", ""),
         ("leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];", ""),
         ("gradient[i] = gradient[i] + part[i];", "gradient[i] = part[i];"),
+    ],
+    "src/adapt/context_layers.cpp": [
+        ("const bool norm = weight.dim() == bias.dim();", "const bool norm = false;"),
+        ("bias = bias * scale;", ""),
         (".norm.weight", ".no_norm.weight"),
     ],
 }, "maml_pp_test": {
@@ -271,10 +275,12 @@ ADAPT = {"meta_gradient_test": {
 }, "leo_test": {
     "src/adapt/learners/leo.cpp": [
         ("codes[i].detach() - first[i]", "codes[i] - first[i]"),
-        ("2.0 * normal.deviation.log()", "normal.deviation.log()"),
+        (".amax()})", ".amax().clamp_min(1.0)})"),
+    ],
+    "src/adapt/class_codes.cpp": [
+        ("2.0 * deviation.log()", "deviation.log()"),
         ("(pairs * all.view({1, n, 1})).sum(1)", "(pairs * all.view({n, 1, 1})).sum(0)"),
         ("has * counts.to(has.options()) : has", "has : has"),
-        (".amax()})", ".amax().clamp_min(1.0)})"),
     ],
 }, "kernels_test": {
     "src/kernels/cells.hpp": [
@@ -315,7 +321,7 @@ ADAPT = {"meta_gradient_test": {
         ("same.logical_not(), -kFar).amax(1, true)", "same.logical_not(), kFar).amin(1, true)"),
         ("torch::where(nearest.lt(kFar), nearest, last)", "nearest"),
         ("places_in(sorted, distance, true)", "places_in(sorted, margin + distance, true)"),
-        ("(nearer * limits - sums)", "(nearer * distance - sums)"),
+        ("(nearer * limits - sums)", "(limits - sums)"),
         ("same.sum(1) * other.sum(1)", "other.sum(1)"),
         ("torch::constant_pad_nd(real.cumsum(1), {1, 0})", "real.cumsum(1)"),
     ],

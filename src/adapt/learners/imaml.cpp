@@ -1,10 +1,10 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "adapt/descent.hpp"
+#include "adapt/linear_systems.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/surface/trajectory.hpp"
 #include "cuttle/adapt/autograd.hpp"
@@ -61,57 +61,8 @@ class ProximalUpdate final : public InnerUpdate {
   double rate_, lambda_;
 };
 
-torch::Tensor as_one_vector(const Tensors& parts) {
-  Tensors flat;
-  for (const auto& part : parts) flat.push_back(part.flatten());
-  return torch::cat(flat);
-}
-
-Tensors parts_of(const torch::Tensor& vector, const Tensors& like) {
-  Tensors parts;
-  std::int64_t place = 0;
-  for (const auto& part : like) {
-    parts.push_back(vector.narrow(0, place, part.numel()).view(part.sizes()));
-    place += part.numel();
-  }
-  return parts;
-}
-
-using LinearMap = std::function<torch::Tensor(const torch::Tensor&)>;
-
-/// x of A x = b, from x = 0. Where the quadratic turns out to have no minimum it ends with what it
-/// has. Without a step, as where b is not finite, that is b.
-torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b,
-                                    std::int64_t steps) {
-  constexpr double kExact = 1e-28;  // of squared residuals
-  auto x = torch::zeros_like(b), residual = b, direction = b;
-  const double whole = b.dot(b).item<double>();
-  double left = whole;
-  std::int64_t k = 0;
-  for (; k < steps && left > kExact * whole; ++k) {
-    const auto image = a(direction);
-    const double curvature = direction.dot(image).item<double>();
-    if (curvature <= 0) break;
-    const double rate = left / curvature;
-    x = x + rate * direction;
-    residual = residual - rate * image;
-    const double next = residual.dot(residual).item<double>();
-    direction = residual + (next / left) * direction;
-    left = next;
-  }
-  return k == 0 ? b : x;
-}
-
-/// The same by sum_j (I - A / scale)^j b / scale, cut after `steps` powers.
-torch::Tensor by_neumann_series(const LinearMap& a, const torch::Tensor& b, std::int64_t steps,
-                                double scale) {
-  auto x = steps == 0 ? b : b / scale;
-  for (std::int64_t k = 0; k < steps; ++k) x = x + (b - a(x)) / scale;
-  return x;
-}
-
-/// iMAML (Rajeswaran, Finn, Kakade, Levine 2019, "Meta-learning with implicit gradients"). The inner
-/// loop descends to
+/// iMAML (Rajeswaran, Finn, Kakade, Levine 2019, "Meta-learning with implicit gradients"). The
+/// inner loop descends to
 ///   phi(theta) = argmin L_support(phi) + lambda/2 |phi - theta|^2
 /// (their "proximal regularization in the inner level"), and the outer gradient is, by the implicit
 /// function theorem (their lemma "implicit Jacobian"),

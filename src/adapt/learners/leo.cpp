@@ -1,10 +1,10 @@
 #include <torch/types.h>
 
-#include <cmath>
 #include <functional>
-#include <optional>
+#include <string>
 #include <utility>
 
+#include "adapt/class_codes.hpp"
 #include "adapt/fast_weights.hpp"
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
@@ -44,37 +44,6 @@ struct LeoOptions {
   }
 };
 
-/// Draws of a normal distribution, of a task's key; without a key its mean.
-class Draws {
- public:
-  Draws() = default;
-  explicit Draws(const RandomKey& key) : random_(Random(key.with(Stream::kModel, 13))) {}
-  torch::Tensor operator()(const torch::Tensor& mean, const torch::Tensor& deviation) {
-    if (!random_) return mean;
-    auto noise = torch::empty(mean.sizes(), torch::kFloat64);
-    auto* values = noise.data_ptr<double>();
-    for (std::int64_t i = 0; i < noise.numel(); ++i) values[i] = random_->normal();
-    return mean + deviation * noise.to(mean.options().requires_grad(false));
-  }
-
- private:
-  std::optional<Random> random_;
-};
-
-/// Rows of means and of deviations. These are positive, start about as large as Glorot's initial
-/// weights, and grow no faster than what they are made of.
-struct Normal {
-  torch::Tensor mean, deviation;
-  Normal(const torch::Tensor& numbers, std::int64_t in) {
-    const auto halves = numbers.chunk(2, 1);
-    const auto out = static_cast<double>(halves[0].size(1));
-    mean = halves[0];
-    deviation =
-        torch::softplus(halves[1]) * std::sqrt(2.0 / (static_cast<double>(in) + out)) / M_LN2 +
-        1e-10;
-  }
-};
-
 /// LEO (Rusu et al. 2019, "Meta-Learning with Latent Embedding Optimization", section 2.3): the
 /// weights of a linear classifier of embeddings x are made from a code z_n of each class n, and it
 /// is the codes that the support set moves. With an encoder g_e, a relation net g_r, a decoder g_d,
@@ -98,19 +67,8 @@ class Leo final : public SupportLearner {
         options_(options),
         code_rate_(own_number(request.layout, "inner_lr", options.inner_lr)),
         weight_rate_(own_number(request.layout, "finetune_lr", options.finetune_lr)) {
-    for (const std::int64_t width : model_->fusion().part_widths()) {
-      const std::int64_t l = options.latent;
-      const std::string part = std::to_string(coders_.size());
-      const auto own = [&](const std::string& name, std::vector<std::int64_t> shape) {
-        return own_array(request.layout, part + "." + name + ".weight", std::move(shape));
-      };
-      Coder coder;
-      coder.encoder = own("encoder", {l, width});
-      for (int i = 0; i < 3; ++i)
-        coder.relation.push_back(own("relation." + std::to_string(i), {2 * l, 2 * l}));
-      coder.decoder = own("decoder", {2 * width, l});
-      coders_.push_back(std::move(coder));
-    }
+    for (const std::int64_t width : model_->fusion().part_widths())
+      coders_.emplace_back(request.layout, std::to_string(coders_.size()), width, options.latent);
   }
 
   std::vector<StepDiagnostics> trace(const ParameterList& parameters,
@@ -137,11 +95,6 @@ class Leo final : public SupportLearner {
   }
 
  private:
-  /// Where the numbers are that code a part of the embedding.
-  struct Coder {
-    std::int64_t encoder = 0, decoder = 0;
-    std::vector<std::int64_t> relation;
-  };
   using Watch = std::function<void(const Tensors& weights)>;
 
   Outcome outcome(const Support& support, const Task& task, const Embedding& query) const override {
@@ -160,35 +113,11 @@ class Leo final : public SupportLearner {
     return outputs_of(lesson, support.embedding, query);
   }
 
-  /// [way]: the codes of classes as part `i` of the embedding tells them. What a class is compared
-  /// with counts as in the loss that is adapted to, so that unequal shots change nothing.
-  Normal encode(const Tensors& p, std::size_t i, const Embedding& support,
-                const Batch& batch) const {
-    const auto has = support.mask.select(1, static_cast<std::int64_t>(i));
-    const auto counts = kind_->support_weights(batch);
-    const auto mean_of = [](const torch::Tensor& share) {
-      const auto sum = share.sum(-1, true);
-      return share / sum.masked_fill(sum.eq(0), 1.0);
-    };
-    const auto own = mean_of(torch::one_hot(batch.labels, batch.way).to(has.dtype()).t() * has);
-    const auto all = mean_of(counts.defined() ? has * counts.to(has.options()) : has);
-    const auto code = torch::linear(support.parts[i], parameter_at(p, coders_[i].encoder));
-    const std::int64_t n = code.size(0);
-    auto pairs = torch::cat({code.unsqueeze(1).expand({n, n, -1}), code.expand({n, n, -1})}, 2);
-    for (std::size_t layer = 0; layer < coders_[i].relation.size(); ++layer)
-      pairs = torch::linear(layer > 0 ? torch::relu(pairs) : pairs,
-                            parameter_at(p, coders_[i].relation[layer]));
-    const auto relations = (pairs * all.view({1, n, 1})).sum(1);
-    return Normal(own.matmul(relations), options_.latent);
-  }
   /// [way, width] weights of every part.
   Tensors decode(const Tensors& p, const Tensors& codes, Draws& draws) const {
     Tensors weights;
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      const Normal normal(torch::linear(codes[i], parameter_at(p, coders_[i].decoder)),
-                          options_.latent);
-      weights.push_back(draws(normal.mean, normal.deviation));
-    }
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      weights.push_back(draws(coders_[i].decode(p, codes[i])));
     return weights;
   }
   /// [n, way]; parts that no sample of the support has say nothing.
@@ -207,10 +136,12 @@ class Leo final : public SupportLearner {
   Tensors solve(const Tensors& p, const Embedding& support, const Batch& batch, Draws& draws,
                 torch::Tensor* penalty = nullptr, const Watch& watch = {}) const {
     Tensors codes;
+    const auto counts = kind_->support_weights(batch);
     for (std::size_t i = 0; i < coders_.size(); ++i) {
-      const Normal normal = encode(p, i, support, batch);
-      codes.push_back(draws(normal.mean, normal.deviation));
-      if (penalty) *penalty = *penalty + options_.kl * divergence(normal);
+      const Normal normal = coders_[i].encode(
+          p, support.parts[i], support.mask.select(1, static_cast<std::int64_t>(i)), batch, counts);
+      codes.push_back(draws(normal));
+      if (penalty) *penalty = *penalty + options_.kl * normal.divergence();
     }
     const auto loss_of = [&](const Tensors& weights) {
       if (watch) watch(weights);
@@ -222,7 +153,7 @@ class Leo final : public SupportLearner {
     for (std::size_t i = 0; penalty && i < codes.size(); ++i)
       *penalty = *penalty +
                  options_.encoder_penalty * (codes[i].detach() - first[i]).square().mean() +
-                 options_.orthogonality * correlations(parameter_at(p, coders_[i].decoder));
+                 options_.orthogonality * coders_[i].correlations(p);
     auto weights = descend(decode(p, codes, draws), parameter_at(p, weight_rate_),
                            options_.finetune_steps, penalty, loss_of);
     if (watch) watch(weights);
@@ -242,22 +173,10 @@ class Leo final : public SupportLearner {
     }
     return values;
   }
-  /// KL(N(mean, deviation^2) | N(0, 1)), the mean over columns.
-  static torch::Tensor divergence(const Normal& normal) {
-    return 0.5 *
-           (normal.mean.square() + normal.deviation.square() - 1.0 - 2.0 * normal.deviation.log())
-               .mean();
-  }
-  /// Mean square of what tells the correlations of a decoder's columns from the identity.
-  static torch::Tensor correlations(const torch::Tensor& decoder) {
-    const auto columns = decoder / (decoder.square().sum(0, true) + 1e-12).sqrt();
-    const auto c = columns.t().matmul(columns);
-    return (c - torch::eye(c.size(0), c.options().requires_grad(false))).square().mean();
-  }
 
   Options options_;
   std::int64_t code_rate_, weight_rate_;
-  std::vector<Coder> coders_;
+  std::vector<ClassCoder> coders_;  ///< by part of the embedding
 };
 
 }  // namespace

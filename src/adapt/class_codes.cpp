@@ -1,0 +1,74 @@
+#include "adapt/class_codes.hpp"
+
+#include <torch/types.h>
+
+#include <cmath>
+#include <utility>
+
+#include "adapt/layers.hpp"
+
+namespace cuttle {
+
+Normal::Normal(const torch::Tensor& numbers, std::int64_t in) {
+  const auto halves = numbers.chunk(2, 1);
+  const auto out = static_cast<double>(halves[0].size(1));
+  mean = halves[0];
+  deviation =
+      torch::softplus(halves[1]) * std::sqrt(2.0 / (static_cast<double>(in) + out)) / M_LN2 + 1e-10;
+}
+
+torch::Tensor Normal::divergence() const {
+  return 0.5 * (mean.square() + deviation.square() - 1.0 - 2.0 * deviation.log()).mean();
+}
+
+torch::Tensor Draws::operator()(const Normal& normal) {
+  const auto& mean = normal.mean;
+  if (!random_) return mean;
+  auto noise = torch::empty(mean.sizes(), torch::kFloat64);
+  auto* values = noise.data_ptr<double>();
+  for (std::int64_t i = 0; i < noise.numel(); ++i) values[i] = random_->normal();
+  return mean + normal.deviation * noise.to(mean.options().requires_grad(false));
+}
+
+ClassCoder::ClassCoder(ParameterLayout& layout, const std::string& name, std::int64_t width,
+                       std::int64_t latent)
+    : latent_(latent) {
+  const auto own = [&](const std::string& layer, std::vector<std::int64_t> shape) {
+    return own_array(layout, name + "." + layer + ".weight", std::move(shape));
+  };
+  encoder_ = own("encoder", {latent, width});
+  for (int i = 0; i < 3; ++i)
+    relation_.push_back(own("relation." + std::to_string(i), {2 * latent, 2 * latent}));
+  decoder_ = own("decoder", {2 * width, latent});
+}
+
+Normal ClassCoder::encode(const Tensors& p, const torch::Tensor& part, const torch::Tensor& has,
+                          const Batch& support, const torch::Tensor& counts) const {
+  const auto mean_of = [](const torch::Tensor& share) {
+    const auto sum = share.sum(-1, true);
+    return share / sum.masked_fill(sum.eq(0), 1.0);
+  };
+  const auto own = mean_of(torch::one_hot(support.labels, support.way).to(has.dtype()).t() * has);
+  const auto all = mean_of(counts.defined() ? has * counts.to(has.options()) : has);
+  const auto code = torch::linear(part, parameter_at(p, encoder_));
+  const std::int64_t n = code.size(0);
+  auto pairs = torch::cat({code.unsqueeze(1).expand({n, n, -1}), code.expand({n, n, -1})}, 2);
+  for (std::size_t layer = 0; layer < relation_.size(); ++layer)
+    pairs =
+        torch::linear(layer > 0 ? torch::relu(pairs) : pairs, parameter_at(p, relation_[layer]));
+  const auto relations = (pairs * all.view({1, n, 1})).sum(1);
+  return Normal(own.matmul(relations), latent_);
+}
+
+Normal ClassCoder::decode(const Tensors& p, const torch::Tensor& codes) const {
+  return Normal(torch::linear(codes, parameter_at(p, decoder_)), latent_);
+}
+
+torch::Tensor ClassCoder::correlations(const Tensors& p) const {
+  const auto& decoder = parameter_at(p, decoder_);
+  const auto columns = decoder / (decoder.square().sum(0, true) + 1e-12).sqrt();
+  const auto c = columns.t().matmul(columns);
+  return (c - torch::eye(c.size(0), c.options().requires_grad(false))).square().mean();
+}
+
+}  // namespace cuttle

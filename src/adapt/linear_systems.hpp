@@ -1,0 +1,27 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "cuttle/model/parameter_list.hpp"
+
+// Systems of equations in the space of parameters, known by their products alone.
+namespace cuttle {
+
+torch::Tensor as_one_vector(const Tensors& parts);
+/// The inverse; `like`: parts of the same shapes.
+Tensors parts_of(const torch::Tensor& vector, const Tensors& like);
+
+using LinearMap = std::function<torch::Tensor(const torch::Tensor&)>;
+
+/// x of A x = b, from x = 0. Where the quadratic turns out to have no minimum it ends with what it
+/// has. Without a step, as where b is not finite, that is b.
+torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b, std::int64_t steps);
+
+/// The same by sum_j (I - A / scale)^j b / scale, cut after `steps` powers.
+torch::Tensor by_neumann_series(const LinearMap& a, const torch::Tensor& b, std::int64_t steps,
+                                double scale);
+
+}  // namespace cuttle
