@@ -2,6 +2,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <iostream>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -9,7 +10,9 @@
 #include "app/adapted_file.hpp"
 #include "app/calibrate_run.hpp"
 #include "app/commands.hpp"
+#include "app/describe_adapted.hpp"
 #include "app/given_samples.hpp"
+#include "app/known_tasks_file.hpp"
 #include "app/loaded_run.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -109,16 +112,28 @@ void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& su
 
 constexpr std::int64_t kCalibrationQueries = 5;  ///< of a class: more would only take longer
 
+std::vector<std::int64_t> shots_of(const Batch& support) {
+  std::vector<std::int64_t> shots(static_cast<std::size_t>(support.way), 0);
+  for (std::int64_t i = 0; i < support.size; ++i)
+    ++shots[static_cast<std::size_t>(support.labels[i].item<std::int64_t>())];
+  return shots;
+}
+
+/// Of the class that has most; of values, which are of one, all.
+std::int64_t most_of_a_class(const Batch& support) {
+  if (support.targets.defined()) return support.size;
+  const auto shots = shots_of(support);
+  return *std::max_element(shots.begin(), shots.end());
+}
+
 /// What validation episodes of as many classes, shots and the same senses say of the answers.
 std::optional<Calibration> calibrated(const LoadedRun& run, const Batch& support,
                                       std::int64_t episodes, const Extensions& extensions,
                                       SignalWatch& signals) {
   auto plan = evaluation_plan(run.config, Split::kValidation, episodes);
-  std::vector<std::int64_t> shots(static_cast<std::size_t>(support.way), 0);
-  for (std::int64_t i = 0; i < support.size; ++i)
-    ++shots[static_cast<std::size_t>(support.labels[i].item<std::int64_t>())];
+  const auto shots = shots_of(support);
   plan.episode.way = support.way;
-  plan.episode.shot = *std::max_element(shots.begin(), shots.end());
+  plan.episode.shot = most_of_a_class(support);
   plan.episode.query = std::min(plan.episode.query, kCalibrationQueries);
   for (const ModalityInput& input : support.modalities)
     plan.modalities.push_back(input.rows.numel() > 0);
@@ -169,6 +184,8 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   const auto adapted =
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
   AdaptedTo to{run.config, run.inputs, support.classes, {}, {}};
+  if (const auto place = place_among_known(run, batch, most_of_a_class(batch)); !place.is_null())
+    to.known_tasks = place.dump();
   if (!values && arguments.episodes > 0)
     to.calibration = calibrated(run, batch, arguments.episodes, extensions, signals);
   if (to.calibration && !to.calibration->distances.empty())
@@ -178,6 +195,12 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   if (!model->samples_apart()) warn_if_transductive(run.parts);
   log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),
            support.raw.size, arguments.out);
+  if (arguments.json)
+    std::cout << describe_adapted(
+                     arguments.out, to,
+                     assemble(for_use(run.config, false, extensions), run.inputs, extensions))
+                     .dump(2)
+              << std::endl;
   return ExitCode::kDone;
 }
 

@@ -26,6 +26,7 @@ namespace {
 constexpr const char* kFormat = "cuttle-adapted-1";
 constexpr const char* kDigest = "sha256";
 constexpr const char* kCalibration = "calibration";
+constexpr const char* kKnownTasks = "known_tasks";
 constexpr const char* kDistances = "calibration.distances";
 
 /// Of all that the file holds, but for this itself; in whatever order.
@@ -110,6 +111,7 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
                    {"classes", nlohmann::json(to.classes).dump()}};
   file.metadata.merge(entries_of(to.inputs));
   if (to.calibration) add_calibration(*to.calibration, file);
+  if (!to.known_tasks.empty()) file.metadata[kKnownTasks] = to.known_tasks;
   if (to.novelty)
     for (const auto& [name, tensor] : to.novelty->state())
       file.arrays.push_back(to_array(name, tensor));
@@ -154,6 +156,11 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays) state[array.name] = to_tensor(array);
   read_calibration(file, state, path, model.to);
+  if (const auto told = file.metadata.find(kKnownTasks); told != file.metadata.end()) {
+    CUTTLE_VALIDATE(nlohmann::json::accept(told->second),
+                    "{}: what it says of known tasks cannot be read (damaged?)", path);
+    model.to.known_tasks = told->second;
+  }
   model.adapted = model.parts.learner->restore(state, model.outputs);
   return model;
 }

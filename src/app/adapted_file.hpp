@@ -19,6 +19,8 @@ struct AdaptedTo {
   /// none: values, no validation episodes at hand, or an older version's file.
   std::optional<Calibration> calibration;
   std::optional<Novelty> novelty;
+  std::string known_tasks = {};  ///< JSON: where the support set lies among the run's known tasks;
+                                 ///< empty: the run has none
 };
 
 /// A file that stands alone: everything that `cuttle predict` needs.

@@ -21,6 +21,7 @@ namespace cuttle {
 namespace {
 
 constexpr int kLargestCount = 1'000'000'000;  ///< as in configs
+constexpr int kMostMapped = 100'000;          ///< tasks, held in memory
 
 /// What the command line asked for; set by the callback of the subcommand that was given.
 struct Request {
@@ -130,6 +131,30 @@ void add_compare(CLI::App& app, CompareArguments& a, Request& request,
       [&] { request.with_mpi = [&](MpiSession& s) { return compare_command(a, s, extensions); }; });
 }
 
+void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions& extensions) {
+  auto* command = app.add_subcommand(
+      "map",
+      "keep training tasks of a run as points, so that adapt says how far a task is from them");
+  command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
+  add_overrides(*command, a.overrides);
+  command->add_option("--tasks", a.tasks, "training tasks that are kept")
+      ->check(CLI::Range(2, kMostMapped))
+      ->capture_default_str();
+  command
+      ->add_option("--held-out", a.held_out, "validation tasks whose distances say what is usual")
+      ->check(CLI::Range(1, kMostMapped))
+      ->capture_default_str();
+  command
+      ->add_option("--by", a.by,
+                   "what makes a point of a task: statistics of its support set as the model sees "
+                   "it, or the Fisher information of the model's weights there (fisher)")
+      ->check(CLI::IsMember({"statistics", "fisher"}))
+      ->capture_default_str();
+  command->add_flag("--json", a.json, "one JSON object on standard output");
+  command->callback(
+      [&] { request.with_mpi = [&](MpiSession& s) { return map_command(a, s, extensions); }; });
+}
+
 void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensions& extensions) {
   auto* command = app.add_subcommand(
       "adapt", "adapt a trained model to new classes of which there are examples");
@@ -149,6 +174,7 @@ void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensi
                    "class; 0: none")
       ->check(CLI::Range(0, kLargestCount))
       ->capture_default_str();
+  command->add_flag("--json", a.json, "what inspect says of the file, on standard output");
   command->callback([&] { request.without_mpi = [&] { return adapt_command(a, extensions); }; });
 }
 
@@ -317,6 +343,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   TrainArguments train;
   EvalArguments eval;
   CompareArguments compare;
+  MapArguments map;
   AdaptArguments adapt;
   PredictArguments predict;
   InspectArguments inspect;
@@ -327,6 +354,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_train(app, train, request, extensions);
   add_eval(app, eval, request, extensions);
   add_compare(app, compare, request, extensions);
+  add_map(app, map, request, extensions);
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);
   add_inspect(app, inspect, request, extensions);

@@ -40,10 +40,21 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
 
 constexpr std::int64_t kCalibrationEpisodes = 100;  ///< of validation
 
+struct MapArguments {
+  std::string run, by = "statistics";
+  std::vector<std::string> overrides;
+  std::int64_t tasks = 500, held_out = 200;  ///< of the training and of the validation classes
+  bool json = false;
+};
+/// Keeps training tasks of a run as points, with the run.
+ExitCode map_command(const MapArguments& arguments, MpiSession& session,
+                     const Extensions& extensions);
+
 struct AdaptArguments {
   std::string run, out;
   std::vector<std::string> support, overrides;
   std::int64_t episodes = kCalibrationEpisodes;  ///< to calibrate by; 0: none
+  bool json = false;
 };
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);
 

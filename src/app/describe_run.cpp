@@ -5,6 +5,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "app/known_tasks_file.hpp"
 #include "app/missing_shards.hpp"
 #include "cuttle/checkpoint/checkpoint.hpp"
 #include "cuttle/checkpoint/run_lock.hpp"
@@ -161,6 +162,8 @@ void describe_checkpoint(const std::string& folder, const LatestCheckpoint& late
   told["refused_checkpoints"] = latest.refused;
   describe_best(folder, config, progress, extensions, told);
   describe_ranks(folder, told);
+  if (const auto path = known_tasks_path(latest.folder); std::filesystem::exists(path))
+    told["known_tasks"] = describe_known(read_known_tasks(path));
   if (!complete) {
     const double each_s = seconds_per_step(folder);
     const int ranks = progress.world_sizes.empty() ? 1 : progress.world_sizes.back();

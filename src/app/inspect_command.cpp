@@ -1,14 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "app/adapted_file.hpp"
 #include "app/commands.hpp"
+#include "app/describe_adapted.hpp"
 #include "app/describe_run.hpp"
+#include "app/print_told.hpp"
 #include "app/shard_paths.hpp"
 #include "cuttle/data/dataset.hpp"
 
@@ -51,13 +51,6 @@ void describe_split(const Dataset& data, Split split, bool all, ordered_json& js
   told["first"] = first;
 }
 
-ordered_json told(const ModalitySpec& spec) {
-  return {{"name", spec.name},
-          {"kind", to_string(spec.kind)},
-          {"shape", spec.shape},
-          {"sample_rate", spec.sample_rate}};
-}
-
 /// The shards that a path names: itself, or those of a data set's folder; none: it is a run, which
 /// may have some beside its checkpoints.
 std::vector<std::string> shards_at(const std::string& path) {
@@ -91,7 +84,7 @@ ordered_json describe_shards(const std::string& path, const std::vector<std::str
   return json;
 }
 
-ordered_json describe_adapted(const std::string& path, const Extensions& extensions) {
+ordered_json describe_file(const std::string& path, const Extensions& extensions) {
   const AdaptedModel model = [&] {
     try {
       return read_adapted(path, extensions, false);
@@ -101,43 +94,7 @@ ordered_json describe_adapted(const std::string& path, const Extensions& extensi
           path, problem.what()));
     }
   }();
-  const auto& [config, inputs, classes, calibration, novelty] = model.to;
-  ordered_json json{
-      {"adapted", path},
-      {"run", config.name},
-      {"learner", config.adapt.type},
-      {"fusion", config.model.fusion.type},
-      {"answers", model.parts.learner->samples_apart() ? "inductive" : "transductive"},
-      {"classes", classes}};
-  if (!model.parts.kind->classes()) json["values"] = inputs.target_width;
-  for (const ModalitySpec& spec : inputs.modalities) json["modalities"].push_back(told(spec));
-  if (!calibration) {
-    json["calibration"] = "none";
-    return json;
-  }
-  json["calibration"] = {{"temperature", calibration->temperature},
-                         {"episodes", calibration->episodes},
-                         {"way", calibration->way},
-                         {"shot", calibration->shot},
-                         {"known", novelty.has_value()}};
-  if (std::isfinite(calibration->separation))
-    json["calibration"]["separation"] = calibration->separation;
-  return json;
-}
-
-void print_text(const ordered_json& json, const std::string& indent) {
-  for (const auto& [key, value] : json.items()) {
-    if (value.is_object()) {
-      std::cout << indent << key << ":\n";
-      print_text(value, indent + "  ");
-    } else if (value.is_array() && !value.empty() && value[0].is_string()) {
-      std::cout << indent << key << ":\n";
-      for (const auto& line : value) std::cout << indent << "- " << line.get<std::string>() << "\n";
-    } else {
-      std::cout << indent << key << ": "
-                << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
-    }
-  }
+  return describe_adapted(path, model.to, model.parts);
 }
 
 }  // namespace
@@ -149,13 +106,13 @@ ExitCode inspect_command(const InspectArguments& arguments, const Extensions& ex
   CUTTLE_VALIDATE(!arguments.deterministic || (shards.empty() && !file),
                   "--deterministic is about runs, and {} is none; give a run folder", path);
   const ordered_json json = !shards.empty() ? describe_shards(path, shards, arguments.json)
-                            : file          ? describe_adapted(path, extensions)
+                            : file          ? describe_file(path, extensions)
                             : arguments.deterministic ? describe_determinism(path, extensions)
                                                       : describe_run(path, extensions);
   if (arguments.json)
     std::cout << json.dump(2) << "\n";
   else
-    print_text(json, "");
+    print_told(json);
   return ExitCode::kDone;
 }
 

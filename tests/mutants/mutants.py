@@ -393,6 +393,16 @@ ADAPT = {"meta_gradient_test": {
         ("memory_.last.expand({batch.size, -1})", "torch::zeros_like(memory_.last).expand({batch.size, -1})"),
         ("options.entropy * trial.entropy)", "options.entropy * trial.entropy.detach())"),
     ],
+}, "task_embedding_test": {
+    "src/adapt/task_embedding.cpp": [
+        ("(share * (x - mean).square()).sum(0)", "(share * x.square()).sum(0)"),
+        ("matmul(centred).flatten() / count", "matmul(x).flatten() / count"),
+        ("variance + kLeast", "variance.square() + kLeast"),
+        ("drawn_from(p, random)", "drawn_from(p * p, random)"),
+        ("kDraws * support.size", "kDraws"),
+        ("mean = mean.detach();", "mean = mean + 0.0;"),
+        ("const auto a = point / sum", "const auto a = point / point.sum()"),
+    ],
 }, "policy_gradient_test": {
     "src/adapt/learners/policy_gradient.cpp": [
         ("rewards.flip(1).cumsum(1).flip(1)", "rewards.cumsum(1)"),
@@ -479,6 +489,13 @@ EVALUATION = {"evaluation_test": {
     ],
     "src/train/reliability.hpp": [
         ("sums_[at + 1] += right;", "sums_[at + 1] += !right;"),
+    ],
+}, "known_tasks_test": {
+    "src/train/known_tasks.cpp": [
+        ("block.values) / block.unit;", "block.values);"),
+        ("sum / shared", "sum"),
+        ("block.has.sum().item<double>() - 1", "block.has.sum().item<double>()"),
+        ("std::lower_bound(held_out_", "std::upper_bound(held_out_"),
     ],
 }, "confusion_matrix_test": {
     "src/metrics/confusion_matrix.cpp": [

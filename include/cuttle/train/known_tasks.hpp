@@ -1,0 +1,80 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cuttle/adapt/task_embedding.hpp"
+#include "cuttle/comm/communicator.hpp"
+#include "cuttle/task/task.hpp"
+#include "cuttle/train/evaluator.hpp"
+
+namespace cuttle {
+
+/// Where a task lies among those that a run was trained on.
+struct TaskPlace {
+  struct Neighbour {
+    std::int64_t task = 0;  ///< its number
+    double distance = 0;    ///< 1: as far as two training tasks are from each other
+  };
+  std::vector<Neighbour> nearest;  ///< training tasks, the nearest first
+  /// The share of held-out tasks that are nearer to their nearest training task than this one is to
+  /// its; NaN: there are none. Near 1 where a task is unlike anything seen.
+  double farther_than = 0;
+};
+
+/// Training tasks of a run as points (TaskPoint) under its parameters, and how far tasks of its
+/// validation classes are from them: by these, how far any task is from what was seen. A distance
+/// is the mean over the blocks that both tasks have, each in units of its own mean between training
+/// tasks. Immutable.
+class KnownTasks {
+ public:
+  /// Two points or more. `held_out`: of tasks that are like the training tasks, but were not
+  /// trained on.
+  KnownTasks(TaskView view, const std::vector<TaskPoint>& points,
+             const std::vector<TaskPoint>& held_out);
+  /// The inverse of state(). Error naming what is missing.
+  explicit KnownTasks(TaskView view, const std::map<std::string, torch::Tensor>& state);
+  std::map<std::string, torch::Tensor> state() const;
+
+  TaskView view() const { return view_; }
+  std::int64_t size() const { return size_; }
+  /// Of held-out tasks to their nearest training task, ascending.
+  const std::vector<float>& held_out() const { return held_out_; }
+
+  /// To every training task; infinite where no block is shared.
+  std::vector<double> distances(const TaskPoint& point) const;
+  /// With the `count` nearest, or all.
+  TaskPlace place(const TaskPoint& point, std::int64_t count) const;
+
+ private:
+  struct Block {
+    torch::Tensor values;  ///< float64 [tasks, width]
+    torch::Tensor has;     ///< float64 [tasks], 1 where a task has it
+    double unit = 1;
+  };
+  TaskView view_;
+  std::int64_t size_ = 0;
+  std::map<std::string, Block> blocks_;
+  std::vector<float> held_out_;
+
+  void measure_units();
+};
+
+/// The points of a plan's tasks, task after task, and the classes of each. Tasks are spread over
+/// ranks; all ranks call it and get the same bits, or throw together. `progress(done)` is called on
+/// every rank as its own tasks finish.
+struct MappedTasks {
+  std::vector<TaskPoint> points;
+  std::vector<std::vector<std::int32_t>> classes;  ///< global ids; empty: the tasks have none
+};
+MappedTasks map_tasks(Communicator& comm, TaskView view, const TaskSource& source,
+                      const Model& model, const ParameterList& parameters,
+                      const EvaluationPlan& plan,
+                      const std::function<void(std::int64_t)>& progress = {});
+
+}  // namespace cuttle

@@ -1,0 +1,41 @@
+#include "app/describe_adapted.hpp"
+
+#include <cmath>
+
+namespace cuttle {
+
+using nlohmann::ordered_json;
+
+ordered_json told(const ModalitySpec& spec) {
+  return {{"name", spec.name},
+          {"kind", to_string(spec.kind)},
+          {"shape", spec.shape},
+          {"sample_rate", spec.sample_rate}};
+}
+
+ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, const Assembly& parts) {
+  const auto& [config, inputs, classes, calibration, novelty, known_tasks] = to;
+  ordered_json json{{"adapted", path},
+                    {"run", config.name},
+                    {"learner", config.adapt.type},
+                    {"fusion", config.model.fusion.type},
+                    {"answers", parts.learner->samples_apart() ? "inductive" : "transductive"},
+                    {"classes", classes}};
+  if (!parts.kind->classes()) json["values"] = inputs.target_width;
+  for (const ModalitySpec& spec : inputs.modalities) json["modalities"].push_back(told(spec));
+  if (calibration) {
+    json["calibration"] = {{"temperature", calibration->temperature},
+                           {"episodes", calibration->episodes},
+                           {"way", calibration->way},
+                           {"shot", calibration->shot},
+                           {"known", novelty.has_value()}};
+    if (std::isfinite(calibration->separation))
+      json["calibration"]["separation"] = calibration->separation;
+  } else {
+    json["calibration"] = "none";
+  }
+  if (!known_tasks.empty()) json["known_tasks"] = ordered_json::parse(known_tasks);
+  return json;
+}
+
+}  // namespace cuttle
