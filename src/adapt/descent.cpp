@@ -15,6 +15,11 @@ void add(const Tensors& terms, Tensors& sums) {
   for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = sums[i] + terms[i];
 }
 
+Tensors detached(Tensors values) {
+  for (auto& value : values) value = value.detach();
+  return values;
+}
+
 }  // namespace
 
 void LoopOptions::keys(Keys& keys) {
@@ -70,9 +75,12 @@ TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const 
   context.key = task.key;
   bool back = through || update.learned();
   for (std::int64_t k = 0; k < steps; ++k) back = back || share(k, task.key) > 0;
+  const Tensors origin = starts_by_task() ? as_leaves(parameters.tensors()) : Tensors();
+  const Tensors first =
+      origin.empty() ? parameters.tensors() : start_of(origin, task.support, context);
   Trajectory trajectory(surface_, update, task.support, context, steps,
                         {back, through, descender_.keep});
-  const auto leaves = as_leaves(trajectory.descend(parameters.tensors()).theta);
+  const auto leaves = as_leaves(trajectory.descend(detached(first)).theta);
 
   Statistics seen;
   context.record = &seen;
@@ -92,6 +100,7 @@ TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const 
     }
     if (share(k, task.key) > 0) add(outer_loss(at_k.theta, task, k, context).second, lambda);
   }
+  if (!origin.empty()) lambda = vector_jacobian(first, origin, lambda);
   return result_of(lambda, judged, seen);
 }
 
@@ -103,6 +112,12 @@ std::pair<Learner::Judged, Tensors> DescentLearner::outer_loss(const Tensors& le
   Judged judged = judge(leaves, pass, task.query, context);
   Tensors slope = dense_gradient_of(share(k, task.key) * judged.loss, leaves);
   return {std::move(judged), std::move(slope)};
+}
+
+Tensors DescentLearner::start_in_use(const ParameterList& parameters, const Batch& support,
+                                     const RandomKey& key) const {
+  const torch::NoGradGuard no_grad;
+  return start_of(parameters.tensors(), support, in_use(0, key));
 }
 
 double DescentLearner::cost(const EpisodeSize& size) const {
@@ -120,7 +135,7 @@ std::unique_ptr<Adapted> DescentLearner::adapt(const ParameterList& parameters,
     theta = engine_->descend(parameters, support, steps);
   } else {
     Trajectory trajectory(surface_, *descender_.update, support, in_use(0, key), steps, {});
-    theta = trajectory.descend(parameters.tensors()).theta;
+    theta = trajectory.descend(start_in_use(parameters, support, key)).theta;
   }
   return std::make_unique<FastWeights>(model_, std::move(theta), support, steps);
 }
@@ -132,7 +147,8 @@ std::unique_ptr<Adapted> DescentLearner::restore(const std::map<std::string, tor
 
 std::vector<StepDiagnostics> DescentLearner::trace(const ParameterList& parameters,
                                                    const Task& task) const {
-  InnerUpdate::Moved place{parameters.tensors(), descender_.update->fresh(parameters.tensors())};
+  const auto first = start_in_use(parameters, task.support, task.key);
+  InnerUpdate::Moved place{first, descender_.update->fresh(first)};
   std::vector<StepDiagnostics> lines{diagnose(surface_, place.theta, task, 0, 0)};
   for (std::int64_t k = 0; k < eval_steps(); ++k) {
     const auto at_k = surface_.at(place.theta, task.support, in_use(k, task.key), false);

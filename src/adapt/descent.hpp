@@ -71,6 +71,13 @@ class DescentLearner : public Learner {
   const Surface& surface() const { return surface_; }
   const InnerUpdate& update() const { return *descender_.update; }
 
+  /// Whether the loop starts elsewhere for every task: at start_of(), which is differentiable, and
+  /// the outer gradient goes back through it.
+  virtual bool starts_by_task() const { return false; }
+  virtual Tensors start_of(const Tensors& parameters, const Batch&, const Context&) const {
+    return parameters;
+  }
+
   // What may change while training goes on, as pure functions of the task's key: the step of a
   // training task's is the outer step. The engine knows neither.
   /// Whether the outer gradient goes through the inner ones.
@@ -81,6 +88,9 @@ class DescentLearner : public Learner {
   }
 
  private:
+  /// Where the loop starts in use.
+  Tensors start_in_use(const ParameterList& parameters, const Batch& support,
+                       const RandomKey& key) const;
   /// The query's loss after k steps, and its gradient by parameter, times its share.
   std::pair<Judged, Tensors> outer_loss(const Tensors& leaves, const Task& task, std::int64_t k,
                                         Context context) const;

@@ -272,6 +272,17 @@ ADAPT = {"meta_gradient_test": {
         ("outer_loss(at_k.theta, task, k, context)", "outer_loss(at_k.theta, task, k + 1, context)"),
         ("back = back || share(k, task.key) > 0", "back = back || share(k, task.key) > 1"),
     ],
+}, "maml_clusters_test": {
+    "src/adapt/learners/maml_clusters.cpp": [
+        ("square().mean(1);", "abs().mean(1);"),
+        ("-parameter_at(p, sharpness_).exp()", "parameter_at(p, sharpness_).exp()"),
+        ("share[static_cast<std::int64_t>(k) + 1]", "share[static_cast<std::int64_t>(k)]"),
+        ("of_unit_scale(found->second)", "found->second"),
+    ],
+    "src/adapt/descent.cpp": [
+        ("lambda = vector_jacobian(first, origin, lambda);", "lambda = vector_jacobian(origin, origin, lambda);"),
+        ("trajectory.descend(start_in_use(parameters, support, key))", "trajectory.descend(parameters.tensors())"),
+    ],
 }, "leo_test": {
     "src/adapt/learners/leo.cpp": [
         ("codes[i].detach() - first[i]", "codes[i] - first[i]"),
