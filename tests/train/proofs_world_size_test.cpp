@@ -71,6 +71,9 @@ const Case kLearnedBiases{"learned_biases", "meta_sgd", [](RunConfig& c) {
 const Case kMamlPp{"maml_pp", "maml_pp", [](RunConfig& c) {
                      c.adapt.values.insert({{"multi_step", "5"}, {"first_order", "4"}});
                    }};
+const Case kMamlClusters{"maml_clusters", "maml_clusters", [](RunConfig& c) {
+                           c.adapt.values.insert({{"clusters", "3"}, {"width", "4"}});
+                         }};
 const Case kLeo{"leo", "leo", [](RunConfig& c) { c.adapt.values["latent"] = "4"; }};
 const Case kLstm{"lstm", "lstm", [](RunConfig& c) { c.adapt.values["hidden"] = "4"; }};
 const Case kImaml{"imaml", "imaml", nothing};
@@ -186,11 +189,11 @@ TEST_P(WorldSize, ChangesNoBit) {
 }
 
 const auto kAll = testing::Values(
-    kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kLeo, kLstm, kImaml, kMetaCurvature, kCavia, kSnail,
-    kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation, kSiamese, kPretrain,
-    kSimpleShot, kMetaBaseline, kMetaOptNet, kMamlRl, kRl2, kSinusoids, kCausalTables, kGroups,
-    kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside, kSupport, kRunning,
-    kTask, kLayer, kLion, kSgd);
+    kMetaSgd, kBoil, kLearnedBiases, kMamlPp, kMamlClusters, kLeo, kLstm, kImaml, kMetaCurvature,
+    kCavia, kSnail, kCaml, kMann, kMetaNetworks, kNeuralProcess, kR2d2, kMatching, kRelation,
+    kSiamese, kPretrain, kSimpleShot, kMetaBaseline, kMetaOptNet, kMamlRl, kRl2, kSinusoids,
+    kCausalTables, kGroups, kAugmented, kMixture, kCrossAttention, kContrastive, kContrastiveInside,
+    kSupport, kRunning, kTask, kLayer, kLion, kSgd);
 std::string name_of(const testing::TestParamInfo<Case>& part) {
   return part.param.name;
 }
