@@ -42,7 +42,7 @@ class Answer:
     """To one sample. label, probability: None for a sample of which the model sees nothing, or
     that is rejected; probabilities: {class: of each}; known: the share of genuine samples of a
     class that are as far from it, None if the file does not say; values: what a model of values
-    predicts, else None."""
+    predicts, else None; deviations: the standard deviations of these, None if it predicts none."""
 
     sample: str
     label: str = None
@@ -51,6 +51,7 @@ class Answer:
     known: float = None
     rejected: bool = False
     values: tuple = None
+    deviations: tuple = None
 
 
 def load(path, reject=0.0):
@@ -187,10 +188,11 @@ class Model:
             raise ProgramError(f"{self.path_}: {said['error']}")
         if "sample" not in said:
             return None
-        values = said.get("values")
+        values, deviations = (said.get(key) and tuple(said[key])
+                              for key in ("values", "deviations"))
         return Answer(said["sample"], said.get("class"), said.get("probability"),
                       said.get("probabilities") or {}, said.get("known"),
-                      said.get("rejected", False), values and tuple(values))
+                      said.get("rejected", False), values, deviations)
 
     def _line(self):
         """What the program says next; after "done" or "error" nothing is unread."""

@@ -109,11 +109,14 @@ torch::Tensor unit_rows(const torch::Tensor& x) {
   return x * (x.square().sum(1, true) + 1e-12).rsqrt();
 }
 
-torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
-                         const torch::TensorOptions& like) {
+torch::Tensor answers_of(const Batch& batch, std::int64_t width, const torch::TensorOptions& like) {
   if (batch.labels.defined() && !batch.targets.defined())
-    return torch::one_hot(batch.labels, outputs).to(like.dtype());
+    return torch::one_hot(batch.labels, width).to(like.dtype());
   return batch.targets.to(like.dtype());
+}
+
+std::int64_t width_of_answers(const LearnerRequest& request) {
+  return request.kind->uncertain() ? request.inputs.target_width : request.inputs.outputs;
 }
 
 torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like) {

@@ -32,9 +32,10 @@ std::int64_t width_as_one(const Fusion& fusion);
 /// Rows of x [n, width] made of length 1; zeros stay zeros.
 torch::Tensor unit_rows(const torch::Tensor& x);
 
-/// What a support set answers, [n, outputs]: one-hot labels, or target values.
-torch::Tensor answers_of(const Batch& batch, std::int64_t outputs,
-                         const torch::TensorOptions& like);
+/// What a support set answers, [n, width]: one-hot labels, or target values.
+torch::Tensor answers_of(const Batch& batch, std::int64_t width, const torch::TensorOptions& like);
+/// The most columns of these: as outputs have, but for deviations.
+std::int64_t width_of_answers(const LearnerRequest& request);
 
 /// [way, n]: which samples are of which class.
 torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like);

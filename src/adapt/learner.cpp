@@ -61,6 +61,11 @@ std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerT
                   "adapt.algorithm: {} compares samples with classes (this episode.target has "
                   "none); choose one with a head, such as maml",
                   name);
+  CUTTLE_VALIDATE(demands.deviations || !request.kind->uncertain(),
+                  "adapt.algorithm: {} predicts values without standard deviations (this "
+                  "episode.target asks for both); use episode.target: value, or a learner that "
+                  "predicts both: caml or neural_process",
+                  name);
   for (const auto& objective : *request.objectives)
     CUTTLE_VALIDATE(!objective.inner || demands.inner_loss,
                     "objectives.{}.where: {} has no inner loop that it could move; use outer",

@@ -151,8 +151,8 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
   CUTTLE_VALIDATE(!kind.values() || inputs.target_width > 0,
                   "{}: it does not say how many values it predicts (damaged?)", path);
   model.to.classes = names.get<std::vector<std::string>>();
-  model.outputs =
-      kind.outputs(static_cast<std::int64_t>(model.to.classes.size()), inputs.target_width);
+  model.way =
+      kind.classes() ? static_cast<std::int64_t>(model.to.classes.size()) : inputs.target_width;
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays) state[array.name] = to_tensor(array);
   read_calibration(file, state, path, model.to);
@@ -161,7 +161,7 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
                     "{}: what it says of known tasks cannot be read (damaged?)", path);
     model.to.known_tasks = told->second;
   }
-  model.adapted = model.parts.learner->restore(state, model.outputs);
+  model.adapted = model.parts.learner->restore(state, model.way);
   return model;
 }
 

@@ -30,8 +30,8 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
 /// An adapted file put together again.
 struct AdaptedModel {
   AdaptedTo to;
-  Assembly parts;  ///< outlives `adapted`
-  std::int64_t outputs = 0;
+  Assembly parts;        ///< outlives `adapted`
+  std::int64_t way = 0;  ///< classes, or values of a sample
   std::unique_ptr<const Adapted> adapted;
 };
 /// Prepares the process for it. UserError if the file is something else, or damaged. `together`:

@@ -177,6 +177,10 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
                              100 * scores.macro_precision, 100 * scores.macro_recall,
                              100 * scores.macro_f1, report.loss.mean);
   }
+  const auto names = kind.metrics();
+  for (std::size_t m = 0; m < names.size(); ++m)
+    if (m + 1 != kind.score_column())
+      std::cout << fmt::format("{} {:.4f}\n", names[m], report.metrics[m].mean);
   if (const auto worst = worst_class(data.alone(plan.split), plan, report))
     std::cout << fmt::format("worst class {}: {:.2f} % of its {} queries\n", worst->name,
                              100 * worst->scores.recall, worst->scores.truths);
@@ -193,7 +197,6 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
   if (const auto shards = data.shards_of(plan.split); !shards.empty())
     std::cout << fmt::format("shards {}\n", fmt::join(shards, ", "));
   std::cout << run.folder << "\n";
-  const auto names = kind.metrics();
   for (const auto& line : report.trace) {
     std::cout << fmt::format("after {} steps: support loss {:.4f}, query loss {:.4f}", line.step,
                              line.support_loss, line.query_loss);

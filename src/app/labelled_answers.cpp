@@ -98,13 +98,26 @@ void ErrorOfValues::add(const Answer& answer, Span<const float> targets) {
     ++values;
     squared += off * off;
     absolute += std::abs(off);
+    if (answer.deviations.empty()) continue;
+    constexpr double kNineInTen = 1.6448536269514722;  // deviations
+    const auto deviation = static_cast<double>(answer.deviations[i]);
+    ++judged;
+    covered += std::abs(off) <= kNineInTen * deviation;
+    log_likelihood -=
+        off * off / (2 * deviation * deviation) + std::log(deviation) + std::log(2 * M_PI) / 2;
   }
 }
 
 std::string ErrorOfValues::summary() const {
   const auto n = static_cast<double>(values);
-  return fmt::format("mean squared error {:.4g}, mean absolute {:.4g}, of {} samples with targets",
-                     squared / n, absolute / n, samples);
+  auto text =
+      fmt::format("mean squared error {:.4g}, mean absolute {:.4g}, of {} samples with targets",
+                  squared / n, absolute / n, samples);
+  if (judged > 0)
+    text += fmt::format("; log-likelihood {:.4g}, {:.1f} % in their 90 % intervals",
+                        log_likelihood / static_cast<double>(judged),
+                        100.0 * static_cast<double>(covered) / static_cast<double>(judged));
+  return text;
 }
 
 }  // namespace cuttle

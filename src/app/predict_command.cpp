@@ -80,14 +80,20 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
   auto outputs = given.outputs;
   if (!to.classes.empty())
     outputs = torch::softmax(to.calibration ? outputs / to.calibration->temperature : outputs, 1);
-  outputs = outputs.contiguous();
+  auto deviations = model.parts.kind->deviations(outputs);
+  outputs = outputs.narrow(1, 0, model.way).contiguous();
+  if (deviations.defined()) deviations = deviations.contiguous();
+  const auto row_of = [&](const torch::Tensor& from, std::size_t i) {
+    const float* row = from.data_ptr<float>() + static_cast<std::int64_t>(i) * model.way;
+    return std::vector<float>(row, row + model.way);
+  };
   std::vector<float> distances;
   if (to.novelty) distances = to.novelty->distances(given.embedding);
   std::vector<Answer> answers(static_cast<std::size_t>(batch.size));
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (!seen[i]) continue;
-    const float* row = outputs.data_ptr<float>() + static_cast<std::int64_t>(i) * outputs.size(1);
-    answers[i].outputs.assign(row, row + outputs.size(1));
+    answers[i].outputs = row_of(outputs, i);
+    if (deviations.defined()) answers[i].deviations = row_of(deviations, i);
     if (!to.novelty) continue;
     answers[i].known = to.calibration->known(distances[i]);
     answers[i].rejected = *answers[i].known < reject;
@@ -108,7 +114,7 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
     const std::int64_t first = b * total / batches, end = (b + 1) * total / batches;
     std::vector<std::int64_t> samples(static_cast<std::size_t>(end - first));
     std::iota(samples.begin(), samples.end(), first);
-    const Batch batch = model.parts.model->prepare(read_batch(data, samples), model.outputs);
+    const Batch batch = model.parts.model->prepare(read_batch(data, samples), model.way);
     auto given = answers_of(model, batch, wanted.reject);
     for (const std::int64_t i : samples) {
       Answer& answer = given[static_cast<std::size_t>(i - first)];
@@ -118,7 +124,7 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
       const auto label = data.samples()[static_cast<std::size_t>(i)].class_id;
       if (label >= 0 && !model.to.classes.empty())
         outcome.labelled.add(answer, data.class_names()[static_cast<std::size_t>(label)]);
-      if (model.to.classes.empty() && data.target_width() == model.outputs)
+      if (model.to.classes.empty() && data.target_width() == model.way)
         outcome.error.add(answer, data.target(i));
       answers.write(text.line(answer));
     }
@@ -154,9 +160,9 @@ void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArgume
 std::vector<std::string> names_of_values(const AdaptedModel& model) {
   if (!model.to.classes.empty()) return {};
   std::vector<std::string> names = model.to.inputs.target_names;
-  if (static_cast<std::int64_t>(names.size()) == model.outputs) return names;
+  if (static_cast<std::int64_t>(names.size()) == model.way) return names;
   names.clear();
-  for (std::int64_t i = 1; i <= model.outputs; ++i) names.push_back(fmt::format("value_{}", i));
+  for (std::int64_t i = 1; i <= model.way; ++i) names.push_back(fmt::format("value_{}", i));
   return names;
 }
 
@@ -217,7 +223,8 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   warn_if_transductive(model.parts);
   // One sample gives threads nothing to do, and sums may be rounded by how many there are.
   if (model.parts.learner->samples_apart()) torch::set_num_threads(1);
-  const PredictionText text(format, model.to.classes, names_of_values(model), arguments.top);
+  const PredictionText text(format, model.to.classes, names_of_values(model),
+                            model.parts.kind->uncertain(), arguments.top);
   AnswerSink answers(arguments.out);
   if (arguments.stream) {
     answer_requests(model, arguments, text, answers);

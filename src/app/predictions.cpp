@@ -32,8 +32,11 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 PredictionText::PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                               std::vector<std::string> values, std::int64_t top)
-    : format_(format), classes_(std::move(classes)), values_(std::move(values)) {
+                               std::vector<std::string> values, bool deviations, std::int64_t top)
+    : format_(format),
+      classes_(std::move(classes)),
+      values_(std::move(values)),
+      deviations_(deviations) {
   const std::size_t usual = format == PredictionFormat::kJsonLines ? classes_.size() : 1;
   top_ = std::min(classes_.size(), top > 0 ? static_cast<std::size_t>(top) : usual);
 }
@@ -42,7 +45,8 @@ std::string PredictionText::header() const {
   if (format_ != PredictionFormat::kCsv) return {};
   std::string names = "sample";
   if (classes_.empty())
-    for (const auto& value : values_) names += "," + csv_field(value);
+    for (const auto& value : values_)
+      names += "," + csv_field(value) + (deviations_ ? "," + csv_field(value + "_deviation") : "");
   else
     names += ",class,probability,known";
   for (std::size_t i = 2; i <= top_; ++i) names += fmt::format(",class_{0},probability_{0}", i);
@@ -72,6 +76,7 @@ std::string PredictionText::json_of(const Answer& answer) const {
   const bool blank = answer.outputs.empty();
   if (classes_.empty()) {
     json["values"] = blank ? ordered_json() : ordered_json(answer.outputs);
+    if (deviations_) json["deviations"] = blank ? ordered_json() : ordered_json(answer.deviations);
     return json.dump();
   }
   const auto order = blank ? std::vector<std::size_t>() : ranking(answer);
@@ -96,8 +101,10 @@ std::vector<std::string> PredictionText::columns_of(const Answer& answer) const 
   const std::string none = csv ? "" : "-";
   std::vector<std::string> columns{text(answer.sample)};
   if (classes_.empty()) {
-    for (std::size_t i = 0; i < values_.size(); ++i)
+    for (std::size_t i = 0; i < values_.size(); ++i) {
       columns.push_back(blank ? none : number(answer.outputs[i], "{:.6g}"));
+      if (deviations_) columns.push_back(blank ? none : number(answer.deviations[i], "{:.6g}"));
+    }
     return columns;
   }
   const auto order = blank ? std::vector<std::size_t>() : ranking(answer);

@@ -17,25 +17,27 @@ enum class PredictionFormat { kTabs, kCsv, kJsonLines };
 /// What a model says of one sample.
 struct Answer {
   std::string sample;
-  std::vector<float> outputs;   ///< probabilities of the classes, or values; empty: the sample has
-                                ///< nothing to look at, and no answer
-  std::optional<double> known;  ///< Calibration::known; none: nobody can tell
-  bool rejected = false;        ///< it is said to belong to no class
+  std::vector<float> outputs;  ///< probabilities of the classes, or values; empty: the sample has
+                               ///< nothing to look at, and no answer
+  std::vector<float> deviations = {};  ///< standard deviations of the values; empty: none are told
+  std::optional<double> known;         ///< Calibration::known; none: nobody can tell
+  bool rejected = false;               ///< it is said to belong to no class
 };
 
 /// Answers as text, one after the other.
 class PredictionText {
  public:
-  /// `values`: names of the values that a sample has; empty: classes. `top`: how many of the
-  /// classes are told, the most probable first; 0: between tabs and in CSV one, in JSON all.
+  /// `values`: names of the values that a sample has; empty: classes. `deviations`: whether answers
+  /// have them. `top`: how many of the classes are told, the most probable first; 0: between tabs
+  /// and in CSV one, in JSON all.
   PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                 std::vector<std::string> values, std::int64_t top);
+                 std::vector<std::string> values, bool deviations, std::int64_t top);
 
   /// What stands before the first answer.
   std::string header() const;
   /// Sample, class, probability, share of genuine samples that are as far (known), then the next
-  /// classes; or sample and values. What there is none of is "-" between tabs, an empty field,
-  /// null.
+  /// classes; or sample and values, each followed by its deviation. What there is none of is "-"
+  /// between tabs, an empty field, null.
   std::string line(const Answer& answer) const;
 
  private:
@@ -46,13 +48,15 @@ class PredictionText {
   PredictionFormat format_;
   std::vector<std::string> classes_;
   std::vector<std::string> values_;
+  bool deviations_;
   std::size_t top_;
 };
 
-/// How far values are from known targets, summed.
+/// How far values are from known targets, summed; and, where there are deviations, how likely the
+/// targets were and how many lay in their 90 % intervals.
 struct ErrorOfValues {
-  std::int64_t samples = 0, values = 0;
-  double squared = 0, absolute = 0;
+  std::int64_t samples = 0, values = 0, judged = 0, covered = 0;
+  double squared = 0, absolute = 0, log_likelihood = 0;
 
   /// `targets`: as many as the answer has values.
   void add(const Answer& answer, Span<const float> targets);

@@ -63,7 +63,7 @@ class CrossCheck {
 void check_target(CrossCheck& check) {
   const EpisodeOptions& e = check.config().episode;
   const std::int64_t evaluation_way = check.config().evaluation.way;
-  const bool values = e.target.type == "value", classes = e.target.type == "class";
+  const bool values = e.values(), classes = e.target.type == "class";
   check.refuse_if(classes && e.way == 1, {"episode.way", "episode.target"},
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or "
                   "episode.target: value for regression");
@@ -74,13 +74,13 @@ void check_target(CrossCheck& check) {
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or 0 for "
                   "episode.way");
   check.refuse_if(values && e.way > 1, {"episode.way", "episode.target"},
-                  fmt::format("is {} with episode.target: value (an episode is samples of one "
+                  fmt::format("is {} with episode.target: {} (an episode is samples of one "
                               "class, whose values are predicted); use 1",
-                              e.way));
+                              e.way, e.target.type));
   check.refuse_if(values && evaluation_way > 1, {"evaluation.way", "episode.target"},
-                  fmt::format("is {} with episode.target: value (an episode is samples of one "
+                  fmt::format("is {} with episode.target: {} (an episode is samples of one "
                               "class, whose values are predicted); use 1, or 0 for episode.way",
-                              evaluation_way));
+                              evaluation_way, e.target.type));
 }
 
 void check_episode(CrossCheck& check) {
@@ -127,10 +127,12 @@ void check_augment(CrossCheck& check) {
         item.key != "augment.tasks")
       check.refuse_unused(a.tasks != "none", {item.key.c_str()}, "augment.tasks",
                           "support, query or both");
-  check.refuse_if(check.config().episode.values() && a.vector.mix != VectorAugmentation().mix,
-                  {"augment.vector.mix", "episode.target"},
-                  "has no effect with episode.target: value (only samples of one class are mixed); "
-                  "remove it");
+  check.refuse_if(
+      check.config().episode.values() && a.vector.mix != VectorAugmentation().mix,
+      {"augment.vector.mix", "episode.target"},
+      fmt::format("has no effect with episode.target: {} (only samples of one class are "
+                  "mixed); remove it",
+                  check.config().episode.target.type));
 }
 
 void check_step(CrossCheck& check) {

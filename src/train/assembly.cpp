@@ -48,7 +48,8 @@ void check_tasks(const RunConfig& config, const ChosenSource& chosen, const Sour
                   acts ? "a return is earned by acting" : "what is earned there is a return",
                   acts ? "class or value" : "return");
   CUTTLE_VALIDATE(acts || !source.inputs || kind.values(),
-                  "episode.target: {} needs classes, and {} gives values; use value", target, from);
+                  "episode.target: {} needs classes, and {} gives values; use value or gaussian",
+                  target, from);
 }
 
 void check_sources(const RunConfig& config, const Extensions& extensions, const TaskKind& kind,

@@ -45,7 +45,9 @@ struct CamlReference {
         weights.push_back(counts[static_cast<std::int64_t>(s) - 1] *
                           torch::exp(x[0].dot(x[s]) / std::sqrt(6.0)));
       const auto share = torch::stack(weights) / torch::stack(weights).sum();
-      said = said + answers.t().matmul(share);
+      const auto copied = answers.t().matmul(share);  // deviations, the rest, have no copy
+      said = torch::cat({said.narrow(0, 0, copied.size(0)) + copied,
+                         said.narrow(0, copied.size(0), said.size(0) - copied.size(0))});
     }
     return codes.defined() ? torch::exp(own("scale")) * codes.matmul(said) : said;
   }
@@ -80,6 +82,24 @@ torch::Tensor corner(std::int64_t c, std::int64_t n) {
   auto code = torch::full({n}, -1 / std::sqrt(count * (count - 1)), torch::kFloat64);
   code[c] = std::sqrt((count - 1) / count);
   return code;
+}
+
+/// Outputs for two values, or for two means and what two deviations are made of, and the gradient
+/// of the squared error or of the normal density.
+void expect_answers(const Learner& learner, const ParameterList& parameters, const Task& task,
+                    const torch::Tensor& outputs, const Tensors& leaves) {
+  EXPECT_LT(largest(predicted(learner, parameters, task) - outputs), 1e-11);
+  const auto off = outputs.narrow(1, 0, 2) - task.query.targets;
+  auto loss = off.square().mean();
+  if (outputs.size(1) == 4) {
+    const auto deviation = 0.1 + 0.9 * torch::log1p(torch::exp(outputs.narrow(1, 2, 2)));
+    loss =
+        -torch::log(torch::exp(-(off / deviation).square() / 2) / (deviation * std::sqrt(2 * M_PI)))
+             .mean();
+  }
+  const auto result = learner.meta_gradient(parameters, task);
+  EXPECT_LT(relative_error(result.gradient, flat_gradient(learner, loss, leaves)), 1e-9);
+  expect_differences(told_loss(learner, task), parameters, result.gradient);
 }
 
 TEST(Caml, CodesAreEquallyLongAndEquallyFar) {
@@ -145,22 +165,20 @@ TEST(Caml, AnswersAndLearnsAsWrittenDown) {
 }
 
 TEST(Caml, ValuesAreTheirOwnCodes) {
-  const auto learner = value_learner("caml", kSmallCaml);
-  const auto parameters = start(*learner, 0.3);
-  const Task task = value_task();
-  const auto leaves = leaves_of(parameters);
-  const CamlReference reference{own_of(*learner, leaves), {}};
-  const auto known = learner->model().embed(leaves, task.support, {}).parts[0];
-  const auto asked = learner->model().embed(leaves, task.query, {}).parts[0];
-  Tensors outputs;
-  for (std::int64_t i = 0; i < 4; ++i)
-    outputs.push_back(
-        reference.answer(asked[i], known, task.support.targets, torch::ones({5}, torch::kFloat64)));
-  EXPECT_LT(largest(predicted(*learner, parameters, task) - torch::stack(outputs)), 1e-11);
-  const auto loss = (torch::stack(outputs) - task.query.targets).square().mean();
-  const auto result = learner->meta_gradient(parameters, task);
-  EXPECT_LT(relative_error(result.gradient, flat_gradient(*learner, loss, leaves)), 1e-9);
-  expect_differences(told_loss(*learner, task), parameters, result.gradient);
+  for (const char* target : {"value", "gaussian"}) {
+    const auto learner = value_learner("caml", kSmallCaml, target);
+    const auto parameters = start(*learner, 0.3);
+    const Task task = value_task();
+    const auto leaves = leaves_of(parameters);
+    const CamlReference reference{own_of(*learner, leaves), {}};
+    const auto known = learner->model().embed(leaves, task.support, {}).parts[0];
+    const auto asked = learner->model().embed(leaves, task.query, {}).parts[0];
+    Tensors outputs;
+    for (std::int64_t i = 0; i < 4; ++i)
+      outputs.push_back(reference.answer(asked[i], known, task.support.targets,
+                                         torch::ones({5}, torch::kFloat64)));
+    expect_answers(*learner, parameters, task, torch::stack(outputs), leaves);
+  }
 }
 
 TEST(Caml, NoOrderOfTheSupportChangesAnAnswer) {
@@ -304,19 +322,29 @@ TEST(NeuralProcess, AnswersAndLearnsAsWrittenDown) {
 }
 
 TEST(NeuralProcess, PredictsValues) {
-  const auto learner = value_learner("neural_process", {{"width", "4"}, {"attention", "true"}});
-  const auto parameters = start(*learner, 0.5);
-  const Task task = value_task();
-  const auto leaves = leaves_of(parameters);
-  const auto outputs = process_reference(own_of(*learner, leaves), true,
-                                         learner->model().embed(leaves, task.support, {}).parts[0],
-                                         task.support.targets, torch::ones({5}, torch::kFloat64),
-                                         learner->model().embed(leaves, task.query, {}).parts[0]);
-  EXPECT_LT(largest(predicted(*learner, parameters, task) - outputs), 1e-11);
-  const auto result = learner->meta_gradient(parameters, task);
-  const auto loss = (outputs - task.query.targets).square().mean();
-  EXPECT_LT(relative_error(result.gradient, flat_gradient(*learner, loss, leaves)), 1e-9);
-  expect_differences(told_loss(*learner, task), parameters, result.gradient);
+  for (const char* target : {"value", "gaussian"}) {
+    const auto learner =
+        value_learner("neural_process", {{"width", "4"}, {"attention", "true"}}, target);
+    const auto parameters = start(*learner, 0.5);
+    const Task task = value_task();
+    const auto leaves = leaves_of(parameters);
+    const auto outputs = process_reference(
+        own_of(*learner, leaves), true, learner->model().embed(leaves, task.support, {}).parts[0],
+        task.support.targets, torch::ones({5}, torch::kFloat64),
+        learner->model().embed(leaves, task.query, {}).parts[0]);
+    expect_answers(*learner, parameters, task, outputs, leaves);
+  }
+}
+
+TEST(Gaussian, IsRefusedWhereNoDeviationsArePredicted) {
+  for (const char* algorithm : {"maml", "r2d2", "snail", "matching"}) {
+    try {
+      value_learner(algorithm, {}, "gaussian");
+      FAIL() << algorithm;
+    } catch (const UserError& problem) {
+      EXPECT_THAT(problem.what(), HasSubstr("predicts values without standard deviations"));
+    }
+  }
 }
 
 }  // namespace

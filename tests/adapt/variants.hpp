@@ -55,15 +55,16 @@ inline std::unique_ptr<const Learner> vector_learner(const char* algorithm, cons
   const Section asked(target), adapt(algorithm, values);
   std::shared_ptr<const TaskKind> kind = builtin_task_kinds().at(target).make({asked});
   TaskInputs inputs{{x}, 2, 2};
-  inputs.outputs = 2;
+  inputs.outputs = kind->outputs(2, 2);
   inputs.support = 8;
   return make_learner(builtin_learners(), {adapt, model, kind, std::make_shared<const Objectives>(),
                                            model->declare(), inputs});
 }
 
 /// Regression of two values on three numbers: 5 samples to learn, 4 asked.
-inline std::unique_ptr<const Learner> value_learner(const char* algorithm, const Values& values) {
-  return vector_learner(algorithm, "value", 3, values);
+inline std::unique_ptr<const Learner> value_learner(const char* algorithm, const Values& values,
+                                                    const char* target = "value") {
+  return vector_learner(algorithm, target, 3, values);
 }
 inline Batch points(std::int64_t count, double from) {
   Batch batch;

@@ -115,6 +115,11 @@ CASES = {
                            episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "values_neural_process": case({"algorithm": "neural_process", "width": 8}, {"fusion": "concat"}, {"x": MLP}, None,
                                   {**VALUES, "source": "sinusoids", "shot_min": 2}, use="curve"),
+    "gaussian": case({"algorithm": "neural_process", "width": 8}, {"fusion": "concat", **DROPOUT},
+                     {"x": MLP, "series": conv("series_conv", "none")}, "values",
+                     {**VALUES, "target": "gaussian", "deviation_min": 0.05, "shot_min": 1}),
+    "gaussian_caml": case({"algorithm": "caml", "width": 16, "layers": 1}, {"fusion": "late"},
+                          {"x": MLP, "series": TRANSFORMER}, "values", {**VALUES, "target": "gaussian"}),
     "pretrain": case({"algorithm": "pretrain", "classifier": "cosine", "finetune_steps": 5}, {**GATED, **DROPOUT},
                      {"image": conv("conv4", "running"), "text": conv("char_conv", "group", norm_groups=4)},
                      episode={"source": "minibatches", "batch": 8, "micro_batch": 2}, augment={"tasks": "query"}),
@@ -170,7 +175,7 @@ CASES = {
 
 # Parts that others show, in another form: for the long tests.
 VARIANTS = ("siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml", "values_maml_pp",
-            "values_matching", "values_neural_process", "values_meta_sgd")
+            "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 

@@ -210,6 +210,38 @@ def test_values_have_columns(sets, tmp_path):
         [record["sample"], *map(np.float32, record["values"])] for record in told]
 
 
+def test_values_with_deviations_have_two_columns_each(sets, tmp_path):
+    use = sets["values"]["use"]
+    adapted, _ = adapted_to(use, config_of("gaussian", sets), tmp_path)
+    said = cuttle("predict", adapted, use, "--out", tmp_path / "answers.csv").stderr
+    rows = list(csv.reader((tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows[0] == ["sample", "y", "y_deviation", "z", "z_deviation"]
+    told = [json.loads(line) for line in answers(adapted, use)]
+    both = [[number for pair in zip(record["values"], record["deviations"]) for number in pair] for record in told]
+    assert [[row[0], *map(np.float32, row[1:])] for row in rows[1:]] == [
+        [record["sample"], *map(np.float32, numbers)] for record, numbers in zip(told, both)]
+    with Shard(use) as shard:
+        targets = np.array(shard.targets, np.float64)
+    mean, deviation = (np.array([record[key] for record in told]) for key in ("values", "deviations"))
+    assert (deviation > 0.05).all()
+    off = np.abs(targets - mean) / deviation
+    density = np.mean(-off**2 / 2 - np.log(deviation) - np.log(2 * np.pi) / 2)
+    covered = 100 * np.mean(off < 1.6449)
+    assert re.search(f"log-likelihood {density:.3g}.*, {covered:.1f} % in their 90 % intervals", said)
+    plain = cuttle("predict", adapted, use).stdout.splitlines()[0].split("\t")
+    assert len(plain) == 5 and abs(float(plain[2]) - deviation[0, 0]) < 1e-4
+
+
+def test_eval_tells_all_measures_of_values_with_deviations(sets, tmp_path):
+    adapted_to(sets["values"]["use"], config_of("gaussian", sets), tmp_path)
+    told = cuttle_json("eval", tmp_path / "run", "--episodes", 7)
+    assert abs(told["log_likelihood"] + told["loss"]) < 1e-5 and told["mean_squared_error"] > 0
+    assert 0 <= told["coverage_90"] <= 1
+    said = cuttle("eval", tmp_path / "run", "--episodes", 7).stdout
+    assert said.startswith(f"log-likelihood {told['log_likelihood']:.4f} +- ")
+    assert f"\nmean_squared_error {told['mean_squared_error']:.4f}\ncoverage_90 {told['coverage_90']:.4f}\n" in said
+
+
 def test_a_file_of_answers_is_whole_or_as_before(named, tmp_path):
     out = tmp_path / "answers.csv"
     out.write_text("of yesterday", encoding="utf-8")

@@ -34,7 +34,7 @@ def row(name, entry):
     if "accuracy" in entry:
         score = f"{100 * entry['accuracy']:.1f} +- {100 * entry['ci95']:.1f} %"
     else:
-        key = "return" if "return" in entry else "mean_squared_error"
+        key = next(key for key in ("return", "log_likelihood", "mean_squared_error") if key in entry)
         score = f"{entry[key]:.3f} +- {entry['ci95']:.3f} ({key.replace('_', ' ')})"
     return f"| {name} | {score} | {entry['batch_norm']} | {entry['training_s']:.0f} |"
 

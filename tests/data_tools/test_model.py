@@ -43,7 +43,7 @@ for line in sys.stdin:
             if mode == "babble":
                 print("hello", flush=True)
             if mode == "values":
-                print(json.dumps({{"sample": name, "values": [1.5, 2.0]}}), flush=True)
+                print(json.dumps({{"sample": name, "values": [1.5, 2.0], "deviations": [0.5, 0.25]}}), flush=True)
                 continue
             seen = sorted(m for m, rows in shard.rows.items() if rows[row] >= 0)
             print(json.dumps({{"sample": name, "class": None if "text" in seen else "cat", "probability": 0.75,
@@ -126,7 +126,8 @@ def test_values(adapted, monkeypatch):
     monkeypatch.setenv("STAND_IN", "values")
     with load(adapted) as model:
         answer, = model.predict({"vector": np.zeros(8)})
-    assert (answer.values, answer.label, answer.probabilities) == ((1.5, 2.0), None, {})
+    assert (answer.values, answer.deviations) == ((1.5, 2.0), (0.5, 0.25))
+    assert (answer.label, answer.probabilities) == (None, {})
 
 
 @pytest.mark.parametrize("mode, message", [("crash", "exit code 1.*m.adapted: odd"), ("babble", "it said b'hello"),

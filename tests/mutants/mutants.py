@@ -169,6 +169,11 @@ TASK = {"objective_test": {
     "src/task/mixture.cpp": [
         ("left -= parts_[i].weight", "left -= total_ / 3"),
     ],
+    "src/task/kinds/gaussian.cpp": [
+        (".square() / 2 + deviation.log()", ".square() + deviation.log()"),
+        ("least_ + (1 - least_)", "(1 - least_)"),
+        ("1.6448536269514722", "1.96"),
+    ],
     "src/task/sources/sinusoids.cpp": [
         ("M_PI * random.uniform()", "2 * M_PI * random.uniform()"),
         ("-5.0 + 10.0 * random.uniform()", "5.0 * random.uniform()"),
@@ -342,10 +347,12 @@ ADAPT = {"meta_gradient_test": {
         ("label = label.index_select(1, order)", "label = label.index_select(1, order.flip(0))"),
         ("scores + log_counts(support.batch, like)", "scores"),
         ("seen.select(1, 0)", "seen.mean(1)"),
+        ("{0, code.size(1) - copied.size(1)}", "{code.size(1) - copied.size(1), 0}"),
     ],
     "src/adapt/learners/neural_process.cpp": [
         ("scores = scores + (*key_)(", "scores = (*key_)("),
         ("{x, answers}", "{x, 0 * answers}"),
+        ("kind_->outputs(way, way)", "way"),
     ],
 }, "memory_test": {
     "src/adapt/learners/mann.cpp": [

@@ -36,7 +36,7 @@ RunConfig every_choice() {
 RunConfig chosen(RunConfig config, const std::string& choice, const std::string& type) {
   if (choice == "episode.source") config.sources.clear();
   ConfigSchema(config, all_types()).select(choice, type);
-  config.episode.way = config.episode.target.type == "value" ? 1 : RunConfig().episode.way;
+  config.episode.way = config.episode.values() ? 1 : RunConfig().episode.way;
   return config;
 }
 

@@ -54,6 +54,7 @@ class Adapted {
 struct Demands {
   bool head = true;           ///< it answers by the model's head
   bool classes = false;       ///< it compares samples with classes: targets of values are refused
+  bool deviations = false;    ///< it can predict them (TaskKind::uncertain); refused elsewhere
   bool class_rows = false;    ///< beside the head: parameters of its own for each class of a task
   std::int64_t most_way = 0;  ///< classes that it has room for, whatever it was trained with; 0: as
                               ///< head and class_rows say

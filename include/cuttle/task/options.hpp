@@ -28,7 +28,7 @@ struct EpisodeOptions {
   bool of_values = false;  ///< of targets that other programs define: TaskKind::values()
 
   /// Whether samples' target values are what is learned.
-  bool values() const { return of_values || target.type == "value"; }
+  bool values() const { return of_values || target.type == "value" || target.type == "gaussian"; }
 };
 
 /// One of several sources that a run draws its tasks from.

@@ -50,6 +50,11 @@ class TaskKind {
   virtual bool classes() const { return false; }
   /// Whether samples have rows of values to predict (Dataset::target).
   virtual bool values() const { return false; }
+  /// Whether a standard deviation is predicted beside each value: the values are the first columns
+  /// of the outputs.
+  virtual bool uncertain() const { return false; }
+  /// These deviations, [n, values]; undefined: there are none.
+  virtual torch::Tensor deviations(const torch::Tensor&) const { return {}; }
   /// Losses that engines of their own know: mean cross-entropy with labels, mean squared error to
   /// targets.
   enum class SimpleLoss { kCrossEntropy, kSquaredError };

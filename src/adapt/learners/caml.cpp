@@ -27,6 +27,7 @@ struct CamlOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.deviations = true;
     demands.class_rows = max_way == 0;
     demands.most_way = max_way;
     return demands;
@@ -48,15 +49,15 @@ torch::Tensor equal_angle_codes(std::int64_t n, const torch::TensorOptions& like
 /// is a sequence of its own, so answers do not touch, and no order of the support changes any. The
 /// codes are fixed and at equal angles, so no label is nearer to another (section 4); the task's
 /// key deals them to its labels, which thus mean nothing beyond the task. Values are their own
-/// codes. The paper's encoder is a frozen, pretrained one; for encoders that learn along, `copy`
-/// adds to the read-off, which starts at zero, what attention from the query to the support finds
-/// of its answers: similarity serves from the first step on, and the layers learn what is similar
-/// in this context.
+/// codes; what standard deviations are made of is read off beside them. The paper's encoder is a
+/// frozen, pretrained one; for encoders that learn along, `copy` adds to the read-off, which starts
+/// at zero, what attention from the query to the support finds of its answers: similarity serves
+/// from the first step on, and the layers learn what is similar in this context.
 class Caml final : public SupportLearner {
  public:
   using Options = CamlOptions;
   Caml(const LearnerRequest& request, const Options& options)
-      : SupportLearner(request), options_(options), codes_(request.inputs.outputs) {
+      : SupportLearner(request), options_(options), codes_(width_of_answers(request)) {
     if (kind_->classes() && options.max_way > 0) {
       CUTTLE_VALIDATE(options.max_way >= codes_,
                       "adapt.max_way: is {}, below episode.way, {} (every class of a task needs a "
@@ -76,7 +77,8 @@ class Caml final : public SupportLearner {
                                                heads, ParameterRole::kLearner));
     norm_ = own_array(layout, "norm.weight", {w}, Init::kOnes);
     norm_bias_ = own_array(layout, "norm.bias", {w}, Init::kZeros);
-    head_ = own_array(layout, "head.weight", {codes_, w}, Init::kZeros);
+    const std::int64_t read = kind_->classes() ? codes_ : request.inputs.outputs;
+    head_ = own_array(layout, "head.weight", {read, w}, Init::kZeros);
     if (kind_->classes()) scale_ = own_number(layout, "scale", std::log(10.0));
   }
 
@@ -128,7 +130,8 @@ class Caml final : public SupportLearner {
       const auto scores = seen.narrow(1, 1, steps).matmul(last.unsqueeze(2)).squeeze(2) /
                           std::sqrt(static_cast<double>(options_.width));
       const auto share = torch::softmax(scores + log_counts(support.batch, like), 1);
-      code = code + share.matmul(answers);
+      const auto copied = share.matmul(answers);  // of values; deviations have no copy
+      code = code + torch::constant_pad_nd(copied, {0, code.size(1) - copied.size(1)});
     }
     return codes.defined() ? of(scale_).exp() * code.matmul(codes.t()) : code;
   }

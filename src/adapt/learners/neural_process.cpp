@@ -22,6 +22,7 @@ struct NeuralProcessOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.deviations = true;
     demands.class_rows = true;
     return demands;
   }
@@ -31,19 +32,20 @@ struct NeuralProcessOptions {
 /// 2018, equations 1 to 3): r_i = h(x_i, y_i), r the mean of all r_i, and the answer at x is g(x,
 /// r). Attentive (Kim et al. 2019, section 3): r is the mean by likeness to x,
 ///   r(x) = sum_i softmax_i(a(x) . a(x_i) / sqrt(d)) r_i,
-/// a one layer for queries and keys alike. h and g are perceptrons of one hidden layer. The answer
-/// is the predicted mean; no order of the support changes it.
+/// a one layer for queries and keys alike. h and g are perceptrons of one hidden layer. For values
+/// g gives the mean, and with `episode.target: gaussian` what the standard deviation is made of. No
+/// order of the support changes an answer.
 class NeuralProcess final : public SupportLearner {
  public:
   using Options = NeuralProcessOptions;
   NeuralProcess(const LearnerRequest& request, const Options& options)
       : SupportLearner(request),
         options_(options),
-        outputs_(request.inputs.outputs),
-        encoder_(request.layout, "encoder", width_as_one(model_->fusion()) + outputs_,
+        answers_(width_of_answers(request)),
+        encoder_(request.layout, "encoder", width_as_one(model_->fusion()) + answers_,
                  options.width, options.width),
         decoder_(request.layout, "decoder", width_as_one(model_->fusion()) + options.width,
-                 options.width, outputs_) {
+                 options.width, request.inputs.outputs) {
     if (options.attention)
       key_.emplace(request.layout, "key",
                    std::vector<std::int64_t>{options.width, width_as_one(model_->fusion())});
@@ -64,7 +66,7 @@ class NeuralProcess final : public SupportLearner {
   /// r_i, and what queries weigh them by: log counts and, with attention, keys.
   Tensors study(const Support& support) const override {
     const auto x = as_one(support.embedding);
-    const auto answers = answers_of(support.batch, outputs_, x.options());
+    const auto answers = answers_of(support.batch, answers_, x.options());
     Tensors lesson{encoder_(support.parameters, {x, answers}),
                    log_counts(support.batch, x.options())};
     if (key_) lesson.push_back((*key_)(support.parameters, x));
@@ -78,11 +80,12 @@ class NeuralProcess final : public SupportLearner {
       scores = scores + (*key_)(support.parameters, x).matmul(lesson[2].t()) /
                             std::sqrt(static_cast<double>(options_.width));
     const auto represented = torch::softmax(scores, 1).matmul(lesson[0]);
-    return decoder_(support.parameters, {x, represented}).narrow(1, 0, support.batch.way);
+    const std::int64_t way = support.batch.way;
+    return decoder_(support.parameters, {x, represented}).narrow(1, 0, kind_->outputs(way, way));
   }
 
   Options options_;
-  std::int64_t outputs_;
+  std::int64_t answers_;
   Perceptron encoder_, decoder_;
   std::optional<OwnLayer> key_;
 };

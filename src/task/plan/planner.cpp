@@ -32,13 +32,14 @@ void check_options(const EpisodeOptions& options) {
 void check_values(const Dataset& data, const EpisodeOptions& options) {
   if (!options.values()) return;
   CUTTLE_VALIDATE(options.way == 1,
-                  "episode.way is {} with episode.target: value (an episode is samples of one "
+                  "episode.way is {} with episode.target: {} (an episode is samples of one "
                   "class, whose values are predicted); use 1",
-                  options.way);
+                  options.way, options.target.type);
   CUTTLE_VALIDATE(data.target_width() > 0,
-                  "episode.target is value, but the shards hold no targets (there is nothing to "
+                  "episode.target is {}, but the shards hold no targets (there is nothing to "
                   "predict); make them with targets (data_tools/FORMAT.md, \"Targets\"), or use "
-                  "episode.target: class");
+                  "episode.target: class",
+                  options.target.type);
 }
 
 /// Uniform in [least, most]; least = 0: always `most`.

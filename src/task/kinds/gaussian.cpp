@@ -1,0 +1,77 @@
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <cmath>
+
+#include "task/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+struct GaussianOptions {
+  double deviation_min = 0.1;
+  void keys(Keys& keys) {
+    keys.add("deviation_min", deviation_min, from_below(1e-6, 1),
+             "least standard deviation that is predicted, in the values' own units");
+  }
+};
+
+/// Values with how sure they are: a normal distribution for each, by negative log-likelihood
+/// (Garnelo et al. 2018, "Conditional neural processes", section 2.2: a mean and a variance for
+/// every value). Outputs are the means, then what the standard deviations are made of,
+///   deviation = least + (1 - least) softplus(output),
+/// which the authors' program has with a least of 0.1.
+class GaussianKind final : public TaskKind {
+ public:
+  using Options = GaussianOptions;
+  GaussianKind(const TaskKindRequest&, const Options& options) : least_(options.deviation_min) {}
+
+  std::int64_t outputs(std::int64_t, std::int64_t target_width) const override {
+    return 2 * target_width;
+  }
+  torch::Tensor loss(const torch::Tensor& outputs, const Batch& batch) const override {
+    const auto deviation = deviations(outputs);
+    return (((batch.targets - means(outputs)) / deviation).square() / 2 + deviation.log()).mean() +
+           std::log(2 * M_PI) / 2;
+  }
+  std::vector<std::string> metrics() const override {
+    return {"log_likelihood", "mean_squared_error", "coverage_90"};
+  }
+  std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
+    constexpr double kDeviations = 1.6448536269514722;  // of a normal value nine in ten are within
+    const auto found = outputs.detach().to(torch::kFloat64);
+    const auto error = batch.targets.to(torch::kFloat64) - means(found);
+    const auto covered = error.abs().le(kDeviations * deviations(found)).to(torch::kFloat64);
+    return {-loss(found, batch).item<double>(), error.square().mean().item<double>(),
+            covered.mean().item<double>()};
+  }
+  torch::Tensor deviations(const torch::Tensor& outputs) const override {
+    const std::int64_t values = outputs.size(1) / 2;
+    return least_ + (1 - least_) * torch::softplus(outputs.narrow(1, values, values));
+  }
+  std::size_t score_column() const override { return 1; }
+  bool larger_is_better() const override { return true; }
+  std::string score_name() const override { return "log_likelihood"; }
+  std::string say_score(double mean, std::optional<double> half_width) const override {
+    return half_width ? fmt::format("log-likelihood {:.4f} +- {:.4f}", mean, *half_width)
+                      : fmt::format("log-likelihood {:.4f}", mean);
+  }
+  bool values() const override { return true; }
+  bool uncertain() const override { return true; }
+
+ private:
+  static torch::Tensor means(const torch::Tensor& outputs) {
+    return outputs.narrow(1, 0, outputs.size(1) / 2);
+  }
+
+  double least_;
+};
+
+}  // namespace
+
+TaskKindType row_of_gaussian() {
+  return type_of<GaussianKind, TaskKindType>(
+      "regression with a standard deviation for each value: log-likelihood", "Garnelo et al. 2018");
+}
+
+}  // namespace cuttle
