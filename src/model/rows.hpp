@@ -12,7 +12,7 @@
 #define CUTTLE_HEADS(row) row(cosine) row(linear)
 #define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
 #define CUTTLE_ENCODERS(row) \
-  row(char_conv) row(conv4) row(mel_conv) row(mlp) row(resnet12) row(series_conv) row(transformer)
+  row(char_conv) row(conv4) row(mel_conv) row(mlp) row(resnet12) row(series_conv) row(table) row(transformer)
 
 namespace cuttle {
 

@@ -30,6 +30,7 @@ struct CamlReference {
   Own own;
   torch::Tensor codes;  ///< a row for each label; for values undefined
   bool copy = true;
+  bool joint = true;  ///< whether the support looks at the query
 
   torch::Tensor answer(const torch::Tensor& asked, const torch::Tensor& known,
                        const torch::Tensor& answers, const torch::Tensor& counts) const {
@@ -62,6 +63,10 @@ struct CamlReference {
       queries.push_back(all.narrow(0, 0, 6));
       keys.push_back(all.narrow(0, 6, 6));
       values.push_back(all.narrow(0, 12, 6));
+    }
+    if (!joint) {  // nobody looks at the query, which stands first
+      keys.erase(keys.begin());
+      values.erase(values.begin());
     }
     for (std::size_t t = 0; t < x.size(); ++t) {
       const auto scores = torch::stack(keys).matmul(queries[t]) / std::sqrt(6.0);
@@ -111,10 +116,10 @@ TEST(Caml, CodesAreEquallyLongAndEquallyFar) {
 /// Outputs [n, 3] by the reference, label c having corner dealt[c].
 torch::Tensor caml_reference(const Learner& learner, const Tensors& p, const Task& task,
                              const std::vector<std::int64_t>& dealt, const std::string& variant,
-                             std::int64_t corners = 3, bool copy = true) {
+                             std::int64_t corners = 3, bool copy = true, bool joint = true) {
   Tensors codes;
   for (const auto c : dealt) codes.push_back(corner(c, corners));
-  const CamlReference reference{own_of(learner, p), torch::stack(codes), copy};
+  const CamlReference reference{own_of(learner, p), torch::stack(codes), copy, joint};
   const auto rows =
       rows_of_embedding(learner.model().embed(p, concatenate(task.support, task.query), {}));
   const auto answers = reference.codes.index_select(0, task.support.labels);
@@ -137,14 +142,16 @@ std::vector<std::vector<std::int64_t>> deals(std::int64_t corners) {
 }
 
 TEST(Caml, AnswersAndLearnsAsWrittenDown) {
-  for (const std::string variant : {"concat", "gated", "late", "uneven", "lacking", "plain"}) {
+  for (const std::string variant :
+       {"concat", "gated", "late", "uneven", "lacking", "plain", "once"}) {
     SCOPED_TRACE(variant);
     auto values = kSmallCaml;
-    if (variant == "plain") values["copy"] = "false";
-    const bool copy = variant != "plain";
-    const auto fusion = variant == "gated"                          ? "gated"
-                        : variant == "concat" || variant == "plain" ? "concat"
-                                                                    : "late";
+    const bool copy = variant != "plain", joint = variant != "once";
+    if (!copy) values["copy"] = "false";
+    if (!joint) values["joint"] = "false";
+    const auto fusion = variant == "gated"                       ? "gated"
+                        : variant == "concat" || !copy || !joint ? "concat"
+                                                                 : "late";
     const auto learner = learner_of("caml", 1, fusion, "none", values);
     const auto parameters = start(*learner, 0.3);
     const Task task = odd_task(learner->model(), variant);
@@ -153,7 +160,7 @@ TEST(Caml, AnswersAndLearnsAsWrittenDown) {
     int fitting = 0;  // the key chooses one of the deals
     for (const auto& deal : deals(3)) {
       const auto leaves = leaves_of(parameters);
-      const auto expected = caml_reference(*learner, leaves, task, deal, variant, 3, copy);
+      const auto expected = caml_reference(*learner, leaves, task, deal, variant, 3, copy, joint);
       if (largest(expected - outputs) > 1e-11) continue;
       ++fitting;
       const auto loss = F::cross_entropy(expected, task.query.labels);
@@ -177,6 +184,37 @@ TEST(Caml, ValuesAreTheirOwnCodes) {
     for (std::int64_t i = 0; i < 4; ++i)
       outputs.push_back(reference.answer(asked[i], known, task.support.targets,
                                          torch::ones({5}, torch::kFloat64)));
+    expect_answers(*learner, parameters, task, torch::stack(outputs), leaves);
+  }
+}
+
+/// Standardised by hand, answered, and put back into the values' own units.
+TEST(Caml, ValuesInTheSupportsUnits) {
+  for (const char* target : {"value", "gaussian"}) {
+    const auto learner = value_learner(
+        "caml", {{"width", "6"}, {"layers", "2"}, {"standardise", "true"}, {"joint", "false"}},
+        target);
+    const auto parameters = start(*learner, 0.3);
+    Task task = value_task();
+    task.support.targets = 40 * task.support.targets + 7;
+    task.query.targets = 40 * task.query.targets + 7;
+    const auto leaves = leaves_of(parameters);
+    const CamlReference reference{own_of(*learner, leaves), {}, true, false};
+    const auto known = learner->model().embed(leaves, task.support, {}).parts[0];
+    const auto asked = learner->model().embed(leaves, task.query, {}).parts[0];
+    const auto mean = task.support.targets.mean(0);
+    const auto unit = (task.support.targets - mean).square().mean(0).sqrt();
+    Tensors outputs;
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const auto said = reference.answer(asked[i], known, (task.support.targets - mean) / unit,
+                                         torch::ones({5}, torch::kFloat64));
+      auto whole = said.narrow(0, 0, 2) * unit + mean;
+      if (said.size(0) == 4) {
+        const auto deviation = unit * (0.1 + 0.9 * torch::log1p(torch::exp(said.narrow(0, 2, 2))));
+        whole = torch::cat({whole, torch::log(torch::expm1((deviation - 0.1) / 0.9))});
+      }
+      outputs.push_back(whole);
+    }
     expect_answers(*learner, parameters, task, torch::stack(outputs), leaves);
   }
 }
@@ -260,6 +298,7 @@ TEST(Caml, TakesAnyWayThatThereAreCodesFor) {
   }
   values["max_way"] = "2";
   EXPECT_THROW(learner_of("caml", 1, "concat", "none", values), UserError);
+  EXPECT_THROW(learner_of("caml", 1, "concat", "none", {{"standardise", "true"}}), UserError);
 }
 
 TEST(Caml, SupportOfOneClassIsAnswered) {

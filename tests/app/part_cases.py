@@ -157,6 +157,14 @@ CASES = {
                       {**VALUES, "source": "sinusoids", "noise": 0.1, "micro_batch": 2}, use="curve"),
     "causal_tables": case(gradient("lstm", rate=0.01, hidden=4), {"fusion": "concat"}, {"x": MLP}, None,
                           {**VALUES, "source": "causal_tables"}, use="table", reduce={"on_nonfinite": "skip_task"}),
+    "tables": case({"algorithm": "caml", "width": 16, "layers": 1, "joint": False}, {"fusion": "concat"},
+                   {"x": {"type": "table", "width": 8, "depth": 2}}, None,
+                   {"source": "causal_tables", "features_min": 2, "latent": 2, "mixed": True, "class_weights": "none",
+                    "way_min": 2, "shot": 3, "shot_min": 2}, use="rows"),
+    "tables_values": case({"algorithm": "caml", "width": 16, "layers": 1, "joint": False, "standardise": True},
+                          {"fusion": "concat"}, {"x": {"type": "table", "width": 8}}, None,
+                          {**VALUES, "target": "gaussian", "source": "causal_tables", "features_min": 2, "mixed": True},
+                          use="table"),
     "maml_rl": case(gradient("maml_rl", exploration=True), {"fusion": "concat"}, {"state": MLP}, None,
                     {"source": "tabular_mdp", "target": "return", "way": 1, "shot": 3, "query": 3, "states": 4,
                      "actions": 3, "horizon": 4}, use="states"),
@@ -175,7 +183,8 @@ CASES = {
 
 # Parts that others show, in another form: for the long tests.
 VARIANTS = ("siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml", "values_maml_pp",
-            "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml")
+            "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
+            "tables_values")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 

@@ -29,6 +29,7 @@ def make(folder):
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
     for name, width in (("curve", 1), ("table", 5)):  # for sources that draw what they train on themselves
         sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("x", width)], targets=("y", ))}
+    sets["rows"] = {"use": write(folder / "rows.h5", ["test"] * 3, [vector("x", 5)])}
     for name, width in (("states", 4), ("ones", 1), ("places", 2)):
         sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("state", width)])}
     return sets

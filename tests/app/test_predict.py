@@ -41,7 +41,7 @@ def config_of(name, sets, norms=NORMS, **adapt):
     config = json.loads(json.dumps(part_cases.config_of(name, sets)))
     turn = 0
     for encoder in config["model"]["encoders"].values():
-        if encoder["type"] not in ("mlp", "transformer"):
+        if encoder["type"] not in ("mlp", "table", "transformer"):
             encoder["norm"] = norms[turn % len(norms)]
             for key in ("norm_momentum", "norm_groups"):
                 encoder.pop(key, None)

@@ -199,3 +199,17 @@ def test_many_rows_are_quick_and_small(run, tmp_path):
     rows = [[i % 90, "fm"[i % 2], i] for i in range(20_000)]
     found, _ = pack(run, tmp_path, like, write_csv(tmp_path / "new.csv", [["age", "sex", "size"], *rows]))
     assert len(found) == 20_000 and np.array_equal(found["line 20001"][1]["vector"], [19_999 % 90, 0, 1, 19_999])
+
+
+def test_narrow_tables_are_filled_up_when_that_is_wanted(run, tmp_path):
+    wide = [["a", "b", "c", "d", "class"], *[[i, i / 2, i / 3, i / 4, f"c{i % 3}"] for i in range(12)]]
+    like = model(run, tmp_path, wide, names=False)
+    table = write_csv(tmp_path / "new.csv", [["u", "v", "class"], [1, 2, "red"], [3, 4.5, "blue"]])
+    assert "2 numbers (u, v) for the model's sense vector, which takes 4" in refusal(run, tmp_path, like, table)
+    found, _ = pack(run, tmp_path, like, table, "--pad")
+    assert {name: (c, v["vector"].tolist()) for name, (c, v, _) in found.items()} == {
+        "line 2": ("red", [1, 2, 0, 0]), "line 3": ("blue", [3, 4.5, 0, 0])}
+    words = [["u", "kind", "class"], *[[i, "uv"[i % 2], "red"] for i in range(6)]]
+    table = write_csv(tmp_path / "words.csv", words)
+    assert "--pad takes numbers, and kind has categories" in refusal(
+        run, tmp_path, like, table, "--pad", "--class", "class")

@@ -162,6 +162,14 @@ TASK = {"objective_test": {
         ("episode.query.targets = read_targets(data, plan.query)",
          "episode.query.targets = read_targets(data, plan.support)"),
     ],
+}, "table_encoder_test": {
+    "src/model/encoders/table.cpp": [
+        ("seen.variance > kRounding", "seen.variance >= kRounding"),
+        (".clamp(-kMost, kMost)", ".clamp(-2 * kMost, 2 * kMost)"),
+        ("context.record->moments[affine_.weight] = seen",
+         "context.record->moments[affine_.weight] = {seen.mean, 2 * seen.variance}"),
+        (" * share.rsqrt()", ""),
+    ],
 }, "sources_test": {
     "src/task/sources/from_shards.cpp": [
         ("if (how.support()) augment", "if (how.query()) augment"),
@@ -173,6 +181,11 @@ TASK = {"objective_test": {
         (".square() / 2 + deviation.log()", ".square() + deviation.log()"),
         ("least_ + (1 - least_)", "(1 - least_)"),
         ("1.6448536269514722", "1.96"),
+    ],
+    "src/task/sources/causal_tables.cpp": [
+        ("random.sample(size.support - 1, size.way - 1)", "random.sample(size.support, size.way - 1)"),
+        ("shifts[static_cast<std::size_t>(label)]", "shifts[static_cast<std::size_t>(0 * label)]"),
+        ("i < size.way ? i", "i < 0 ? i"),
     ],
     "src/task/sources/sinusoids.cpp": [
         ("M_PI * random.uniform()", "2 * M_PI * random.uniform()"),
@@ -348,6 +361,8 @@ ADAPT = {"meta_gradient_test": {
         ("scores + log_counts(support.batch, like)", "scores"),
         ("seen.select(1, 0)", "seen.mean(1)"),
         ("{0, code.size(1) - copied.size(1)}", "{code.size(1) - copied.size(1), 0}"),
+        ("known.new_zeros({1, n})", "known.new_ones({1, n})"),
+        ("answers = (answers - origin) / scale", "answers = answers - origin"),
     ],
     "src/adapt/learners/neural_process.cpp": [
         ("scores = scores + (*key_)(", "scores = (*key_)("),

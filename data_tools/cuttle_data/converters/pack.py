@@ -53,6 +53,9 @@ def _add_table_arguments(group):
     group.add_argument("--values", metavar="COLUMNS",
                        help="what samples consist of, in the order of the model's data set, where "
                        "columns are not called as there")
+    group.add_argument("--pad", action="store_true",
+                       help="a table of fewer numbers than the model takes: zeros fill its rows "
+                       "(for models of tables of any width, encoder `table`)")
     group.add_argument("--id", metavar="COLUMN",
                        help="names of the samples; rows of one are one sample for a series")
     group.add_argument("--order", metavar="COLUMN", help="the order of the rows of one sample")

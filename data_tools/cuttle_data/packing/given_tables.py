@@ -104,7 +104,11 @@ class GivenTable:
                      for name, kind in self.fit_.types.items()}
             made = Features(self.frame_, [name for name, _ in sources], types, self.args_.fill,
                             self.report_)
-            if len(made.names) != modality.shape[0]:
+            few = modality.shape[0] - len(made.names)
+            if few > 0 and self.args_.pad and modality.kind == names.KIND_VECTOR:
+                self._check_plain(sources, types)
+                return np.pad(made.matrix, ((0, 0), (0, few))), made.valid
+            if few:
                 raise UserError(
                     f"{self.frame_.path}: {len(made.names)} numbers ({', '.join(made.names)}) for "
                     f"the model's sense {modality.name}, which takes {modality.shape[0]}; name "
@@ -120,6 +124,15 @@ class GivenTable:
                 parts.append(codes == (found.index(category) if category in found else -2))
         self._note_unknown(sources)
         return np.stack(parts, axis=1).astype(np.float32), valid
+
+    def _check_plain(self, sources, types):
+        """Another table of the same columns may have other categories, and so other places."""
+        wrong = [name for name, _ in sources if types[name] != guesses.NUMBER]
+        if wrong:
+            raise UserError(
+                f"{self.frame_.path}: --pad takes numbers, and {', '.join(wrong)} has categories "
+                "(their places among the columns would depend on the rows at hand); make numbers "
+                "of them, or leave them out by --values")
 
     def _note_unknown(self, sources):
         known = {}

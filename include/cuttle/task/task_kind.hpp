@@ -55,6 +55,12 @@ class TaskKind {
   virtual bool uncertain() const { return false; }
   /// These deviations, [n, values]; undefined: there are none.
   virtual torch::Tensor deviations(const torch::Tensor&) const { return {}; }
+  /// Outputs for values in units of `scale` from `origin`, [1, values] each, as outputs for the
+  /// values themselves.
+  virtual torch::Tensor rescaled(const torch::Tensor& outputs, const torch::Tensor& origin,
+                                 const torch::Tensor& scale) const {
+    return outputs * scale + origin;
+  }
   /// Losses that engines of their own know: mean cross-entropy with labels, mean squared error to
   /// targets.
   enum class SimpleLoss { kCrossEntropy, kSquaredError };

@@ -14,7 +14,7 @@ namespace {
 
 struct CamlOptions {
   std::int64_t width = 64, layers = 2, max_way = 0;
-  bool copy = true;
+  bool copy = true, joint = true, standardise = false;
   void keys(Keys& keys) {
     keys.add("width", width, between(2, 65536), "columns of a token");
     keys.add("layers", layers, between(1, 64), "of attention over support and query");
@@ -23,6 +23,11 @@ struct CamlOptions {
     keys.add("copy", copy, anything(),
              "a last attention copies the support's answers to the query; without it they come "
              "through the layers alone, which takes many more tasks to learn");
+    keys.add("joint", joint, anything(),
+             "the support is read anew with each query, and looks at it; false: it is read once, "
+             "and queries look at it: many queries cost little more than one");
+    keys.add("standardise", standardise, anything(),
+             "values are read and answered in the support's own units: mean 0, deviation 1");
   }
   Demands demands() const {
     Demands demands;
@@ -65,6 +70,9 @@ class Caml final : public SupportLearner {
                       options.max_way, codes_, codes_);
       codes_ = options.max_way;
     }
+    CUTTLE_VALIDATE(!options.standardise || !kind_->classes(),
+                    "adapt.standardise: is about values, and these tasks have classes; remove the "
+                    "key");
     const std::int64_t w = options.width;
     auto& layout = request.layout;
     project_ = own_array(layout, "project.weight", {w, width_as_one(model_->fusion())});
@@ -104,6 +112,26 @@ class Caml final : public SupportLearner {
     return p;
   }
 
+  /// Support and queries after the layers: [n, S, w], or [1, S, w] where all queries see the same,
+  /// and [n, w].
+  std::pair<torch::Tensor, torch::Tensor> read(const Tensors& p, const torch::Tensor& known,
+                                               const torch::Tensor& asked) const {
+    const std::int64_t n = asked.size(0), steps = known.size(0), first = options_.joint ? 1 : n;
+    Signal x;
+    if (options_.joint) {
+      x.values = torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1);
+      x.mask = torch::ones({n, 1 + steps}, known.options());
+    } else {  // nobody looks at a query
+      x.values = torch::cat({asked, known}).unsqueeze(0);
+      x.mask = torch::cat({known.new_zeros({1, n}), known.new_ones({1, steps})}, 1);
+    }
+    for (const auto& layer : layers_) x = layer->forward(p, x, {});
+    const auto seen = torch::layer_norm(x.values, {options_.width}, parameter_at(p, norm_),
+                                        parameter_at(p, norm_bias_));
+    return {seen.narrow(1, first, steps),
+            options_.joint ? seen.select(1, 0) : seen.select(0, 0).narrow(0, 0, n)};
+  }
+
   torch::Tensor answer(const Support& support, const Tensors&,
                        const Embedding& query) const override {
     const auto of = [&](std::int64_t place) { return parameter_at(support.parameters, place); };
@@ -112,28 +140,28 @@ class Caml final : public SupportLearner {
     };
     const auto like = query.mask.options();
     auto answers = answers_of(support.batch, support.batch.way, like);
-    torch::Tensor codes;
+    torch::Tensor codes, origin, scale;
     if (kind_->classes()) {
       codes = equal_angle_codes(codes_, like).narrow(0, 0, support.batch.way);
       answers = answers.matmul(codes);
+    } else if (options_.standardise) {
+      origin = answers.mean(0, true);
+      scale = answers.std(0, /*unbiased=*/false, /*keepdim=*/true);
+      scale = torch::where(scale > 0, scale, 1);  // one value says nothing of the unit
+      answers = (answers - origin) / scale;
     }
     const auto known = token(support.embedding) + torch::linear(answers, of(label_));
-    const auto asked = token(query) + of(unknown_);
-    const std::int64_t n = asked.size(0), steps = known.size(0);
-    Signal x{torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1),
-             torch::ones({n, 1 + steps}, like)};
-    for (const auto& layer : layers_) x = layer->forward(support.parameters, x, {});
-    const auto seen = torch::layer_norm(x.values, {options_.width}, of(norm_), of(norm_bias_));
-    const auto last = seen.select(1, 0);
+    const auto [seen, last] = read(support.parameters, known, token(query) + of(unknown_));
     auto code = torch::linear(last, of(head_));
     if (options_.copy) {
-      const auto scores = seen.narrow(1, 1, steps).matmul(last.unsqueeze(2)).squeeze(2) /
+      const auto scores = seen.matmul(last.unsqueeze(2)).squeeze(2) /
                           std::sqrt(static_cast<double>(options_.width));
       const auto share = torch::softmax(scores + log_counts(support.batch, like), 1);
       const auto copied = share.matmul(answers);  // of values; deviations have no copy
       code = code + torch::constant_pad_nd(copied, {0, code.size(1) - copied.size(1)});
     }
-    return codes.defined() ? of(scale_).exp() * code.matmul(codes.t()) : code;
+    if (codes.defined()) return of(scale_).exp() * code.matmul(codes.t());
+    return scale.defined() ? kind_->rescaled(code, origin, scale) : code;
   }
 
   Options options_;

@@ -49,6 +49,14 @@ class GaussianKind final : public TaskKind {
     const std::int64_t values = outputs.size(1) / 2;
     return least_ + (1 - least_) * torch::softplus(outputs.narrow(1, values, values));
   }
+  /// A deviation below the least becomes the least.
+  torch::Tensor rescaled(const torch::Tensor& outputs, const torch::Tensor& origin,
+                         const torch::Tensor& scale) const override {
+    constexpr double kSmallest = 1e-6;
+    const auto above = ((deviations(outputs) * scale - least_) / (1 - least_)).clamp_min(kSmallest);
+    const auto raw = above + torch::log(-torch::expm1(-above));  // softplus(raw) is `above`
+    return torch::cat({means(outputs) * scale + origin, raw}, 1);
+  }
   std::size_t score_column() const override { return 1; }
   bool larger_is_better() const override { return true; }
   std::string score_name() const override { return "log_likelihood"; }

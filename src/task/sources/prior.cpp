@@ -5,11 +5,11 @@
 namespace cuttle {
 namespace {
 
-Batch batch_of(const torch::Tensor& x, const torch::Tensor& y) {
+Batch batch_of(const torch::Tensor& x, const torch::Tensor& y, bool classes, std::int64_t way) {
   Batch batch;
   batch.size = x.size(0);
-  batch.way = 1;
-  batch.targets = y;
+  batch.way = way;
+  (classes ? batch.labels : batch.targets) = classes ? y.squeeze(1).to(torch::kInt64) : y;
   batch.modalities.push_back({x, {}, torch::arange(batch.size, torch::kInt64)});
   return batch;
 }
@@ -17,12 +17,14 @@ Batch batch_of(const torch::Tensor& x, const torch::Tensor& y) {
 }  // namespace
 
 EpisodeSize PriorSource::size(const RandomKey& key) const {
-  std::int64_t shot = shot_;
-  if (shot_min_ > 0 && shot_min_ < shot_)
-    shot = shot_min_ +
-           static_cast<std::int64_t>(Random(key.with(key.stream, 1))
-                                         .below(static_cast<std::uint64_t>(shot_ - shot_min_ + 1)));
-  return {1, shot, shot, query_};
+  Random random(key.with(key.stream, 1));
+  const auto between = [&](std::int64_t least, std::int64_t most) {
+    if (least == 0 || least == most) return most;
+    return least +
+           static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
+  };
+  const std::int64_t shot = between(shot_min_, shot_), way = between(way_min_, way_);
+  return {way, shot, way * shot, way * query_};
 }
 
 Task PriorSource::make(const RandomKey& key) const {
@@ -30,9 +32,10 @@ Task PriorSource::make(const RandomKey& key) const {
   const std::int64_t samples = size.support + size.query;
   const auto x = torch::empty({samples, features_}), y = torch::empty({samples, 1});
   Random random(key);
-  draw(random, samples, x.data_ptr<float>(), y.data_ptr<float>());
+  draw(random, size, x.data_ptr<float>(), y.data_ptr<float>());
   const auto part = [&](std::int64_t first, std::int64_t count) {
-    return batch_of(x.narrow(0, first, count).clone(), y.narrow(0, first, count).clone());
+    return batch_of(x.narrow(0, first, count).clone(), y.narrow(0, first, count).clone(), classes_,
+                    size.way);
   };
   return {part(0, size.support), part(size.support, size.query), key};
 }

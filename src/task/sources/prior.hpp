@@ -10,11 +10,15 @@
 namespace cuttle {
 
 /// Sources whose tasks are drawn from a prior over functions: shot samples to adapt to, query
-/// samples to predict, of the one modality "x" with one target value.
+/// samples to predict, of the one modality "x" with one target value; or with classes, so many of
+/// each on average.
 class PriorSource : public TaskSource {
  public:
   explicit PriorSource(const SourceRequest& request)
-      : shot_(request.episode.shot),
+      : classes_(!request.episode.values()),
+        way_(classes_ ? request.episode.way : 1),
+        way_min_(classes_ ? request.episode.way_min : 0),
+        shot_(request.episode.shot),
         shot_min_(request.episode.shot_min),
         query_(request.episode.query),
         features_(request.model.modalities().at(0).shape.at(0)) {}
@@ -22,11 +26,14 @@ class PriorSource : public TaskSource {
   EpisodeSize size(const RandomKey& key) const override;
   Task make(const RandomKey& key) const override;
 
- private:
-  /// One function, and `samples` of it: x [samples, features], y [samples].
-  virtual void draw(Random& random, std::int64_t samples, float* x, float* y) const = 0;
+ protected:
+  const bool classes_;  ///< y is a class in 0..way-1
 
-  std::int64_t shot_, shot_min_, query_, features_;
+ private:
+  /// One function, and samples of it, the support first: x [samples, features], y [samples].
+  virtual void draw(Random& random, const EpisodeSize& size, float* x, float* y) const = 0;
+
+  std::int64_t way_, way_min_, shot_, shot_min_, query_, features_;
 };
 
 /// A modality of vectors that no shard declares.

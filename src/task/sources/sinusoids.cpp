@@ -25,10 +25,10 @@ class Sinusoids final : public PriorSource {
       : PriorSource(request), options_(options) {}
 
  private:
-  void draw(Random& random, std::int64_t samples, float* x, float* y) const override {
+  void draw(Random& random, const EpisodeSize& size, float* x, float* y) const override {
     const double amplitude = 0.1 + (options_.amplitude_max - 0.1) * random.uniform();
     const double phase = M_PI * random.uniform();
-    for (std::int64_t i = 0; i < samples; ++i) {
+    for (std::int64_t i = 0; i < size.support + size.query; ++i) {
       const double at = -5.0 + 10.0 * random.uniform();
       x[i] = static_cast<float>(at);
       y[i] =
