@@ -374,7 +374,11 @@ ADAPT = {"meta_gradient_test": {
         ("gate * was.read + (1 - gate) * least", "gate * least + (1 - gate) * was.read"),
         ("was.memory * (1 - least.sum(1)).unsqueeze(2)", "was.memory"),
         ("kUsageKept = 0.95", "kUsageKept = 0.5"),
-        ("support.batch.size - 1, 1)", "0, 1)"),
+        ("answers.narrow(0, answers.size(0) - 1, 1)", "answers.narrow(0, 0, 1)"),
+        ("torch::cat({input, was.recalled()}, 1)", "torch::cat({input, 0 * was.recalled()}, 1)"),
+        ("matmul(heads(*add_))", "matmul(heads(*key_))"),
+        ("index_select(0, order.argsort())", "index_select(0, order)"),
+        ("(cost(known[6], support.batch) + cost(said, task.query))", "(cost(said, task.query))"),
     ],
     "src/adapt/learners/meta_networks.cpp": [
         ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),
