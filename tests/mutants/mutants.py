@@ -425,10 +425,11 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "rl2_test": {
     "src/adapt/learners/rl2.cpp": [
-        ("options.discount * options.lambda * ahead", "options.lambda * ahead"),
-        ("last ? 1.0 : 0.0", "last ? 0.0 : 1.0"),
         ("memory_.last.expand({batch.size, -1})", "torch::zeros_like(memory_.last).expand({batch.size, -1})"),
         ("options.entropy * trial.entropy)", "options.entropy * trial.entropy.detach())"),
+    ],
+    "src/adapt/learners/recurrent_agent.cpp": [
+        ("last ? 1.0 : 0.0", "last ? 0.0 : 1.0"),
     ],
 }, "task_embedding_test": {
     "src/adapt/task_embedding.cpp": [
@@ -441,9 +442,15 @@ ADAPT = {"meta_gradient_test": {
         ("const auto a = point / sum", "const auto a = point / point.sum()"),
     ],
 }, "policy_gradient_test": {
+    "src/adapt/learners/advantage.cpp": [
+        ("discount * lambda * ahead", "lambda * ahead"),
+        ("discount * next - value", "next - value"),
+        ("static_cast<double>(n - 1)", "static_cast<double>(n)"),
+        ("time.square(), time.pow(3)", "time.square(), time.square()"),
+        ("seen, seen.square(), time", "seen, seen, time"),
+    ],
     "src/adapt/learners/policy_gradient.cpp": [
-        ("rewards.flip(1).cumsum(1).flip(1)", "rewards.cumsum(1)"),
-        ("-(log_policy * (to_go - others)).sum()", "(log_policy * (to_go - others)).sum()"),
+        ("-(log_policy * advantages).sum()", "(log_policy * advantages).sum()"),
         ("torch::full({}, -earned,", "torch::full({}, earned,"),
     ],
 }, "outer_optimizer_test": {

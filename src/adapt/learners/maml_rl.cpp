@@ -18,6 +18,7 @@ constexpr std::int64_t kMostSteps = 199, kInUse = 200, kPlaces = 256;
 struct MamlRlOptions : LoopOptions {
   double inner_lr = 0.1;
   bool second_order = true, exploration = false;
+  Credit credit;
   void keys(Keys& keys) {
     keys.add("inner_steps", inner_steps, between(0, kMostSteps), "adaptation steps in training");
     keys.add("eval_inner_steps", eval_inner_steps, between(0, kMostSteps),
@@ -26,6 +27,14 @@ struct MamlRlOptions : LoopOptions {
     keys.add("second_order", second_order, anything(), "differentiate through the inner gradients");
     keys.add("exploration", exploration, anything(),
              "credit what was tried before adaptation for what came after: unbiased, more noise");
+    keys.add(
+        "baseline", credit.baseline, one_of({"others", "linear"}),
+        "what an action's rewards are compared with: those of the other episodes at that step, "
+        "or values that are fitted, linear in observation and time");
+    keys.add("discount", credit.discount, between(0, 1), "of rewards, a step");
+    keys.add(
+        "gae_lambda", credit.lambda, between(0, 1),
+        "of the generalised advantage: 1 goes by rewards alone, less by the baseline's values");
   }
   Demands demands() const {
     Demands demands = LoopOptions::demands();
@@ -51,13 +60,14 @@ class MamlRl final : public Learner {
   }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    auto [gradient, earned] = policy_gradient(
-        *model_, parameters.tensors(),
-        [&](const Tensors& theta, std::int64_t step) {
-          const bool after = step == options_.inner_steps;
-          return act(theta, after ? task.query : task.support, task.key, step);
-        },
-        {options_.inner_steps, options_.inner_lr, options_.second_order, options_.exploration});
+    auto [gradient, earned] =
+        policy_gradient(*model_, parameters.tensors(),
+                        [&](const Tensors& theta, std::int64_t step) {
+                          const bool after = step == options_.inner_steps;
+                          return act(theta, after ? task.query : task.support, task.key, step);
+                        },
+                        {options_.inner_steps, options_.inner_lr, options_.second_order,
+                         options_.exploration, options_.credit});
     return result_of(gradient, {{}, {-earned, earned}}, {});
   }
 
@@ -68,7 +78,8 @@ class MamlRl final : public Learner {
       const Rollout rollout = act(theta, support, key, k);
       const auto leaves = as_leaves(theta);
       const auto gradient = gradient_of(
-          policy_loss(log_policy(*model_, leaves, rollout, {k}), rollout), leaves, false);
+          policy_loss(log_policy(*model_, leaves, rollout, {k}), rollout, options_.credit), leaves,
+          false);
       for (std::size_t i = 0; i < theta.size(); ++i)
         if (gradient[i].defined()) theta[i] = theta[i] - options_.inner_lr * gradient[i];
     }

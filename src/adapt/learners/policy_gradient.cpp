@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "adapt/learners/advantage.hpp"
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
@@ -58,13 +59,14 @@ torch::Tensor log_policy(const Model& model, const Tensors& theta, const Rollout
       .view(rollout.rewards.sizes());
 }
 
-torch::Tensor policy_loss(const torch::Tensor& log_policy, const Rollout& rollout) {
-  const auto to_go = rollout.rewards.flip(1).cumsum(1).flip(1);
-  const std::int64_t n = to_go.size(0);
-  // Of the other episodes only: then it is no function of this one's actions.
-  const auto others =
-      n > 1 ? (to_go.sum(0, true) - to_go) / static_cast<double>(n - 1) : torch::zeros_like(to_go);
-  return -(log_policy * (to_go - others)).sum() / static_cast<double>(n);
+torch::Tensor policy_loss(const torch::Tensor& log_policy, const Rollout& rollout,
+                          const Credit& credit) {
+  const auto to_go = returns_to_go(rollout.rewards, credit.discount);
+  const auto values = credit.baseline == "linear" ? linear_baseline(rollout.observations, to_go)
+                                                  : others_baseline(to_go);
+  const auto advantages =
+      generalised_advantages(rollout.rewards, values, credit.discount, credit.lambda);
+  return -(log_policy * advantages).sum() / static_cast<double>(to_go.size(0));
 }
 
 std::pair<Tensors, double> policy_gradient(const Model& model, const Tensors& theta,
@@ -79,7 +81,7 @@ std::pair<Tensors, double> policy_gradient(const Model& model, const Tensors& th
     const Rollout rollout = actor(place, k);
     Step step{as_leaves(place), {}, {}};
     const auto log = log_policy(model, step.theta, rollout, {k});
-    step.gradient = gradient_of(policy_loss(log, rollout), step.theta, true);
+    step.gradient = gradient_of(policy_loss(log, rollout, loop.credit), step.theta, true);
     step.log_probability = log.sum();
     for (std::size_t i = 0; i < place.size(); ++i)
       if (step.gradient[i].defined())
@@ -88,8 +90,8 @@ std::pair<Tensors, double> policy_gradient(const Model& model, const Tensors& th
   }
   const Rollout after = actor(place, loop.steps);
   const auto leaves = as_leaves(place);
-  auto lambda =
-      dense_gradient_of(policy_loss(log_policy(model, leaves, after, {loop.steps}), after), leaves);
+  auto lambda = dense_gradient_of(
+      policy_loss(log_policy(model, leaves, after, {loop.steps}), after, loop.credit), leaves);
   const double earned = after.rewards.sum(1).mean().item<double>();
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     Tensors outputs, cotangents;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "cuttle/adapt/learner.hpp"
@@ -30,10 +32,17 @@ Rollout roll_out(const Model& model, const Tensors& theta, const Environment& en
 torch::Tensor log_policy(const Model& model, const Tensors& theta, const Rollout& rollout,
                          const Context& context);
 
+/// What an action is credited with: its generalised advantage, with this baseline as values. With
+/// `lambda` 1, what came from it on, less the baseline.
+struct Credit {
+  std::string baseline = "others";  ///< or "linear"; see advantage.hpp
+  double discount = 1, lambda = 1;
+};
+
 /// -1/n sum_i sum_t log pi(a_t | s_t) A_t, whose gradient estimates minus that of the expected
-/// return (Williams 1992): A_t is what came from t on, less the mean of what came in the other
-/// episodes.
-torch::Tensor policy_loss(const torch::Tensor& log_policy, const Rollout& rollout);
+/// return (Williams 1992); without bias if nothing is discounted and `others` are the baseline.
+torch::Tensor policy_loss(const torch::Tensor& log_policy, const Rollout& rollout,
+                          const Credit& credit);
 
 /// Rollouts at some parameters: step 0, 1, ... before, then after adaptation. Tests enumerate them.
 using Actor = std::function<Rollout(const Tensors& theta, std::int64_t step)>;
@@ -44,6 +53,7 @@ struct PolicyLoop {
   double rate = 0.1;
   bool second_order = true;
   bool exploration = false;  ///< also credit what was tried before adaptation for what came after
+  Credit credit = {};
 };
 
 /// The outer gradient of one task, by parameter, and the mean return after adaptation. With

@@ -4,17 +4,14 @@
 
 #include "adapt/embed.hpp"
 #include "adapt/fast_weights.hpp"
-#include "adapt/layers.hpp"
-#include "adapt/learners/policy_gradient.hpp"
+#include "adapt/learners/advantage.hpp"
+#include "adapt/learners/recurrent_agent.hpp"
 #include "adapt/rows.hpp"
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
 namespace {
-
-/// Episodes of a trial that chance can be told apart by.
-constexpr std::uint64_t kMostEpisodes = 4096;
 
 struct Rl2Options {
   std::int64_t hidden = 32;
@@ -38,35 +35,12 @@ struct Rl2Options {
   }
 };
 
-/// What is known so far, of every copy of an agent.
-struct AgentMemory {
-  torch::Tensor state;  ///< [copies, hidden]
-  torch::Tensor last;   ///< [copies, actions + 2]: what was done, what it earned, 1 if an episode
-                        ///< ended there
-};
-
-/// What copies of an agent did, [copies, steps] each.
-struct Trial {
-  torch::Tensor log_policy, entropy, values, rewards;
-  AgentMemory after;
-};
-
 /// -log pi(a_t) A_t + value_weight (V_t - A_t - V_t[fixed])^2 - entropy H_t, the mean over copies
-/// and steps, with the generalised advantage (Schulman et al. 2016, equation 16)
-///   A_t = sum_l (discount lambda)^l (r_{t+l} + discount V_{t+l+1} - V_{t+l}).
+/// and steps, with generalised advantages A_t by the learned values.
 torch::Tensor actor_critic_loss(const Trial& trial, const Rl2Options& options) {
   const auto values = trial.values.detach();
-  const std::int64_t steps = values.size(1);
-  Tensors advantages(static_cast<std::size_t>(steps));
-  torch::Tensor next = torch::zeros_like(values.select(1, 0)), ahead = next;
-  for (std::int64_t t = steps - 1; t >= 0; --t) {
-    const auto value = values.select(1, t);
-    ahead = trial.rewards.select(1, t) + options.discount * next - value +
-            options.discount * options.lambda * ahead;
-    next = value;
-    advantages[static_cast<std::size_t>(t)] = ahead;
-  }
-  const auto advantage = torch::stack(advantages, 1);
+  const auto advantage =
+      generalised_advantages(trial.rewards, values, options.discount, options.lambda);
   return (-trial.log_policy * advantage +
           options.value_weight * (trial.values - values - advantage).square() -
           options.entropy * trial.entropy)
@@ -83,26 +57,14 @@ class Rl2 final : public Learner {
  public:
   using Options = Rl2Options;
   Rl2(const LearnerRequest& request, const Options& options)
-      : Learner(request), options_(options), actions_(request.inputs.target_width) {
+      : Learner(request),
+        options_(options),
+        agent_(request.layout, model_, request.inputs.target_width, options.hidden) {
     CUTTLE_VALIDATE(kind_->score_name() == "return",
                     "adapt.algorithm: rl2 acts in environments; set episode.target: return and a "
                     "source of them, such as bandits");
     CUTTLE_VALIDATE(objectives_->empty(),
                     "objectives: rl2 has no samples that they could look at; remove them");
-    const std::int64_t h = options.hidden;
-    const auto add = [&](const std::string& name, std::vector<std::int64_t> shape,
-                         Init init = Init::kFanIn) {
-      return static_cast<std::size_t>(own_array(request.layout, name, std::move(shape), init));
-    };
-    const std::int64_t seen = width_as_one(model_->fusion()) + actions_ + 2;
-    in_ = add("memory.in", {3 * h, seen});
-    back_ = add("memory.back", {3 * h, h});
-    in_bias_ = add("memory.in_bias", {3 * h}, Init::kZeros);
-    back_bias_ = add("memory.back_bias", {3 * h}, Init::kZeros);
-    policy_ = add("policy", {actions_, h});
-    policy_bias_ = add("policy_bias", {actions_}, Init::kZeros);
-    value_ = add("value", {1, h});
-    value_bias_ = add("value_bias", {1}, Init::kZeros);
   }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
@@ -112,7 +74,7 @@ class Rl2 final : public Learner {
     Context context;
     context.key = task.key;
     context.record = &seen;
-    const Trial trial = act(leaves, nothing_known(leaves, query.size), query,
+    const Trial trial = act(leaves, agent_.nothing_known(leaves, query.size), query,
                             before(task.support) + 1, task.key.with(Stream::kModel), context);
     const auto loss = actor_critic_loss(trial, options_);
     const double earned = returns_of(trial, query).mean().item<double>();
@@ -122,7 +84,7 @@ class Rl2 final : public Learner {
                                  const RandomKey& key) const override {
     const torch::NoGradGuard no_grad;
     const auto& p = parameters.tensors();
-    AgentMemory memory = nothing_known(p, 1);
+    AgentMemory memory = agent_.nothing_known(p, 1);
     if (before(support) > 0)
       memory =
           act(p, memory, support, before(support), key.with(Stream::kModel, 3), in_use()).after;
@@ -132,8 +94,8 @@ class Rl2 final : public Learner {
                                    std::int64_t) const override {
     return std::make_unique<Agent>(
         *this, parameters_in(*model_, state),
-        AgentMemory{state_entry(state, "memory", options_.hidden).view({1, -1}),
-                    state_entry(state, "last", actions_ + 2).view({1, -1})});
+        AgentMemory{state_entry(state, "memory", agent_.hidden()).view({1, -1}),
+                    state_entry(state, "last", agent_.last()).view({1, -1})});
   }
 
  private:
@@ -167,63 +129,27 @@ class Rl2 final : public Learner {
   std::int64_t before(const Batch& support) const {
     return options_.memory == "trial" ? support.size : 0;
   }
-  AgentMemory nothing_known(const Tensors& p, std::int64_t copies) const {
-    return {torch::zeros({copies, options_.hidden}, p[in_].options().requires_grad(false)),
-            torch::zeros({copies, actions_ + 2}, p[in_].options().requires_grad(false))};
-  }
   /// What the last episode earned, [copies].
   static torch::Tensor returns_of(const Trial& trial, const Batch& batch) {
     const std::int64_t horizon = batch.environment->horizon();
     return trial.rewards.narrow(1, trial.rewards.size(1) - horizon, horizon).sum(1);
   }
 
-  /// `episodes` one after the other, as many copies of the agent as `memory` has; all chance is a
-  /// function of the key, whose uses up to two further on are taken.
+  /// RecurrentAgent::act, where the task can be acted in.
   Trial act(const Tensors& p, AgentMemory memory, const Batch& batch, std::int64_t episodes,
             const RandomKey& key, const Context& context) const {
     CUTTLE_VALIDATE(batch.environment != nullptr,
                     "adapt.algorithm: rl2 acts in environments, and this task is samples; use a "
                     "source of environments, such as bandits");
-    CUTTLE_VALIDATE(static_cast<std::uint64_t>(episodes) < kMostEpisodes,
+    CUTTLE_VALIDATE(static_cast<std::uint64_t>(episodes) < RecurrentAgent::kMostEpisodes,
                     "episode.shot: a trial of {} episodes is too long for rl2, which has room for "
                     "{}; use fewer",
-                    episodes, kMostEpisodes - 1);
-    const Environment& environment = *batch.environment;
-    const std::int64_t copies = memory.state.size(0);
-    const auto like = memory.state.options();
-    Random random(key.with(key.stream, key.use + 1));
-    Tensors logs, entropies, values, rewards;
-    for (std::int64_t episode = 0; episode < episodes; ++episode) {
-      RandomKey own = key.with(key.stream, key.use + 2);
-      own.step = key.step * kMostEpisodes + static_cast<std::uint64_t>(episode);
-      const auto course = environment.begin(copies, own);
-      for (std::int64_t t = 0; t < environment.horizon(); ++t) {
-        const Batch seen = observed(course->observe().to(like), actions_);
-        memory.state =
-            torch::gru_cell(torch::cat({as_one(model_->embed(p, seen, context)), memory.last}, 1),
-                            memory.state, p[in_], p[back_], p[in_bias_], p[back_bias_]);
-        const auto log =
-            torch::log_softmax(torch::linear(memory.state, p[policy_], p[policy_bias_]), 1);
-        const auto actions = draw_actions(log.detach(), random);
-        const auto done = torch::tensor(actions, torch::kInt64).unsqueeze(1).to(like.device());
-        logs.push_back(log.gather(1, done).squeeze(1));
-        entropies.push_back(-(log * log.exp()).sum(1));
-        values.push_back(torch::linear(memory.state, p[value_], p[value_bias_]).squeeze(1));
-        rewards.push_back(torch::tensor(course->act(actions), torch::kFloat64).to(like));
-        const bool last = t + 1 == environment.horizon();
-        memory.last = torch::cat(
-            {torch::zeros({copies, actions_}, like).scatter(1, done, 1.0),
-             rewards.back().unsqueeze(1), torch::full({copies, 1}, last ? 1.0 : 0.0, like)},
-            1);
-      }
-    }
-    return {torch::stack(logs, 1), torch::stack(entropies, 1), torch::stack(values, 1),
-            torch::stack(rewards, 1), std::move(memory)};
+                    episodes, RecurrentAgent::kMostEpisodes - 1);
+    return agent_.act(p, std::move(memory), *batch.environment, episodes, key, context);
   }
 
   Options options_;
-  std::int64_t actions_;
-  std::size_t in_, back_, in_bias_, back_bias_, policy_, policy_bias_, value_, value_bias_;
+  RecurrentAgent agent_;
 };
 
 }  // namespace
