@@ -260,14 +260,21 @@ void add_bench(CLI::App& app, BenchArguments& a, Request& request, const Extensi
       ->check(CLI::Range(1, kLargestCount));
   command->add_option("--warmup", a.warmup, "as many before (2; with --tasks: 0)")
       ->check(CLI::Range(0, kLargestCount));
-  auto* tasks =
-      command->add_option("--tasks", a.tasks, "safetensors with support.* and query.* of T tasks");
-  auto* parameters =
-      command->add_option("--parameters", a.parameters, "safetensors with the model's parameters");
+  auto* tasks = command->add_option(
+      "--tasks", a.tasks,
+      "safetensors with support.* and query.* of T tasks; without support.*: minibatches of all "
+      "classes");
+  command
+      ->add_option("--parameters", a.parameters,
+                   "safetensors with the parameters of model and learner")
+      ->needs(tasks);
+  command
+      ->add_option("--initial", a.initial,
+                   "in place of --parameters: the config's initial ones, written to this file")
+      ->needs(tasks);
   auto* gradient =
       command->add_option("--gradient", a.gradient, "where the mean meta-gradient goes");
-  tasks->needs(parameters)->needs(gradient);
-  parameters->needs(tasks);
+  tasks->needs(gradient);
   gradient->needs(tasks);
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback([&] {

@@ -1,6 +1,7 @@
 #include <malloc.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -41,11 +42,12 @@ ModalitySpec spec_of(const std::string& name, const torch::Tensor& values,
   return spec;
 }
 
-/// The given tasks, all of the same size.
+/// The given tasks, all of the same size. Without support sets they are minibatches of all classes.
 struct GivenTasks {
   std::vector<ModalitySpec> modalities;
   std::vector<Task> tasks;
   std::int64_t target_width = 0;  ///< 0: labels
+  std::int64_t classes = 0;       ///< of minibatches; 0: they are episodes
 };
 
 using Arrays = std::map<std::string, torch::Tensor>;
@@ -71,10 +73,10 @@ Batch batch_of(const Arrays& arrays, const std::string& set, const std::string& 
 
 /// Labels are classes, every query class is in the support; targets are as wide in both sets.
 /// Returns the classes, or the width.
-std::int64_t check_answers(const Arrays& arrays, const std::string& answers,
-                           const std::string& path) {
-  const auto& support = arrays.at("support." + answers);
-  for (const std::string set : {"support", "query"}) {
+std::int64_t check_answers(const Arrays& arrays, const std::vector<std::string>& sets,
+                           const std::string& answers, const std::string& path) {
+  const auto& support = arrays.at(sets[0] + "." + answers);
+  for (const auto& set : sets) {
     const auto& given = arrays.at(set + "." + answers);
     if (answers == "targets") {
       CUTTLE_VALIDATE(given.is_floating_point() && given.dim() == 3 && given.numel() > 0 &&
@@ -95,9 +97,10 @@ std::int64_t check_answers(const Arrays& arrays, const std::string& answers,
 }
 
 /// Every array has the same tasks; those of a set the same samples.
-void check_sizes(const Arrays& arrays, const std::string& answers, const std::string& path) {
-  const auto tasks = arrays.at("support." + answers).size(0);
-  for (const std::string set : {"support", "query"})
+void check_sizes(const Arrays& arrays, const std::vector<std::string>& sets,
+                 const std::string& answers, const std::string& path) {
+  const auto tasks = arrays.at(sets[0] + "." + answers).size(0);
+  for (const auto& set : sets)
     for (const auto& [name, values] : arrays)
       CUTTLE_VALIDATE(name.rfind(set + ".", 0) != 0 ||
                           (values.dim() >= 2 && values.size(0) == tasks &&
@@ -110,27 +113,50 @@ GivenTasks read_tasks(const std::string& path) {
   for (const auto& array : read_safetensors(path).arrays)
     arrays[array.name] = to_tensor(array, path);
   GivenTasks given;
-  const std::string answers = arrays.count("support.targets") ? "targets" : "labels";
-  for (const std::string set : {"support", "query"})
+  std::vector<std::string> sets{"support", "query"};
+  if (std::none_of(arrays.begin(), arrays.end(),
+                   [](const auto& entry) { return entry.first.rfind("support.", 0) == 0; }))
+    sets = {"query"};
+  const std::string answers = arrays.count(sets[0] + ".targets") ? "targets" : "labels";
+  for (const auto& set : sets)
     CUTTLE_VALIDATE(
         arrays.count(set + "." + answers),
         "{}: there is no {}.{} (int64 labels [T, n], or float32 targets [T, n, values], "
         "say what is to be learned)",
         path, set, answers);
-  const std::int64_t way = check_answers(arrays, answers, path);
-  check_sizes(arrays, answers, path);
+  const std::int64_t way = check_answers(arrays, sets, answers, path);
+  check_sizes(arrays, sets, answers, path);
   if (answers == "targets") given.target_width = way;
+  if (sets.size() == 1 && answers == "labels") given.classes = way;
   for (const auto& [name, tensor] : arrays)
-    if (name.rfind("support.", 0) == 0 && name != "support." + answers) {
-      given.modalities.push_back(spec_of(name.substr(8), tensor, path));
-      CUTTLE_VALIDATE(arrays.count("query." + name.substr(8)), "{}: there is {} but no query.{}",
-                      path, name, name.substr(8));
+    if (name.rfind(sets[0] + ".", 0) == 0 && name != sets[0] + "." + answers) {
+      const std::string sense = name.substr(sets[0].size() + 1);
+      given.modalities.push_back(spec_of(sense, tensor, path));
+      CUTTLE_VALIDATE(arrays.count("query." + sense), "{}: there is {} but no query.{}", path, name,
+                      sense);
     }
-  for (std::int64_t t = 0; t < arrays["support." + answers].size(0); ++t)
-    given.tasks.push_back({batch_of(arrays, "support", answers, given.modalities, t, way),
-                           batch_of(arrays, "query", answers, given.modalities, t, way),
-                           {}});
+  for (std::int64_t t = 0; t < arrays[sets[0] + "." + answers].size(0); ++t) {
+    Task task;
+    task.query = batch_of(arrays, "query", answers, given.modalities, t, way);
+    task.support = sets.size() == 1
+                       ? select_rows(task.query, {})
+                       : batch_of(arrays, "support", answers, given.modalities, t, way);
+    given.tasks.push_back(std::move(task));
+  }
   return given;
+}
+
+/// Those of a file, or the config's initial ones, which are written.
+ParameterList parameters_of(const BenchArguments& arguments,
+                            const std::shared_ptr<const ParameterLayout>& layout,
+                            std::uint64_t seed) {
+  if (!arguments.parameters.empty())
+    return {layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
+                                     arguments.parameters)};
+  auto initial = ParameterList::initial(layout, seed);
+  write_file_atomically(arguments.initial,
+                        encode_safetensors(parameter_arrays(*layout, initial.flat())));
+  return initial;
 }
 
 struct MeanGradient {
@@ -159,21 +185,20 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
       arguments.config.empty()
           ? parse_config("{}", "defaults", arguments.overrides, catalog_of(extensions))
           : load_config(arguments.config, arguments.overrides, catalog_of(extensions));
+  CUTTLE_VALIDATE(arguments.parameters.empty() != arguments.initial.empty(),
+                  "bench --tasks needs --parameters, or --initial to begin with the config's own");
   prepare_process(config, 0);
   GivenTasks given = read_tasks(arguments.tasks);
-  config.episode.way = given.tasks.at(0).support.way;
+  config.episode.way = given.tasks.at(0).query.way;
   config.evaluation.way = 0;
   if (const char* kind = given.target_width > 0 ? "value" : "class";
       config.episode.target.type != kind)
     config.episode.target = kind;
   const auto [kind, model, learner] =
-      assemble(config, {given.modalities, given.target_width, 0}, extensions);
+      assemble(config, {given.modalities, given.target_width, given.classes}, extensions);
   const auto layout = model->layout();
   const torch::Device device = model->device();
-  const auto parameters =
-      ParameterList(layout, flat_from_arrays(*layout, read_safetensors(arguments.parameters).arrays,
-                                             arguments.parameters))
-          .on(device);
+  const auto parameters = parameters_of(arguments, layout, config.seed).on(device);
   for (Task& task : given.tasks) task = task.on(device);
   malloc_trim(0);  // what reading took is not what gradients take
   const double idle = memory_mb("VmRSS:");

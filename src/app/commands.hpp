@@ -87,14 +87,15 @@ struct SuggestArguments {
 ExitCode suggest_command(const SuggestArguments& arguments, const Extensions& extensions);
 
 struct BenchArguments {
-  std::string config, tasks, parameters, gradient;
+  std::string config, tasks, parameters, initial, gradient;
   std::vector<std::string> overrides;
   std::optional<std::int64_t> steps, warmup;  ///< 10 and 2 outer steps; 1 and 0 with given tasks
   bool json = false;
 };
 ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
                        const Extensions& extensions);
-/// `bench --tasks`: the mean meta-gradient of given tasks at given parameters, timed. One process.
+/// `bench --tasks`: the mean meta-gradient of given tasks at given or initial parameters, timed.
+/// One process.
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions);
 
 /// Standard error, of rank 0 (nowhere on the others). Under mpirun a rank's own is never a

@@ -149,6 +149,42 @@ def test_given_tasks_are_timed(config):
     assert "ms per task" in driver.cuttle("bench", config, *words).stdout
 
 
+def test_the_config_gives_the_parameters_where_no_file_does(config):
+    """The same gradient as from the file that they are written to."""
+    arrays, _ = random_tasks()
+    save_file({name: value.contiguous() for name, value in arrays.items()}, config.parent / "tasks.safetensors")
+    files = {name: config.parent / f"{name}.safetensors" for name in ("initial", "first", "second")}
+    words = ["bench", config, "--tasks", config.parent / "tasks.safetensors", "adapt.algorithm=relation"]
+    driver.cuttle(*words, "--initial", files["initial"], "--gradient", files["first"])
+    parameters = load_file(files["initial"])
+    assert {"encoder.image.0.conv.weight", "learner.part0.2.bias"} <= set(parameters)
+    driver.cuttle(*words, "--parameters", files["initial"], "--gradient", files["second"])
+    first, second = load_file(files["first"]), load_file(files["second"])
+    assert all(torch.equal(first[name], second[name]) for name in parameters)
+    for more in ([], ["--initial", files["initial"], "--parameters", files["initial"]]):
+        message = driver.cuttle(*words, *more, "--gradient", files["first"], code=driver.USER_ERROR).stderr
+        assert "needs --parameters, or --initial" in message
+
+
+def test_tasks_without_support_are_minibatches_of_all_classes(config):
+    """What a supervised classifier learns from; here of features that its model leaves alone."""
+    generator = torch.Generator().manual_seed(6)
+    x, labels = torch.randn(TASKS, 12, 5, generator=generator), torch.arange(12).remainder(4).repeat(TASKS, 1)
+    save_file({"query.x": x, "query.labels": labels}, config.parent / "tasks.safetensors")
+    p = {"learner.weight": torch.randn(4, 5, generator=generator), "learner.bias": torch.zeros(4)}
+    save_file(p, config.parent / "parameters.safetensors")
+    config.write_text("{data: {shards: [unused.h5]}, episode: {source: minibatches}, adapt: {algorithm: pretrain},"
+                      " model: {encoders: {x: {type: mlp, depth: 0}}}}", encoding="utf-8")
+    driver.cuttle("bench", config, *(word for name in ("tasks", "parameters", "gradient")
+                                     for word in (f"--{name}", config.parent / f"{name}.safetensors")))
+    ours = load_file(config.parent / "gradient.safetensors")
+    for value in p.values():
+        value.requires_grad_()
+    outputs = torch.nn.functional.linear(x, *p.values())
+    torch.nn.functional.cross_entropy(outputs.flatten(0, 1), labels.flatten()).backward()
+    assert relative(ours, {name: value.grad for name, value in p.items()}) < 1e-5
+
+
 def test_tasks_that_do_not_fit_are_refused(config):
     model, (arrays, _) = conv4(WAY), random_tasks()
     for name, value, word in (("query.labels", arrays["query.labels"] + 1, "query.labels"),
