@@ -2,13 +2,16 @@
 # usage: launch/benchmark.sh [OPTION...] [-- ARGUMENT OF tests/benchmark/peers/run.py...]
 #
 # Times cuttle beside PyTorch written by hand and the meta-learning libraries of a virtual
-# environment (learn2learn, higher, TorchOpt, JAX; tests/benchmark/README.md says how to make one): the
-# same tasks and weights, one thread each on the same core, in turns. Builds what is missing, prints
-# tables, and writes them with results.json and plots to a folder. All workloads with all libraries
-# take about half an hour; let nothing else run meanwhile.
+# environment (learn2learn, higher, TorchOpt, EasyFSL, JAX; tests/benchmark/README.md says how to make
+# one): the same tasks and weights, one thread each on the same core, in turns. Builds what is missing,
+# prints tables, and writes them with results.json and plots to a folder. All workloads with all
+# libraries take about half an hour; let nothing else run meanwhile.
 #
 #   --workload W      W1 (Conv4-64, 28x28), W2 (Conv4-32, 84x84), W3 (perceptron on sinusoids), protonet, or all
 #                     (default)
+#   --learner NAMES   in place of --workload: one or several learners, as in anil,caml, or all: 5-way
+#                     1-shot with 75 queries, on a Conv4-64 of 28x28 images
+#   --vectors         learners (default: all) on frozen features of 384 numbers in place of images
 #   --inner-steps N   one or several, as in 1,5 (default: W1 and W3 1 and 5, W2 5)
 #   --rounds N        turns of every contender (default 5); 0: no times
 #   --first-order     first order too
@@ -25,6 +28,7 @@
 value_fits() {
   case $1 in
     --workload) [[ $2 =~ ^(W1|W2|W3|protonet|all)$ ]] ;;
+    --learner) [[ $2 =~ ^[a-z0-9_]+(,[a-z0-9_]+)*$ ]] ;;
     --inner-steps) [[ $2 =~ ^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*$ ]] ;;
     --rounds) [[ $2 =~ ^[0-9]{1,4}$ ]] ;;
     *) [[ -n $2 ]] ;;
@@ -36,7 +40,7 @@ peers=${CUTTLE_PEERS:-}
 if [[ -z $peers && -d $cuttle_root/.venv-peers ]]; then peers=$cuttle_root/.venv-peers; fi
 while (($# > 0)); do
   case $1 in
-    --workload | --inner-steps | --rounds | --peers-venv | --out)
+    --workload | --learner | --inner-steps | --rounds | --peers-venv | --out)
       value_fits "$1" "${2:-}" || fail "$1 does not take '${2:-}'; see launch/benchmark.sh --help" 2
       case $1 in
         --peers-venv) peers=$2 ;;
@@ -44,7 +48,7 @@ while (($# > 0)); do
         *) words+=("$1" "$2") ;;
       esac
       shift 2 ;;
-    --first-order | --memory) words+=("$1") && shift ;;
+    --first-order | --memory | --vectors) words+=("$1") && shift ;;
     --no-install) install=no && shift ;;
     -h | --help) usage "$0" && exit ;;
     --) shift && words+=("$@") && break ;;

@@ -51,6 +51,35 @@ def test_the_machine_is_named_and_plotted(benchmark):
     assert (benchmark[1] / "table.txt").read_text(encoding="utf-8").splitlines()[0] == benchmark[0].splitlines()[0]
 
 
+@pytest.mark.parametrize("sense, names", [("images", "meta_curvature,caml"), ("vectors", "r2d2,pretrain")])
+def test_learners_beside_pytorch(sense, names, tmp_path):
+    """One of each family: an inner loop, a reader of sequences, a solved classifier, minibatches."""
+    words = ["--learner", names, *(["--vectors"] if sense == "vectors" else []), "--rounds", "1", "--tasks", "2",
+             "--width", "8", "--query", "2", "--peers", "plain,jax"]
+    told = driver.run([sys.executable, str(RUN), *words, "--cuttle", str(driver.PROGRAM), "--out", str(tmp_path)],
+                      timeout=300).stdout
+    cases = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cases"]
+    assert [case["title"] for case in cases] == [f"{name}, {sense}" for name in names.split(",")]
+    for case in cases:
+        assert set(case["contenders"]) == {"cuttle", "plain"}
+        assert max(one["worst_error"] for one in case["contenders"].values()) < 1e-4, case["title"]
+    lines = told.splitlines()
+    table = lines[next(number for number, line in enumerate(lines) if line.startswith("learner")):]
+    assert [line.split(",")[0] for line in table[1:3]] == names.split(",")
+    assert all(line.split()[3] == "plain" for line in table[1:3])
+
+
+@pytest.mark.parametrize("words, answer", [
+    (["--learner", "maml_rl"], "no such learner: maml_rl; there are anil, caml"),
+    (["--learner", "anil", "--memory"], "--learner goes with none of --workload"),
+    (["--vectors", "--workload", "W1"], "--learner goes with none of --workload"),
+])
+def test_learners_that_cannot_be_timed_are_refused(words, answer):
+    words = [sys.executable, RUN, *words, "--cuttle", driver.PROGRAM]
+    result = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and answer in result.stderr
+
+
 def test_a_peer_that_nobody_knows_is_refused():
     words = [sys.executable, RUN, *SMALL, "--peers", "plain,keras", "--cuttle", sys.executable]
     result = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -82,6 +82,7 @@ def test_help(repository, script):
                                   ["quickstart.sh", "--ranks"], ["local.sh", "-n", "x", "train"], ["local.sh"],
                                   ["local.sh", "--many"], ["benchmark.sh", "--workload", "W9"],
                                   ["benchmark.sh", "--inner-steps", "1,"], ["benchmark.sh", "--rounds"],
+                                  ["benchmark.sh", "--learner", "anil,"],
                                   ["benchmark.sh", "--peers-venv", "/nowhere"]])
 def test_wrong_arguments(repository, call):
     result = launch(repository, *call)
@@ -269,5 +270,7 @@ def test_the_benchmark_is_built_and_told_where_the_libraries_are(repository, tmp
                                  ([], {"CUTTLE_PEERS": str(tmp_path / "libraries")})):
         assert launch(repository, "benchmark.sh", *words, *options, **environment).stdout.splitlines()[-1] == told
     (repository / ".venv-peers").symlink_to(tmp_path / "libraries")
-    result = launch(repository, "benchmark.sh", "--", "--side", "32", CUTTLE_PEERS="")
-    assert result.stdout.splitlines()[-1].endswith(f"|--side|32|--peers-venv|{tmp_path / 'libraries'}")
+    words = ["--learner", "anil,maml_pp", "--vectors", "--", "--side", "32"]
+    result = launch(repository, "benchmark.sh", *words, CUTTLE_PEERS="")
+    told = f"|--learner|anil,maml_pp|--vectors|--side|32|--peers-venv|{tmp_path / 'libraries'}"
+    assert result.stdout.splitlines()[-1].endswith(told)

@@ -34,6 +34,19 @@ class Kind:
                                                             or problem["order"] in self.orders)
 
 
+class LearnerKind(Kind):
+    """A peer of workloads of one learner: of these, or of all but some."""
+
+    def __init__(self, script, library=None, learners=(), without=(), senses=("images", "vectors"), **more):
+        super().__init__(script, library, **more)
+        self._learners, self._without, self._senses = learners, without, senses
+
+    def can(self, problem):
+        name = problem["learner"]
+        return (problem["sense"] in self._senses and name not in self._without
+                and (not self._learners or name in self._learners))
+
+
 BOTH = ("maml", "protonet")
 PEERS = {
     "plain": Kind("peer_plain.py", algorithms=BOTH),
@@ -45,8 +58,30 @@ PEERS = {
     "jax": Kind("peer_jax.py", "jax"),
 }
 REFERENCE = Kind("peer_plain.py", algorithms=BOTH, flags=("--float64", ))
+LEARNER_PEERS = {
+    "plain": LearnerKind("peer_hand.py"),
+    "plain_tuned": LearnerKind("peer_hand.py", senses=("images", ), environment=KEEP_PAGES,
+                               flags=("--channels-last", )),
+    "learn2learn": LearnerKind("peer_learn2learn_learners.py", "learn2learn",
+                               ("anil", "maml", "meta_curvature", "meta_sgd", "metaoptnet")),
+    "torchopt": LearnerKind("peer_torchopt_imaml.py", "torchopt", ("imaml", )),
+    "easyfsl": LearnerKind("peer_easyfsl.py", "easyfsl", ("matching", "protonet", "relation")),
+    "jax": LearnerKind("peer_jax_learners.py", "jax", senses=("vectors", ), without=("metaoptnet", )),
+}
+LEARNER_REFERENCE = LearnerKind("peer_hand.py", flags=("--float64", ))
+NAMES = tuple(dict.fromkeys([*PEERS, *LEARNER_PEERS]))
 EXPLAINED = ("plain: PyTorch, the inner loop by hand; plain_pages: with glibc told to keep its pages; plain_tuned: "
-             "also channels-last; cuttle, norm N: another function, so only its time counts")
+             "also channels-last; cuttle, norm N and easyfsl: another function, so only its time counts")
+
+
+def peers_of(problem):
+    """{name: kind} of those that can do this."""
+    kinds = LEARNER_PEERS if "learner" in problem else PEERS
+    return {name: kind for name, kind in kinds.items() if kind.can(problem)}
+
+
+def reference_of(problem):
+    return LEARNER_REFERENCE if "learner" in problem else REFERENCE
 
 
 class Machine:
@@ -74,7 +109,8 @@ class Machine:
         """{Python: {package: version}} of the packages that count."""
         code = ("import importlib.metadata as m, json, platform; print(json.dumps({'python': "
                 "platform.python_version(), **{d.name.lower(): d.version for d in m.distributions() if d.name}}))")
-        wanted = {"python", "torch", "numpy", "jaxlib", *(kind.library for kind in PEERS.values())}
+        wanted = {"python", "torch", "numpy", "jaxlib", *(kind.library for kind in [*PEERS.values(),
+                                                                                      *LEARNER_PEERS.values()])}
         found = {}
         for name, python in (("own", self.python), ("peers", self.peers_python)):
             if python:

@@ -27,8 +27,8 @@ from safetensors.numpy import load_file, save_file
 
 
 class Problem:
-    """Sizes and rates of the workload; `parameters` by name; `tasks` as [support, answers, query, answers] each, the
-    answers being labels or target values."""
+    """Sizes and rates of the workload; `parameters` by name; `tasks` as [support, answers, query, answers] each, or
+    without support, the answers being labels or target values."""
 
     def __init__(self, path):
         self.__dict__.update(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -36,9 +36,13 @@ class Problem:
         self.parameters = load_file(self.files["parameters"])
         arrays = load_file(self.files["tasks"])
         self.mlp = getattr(self, "model", "") == "mlp"
-        inputs, answers = ("x", "targets") if self.mlp else ("image", "labels")
-        names = [f"{part}.{kind}" for part in ("support", "query") for kind in (inputs, answers)]
+        names = [name for part in ("support", "query") for name in sorted(arrays, key=is_answer)
+                 if name.startswith(part)]
         self.tasks = [[arrays[name][task] for name in names] for task in range(count)]
+
+
+def is_answer(name):
+    return name.endswith((".labels", ".targets"))
 
 
 def memory_mb(entry):

@@ -106,11 +106,29 @@ def case_table(case):
     rows = [COLUMNS]
     for name, one in case["contenders"].items():
         rows.append((name, *(milliseconds(one[key]) for key in ("ms_per_task", "min", "max")),
-                     f"{one['ratio_to_cuttle']:.2f}", f"{one['error']:.1e}", f"{one['worst_error']:.1e}",
-                     "-" if name == "cuttle" else f"{one['difference_from_cuttle']:.1e}",
+                     f"{one['ratio_to_cuttle']:.2f}", shown(one["error"]), shown(one["worst_error"]),
+                     "-" if name == "cuttle" else shown(one["difference_from_cuttle"]),
                      f"{one['mb_above_idle']:.0f}"))
     left_out = [f"without {name}: {why}" for name, why in case["left_out"].items()]
     return "\n".join([case["title"], case["sizes"], *aligned(rows), *of_peak(case), *left_out])
+
+
+def shown(error):
+    """A gradient of other parameters cannot be compared."""
+    return f"{error:.1e}" if np.isfinite(error) else "-"
+
+
+def learner_table(cases):
+    """One line for each learner: cuttle, and whoever else was fastest."""
+    rows = [("learner", "cuttle, ms per task", "fastest other", "ratio to cuttle", "gradient error")]
+    for case in cases:
+        others = {name: one["ratio_to_cuttle"] for name, one in case["contenders"].items()
+                  if not name.startswith("cuttle")}
+        best = min(others, key=others.get, default="-")
+        ours = case["contenders"]["cuttle"]
+        rows.append((case["title"], milliseconds(ours["ms_per_task"]), best,
+                     f"{others[best]:.2f}" if others else "-", shown(ours["error"])))
+    return "\n".join(aligned(rows))
 
 
 def of_peak(case):
@@ -131,7 +149,7 @@ def memory_table(workload, curve):
 
 
 def colour(name):
-    order = ["cuttle", *contenders.PEERS]
+    order = ["cuttle", *contenders.NAMES]
     return f"C{order.index('cuttle' if name.startswith('cuttle') else name)}"
 
 

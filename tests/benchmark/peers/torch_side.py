@@ -18,8 +18,21 @@ def load(problem, channels_last=False, dtype=torch.float32):
     if channels_last and not problem.mlp:
         model = model.to(memory_format=torch.channels_last)
         tasks = [(_channels_last(a), b, _channels_last(c), d) for a, b, c, d in tasks]
-    _use_once(dtype)
+    use_once(dtype)
     return model, tasks
+
+
+def load_by_name(problem, channels_last=False, dtype=torch.float32):
+    """The parameters as leaves by name, and the tasks, of a learner's workload."""
+    p = {name: torch.from_numpy(value).to(dtype) for name, value in problem.parameters.items()}
+    tasks = [[torch.from_numpy(part) for part in task] for task in problem.tasks]
+    tasks = [[part.to(dtype) if part.is_floating_point() else part for part in task] for task in tasks]
+    if channels_last:
+        p = {name: value.to(memory_format=torch.channels_last) if value.dim() == 4 else value
+             for name, value in p.items()}
+        tasks = [[_channels_last(part) if part.dim() == 4 else part for part in task] for task in tasks]
+    use_once(dtype)
+    return {name: value.requires_grad_() for name, value in p.items()}, tasks
 
 
 def stepper(model, tasks, query_loss):
@@ -45,7 +58,7 @@ def _channels_last(images):
     return packed.as_strided(packed.shape, (channels * height * width, 1, width * channels, channels))
 
 
-def _use_once(dtype):
+def use_once(dtype=torch.float32):
     """What PyTorch sets up at its first gradients is no memory of the task."""
     block = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.MaxPool2d(2)).to(dtype)
     weights = tuple(block.parameters())

@@ -74,13 +74,8 @@ def gflop_per_task(problem):
 def write(problem, folder):
     """Writes tasks and weights, cuttle's config, and problem.json, which names them; gives the path of the last."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {name: str(folder / f"{name}.safetensors") for name in ("tasks", "parameters")}
-    files["each_task"] = [str(folder / f"task-{task}.safetensors") for task in range(problem["tasks"])]
     seeds = [*problem["seeds"], *range(1000, 1000 + problem["tasks"])][:problem["tasks"]]
-    drawn = [draw_task(problem, seed) for seed in seeds]
-    save_file({name: torch.stack([task[name] for task in drawn]) for name in drawn[0]}, files["tasks"])
-    for task, path in zip(drawn, files["each_task"]):
-        save_file({name: value[None].contiguous() for name, value in task.items()}, path)
+    files = write_tasks([draw_task(problem, seed) for seed in seeds], folder)
     save_file({name: value.detach() for name, value in draw_weights(problem).items()}, files["parameters"])
     algorithm = "fomaml" if problem["algorithm"] == "maml" and problem["order"] == 1 else problem["algorithm"]
     (folder / "cuttle.yaml").write_text(
@@ -91,6 +86,16 @@ def write(problem, folder):
     path = folder / "problem.json"
     path.write_text(json.dumps({**problem, "files": files}, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def write_tasks(drawn, folder):
+    """The files of all tasks and of each, and where the parameters will be."""
+    files = {name: str(folder / f"{name}.safetensors") for name in ("tasks", "parameters")}
+    files["each_task"] = [str(folder / f"task-{task}.safetensors") for task in range(len(drawn))]
+    save_file({name: torch.stack([task[name] for task in drawn]) for name in drawn[0]}, files["tasks"])
+    for task, path in zip(drawn, files["each_task"]):
+        save_file({name: value[None].contiguous() for name, value in task.items()}, path)
+    return files
 
 
 def encoder_of(problem):
