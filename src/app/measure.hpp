@@ -23,6 +23,13 @@ inline double memory_mb(const std::string& entry) {
   return kib / 1024.0;
 }
 
+/// Seconds that this process has computed, on all its threads: other programs do not count.
+inline double cpu_seconds() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
+
 /// "VmHWM:" counts from here on, where the kernel allows it.
 inline void forget_peak_memory() {
   std::ofstream("/proc/self/clear_refs") << "5";

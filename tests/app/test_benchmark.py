@@ -73,6 +73,7 @@ def test_learners_beside_pytorch(sense, names, tmp_path):
     (["--learner", "maml_rl"], "no such learner: maml_rl; there are anil, caml"),
     (["--learner", "anil", "--memory"], "--learner goes with none of --workload"),
     (["--vectors", "--workload", "W1"], "--learner goes with none of --workload"),
+    (["--vectors", "--side", "32"], "--side is no size of learners on vectors"),
 ])
 def test_learners_that_cannot_be_timed_are_refused(words, answer):
     words = [sys.executable, RUN, *words, "--cuttle", driver.PROGRAM]

@@ -142,8 +142,8 @@ def test_given_tasks_are_timed(config):
     files = {name: config.parent / f"{name}.safetensors" for name in ("tasks", "parameters", "gradient")}
     words = [word for name, file in files.items() for word in (f"--{name}", file)]
     told = driver.cuttle_json("bench", config, *words, "--steps", "2", "--warmup", "1")
-    assert list(told) == ["tasks", "ms_per_task", "steps", "peak_rss_mb", "idle_rss_mb"]
-    assert (told["tasks"], told["steps"]) == (TASKS, 2) and told["ms_per_task"] > 0
+    assert list(told) == ["tasks", "ms_per_task", "cpu_ms_per_task", "steps", "peak_rss_mb", "idle_rss_mb"]
+    assert (told["tasks"], told["steps"]) == (TASKS, 2) and told["ms_per_task"] > 0 and told["cpu_ms_per_task"] > 0
     assert told["peak_rss_mb"] >= told["idle_rss_mb"] > 0
     assert all(torch.equal(value, once[name]) for name, value in load_file(files["gradient"]).items())
     assert "ms per task" in driver.cuttle("bench", config, *words).stdout

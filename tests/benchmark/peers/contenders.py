@@ -85,10 +85,12 @@ def reference_of(problem):
 
 
 class Machine:
-    """Where and with what the contenders run; `core`: None where processes cannot be pinned."""
+    """Where and with what the contenders run; `core`: None where processes cannot be pinned. `cpu_time`: what counts
+    is the time of the processor, which other work on the machine does not add to."""
 
-    def __init__(self, program, peers_python):
+    def __init__(self, program, peers_python, cpu_time=False):
         self.program, self.python, self.peers_python = program, sys.executable, peers_python
+        self.clock = "cpu_ms_per_task" if cpu_time else "ms_per_task"
         core = max(os.sched_getaffinity(0))
         pinned = ["taskset", "-c", str(core)]
         works = shutil.which("taskset") and subprocess.run([*pinned, "true"], check=False).returncode == 0
@@ -130,6 +132,7 @@ class Peer:
     def __init__(self, name, kind, machine, problem, folder):
         self.name, self.log = name, folder / f"{name}.log"
         self._mean, self._each = folder / f"{name}.safetensors", folder / f"{name}-tasks.safetensors"
+        self._clock = machine.clock
         python = machine.peers_python if kind.library else machine.python
         words = [python, kind.script, "--problem", problem, "--gradient", self._mean, "--gradients", self._each,
                  *kind.flags]
@@ -138,7 +141,7 @@ class Peer:
 
     def turn(self, count):
         """Milliseconds per task: the median of `count` mean meta-gradients after one that is not timed."""
-        return self._tell(f"turn {count}").get("ms_per_task")
+        return self._tell(f"turn {count}").get(self._clock)
 
     def memory(self):
         """MB above idle that the turns needed."""
@@ -188,7 +191,7 @@ class Cuttle:
         timed = ("--warmup", count, "--steps", count) if count else ("--warmup", 0, "--steps", 1)
         told = self._bench(self._files["tasks"], self._mean, *timed)
         self._above_idle = max(self._above_idle, told["peak_rss_mb"] - told["idle_rss_mb"])
-        return told["ms_per_task"]
+        return told[self._machine.clock]
 
     def memory(self):
         return self._above_idle

@@ -9,8 +9,8 @@ Each is a script that says how its library computes the mean meta-gradient of th
     interface.serve(build)
 
 It stays alive and obeys lines on standard input: `turn N` computes one mean meta-gradient, then N more under the clock,
-and answers with their median time; `memory` tells idle and peak; `gradients` writes the last mean and, stacked, the
-gradient of each task.
+and answers with their median times, on the wall and of the processor; `memory` tells idle and peak; `gradients` writes
+the last mean and, stacked, the gradient of each task.
 """
 
 import argparse
@@ -76,9 +76,10 @@ def serve(build, options=None):
         command, *words = line.split()
         told = {}
         if command == "turn":
-            mean, seconds = timed(lambda: step(tasks), int(words[0]))
-            if seconds:
-                told = {"ms_per_task": 1e3 * statistics.median(seconds) / len(tasks)}
+            mean, times = timed(lambda: step(tasks), int(words[0]))
+            if times:
+                wall, cpu = (1e3 * statistics.median(seconds) / len(tasks) for seconds in zip(*times))
+                told = {"ms_per_task": wall, "cpu_ms_per_task": cpu}
             mean = copied(export(mean))
         elif command == "memory":
             told = {"idle_rss_mb": idle, "peak_rss_mb": memory_mb("VmHWM")}
@@ -90,13 +91,13 @@ def serve(build, options=None):
 
 
 def timed(action, count):
-    """What the last call gave, and the seconds of `count` calls after one that is not counted."""
-    result, seconds = action(), []
+    """What the last call gave, and the seconds (wall, processor) of `count` calls after one that is not counted."""
+    result, times = action(), []
     for _ in range(count):
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         result = action()
-        seconds.append(time.perf_counter() - start)
-    return result, seconds
+        times.append((time.perf_counter() - start, time.process_time() - start_cpu))
+    return result, times
 
 
 def copied(gradient):

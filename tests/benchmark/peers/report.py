@@ -58,7 +58,8 @@ def heading(results):
         f" load before: {machine['load_before']:.2f}",
         f"cuttle {results['commit'][:10]}{' and changes' if results['tree_is_changed'] else ''}; {own}",
         *([f"libraries: {peers}"] if peers else []), contenders.EXPLAINED,
-        "ms per task: median over the rounds; gradient error: against float64 PyTorch, norms, median over the tasks"])
+        f"ms per task ({results['clock']}): median over the rounds; gradient error: against float64 PyTorch, norms,"
+        " median over the tasks"])
 
 
 def relative(ours, theirs):

@@ -40,6 +40,7 @@ def parse():
     parser.add_argument("--inner-steps", type=counts, help="e.g. 1,5 (default: the workload's)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (5); 0: no times")
     parser.add_argument("--steps", type=int, default=1, help="timed mean meta-gradients in a turn")
+    parser.add_argument("--cpu-time", action="store_true", help="count the processor's time: where other work runs")
     parser.add_argument("--first-order", action="store_true", help="first order too")
     parser.add_argument("--memory", action="store_true", help="also memory against inner steps, two tasks at most")
     parser.add_argument("--memory-steps", type=counts, default=MEMORY_STEPS, help="default: 1,2,5,10,20")
@@ -80,6 +81,11 @@ def check_learners(parser, arguments):
         parser.error(f"no such learner: {', '.join(unknown)}; there are {', '.join(known)}")
     if arguments.workload != "all" or arguments.inner_steps or arguments.first_order or arguments.memory:
         parser.error("--learner goes with none of --workload, --inner-steps, --first-order, --memory")
+    sense = "vectors" if arguments.vectors else "images"
+    useless = [name for name in (*SIZES, "inner_lr") if getattr(arguments, name) is not None
+               and name not in learner_workloads.SIZES[sense]]
+    if useless:
+        parser.error(f"--{useless[0].replace('_', '-')} is no size of learners on {sense}")
 
 
 def family_of(problem):
@@ -111,7 +117,8 @@ class Benchmark:
     def __init__(self, arguments):
         self._arguments = arguments
         self.machine = contenders.Machine(arguments.cuttle,
-                                          arguments.peers_venv and arguments.peers_venv / "bin/python")
+                                          arguments.peers_venv and arguments.peers_venv / "bin/python",
+                                          arguments.cpu_time)
         self.versions = self.machine.versions()
 
     def time(self, problem):
@@ -216,12 +223,18 @@ def is_wrong(results):
     return ours["error"] > max(WRONG, 10 * rounding) or ours["mean_against_tasks"] > 1e-5
 
 
+def save(out, tables, results):
+    (out / "table.txt").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
 def main():
     arguments = parse()
     arguments.out.mkdir(parents=True, exist_ok=True)
     sizes = {name: getattr(arguments, name) for name in (*SIZES, "inner_lr")}
     benchmark = Benchmark(arguments)
     results = {**report.facts(ROOT, arguments.cuttle, benchmark), "rounds": arguments.rounds,
+               "clock": "processor" if arguments.cpu_time else "wall",
                "timed_steps_per_turn": arguments.steps, "cases": [], "memory_mb_above_idle": {}}
     tables = [report.heading(results)]
     print(tables[0], flush=True)
@@ -230,6 +243,7 @@ def main():
             results["cases"].append(benchmark.time(problem))
             tables.append(report.case_table(results["cases"][-1]))
             print("\n" + tables[-1], flush=True)
+            save(arguments.out, tables, results)  # what is done stays, whatever comes
         if arguments.learner:
             tables.append(report.learner_table(results["cases"]))
             print("\n" + tables[-1], flush=True)
@@ -241,8 +255,7 @@ def main():
         sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit("interrupted")
-    (arguments.out / "table.txt").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
-    (arguments.out / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    save(arguments.out, tables, results)
     report.plot_speed(results, arguments.out / "speed.png")
     if arguments.memory:
         report.plot_memory(results, arguments.out / "memory.png")
