@@ -49,6 +49,7 @@ Batch relabelled(Batch support, const std::vector<std::int64_t>& labels, std::in
 TEST_P(Traps, TheGradientIsThatOfTheLossInUse) {
   if (left_out({{"fomaml", "first order by definition"},
                 {"leo", "it draws codes, and penalties stand beside its loss (leo_test)"},
+                {"mann", "it is asked for every sample of its sequence (memory_test)"},
                 {"maml_pp", "its loss is of every step at first (maml_pp_test)"},
                 {"reptile", "its direction is no gradient"},
                 {"siamese", "it descends a loss of pairs"},
