@@ -1,0 +1,259 @@
+"""The mutants of the adapt stage: what learners compute."""
+
+ADAPT = {"meta_gradient_test": {
+    "src/adapt/updates/sgd.cpp": [
+        ("at.theta[i] - rate_ * at.gradient[i]", "at.theta[i] + rate_ * at.gradient[i]"),
+        ("push_back(-rate_ * part)", "push_back(rate_ * part)"),
+    ],
+    "src/adapt/updates/adam.cpp": [
+        ("static_cast<double>(k + 1)", "static_cast<double>(k + 2)"),
+        ("(1.0 - kBeta) * gradient.square()", "(1.0 - kBeta) * gradient.abs()"),
+    ],
+    "src/adapt/descent.cpp": [
+        ("sums[i] + terms[i]", "sums[i] + 0.5 * terms[i]"),
+        ("std::int64_t k = steps - 1;", "std::int64_t k = steps - 2;"),
+        ("context.inner_step = k;", "context.inner_step = 0;"),
+    ],
+    "src/adapt/surface/trajectory.cpp": [
+        ("i < k; ++i", "i + 1 < k; ++i"),
+        ("context.inner_step = k;", "context.inner_step = k / 2;"),
+    ],
+    "src/adapt/learners/anil.cpp": [
+        ("options_.inner_steps, context, true)", "options_.inner_steps, context, false)"),
+    ],
+    "src/adapt/learners/reptile.cpp": [
+        ("parameters.tensors()[i] - theta[i]", "theta[i] - parameters.tensors()[i]"),
+    ],
+}, "proofs_test": {
+    "src/adapt/learners/meta_sgd.cpp": [
+        ("at.theta[i] - at.theta[static_cast<std::size_t>(rates_[i])] * at.gradient[i]",
+         "at.theta[i] + at.theta[static_cast<std::size_t>(rates_[i])] * at.gradient[i]"),
+    ],
+    "src/adapt/learners/lstm.cpp": [
+        ("f * theta - i * g", "f * theta + i * g"),
+        ("w[units + 1] * before", "w[units] * before"),
+    ],
+    "src/adapt/learners/r2d2.cpp": [
+        ("weights.to(has.options()).sqrt()", "weights.to(has.options())"),
+        (".amax());", ".amax().clamp_min(1.0));"),
+        ("ridge * torch::eye(", "2.0 * ridge * torch::eye("),
+        ("parameter_at(p, places.scale).exp() * outputs", "parameter_at(p, places.scale) * outputs"),
+    ],
+    "src/adapt/learners/snail.cpp": [
+        (".triu(1)", ".triu(0)"),
+        ("x.narrow(0, steps - dilation, 1)", "x.narrow(0, steps - 1, 1)"),
+        ("{0, 0, dilation, 0}", "{0, 0, 0, dilation}"),
+        ("(query * key_(p, x)).sum(1, true)", "(x.narrow(1, 0, 1) - 1e30)"),
+    ],
+}, "imaml_test": {
+    "src/adapt/learners/imaml.cpp": [
+        ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
+        ("slope[still[j]] - shift[j] / lambda", "slope[still[j]] + shift[j] / lambda"),
+        ("scale * v + as_one_vector(curved) / lambda", "v + as_one_vector(curved) / lambda"),
+        ("demands.inner_steps = 0;", "demands.inner_steps = inner_steps;"),
+    ],
+    "src/adapt/linear_systems.cpp": [
+        ("(next / left) * direction", "(left / next) * direction"),
+        ("x = x + (b - a(x)) / scale", "x = x + (b - a(x))"),
+    ],
+}, "inner_loop_proofs_test": {
+    "src/adapt/learners/meta_curvature.cpp": [
+        ("g + g.matmul(own(2).t())", "g + g.matmul(own(2))"),
+        ("g + own(1).matmul(g)", "own(1).matmul(g)"),
+        ('options.curvature == "mc2" ? matrix', 'options.curvature == "mc1" ? matrix'),
+    ],
+    "src/adapt/learners/cavia.cpp": [
+        ("leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];", ""),
+        ("gradient[i] = gradient[i] + part[i];", "gradient[i] = part[i];"),
+    ],
+    "src/adapt/context_layers.cpp": [
+        ("const bool norm = weight.dim() == bias.dim();", "const bool norm = false;"),
+        ("bias = bias * scale;", ""),
+        (".norm.weight", ".no_norm.weight"),
+    ],
+}, "maml_pp_test": {
+    "src/adapt/learners/maml_pp.cpp": [
+        ("(rates_[i])][k]", "(rates_[i])][0]"),
+        ("key.step >= ", "key.step > "),
+        ("1.0 - done / fading, kLeast", "1.0 - done / fading, 0.0"),
+        ("return 1.0 - early * static_cast<double>(steps - 1);", "return early;"),
+    ],
+    "src/adapt/descent.cpp": [
+        ("outer_loss(at_k.theta, task, k, context)", "outer_loss(at_k.theta, task, k + 1, context)"),
+        ("back = back || share(k, task.key) > 0", "back = back || share(k, task.key) > 1"),
+    ],
+}, "maml_clusters_test": {
+    "src/adapt/learners/maml_clusters.cpp": [
+        ("square().mean(1);", "abs().mean(1);"),
+        ("-parameter_at(p, sharpness_).exp()", "parameter_at(p, sharpness_).exp()"),
+        ("share[static_cast<std::int64_t>(k) + 1]", "share[static_cast<std::int64_t>(k)]"),
+        ("of_unit_scale(found->second)", "found->second"),
+    ],
+    "src/adapt/descent.cpp": [
+        ("lambda = vector_jacobian(first, origin, lambda);", "lambda = vector_jacobian(origin, origin, lambda);"),
+        ("trajectory.descend(start_in_use(parameters, support, key))", "trajectory.descend(parameters.tensors())"),
+    ],
+}, "leo_test": {
+    "src/adapt/learners/leo.cpp": [
+        ("codes[i].detach() - first[i]", "codes[i] - first[i]"),
+        (".amax()})", ".amax().clamp_min(1.0)})"),
+    ],
+    "src/adapt/class_codes.cpp": [
+        ("2.0 * deviation.log()", "deviation.log()"),
+        ("(pairs * all.view({1, n, 1})).sum(1)", "(pairs * all.view({n, 1, 1})).sum(0)"),
+        ("has * counts.to(has.options()) : has", "has : has"),
+    ],
+}, "kernels_test": {
+    "src/kernels/cells.hpp": [
+        ("next = f * c + i * g", "next = i * c + f * g"),
+        ("of_h * o * (T(1) - out * out)", "of_h * o * out"),
+        ("of_next * i * (T(1) - g * g)", "of_next * i * g * (T(1) - g)"),
+    ],
+    "src/kernels/lstm.cpp": [
+        ("sum[k] += weights[k]", "sum[k] = weights[k]"),
+        ("std::fill_n(block_of_h, block.size, T{});", ""),
+    ],
+}, "matching_test": {
+    "src/adapt/layers.cpp": [
+        ("gate[1].sigmoid() * cell + gate[0].sigmoid()", "gate[0].sigmoid() * cell + gate[1].sigmoid()"),
+    ],
+    "src/adapt/learners/matching.cpp": [
+        ("h = output + x;", "h = output;"),
+        ("x.flip(0)).flip(0)", "x)"),
+        ("torch::cat({h, read}, 1), cell", "torch::cat({h, h}, 1), cell"),
+        ("h.matmul(g.t()), 1)", "x.matmul(g.t()), 1)"),
+        ("+ counts.index_select(0, rows)", "+ counts.index_select(0, rows).exp()"),
+        ("has * of.sum(0, true).gt(0)", "has"),
+        ("answers.index_select(0, rows)", "answers.narrow(0, 0, rows.size(0))"),
+    ],
+}, "comparing_test": {
+    "src/adapt/learners/relation.cpp": [
+        ("first.narrow(1, width_, width_)", "first.narrow(1, 0, width_)"),
+        ("(outputs.sigmoid() - members", "(outputs - members"),
+        ("known_of(query, i, classes[2 * i + 1])", "known_of(query, i, torch::ones_like(classes[2 * i + 1]))"),
+    ],
+    "src/adapt/learners/siamese.cpp": [
+        ("torch::relu(options_.margin + score)", "torch::relu(options_.margin - score)"),
+        (".logical_and(itself.logical_not())", ""),
+        ("known.matmul(members);", "torch::ones_like(known).matmul(members);"),
+        ("b.mask.select(1, column)", "1.0"),
+    ],
+    "src/adapt/triplets.cpp": [
+        ("same.logical_not(), -kFar).amax(1, true)", "same.logical_not(), kFar).amin(1, true)"),
+        ("torch::where(nearest.lt(kFar), nearest, last)", "nearest"),
+        ("places_in(sorted, distance, true)", "places_in(sorted, margin + distance, true)"),
+        ("(nearer * limits - sums)", "(limits - sums)"),
+        ("same.sum(1) * other.sum(1)", "other.sum(1)"),
+        ("torch::constant_pad_nd(real.cumsum(1), {1, 0})", "real.cumsum(1)"),
+    ],
+}, "context_test": {
+    "src/adapt/learners/caml.cpp": [
+        ("torch::eye(n, like) - 1 / count", "torch::eye(n, like)"),
+        ("label = label.index_select(1, order)", "label = label.index_select(1, order.flip(0))"),
+        ("scores + log_counts(support.batch, like)", "scores"),
+        ("seen.select(1, 0)", "seen.mean(1)"),
+        ("{0, code.size(1) - copied.size(1)}", "{code.size(1) - copied.size(1), 0}"),
+        ("known.new_zeros({1, n})", "known.new_ones({1, n})"),
+        ("answers = (answers - origin) / scale", "answers = answers - origin"),
+    ],
+    "src/adapt/learners/neural_process.cpp": [
+        ("scores = scores + (*key_)(", "scores = (*key_)("),
+        ("{x, answers}", "{x, 0 * answers}"),
+        ("kind_->outputs(way, way)", "way"),
+    ],
+}, "memory_test": {
+    "src/adapt/learners/mann.cpp": [
+        ("gate * was.read + (1 - gate) * least", "gate * least + (1 - gate) * was.read"),
+        ("was.memory * (1 - least.sum(1)).unsqueeze(2)", "was.memory"),
+        ("kUsageKept = 0.95", "kUsageKept = 0.5"),
+        ("answers.narrow(0, answers.size(0) - 1, 1)", "answers.narrow(0, 0, 1)"),
+        ("torch::cat({input, was.recalled()}, 1)", "torch::cat({input, 0 * was.recalled()}, 1)"),
+        ("matmul(heads(*add_))", "matmul(heads(*key_))"),
+        ("index_select(0, order.argsort())", "index_select(0, order)"),
+        ("(cost(known[6], support.batch) + cost(said, task.query))", "(cost(said, task.query))"),
+    ],
+    "src/adapt/learners/meta_networks.cpp": [
+        ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),
+        ("hidden_(p, x) + mixed(lesson[2], x)", "hidden_(p, x)"),
+        ("static_cast<double>(n) * kind_->loss", "kind_->loss"),
+    ],
+}, "metaoptnet_test": {
+    "src/adapt/learners/svm.cpp": [
+        ("if (at[i] >= caps_[i]) direction[i] = 0.0;", ""),
+        ("level = sum / free;", "level = sum / static_cast<double>(way_);"),
+    ],
+    "src/adapt/learners/metaoptnet.cpp": [
+        ("-optimum.t().matmul(", "optimum.t().matmul("),
+        ("most * weights.to(doubles)", "most * weights.to(doubles).sqrt()"),
+        ("known_of(query, i, solved[2 * i + 1])", "known_of(query, i, torch::ones_like(solved[2 * i + 1]))"),
+        ("log_scale.exp() * query", "log_scale * query"),
+    ],
+}, "adapted_test": {
+    "src/adapt/embed.cpp": [
+        ('if (input.encoded) state[name + ".encoded"]', 'if (input.encoded) state[name + ".features"]'),
+    ],
+}, "pretrain_test": {
+    "src/adapt/learners/pretrain.cpp": [
+        ("return kind_->support_loss(classify(options_, known,", "return kind_->loss(classify(options_, known,"),
+        ("model_->embed(theirs, batch, in_use())", "model_->embed(theirs, batch, {})"),
+    ],
+    "src/adapt/teacher.cpp": [
+        ("wanted.exp() * (wanted - said)", "said.exp() * (said - wanted)"),
+        ("weight * t * t *", "weight * t *"),
+        ("(1 - weight) * by_labels", "by_labels"),
+        ("= parameters[static_cast<std::size_t>(taught)]", "= parameters[static_cast<std::size_t>(own)]"),
+        ("spec.section = ParameterSection::kFrozen;", ""),
+    ],
+    "src/adapt/task_classifier.cpp": [
+        ("kMomentum = 0.9,", "kMomentum = 0.8,"),
+        ("speed[i] + kDecay * values[i]", "speed[i] - kDecay * values[i]"),
+    ],
+    "src/adapt/task_features.cpp": [
+        ("parameter_at(parameters, means_[i])) *", "0 * parameter_at(parameters, means_[i])) *"),
+        ("(embedding.parts[i] * has).sum(0) / count", "embedding.parts[i].mean(0)"),
+    ],
+    "src/adapt/tuned_model.cpp": [
+        ("put(p);", ""),
+    ],
+}, "rl2_test": {
+    "src/adapt/learners/rl2.cpp": [
+        ("memory_.last.expand({batch.size, -1})", "torch::zeros_like(memory_.last).expand({batch.size, -1})"),
+        ("options.entropy * trial.entropy)", "options.entropy * trial.entropy.detach())"),
+    ],
+    "src/adapt/learners/recurrent_agent.cpp": [
+        ("last ? 1.0 : 0.0", "last ? 0.0 : 1.0"),
+    ],
+}, "task_embedding_test": {
+    "src/adapt/task_embedding.cpp": [
+        ("(share * (x - mean).square()).sum(0)", "(share * x.square()).sum(0)"),
+        ("matmul(centred).flatten() / count", "matmul(x).flatten() / count"),
+        ("variance + kLeast", "variance.square() + kLeast"),
+        ("drawn_from(p, random)", "drawn_from(p * p, random)"),
+        ("kDraws * support.size", "kDraws"),
+        ("mean = mean.detach();", "mean = mean + 0.0;"),
+        ("const auto a = point / sum", "const auto a = point / point.sum()"),
+    ],
+}, "policy_gradient_test": {
+    "src/adapt/learners/advantage.cpp": [
+        ("discount * lambda * ahead", "lambda * ahead"),
+        ("discount * next - value", "next - value"),
+        ("static_cast<double>(n - 1)", "static_cast<double>(n)"),
+        ("time.square(), time.pow(3)", "time.square(), time.square()"),
+        ("seen, seen.square(), time", "seen, seen, time"),
+    ],
+    "src/adapt/learners/policy_gradient.cpp": [
+        ("-(log_policy * advantages).sum()", "(log_policy * advantages).sum()"),
+        ("torch::full({}, -earned,", "torch::full({}, earned,"),
+    ],
+}, "outer_optimizer_test": {
+    "src/step/optimizers/adam.cpp": [
+        ("m / (v.sqrt() + epsilon)", "m / (v + epsilon).sqrt()"),
+    ],
+    "src/step/optimizers/lion.cpp": [
+        ("mean.mul(beta1)", "mean.mul(beta2)"),
+    ],
+    "src/step/outer_optimizer.cpp": [
+        ("(mean.narrow(0, place - first, size) / share, momentum)", "(mean.narrow(0, place - first, size), momentum)"),
+        ("rate * rule.rate", "rate + 0 * rule.rate"),
+    ],
+}}
