@@ -61,9 +61,10 @@ DescentLearner::DescentLearner(const LearnerRequest& request, const LoopOptions&
       options_(options),
       descender_(std::move(descender)),
       surface_(request, descender_.fast),
-      engine_(descender_.engine_rate > 0 ? PerceptronEngine::find(surface_, descender_.engine_rate,
-                                                                  descender_.second_order)
-                                         : nullptr) {}
+      engine_(
+          descender_.engine_rates.rate > 0
+              ? PerceptronEngine::find(surface_, descender_.engine_rates, descender_.second_order)
+              : nullptr) {}
 
 TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const Task& task) const {
   const std::int64_t steps = options_.inner_steps;

@@ -42,7 +42,8 @@ struct Descender {
   FastSet fast;               ///< what the loop moves
   bool second_order = false;  ///< differentiates through the inner gradients
   std::string keep = "parameters";
-  double engine_rate = 0;  ///< of plain gradient descent, which an engine may take; 0: not plain
+  /// Of gradient descent, which an engine may take; without a rate it is none.
+  EngineRates engine_rates = {};
 };
 
 /// Learners whose inner loop descends the support loss, K times by an InnerUpdate U, and whose

@@ -206,7 +206,10 @@ TASK = {"objective_test": {
         ("torch::mse_loss(", "torch::l1_loss("),
     ],
     "src/adapt/surface/perceptron.cpp": [
-        ("to[i] = from[i] - rate * gradient[i]", "to[i] = from[i] + rate * gradient[i]"),
+        ("to[i] = from[i] - rate_ * gradient[i]", "to[i] = from[i] + rate_ * gradient[i]"),
+        ("to[i] = from[i] - each[i] * gradient[i]", "to[i] = from[i] - rate_ * gradient[i]"),
+        ("of_rates[i] -= lambda[i] * slope[i]", "of_rates[i] += lambda[i] * slope[i]"),
+        ("rates.scaled(lambda, size, direction)", "lambda"),
     ],
 }}
 

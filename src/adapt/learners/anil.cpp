@@ -30,9 +30,12 @@ class Anil final : public Learner {
       : Learner(request),
         options_(options),
         update_(make_sgd_update(options.inner_lr)),
-        surface_(request, head_alone(request.layout)) {}
+        surface_(request, head_alone(request.layout)),
+        engine_(PerceptronEngine::find(surface_, {options.inner_lr}, true)) {}
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    if (engine_ && engine_->takes(parameters, task.support, &task.query))
+      return engine_->meta_gradient(parameters, task, options_.inner_steps);
     const auto leaves = as_leaves(parameters.tensors());
     Context context;
     context.key = task.key;
@@ -49,9 +52,13 @@ class Anil final : public Learner {
 
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
-    auto theta =
-        adapt_head(as_leaves(parameters.tensors()), support, eval_steps(), in_use(0, key), false)
-            .theta;
+    Tensors theta;
+    if (engine_ && engine_->takes(parameters, support))
+      theta = engine_->descend(parameters, support, eval_steps());
+    else
+      theta =
+          adapt_head(as_leaves(parameters.tensors()), support, eval_steps(), in_use(0, key), false)
+              .theta;
     for (auto& value : theta) value = value.detach();
     return std::make_unique<FastWeights>(model_, std::move(theta), support, 0);
   }
@@ -109,6 +116,7 @@ class Anil final : public Learner {
   Options options_;
   std::unique_ptr<const InnerUpdate> update_;
   Surface surface_;
+  std::unique_ptr<const PerceptronEngine> engine_;  ///< null: the model is no perceptron
 };
 
 }  // namespace

@@ -64,7 +64,8 @@ class MetaSgd final : public DescentLearner {
       rates[static_cast<std::size_t>(i)] = layout.add(std::move(spec));
     }
     rates.resize(static_cast<std::size_t>(layout.count()), -1);
-    return {std::make_unique<LearnedRates>(std::move(rates)), fast, true, options.keep};
+    return {
+        std::make_unique<LearnedRates>(rates), fast, true, options.keep, {options.inner_lr, rates}};
   }
 };
 

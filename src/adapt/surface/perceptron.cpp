@@ -21,14 +21,22 @@ std::vector<kernels::MlpLayer> layers_of(const Model& model, std::int64_t output
   return layers;
 }
 
-/// The layers' places in a flat buffer of the layout.
-template <class T>
-std::vector<kernels::MlpWeights<T>> weights_in(T* flat, const Model& model) {
-  std::vector<kernels::MlpWeights<T>> places;
-  for (const auto& layer : model.perceptron())
-    places.push_back(
-        {flat + model.layout()->offset(layer.weight), flat + model.layout()->offset(layer.bias)});
+/// Where a layer's weight and bias, or what belongs to them, are in the layout.
+using LayerPlaces = std::vector<std::pair<std::int64_t, std::int64_t>>;
+
+LayerPlaces layer_places(const Model& model) {
+  LayerPlaces places;
+  for (const auto& layer : model.perceptron()) places.emplace_back(layer.weight, layer.bias);
   return places;
+}
+
+template <class T>
+std::vector<kernels::MlpWeights<T>> weights_in(T* flat, const Model& model,
+                                               const LayerPlaces& places) {
+  std::vector<kernels::MlpWeights<T>> weights;
+  for (const auto& [weight, bias] : places)
+    weights.push_back({flat + model.layout()->offset(weight), flat + model.layout()->offset(bias)});
+  return weights;
 }
 
 /// A batch as the kernels read it; holds what they point into.
@@ -71,28 +79,87 @@ torch::Tensor outputs_of(const kernels::Mlp<T>& mlp, const typename kernels::Mlp
   return outputs;
 }
 
-/// to = from - rate * gradient.
+/// The rate of every element of packed parameters, or one of all.
 template <class T>
-void descend_step(const T* from, T rate, const T* gradient, std::int64_t size, T* to) {
-  for (std::int64_t i = 0; i < size; ++i) to[i] = from[i] - rate * gradient[i];
-}
+class Rates {
+ public:
+  Rates(const EngineRates& rates, const Surface& surface, const kernels::Mlp<T>& mlp,
+        const ParameterList& parameters)
+      : rate_(static_cast<T>(rates.rate)), learned_(!rates.learned.empty()) {
+    const Model& model = surface.model();
+    const LayerPlaces own = layer_places(model);
+    if (!learned_ && surface.fast().size() == 2 * own.size()) return;
+    each_ = torch::empty({mlp.packed_size()}, parameters.flat().options());
+    if (learned_) {
+      for (const auto& [weight, bias] : own)
+        of_learned_.emplace_back(rates.learned[static_cast<std::size_t>(weight)],
+                                 rates.learned[static_cast<std::size_t>(bias)]);
+      const T* flat = parameters.flat().data_ptr<T>();
+      mlp.pack(weights_in(flat, model, of_learned_), each_.template data_ptr<T>());
+      return;
+    }
+    const auto moves = torch::zeros_like(parameters.flat());
+    for (const auto i : surface.fast())
+      model.layout()->views(moves)[static_cast<std::size_t>(i)].fill_(rates.rate);
+    const T* flat = moves.template data_ptr<T>();
+    mlp.pack(weights_in(flat, model, own), each_.template data_ptr<T>());
+  }
+
+  bool learned() const { return learned_; }
+  /// Where the learned ones are in the layout.
+  const LayerPlaces& places() const { return of_learned_; }
+  /// to = from - rate * gradient.
+  void step(const T* from, const T* gradient, std::int64_t size, T* to) const {
+    if (!each_.defined()) {
+      for (std::int64_t i = 0; i < size; ++i) to[i] = from[i] - rate_ * gradient[i];
+      return;
+    }
+    const T* each = each_.template data_ptr<T>();
+    for (std::int64_t i = 0; i < size; ++i) to[i] = from[i] - each[i] * gradient[i];
+  }
+  /// to = rate * from, where rates differ.
+  const T* scaled(const T* from, std::int64_t size, T* to) const {
+    if (!each_.defined()) return from;
+    const T* each = each_.template data_ptr<T>();
+    for (std::int64_t i = 0; i < size; ++i) to[i] = each[i] * from[i];
+    return to;
+  }
+  /// to = from - H scaled, the product being of what scaled() gave.
+  void back(const T* from, const T* product, std::int64_t size, T* to) const {
+    const T rate = each_.defined() ? T{1} : rate_;
+    for (std::int64_t i = 0; i < size; ++i) to[i] = from[i] - rate * product[i];
+  }
+
+ private:
+  T rate_;
+  bool learned_;
+  torch::Tensor each_;  ///< packed; undefined: all move at one rate
+  LayerPlaces of_learned_;
+};
 
 /// descent.cpp, on packed parameters. A step's activations are kept for the way back where they
-/// take no more room than its parameters, which are kept anyway; else they are computed again.
+/// take no more room than its parameters, which are kept anyway; else they are computed again. So
+/// are the slopes, for learned rates.
 template <class T>
-TaskResult gradient_of_task(const Surface& surface, const ParameterList& parameters,
-                            const Task& task, std::int64_t steps, T rate, bool second_order) {
+TaskResult gradient_of_task(const Surface& surface, const EngineRates& engine_rates,
+                            const ParameterList& parameters, const Task& task, std::int64_t steps,
+                            bool second_order) {
   const Model& model = surface.model();
   const TaskKind& kind = surface.kind();
+  const LayerPlaces own = layer_places(model);
   const kernels::Mlp<T> mlp(layers_of(model, task.query.way));
+  const Rates<T> rates(engine_rates, surface, mlp, parameters);
   const Samples<T> support(task.support, kind), query(task.query, kind);
   const std::int64_t size = mlp.packed_size();
-  const bool keep = second_order && mlp.point_size(task.support.size) <= 2 * size;
+  const bool keep =
+      second_order && !rates.learned() && mlp.point_size(task.support.size) <= 2 * size;
   const std::int64_t kept = keep ? steps : 1, point_size = mlp.point_size(task.support.size);
   Memory<T> memory(parameters,
-                   (steps + 3) * size + kept * point_size + mlp.point_size(task.query.size));
+                   (steps + 5) * size + kept * point_size + mlp.point_size(task.query.size));
   T* trajectory = memory.take((steps + 1) * size);
-  T *slope = memory.take(size), *lambda = memory.take(size);
+  T *slope = memory.take(size), *lambda = memory.take(size), *direction = memory.take(size);
+  T* of_rates = memory.take(size);
+  std::fill_n(of_rates, rates.learned() ? size : 0, T{});
   std::vector<typename kernels::Mlp<T>::Point> points;
   for (std::int64_t k = 0; k < kept; ++k)
     points.push_back(mlp.point(task.support.size, memory.take(point_size)));
@@ -100,11 +167,11 @@ TaskResult gradient_of_task(const Surface& surface, const ParameterList& paramet
     return points[static_cast<std::size_t>(keep ? k : 0)];
   };
 
-  mlp.pack(weights_in<const T>(parameters.flat().data_ptr<T>(), model), trajectory);
+  mlp.pack(weights_in<const T>(parameters.flat().data_ptr<T>(), model, own), trajectory);
   for (std::int64_t k = 0; k < steps; ++k) {
     T* theta = trajectory + k * size;
     mlp.gradient(support.view, theta, at(k), slope);
-    descend_step(theta, rate, slope, size, theta + size);
+    rates.step(theta, slope, size, theta + size);
   }
   auto at_query = mlp.point(task.query.size, memory.take(mlp.point_size(task.query.size)));
   TaskResult result;
@@ -115,47 +182,56 @@ TaskResult gradient_of_task(const Surface& surface, const ParameterList& paramet
       result.values.push_back(value);
   for (std::int64_t k = steps - 1; second_order && k >= 0; --k) {
     if (!keep && k + 1 < steps) mlp.gradient(support.view, trajectory + k * size, at(k), slope);
-    mlp.hessian_product(support.view, at(k), lambda, slope);
-    descend_step(lambda, rate, slope, size, lambda);
+    for (std::int64_t i = 0; rates.learned() && i < size; ++i) of_rates[i] -= lambda[i] * slope[i];
+    mlp.hessian_product(support.view, at(k), rates.scaled(lambda, size, direction), slope);
+    rates.back(lambda, slope, size, lambda);
   }
   result.gradient = torch::zeros({model.layout()->flat_size()}, parameters.flat().options());
-  mlp.unpack(lambda, weights_in(result.gradient.data_ptr<T>(), model));
+  T* flat = result.gradient.data_ptr<T>();
+  mlp.unpack(lambda, weights_in(flat, model, own));
+  if (rates.learned()) mlp.unpack(of_rates, weights_in(flat, model, rates.places()));
   return result;
 }
 
 template <class T>
-Tensors descended(const Surface& surface, const ParameterList& parameters, const Batch& batch,
-                  std::int64_t steps, T rate) {
+Tensors descended(const Surface& surface, const EngineRates& engine_rates,
+                  const ParameterList& parameters, const Batch& batch, std::int64_t steps) {
   const Model& model = surface.model();
+  const LayerPlaces own = layer_places(model);
   const kernels::Mlp<T> mlp(layers_of(model, batch.way));
+  const Rates<T> rates(engine_rates, surface, mlp, parameters);
   const Samples<T> support(batch, surface.kind());
   const std::int64_t size = mlp.packed_size();
   Memory<T> memory(parameters, 2 * size + mlp.point_size(batch.size));
   T *theta = memory.take(size), *slope = memory.take(size);
   auto point = mlp.point(batch.size, memory.take(mlp.point_size(batch.size)));
   const auto adapted = parameters.clone();
-  mlp.pack(weights_in<const T>(adapted.flat().template data_ptr<T>(), model), theta);
+  mlp.pack(weights_in<const T>(adapted.flat().template data_ptr<T>(), model, own), theta);
   for (std::int64_t k = 0; k < steps; ++k) {
     mlp.gradient(support.view, theta, point, slope);
-    descend_step(theta, rate, slope, size, theta);
+    rates.step(theta, slope, size, theta);
   }
-  mlp.unpack(theta, weights_in(adapted.flat().template data_ptr<T>(), model));
+  mlp.unpack(theta, weights_in(adapted.flat().template data_ptr<T>(), model, own));
   return adapted.tensors();
 }
 
 }  // namespace
 
-std::unique_ptr<const PerceptronEngine> PerceptronEngine::find(const Surface& surface, double rate,
+std::unique_ptr<const PerceptronEngine> PerceptronEngine::find(const Surface& surface,
+                                                               EngineRates rates,
                                                                bool second_order) {
   const Model& model = surface.model();
   FastSet whole;
-  for (const auto& layer : model.perceptron())
-    whole.insert(whole.end(), {layer.weight, layer.bias});
+  for (const auto& [weight, bias] : layer_places(model)) whole.insert(whole.end(), {weight, bias});
   std::sort(whole.begin(), whole.end());
-  if (whole.empty() || surface.fast() != whole || surface.has_objectives() ||
-      !surface.kind().simple_loss() || model.layout()->parameters() > kMostParameters)
+  const FastSet& fast = surface.fast();
+  const bool inside = std::includes(whole.begin(), whole.end(), fast.begin(), fast.end()) &&
+                      (rates.learned.empty() || fast == whole);
+  if (whole.empty() || !inside || surface.has_objectives() || !surface.kind().simple_loss() ||
+      model.layout()->parameters() > kMostParameters)
     return nullptr;
-  return std::unique_ptr<const PerceptronEngine>(new PerceptronEngine(surface, rate, second_order));
+  return std::unique_ptr<const PerceptronEngine>(
+      new PerceptronEngine(surface, std::move(rates), second_order));
 }
 
 bool PerceptronEngine::takes(const ParameterList& parameters, const Batch& support,
@@ -173,17 +249,16 @@ bool PerceptronEngine::takes(const ParameterList& parameters, const Batch& suppo
 
 TaskResult PerceptronEngine::meta_gradient(const ParameterList& parameters, const Task& task,
                                            std::int64_t steps) const {
-  if (parameters.flat().scalar_type() == torch::kFloat64)
-    return gradient_of_task(surface_, parameters, task, steps, rate_, second_order_);
-  return gradient_of_task(surface_, parameters, task, steps, static_cast<float>(rate_),
-                          second_order_);
+  const auto run = parameters.flat().scalar_type() == torch::kFloat64 ? gradient_of_task<double>
+                                                                      : gradient_of_task<float>;
+  return run(surface_, rates_, parameters, task, steps, second_order_);
 }
 
 Tensors PerceptronEngine::descend(const ParameterList& parameters, const Batch& support,
                                   std::int64_t steps) const {
-  if (parameters.flat().scalar_type() == torch::kFloat64)
-    return descended(surface_, parameters, support, steps, rate_);
-  return descended(surface_, parameters, support, steps, static_cast<float>(rate_));
+  const auto run =
+      parameters.flat().scalar_type() == torch::kFloat64 ? descended<double> : descended<float>;
+  return run(surface_, rates_, parameters, support, steps);
 }
 
 }  // namespace cuttle

@@ -1,10 +1,17 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "adapt/surface/surface.hpp"
 
 namespace cuttle {
+
+/// How fast an engine descends: all of the fast set at one rate, or each element at a learned one.
+struct EngineRates {
+  double rate = 0;
+  std::vector<std::int64_t> learned = {};  ///< by parameter, where its rates are; empty: none are
+};
 
 /// Gradient descent and its meta-gradient for a model that is a multilayer perceptron and nothing
 /// else (Model::perceptron), whole tasks at a time on own kernels: at this size a general library
@@ -12,9 +19,9 @@ namespace cuttle {
 /// another order of additions.
 class PerceptronEngine {
  public:
-  /// Null where it cannot serve: another model, a fast set that is not the whole of it, a loss that
-  /// the kernels do not know, objectives beside it. `rate`: of the gradient descent.
-  static std::unique_ptr<const PerceptronEngine> find(const Surface& surface, double rate,
+  /// Null where it cannot serve: another model, a loss that the kernels do not know, objectives
+  /// beside it, learned rates of a part of the model.
+  static std::unique_ptr<const PerceptronEngine> find(const Surface& surface, EngineRates rates,
                                                       bool second_order);
 
   /// Whether it can compute tasks like this one: nothing missing, on the CPU, samples that all
@@ -28,11 +35,11 @@ class PerceptronEngine {
   Tensors descend(const ParameterList& parameters, const Batch& support, std::int64_t steps) const;
 
  private:
-  PerceptronEngine(const Surface& surface, double rate, bool second_order)
-      : surface_(surface), rate_(rate), second_order_(second_order) {}
+  PerceptronEngine(const Surface& surface, EngineRates rates, bool second_order)
+      : surface_(surface), rates_(std::move(rates)), second_order_(second_order) {}
 
   const Surface& surface_;
-  double rate_;
+  EngineRates rates_;
   bool second_order_;
 };
 
