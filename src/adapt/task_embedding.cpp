@@ -117,6 +117,7 @@ TaskPoint task_statistics(const Embedding& embedding, const Statistics& given,
         (share * answers).t().matmul(centred).flatten() / count;
   }
   for (const auto& [norm, seen] : given.moments) {
+    if (seen.of_input) continue;
     const bool by_sample = seen.mean.dim() > 1;
     const auto mean = by_sample ? seen.mean.mean(0) : seen.mean;
     const auto variance = by_sample ? seen.variance.mean(0) : seen.variance;

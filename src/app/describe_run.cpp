@@ -138,6 +138,17 @@ void describe_best(const std::string& folder, const RunConfig& config, const Run
   told["best_checkpoint"] = find_checkpoint(folder, true).folder;
 }
 
+/// Nothing else of a run needs them: where they cannot be read, that is all that is said.
+void describe_known_tasks(const std::string& checkpoint, ordered_json& told) {
+  const auto path = known_tasks_path(checkpoint);
+  if (!std::filesystem::exists(path)) return;
+  try {
+    told["known_tasks"] = describe_known(read_known_tasks(path));
+  } catch (const UserError& problem) {
+    told["known_tasks"] = problem.what();
+  }
+}
+
 void describe_checkpoint(const std::string& folder, const LatestCheckpoint& latest,
                          const Extensions& extensions, ordered_json& told) {
   const CheckpointContent& content = *latest.content;
@@ -162,8 +173,7 @@ void describe_checkpoint(const std::string& folder, const LatestCheckpoint& late
   told["refused_checkpoints"] = latest.refused;
   describe_best(folder, config, progress, extensions, told);
   describe_ranks(folder, told);
-  if (const auto path = known_tasks_path(latest.folder); std::filesystem::exists(path))
-    told["known_tasks"] = describe_known(read_known_tasks(path));
+  describe_known_tasks(latest.folder, told);
   if (!complete) {
     const double each_s = seconds_per_step(folder);
     const int ranks = progress.world_sizes.empty() ? 1 : progress.world_sizes.back();

@@ -58,7 +58,8 @@ void say(const KnownTasksFile& known, const TaskPlace& place) {
 }  // namespace
 
 std::string known_tasks_path(const std::string& checkpoint) {
-  const auto folder = std::filesystem::absolute(checkpoint).lexically_normal();
+  auto folder = std::filesystem::absolute(checkpoint).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();  // it ended in a slash
   return folder.parent_path().parent_path() / "known_tasks.safetensors";
 }
 
@@ -75,12 +76,12 @@ void write_known_tasks(const std::string& path, const KnownTasksFile& known) {
 }
 
 KnownTasksFile read_known_tasks(const std::string& path) {
-  const ArrayFile file = read_safetensors(path);
-  std::map<std::string, torch::Tensor> state;
-  for (const NamedArray& array : file.arrays)
-    state[array.name] =
-        torch::tensor(unpack_array<double>(array), torch::kFloat64).view(array.shape);
   try {
+    const ArrayFile file = read_safetensors(path);
+    std::map<std::string, torch::Tensor> state;
+    for (const NamedArray& array : file.arrays)
+      state[array.name] =
+          torch::tensor(unpack_array<double>(array), torch::kFloat64).view(array.shape);
     CUTTLE_VALIDATE(file.metadata.at("format") == kKnownFormat,
                     "written by another version of cuttle");
     KnownTasksFile known{KnownTasks(task_view_from(file.metadata.at("by")), state),

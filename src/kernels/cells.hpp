@@ -50,6 +50,7 @@ template <class T, class V>
 CUTTLE_INLINE V sigmoid_of(V x) {
   return T(1) / (T(1) + exp_of<T>(-x));
 }
+/// To a unit in the last place of 1: what a gate wants, not a relative error near 0.
 template <class T, class V>
 CUTTLE_INLINE V tanh_of(V x) {
   return T(1) - T(2) / (T(1) + exp_of<T>(x + x));

@@ -16,7 +16,8 @@ namespace cuttle {
 namespace {
 
 constexpr std::int64_t kMeasured = 300;  ///< tasks whose distances to all others make the units
-const std::string kValues = ".values", kHas = ".has", kHeldOut = "held_out", kClasses = "classes";
+const std::string kValues = ".values", kHas = ".has", kUnit = ".unit", kHeldOut = "held_out",
+                  kClasses = "classes";
 
 torch::Tensor known_entry(const std::map<std::string, torch::Tensor>& state,
                           const std::string& name) {
@@ -102,10 +103,9 @@ KnownTasks::KnownTasks(TaskView view, const std::map<std::string, torch::Tensor>
                     "the known tasks' entry '{}' has another size than the others (damaged?)",
                     block);
     size_ = values.size(0);
-    blocks_[block] = {values, has, 1};
+    blocks_[block] = {values, has, known_entry(state, block + kUnit).item<double>()};
   }
   CUTTLE_VALIDATE(size_ >= 2, "there are no known tasks in it (damaged?)");
-  measure_units();
   const auto far = known_entry(state, kHeldOut).to(torch::kFloat32).contiguous();
   held_out_.assign(far.data_ptr<float>(), far.data_ptr<float>() + far.numel());
 }
@@ -115,6 +115,7 @@ std::map<std::string, torch::Tensor> KnownTasks::state() const {
   for (const auto& [name, block] : blocks_) {
     state[name + kValues] = block.values;
     state[name + kHas] = block.has;
+    state[name + kUnit] = torch::full({1}, block.unit, torch::kFloat64);
   }
   return state;
 }

@@ -83,6 +83,19 @@ TEST(TaskStatistics, SayWhatNormsTookAway) {
   }
 }
 
+/// What puts raw input into its own units takes away what nothing else sees.
+TEST(TaskStatistics, AreNotOfTheUnitsOfTheInput) {
+  const auto learner = learner_of("protonet", 1, "concat", "none");
+  const Task task = tiny_task(learner->model(), 1, torch::kFloat64);
+  const auto embedding = learner->model().embed(start(*learner, 0.05).tensors(), task.support, {});
+  Statistics given;
+  given.moments[3] = {torch::ones({2}), torch::ones({2}), 5, true};
+  given.moments[4] = {torch::ones({2}), torch::ones({2}), 5};
+  const auto point = task_statistics(embedding, given, task.support);
+  EXPECT_EQ(point.count("norm 3"), 0u);
+  EXPECT_EQ(point.count("norm 4"), 1u);
+}
+
 TEST(TaskStatistics, OfValuesAreOfThemTooAndHowTheyGoWithTheEmbedding) {
   const auto learner = value_learner("r2d2", {});
   const Task task = value_task();

@@ -57,6 +57,13 @@ def test_a_map_is_the_same_on_any_number_of_ranks(mapped, tmp_path):
         assert (content == (mapped[0] / KEPT).read_bytes()) == (by == "statistics")
 
 
+def test_a_checkpoint_by_its_folder_is_the_runs(mapped, tmp_path):
+    shutil.copytree(mapped[0], tmp_path / "run")
+    (tmp_path / "run" / KEPT).unlink()
+    checkpoint = max((tmp_path / "run/checkpoints").glob("step-*"))
+    assert cuttle_json("map", f"{checkpoint}/", *FEW)["file"] == str(tmp_path / "run" / KEPT)
+
+
 def test_adapt_says_how_far_a_task_is(mapped, samples, tmp_path):
     said, log = adapt(mapped[0], samples[0], tmp_path / "one")
     place = said["known_tasks"]
@@ -95,7 +102,8 @@ def test_a_map_of_other_parameters_is_no_map(mapped, samples, tmp_path):
     content = (folder / KEPT).read_bytes()
     (folder / KEPT).write_bytes(content[:-1])
     refused = cuttle("adapt", folder, "--support", samples[0], "--out", tmp_path / "a", code=driver.USER_ERROR).stderr
-    assert KEPT in refused
+    assert KEPT in refused and "make it again with cuttle map" in refused
+    assert "make it again with cuttle map" in driver.inspect(folder)["known_tasks"]
     place = content.index(b'"parameters_sha256":"') + len(b'"parameters_sha256":"')
     (folder / KEPT).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
     said, log = adapt(folder, samples[0], tmp_path / "a")

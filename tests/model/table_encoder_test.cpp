@@ -37,6 +37,7 @@ struct Table {
     if (!support.empty()) {
       given = model->look_at(parameters, batch_of(support), context);
       context.given = &given;
+      for (const auto& entry : given.moments) EXPECT_TRUE(entry.second.of_input);
     }
     return model->embed(parameters, batch_of(rows), context).parts[0];
   }

@@ -13,6 +13,7 @@ namespace cuttle {
 struct Moments {
   torch::Tensor mean, variance;
   std::int64_t samples = 0;  ///< that they are of
+  bool of_input = false;     ///< of raw input, whose units nothing after them sees
 };
 
 /// What norms saw in one pass, and what statistics parameters should move towards.

@@ -25,8 +25,10 @@ struct MamlRlOptions : LoopOptions {
              "adaptation steps in evaluation and use; 0: as in training");
     keys.add("inner_lr", inner_lr, above(0), "on the mean policy gradient of an episode");
     keys.add("second_order", second_order, anything(), "differentiate through the inner gradients");
-    keys.add("exploration", exploration, anything(),
-             "credit what was tried before adaptation for what came after: unbiased, more noise");
+    keys.add(
+        "exploration", exploration, anything(),
+        "credit what was tried before adaptation for what came after: more noise, and unbiased "
+        "where advantages are");
     keys.add(
         "baseline", credit.baseline, one_of({"others", "linear"}),
         "what an action's rewards are compared with: those of the other episodes at that step, "
@@ -44,7 +46,7 @@ struct MamlRlOptions : LoopOptions {
   }
 };
 
-/// MAML with policy gradients (Finn, Abbeel, Levine 2017, section 4.2): the policy acts, takes a
+/// MAML with policy gradients (Finn, Abbeel, Levine 2017, section 3.2): the policy acts, takes a
 /// gradient step on what it earned, acts again; the outer gradient is that of the return after.
 /// Tasks hold environments (episode.target: return).
 class MamlRl final : public Learner {

@@ -58,7 +58,7 @@ struct MannState {
 /// w^lu being 1 at the least used slot (6), which is emptied before. Of several heads each has a
 /// slot of its own among the least used. beta and a_t are the NTM's (Graves, Wayne, Danihelka
 /// 2014). The paper writes k_t itself; but then nothing is as like a key as what was written a
-/// moment ago, so a sample finds itself, and nothing is learned. The support is the sequence, in an
+/// moment ago, so a sample finds itself. The support is the sequence, in an
 /// order that the task's key draws; each query is a next step after it, so queries do not touch.
 /// In training the queries follow each other, with their answers, and every sample of both is asked
 /// for, as in the paper.
@@ -154,9 +154,16 @@ class Mann final : public SupportLearner {
     const auto cost = [&](const torch::Tensor& outputs, const Batch& batch) {
       return static_cast<double>(batch.size) * kind_->loss(outputs.narrow(1, 0, batch.way), batch);
     };
-    return {answer(support, known, query),
+    return {reported(support, known, query),
             (cost(known[6], support.batch) + cost(said, task.query)) /
                 static_cast<double>(support.batch.size + task.query.size)};
+  }
+
+  /// What the run says of a task: as in use, each query by itself; nothing goes back through it.
+  torch::Tensor reported(const Support& support, const Tensors& known,
+                         const Embedding& query) const {
+    const torch::NoGradGuard no_grad;
+    return answer(support, known, query);
   }
 
   MannState step(const Tensors& p, const MannState& was, torch::Tensor input) const {

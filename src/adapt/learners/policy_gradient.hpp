@@ -62,7 +62,8 @@ struct PolicyLoop {
 ///   lambda_k = lambda_{k+1} - rate * H_k lambda_{k+1} [second order]
 ///            + L(tau_K) d log P(tau_k | theta_k)/dtheta [exploration],
 /// H_k of S at fixed episodes, L minus the mean return (Finn et al. 2017, section 3.2; the last
-/// term: Stadie et al. 2018, equation 4). With both it is an unbiased estimate of the gradient of
+/// term: Stadie et al. 2018, equation 4). With both, and with
+/// advantages that are unbiased (of rewards alone), it is an unbiased estimate of the gradient of
 /// the expected return after adaptation.
 std::pair<Tensors, double> policy_gradient(const Model& model, const Tensors& theta,
                                            const Actor& actor, const PolicyLoop& loop);

@@ -88,10 +88,13 @@ class CausalAttention {
         width_(in + columns),
         scale_(1 / std::sqrt(static_cast<double>(columns))) {}
   std::int64_t width() const { return width_; }
+  void keep(const Tensors& p, const torch::Tensor& x, Tensors& kept) const {
+    kept.insert(kept.end(), {key_(p, x), value_(p, x)});
+  }
   /// The past x [T, C] -> [T, width].
   torch::Tensor past(const Tensors& p, const torch::Tensor& x, Tensors& kept) const {
-    const auto key = key_(p, x), value = value_(p, x);
-    kept.insert(kept.end(), {key, value});
+    keep(p, x, kept);
+    const auto &key = kept[kept.size() - 2], &value = kept.back();
     const auto later = torch::ones({x.size(0), x.size(0)}, torch::kBool).triu(1).to(x.device());
     const auto scores = (scale_ * query_(p, x).matmul(key.t())).masked_fill(later, -1e30);
     return torch::cat({x, torch::softmax(scores, 1).matmul(value)}, 1);
@@ -152,7 +155,7 @@ class Snail final : public SupportLearner {
     auto x = torch::cat({known, answers_of(support.batch, outputs_, known.options())}, 1);
     x = past1_.past(p, look1_.past(p, x, kept), kept);
     x = past2_.past(p, look2_.past(p, x, kept), kept);
-    look3_.past(p, x, kept);
+    look3_.keep(p, x, kept);
     return kept;
   }
   /// Answers at the last steps.

@@ -45,6 +45,7 @@ class ColumnsBlock final : public Block {
                  ? found->second
                  : Moments{torch::zeros_like(seen.mean), torch::ones_like(seen.mean)};
     }
+    seen.of_input = true;
     if (context.record != nullptr) context.record->moments[affine_.weight] = seen;
     const auto varies = seen.variance > kRounding * seen.mean.square();
     const auto share = varies.sum().clamp_min(1).to(x.dtype()) / static_cast<double>(x.size(1));
