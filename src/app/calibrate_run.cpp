@@ -50,6 +50,11 @@ void say(const Calibration& found, std::int64_t way, std::int64_t shot) {
                : fmt::format("; samples of another class are told from these by their distance "
                              "with AUROC {:.2f}",
                              found.separation));
+  constexpr double kNothing = 1000;  // no logits are that large: it makes all classes alike
+  if (found.temperature > kNothing)
+    log_warning(
+        "on these episodes the model's answers are no better than chance (so probabilities of new "
+        "samples say nothing either); train it longer, or see what eval says of it");
   if (found.way < way || found.shot < shot)
     log_warning(
         "the validation classes cannot give {}-way {}-shot episodes (too few, or too few samples "

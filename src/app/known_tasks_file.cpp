@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "cuttle/checkpoint/safetensors.hpp"
@@ -44,9 +45,10 @@ void say(const KnownTasksFile& known, const TaskPlace& place) {
   const auto held_out = known.tasks.held_out().size();
   log_info("nearest training task: {} (distance {:.2f}; 1: as far as two of them){}",
            name_of(known, first.task), first.distance,
-           held_out == 0 ? ""
-                         : fmt::format("; {:.0f} % of {} validation tasks are nearer to theirs",
-                                       100 * place.farther_than, held_out));
+           std::isfinite(place.farther_than)
+               ? fmt::format("; {:.0f} % of {} validation tasks are nearer to theirs",
+                             100 * place.farther_than, held_out)
+               : "");
   if (place.farther_than >= kForeign)
     log_warning(
         "this task is farther from all {} known training tasks than {:.0f} % of the validation "
@@ -134,7 +136,14 @@ ordered_json place_among_known(const LoadedRun& run, const Batch& support, std::
         known.way, known.shot, way, shot, way, shot);
   const auto point = task_point(known.tasks.view(), *run.parts.model, run.parameters.tensors(),
                                 support, {run.config.seed, Stream::kModel, 0, 0});
-  const TaskPlace place = known.tasks.place(point, kNearest);
+  TaskPlace place = known.tasks.place(point, kNearest);
+  // It would seem nearer than it is; if it is far even so, that holds.
+  if (!known.tasks.comparable(point) && place.farther_than < kForeign) {
+    log_warning(
+        "this support set lacks a sense that the known tasks have (so fewer numbers have to agree, "
+        "and any task seems near), so it is not said how unusual its distance is");
+    place.farther_than = std::numeric_limits<double>::quiet_NaN();
+  }
   say(known, place);
   ordered_json json = describe_known(known);
   json["distance"] = place.nearest[0].distance;

@@ -133,6 +133,12 @@ void KnownTasks::measure_units() {
   }
 }
 
+bool KnownTasks::comparable(const TaskPoint& point) const {
+  return std::all_of(blocks_.begin(), blocks_.end(), [&](const auto& entry) {
+    return point.count(entry.first) > 0 || entry.second.has.mean().template item<double>() < 0.5;
+  });
+}
+
 std::vector<double> KnownTasks::distances(const TaskPoint& point) const {
   auto sum = torch::zeros({size_}, torch::kFloat64), shared = torch::zeros_like(sum);
   for (const auto& [name, values] : point) {

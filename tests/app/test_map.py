@@ -95,6 +95,18 @@ def test_what_is_unlike_anything_seen_is_told(mapped, tmp_path):
     assert said["known_tasks"]["farther_than"] == 1 and "nothing like it was learned from" in log
 
 
+def test_a_task_that_lacks_a_sense_is_not_called_near(mapped, samples, tmp_path):
+    """Its pictures are like those seen; of its texts nothing is known."""
+    with Shard(samples[0]) as shard:
+        for i, name in enumerate(shard.sample_class):
+            (tmp_path / "some" / f"{name}").mkdir(parents=True)
+            picture = np.asarray(shard.read(i, "image")).squeeze()
+            Image.fromarray(picture).save(tmp_path / "some" / f"{name}" / f"{i}.png")
+    said, log = adapt(mapped[0], tmp_path / "some", tmp_path / "adapted")
+    assert "farther_than" not in said["known_tasks"] and said["known_tasks"]["distance"] > 0
+    assert "lacks a sense that the known tasks have" in log and "are nearer to theirs" not in log
+
+
 def test_a_map_of_other_parameters_is_no_map(mapped, samples, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(mapped[0], folder)

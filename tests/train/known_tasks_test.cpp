@@ -43,6 +43,16 @@ TEST(KnownTasksTest, DistancesAreInUnitsOfTheTasksOwn) {
   EXPECT_THROW(known.distances({{"a", row({0})}}), UserError);
 }
 
+// Two of the three have block b.
+TEST(KnownTasksTest, ATaskThatLacksWhatMostHaveIsNotCompared) {
+  const KnownTasks known(TaskView::kStatistics, three(), {});
+  EXPECT_TRUE(known.comparable({{"a", row({0, 1})}, {"b", row({10})}}));
+  EXPECT_FALSE(known.comparable({{"a", row({0, 1})}}));
+  auto few = three();
+  few[1].erase("b");
+  EXPECT_TRUE(KnownTasks(TaskView::kStatistics, few, {}).comparable({{"a", row({0, 1})}}));
+}
+
 TEST(KnownTasksTest, PlaceIsTheNearestTasksAndTheShareOfHeldOutOnesThatAreNearer) {
   const KnownTasks known(TaskView::kStatistics, three(),
                          {{{"a", row({4, 1})}}, {{"a", row({-4, 1})}}, {{"a", row({5, 1})}}});

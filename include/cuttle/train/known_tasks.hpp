@@ -46,6 +46,9 @@ class KnownTasks {
   /// Of held-out tasks to their nearest training task, ascending.
   const std::vector<float>& held_out() const { return held_out_; }
 
+  /// Whether a task has all that most training tasks have; where it lacks a sense, fewer numbers
+  /// have to agree, and it would seem nearer than it is.
+  bool comparable(const TaskPoint& point) const;
   /// To every training task; infinite where no block is shared.
   std::vector<double> distances(const TaskPoint& point) const;
   /// With the `count` nearest, or all.

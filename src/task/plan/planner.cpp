@@ -168,9 +168,10 @@ EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOp
                   "split {} has {} classes that episodes can use, they need {} (episode.way, in "
                   "evaluation evaluation.way where it is given): it has {} classes, {} were left "
                   "out because they have not {}; the largest has {}. "
-                  "Lower way, shot or query, or use more data",
+                  "Lower way, shot or query, or use more data{}",
                   to_string(split), usable_classes(), options.way, classes.size(), left_out.count,
-                  want, most);
+                  want, most,
+                  apart_ ? "; where samples have no groups, use episode.groups: free" : "");
   left_out_ = left_out.say(split, size_of(classes), "classes", want);
 }
 
