@@ -40,6 +40,10 @@ std::string name_of(const KnownTasksFile& known, std::int64_t task) {
                          : fmt::format("{}", fmt::join(classes, ", "));
 }
 
+std::string size_of(std::int64_t way, std::int64_t shot) {
+  return way > 0 ? fmt::format("{}-way {}-shot", way, shot) : fmt::format("of {} samples", shot);
+}
+
 void say(const KnownTasksFile& known, const TaskPlace& place) {
   const auto& first = place.nearest[0];
   const auto held_out = known.tasks.held_out().size();
@@ -130,10 +134,11 @@ ordered_json place_among_known(const LoadedRun& run, const Batch& support, std::
   const std::int64_t way = support.targets.defined() ? 0 : support.way;
   if (known.way != way || known.shot != shot)
     log_warning(
-        "the known tasks are {}-way {}-shot, and this is {}-way {}-shot (the mean of fewer samples "
-        "lies farther off by chance), so its distance may be off; cuttle map RUN "
-        "evaluation.way={} evaluation.shot={} maps tasks like this one",
-        known.way, known.shot, way, shot, way, shot);
+        "the known tasks are {}, and this is {} (the mean of fewer samples lies farther off by "
+        "chance), so its distance may be off; cuttle map RUN {}evaluation.shot={} maps tasks like "
+        "this one, if the training split can give them",
+        size_of(known.way, known.shot), size_of(way, shot),
+        way > 0 ? fmt::format("evaluation.way={} ", way) : "", shot);
   const auto point = task_point(known.tasks.view(), *run.parts.model, run.parameters.tensors(),
                                 support, {run.config.seed, Stream::kModel, 0, 0});
   TaskPlace place = known.tasks.place(point, kNearest);
