@@ -51,9 +51,22 @@ def test_the_machine_is_named_and_plotted(benchmark):
     assert (benchmark[1] / "table.txt").read_text(encoding="utf-8").splitlines()[0] == benchmark[0].splitlines()[0]
 
 
-@pytest.mark.parametrize("sense, names", [("images", "meta_curvature,caml"), ("vectors", "r2d2,pretrain")])
+def test_every_learner_is_written_by_hand():
+    code = """if True:
+        import json, sys
+        import learner_workloads, peer_hand
+        print(json.dumps({"offered": learner_workloads.names(sys.argv[1]), "hand": sorted(peer_hand.LEARNERS)}))
+    """
+    words = ["env", f"PYTHONPATH={RUN.parent}", sys.executable, "-c", code, str(driver.PROGRAM)]
+    told = json.loads(driver.run(words).stdout)
+    assert told["hand"] == told["offered"]
+
+
+@pytest.mark.parametrize("sense, names", [("images", "meta_curvature,caml"),
+                                          ("vectors", "r2d2,pretrain"),
+                                          ("vectors", "mann,maml_clusters")])
 def test_learners_beside_pytorch(sense, names, tmp_path):
-    """One of each family: an inner loop, a reader of sequences, a solved classifier, minibatches."""
+    """One of each family: an inner loop, readers of sequences, a solved classifier, minibatches, a start by task."""
     words = ["--learner", names, *(["--vectors"] if sense == "vectors" else []), "--rounds", "1", "--tasks", "2",
              "--width", "8", "--query", "2", "--peers", "plain,jax"]
     told = driver.run([sys.executable, str(RUN), *words, "--cuttle", str(driver.PROGRAM), "--out", str(tmp_path)],
@@ -65,8 +78,9 @@ def test_learners_beside_pytorch(sense, names, tmp_path):
         assert max(one["worst_error"] for one in case["contenders"].values()) < 1e-4, case["title"]
     lines = told.splitlines()
     table = lines[next(number for number, line in enumerate(lines) if line.startswith("learner")):]
-    assert [line.split(",")[0] for line in table[1:3]] == names.split(",")
-    assert all(line.split()[3] == "plain" for line in table[1:3])
+    rows = table[1:1 + len(cases)]
+    assert [line.split(",")[0] for line in rows] == names.split(",")
+    assert all(line.split()[3] == "plain" for line in rows)
 
 
 @pytest.mark.parametrize("words, answer", [

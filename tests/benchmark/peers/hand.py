@@ -15,11 +15,17 @@ class Task:
         *support, self.x, self.y = arrays
         self.support_x, self.support_y = support or (None, None)
         self.way = int(self.y.max()) + 1
-        self.orders = orders  # "support": what sequences read it in; "codes": which code a label has
+        # "support" and "queries": what sequences read them in; "codes": which code a label has.
+        self.orders = orders
 
     def in_order(self):
         """The support as learners read it that are told of samples one by one."""
         return self.support_x[self.orders["support"]], self.support_y[self.orders["support"]]
+
+    def in_one_sequence(self):
+        """The support, and the queries after it."""
+        (x, labels), order = self.in_order(), self.orders["queries"]
+        return torch.cat([x, self.x[order]]), torch.cat([labels, self.y[order]])
 
 
 def embed(p, x):

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from hand import embed_both, linear, lstm_step, one_hot, slopes, unit
+from hand import embed, embed_both, linear, lstm_step, one_hot, slopes, unit
 from hand_descent import as_input
 from torch.nn import functional
 
@@ -83,40 +83,32 @@ def snail(p, task, s):
 
 
 def mann(p, task, s):
-    """The support is a sequence, each query a next step of it."""
-    x, labels = task.in_order()
-    known, asked = embed_both(p, x, task.x)
-    answers = one_hot(labels, task.way, known)
-    hidden = cell = known.new_zeros(1, s["hidden"])
-    memory = known.new_zeros(1, s["slots"], s["slot_width"])
-    read, usage = known.new_zeros(1, s["reads"], s["slots"]), known.new_zeros(1, s["slots"])
-    gate = p["learner.gate"].sigmoid()
+    """Support and then queries are one sequence, and each sample is asked for before its answer is seen."""
+    x, labels = task.in_one_sequence()
+    steps = embed(p, x)
+    answers = one_hot(labels, task.way, steps)
+    late = torch.cat([torch.zeros_like(answers[:1]), answers[:-1]])
+    hidden = cell = steps.new_zeros(s["hidden"])
+    memory, read = steps.new_zeros(s["slots"], s["slot_width"]), steps.new_zeros(s["reads"], s["slots"])
+    usage, gate = steps.new_zeros(s["slots"]), p["learner.gate"].sigmoid()
+
+    def heads(name):
+        return linear(p, f"learner.{name}", hidden).tanh().view(s["reads"], s["slot_width"])
 
     def alike(x):
         return x * (x.square().sum(-1, keepdim=True) + 1e-2).rsqrt()
 
-    def step(state, x):
-        hidden, cell, memory, read, usage = state
-        gates = functional.linear(x, p["learner.lstm.weight_ih"], p["learner.lstm.bias"])
-        hidden, cell = lstm_step(gates + hidden @ p["learner.lstm.weight_hh"].T, cell)
-        key = linear(p, "learner.key", hidden).tanh().unflatten(1, (s["reads"], s["slot_width"]))
-        order = torch.argsort(usage.detach(), dim=1, stable=True)[:, :s["reads"]]
-        least = one_hot(order, s["slots"], x)
+    seen = []
+    for row in torch.cat([steps, late], 1):
+        gates = linear(p, "learner.lstm.in", torch.cat([row, (read @ memory).flatten()]))
+        hidden, cell = lstm_step(gates + p["learner.lstm.back"] @ hidden, cell)
+        least = one_hot(torch.argsort(usage.detach(), stable=True)[:s["reads"]], s["slots"], row)
         write = gate * read + (1 - gate) * least
-        memory = memory * (1 - least.sum(1))[..., None] + write.transpose(1, 2) @ key
-        scores = p["learner.sharpness"].exp() * (alike(key) @ alike(memory).transpose(1, 2))
-        read = torch.softmax(scores, 2)
-        return hidden, cell, memory, read, 0.95 * usage + (read + write).sum(1)
-
-    state = hidden, cell, memory, read, usage
-    before = known.new_zeros(1, task.way)
-    for row, answer in zip(known.split(1), answers.split(1)):
-        state, before = step(state, torch.cat([row, before], 1)), answer
-    count = len(asked)
-    state = [part.expand(count, *part.shape[1:]) for part in state]
-    hidden, _, memory, read, _ = step(state, torch.cat([asked, before.expand(count, -1)], 1))
-    seen = torch.cat([hidden, (read @ memory).flatten(1)], 1)
-    return functional.cross_entropy(linear(p, "learner.head", seen), task.y)
+        memory = memory * (1 - least.sum(0))[:, None] + write.T @ heads("add")
+        read = torch.softmax(p["learner.sharpness"].exp() * (alike(heads("key")) @ alike(memory).T), 1)
+        usage = 0.95 * usage + (read + write).sum(0)
+        seen.append(torch.cat([hidden, (read @ memory).flatten()]))
+    return functional.cross_entropy(linear(p, "learner.head", torch.stack(seen)), labels)
 
 
 def meta_networks(p, task, s):

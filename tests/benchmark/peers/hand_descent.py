@@ -22,6 +22,22 @@ def maml(p, task, s):
     return query_loss(path[-1], task)
 
 
+def maml_clusters(p, task, s):
+    """From a sum of initialisations, each by how near its centre is to the support's mean and spread."""
+    def of_unit_scale(x):
+        return x / (x.square().mean() + 1e-12).sqrt()
+
+    known = embed(p, task.support_x)
+    mean = known.mean(0)
+    spread = ((known - mean).square().mean(0) + 1e-12).sqrt()
+    z = of_unit_scale(p["learner.map.weight"] @ of_unit_scale(torch.cat([mean, spread])))
+    far = (z - p["learner.centres"]).square().mean(1)
+    share = torch.softmax(-p["learner.sharpness"].exp() * far, 0)
+    start = {name: p[name] + sum(share[k] * p[f"learner.cluster.{k}.{name}"] for k in range(1, s["clusters"]))
+             for name in moving(p)}
+    return maml({**p, **start}, task, s)
+
+
 def fomaml(p, task, s):
     path = descend(p, task, s["inner_steps"], lambda name, at, slope, _: at[name] - s["inner_lr"] * slope, False)
     return query_loss(path[-1], task)
@@ -174,5 +190,5 @@ def reptile(p, task, s):
     return sum((p[name] - value).square().sum() for name, value in at.items()) / 2
 
 
-LEARNERS = {one.__name__: one for one in (anil, cavia, fomaml, imaml, lstm, maml, maml_pp, meta_curvature, meta_sgd,
-                                         reptile)}
+LEARNERS = {one.__name__: one for one in (anil, cavia, fomaml, imaml, lstm, maml, maml_clusters, maml_pp,
+                                         meta_curvature, meta_sgd, reptile)}

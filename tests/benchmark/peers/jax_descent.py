@@ -56,6 +56,20 @@ def maml(p, task, s):
     return loss_at(path[-1], task.x, task.y)
 
 
+def maml_clusters(p, task, s):
+    def of_unit_scale(x):
+        return x * lax.rsqrt(jnp.square(x).mean() + 1e-12)
+
+    known = embed(p, task.support_x)
+    spread = jnp.sqrt(jnp.square(known - known.mean(0)).mean(0) + 1e-12)
+    z = of_unit_scale(p["learner.map.weight"] @ of_unit_scale(jnp.concatenate([known.mean(0), spread])))
+    far = jnp.square(z - p["learner.centres"]).mean(1)
+    share = nn.softmax(-jnp.exp(p["learner.sharpness"]) * far)
+    start = {name: value + sum(share[k] * p[f"learner.cluster.{k}.{name}"] for k in range(1, s["clusters"]))
+             for name, value in model_of(p).items()}
+    return maml(start, task, s)
+
+
 def fomaml(p, task, s):
     path = descend(p, task, s["inner_steps"], lambda _, value, slope, __: value - s["inner_lr"] * slope, True)
     return loss_at(path[-1], task.x, task.y)
@@ -173,5 +187,5 @@ def reptile(p, task, s):
     return sum(jnp.square(model[name] - lax.stop_gradient(at[name])).sum() for name in model) / 2
 
 
-LEARNERS = {one.__name__: one for one in (anil, cavia, fomaml, imaml, lstm, maml, maml_pp, meta_curvature, meta_sgd,
-                                         reptile)}
+LEARNERS = {one.__name__: one for one in (anil, cavia, fomaml, imaml, lstm, maml, maml_clusters, maml_pp,
+                                         meta_curvature, meta_sgd, reptile)}

@@ -161,37 +161,32 @@ def snail(p, task, s):
 
 
 def mann(p, task, s):
-    x, labels = task.in_order()
-    known, asked = embed_both(p, x, task.x)
+    x, labels = task.in_one_sequence()
     answers = nn.one_hot(labels, task.way)
+    late = jnp.concatenate([jnp.zeros_like(answers[:1]), answers[:-1]])
     gate = nn.sigmoid(p["learner.gate"])
 
     def alike(x):
         return x * lax.rsqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-2)
 
-    def step(state, x):
-        """Of one sequence."""
+    def step(state, row):
+        """The state after a sample, and what it is answered by."""
         hidden, cell, memory, read, usage = state
-        gates = x @ p["learner.lstm.weight_ih"].T + p["learner.lstm.bias"] + hidden @ p["learner.lstm.weight_hh"].T
-        hidden, cell = lstm_step(gates, cell)
-        key = jnp.tanh(linear(p, "learner.key", hidden)).reshape(s["reads"], s["slot_width"])
+        gates = linear(p, "learner.lstm.in", jnp.concatenate([row, (read @ memory).ravel()]))
+        hidden, cell = lstm_step(gates + p["learner.lstm.back"] @ hidden, cell)
+        key, add = (jnp.tanh(linear(p, f"learner.{name}", hidden)).reshape(s["reads"], s["slot_width"])
+                    for name in ("key", "add"))
         least = nn.one_hot(jnp.argsort(lax.stop_gradient(usage))[:s["reads"]], s["slots"])
         write = gate * read + (1 - gate) * least
-        memory = memory * (1 - least.sum(0))[:, None] + write.T @ key
+        memory = memory * (1 - least.sum(0))[:, None] + write.T @ add
         read = nn.softmax(jnp.exp(p["learner.sharpness"]) * (alike(key) @ alike(memory).T))
-        return hidden, cell, memory, read, 0.95 * usage + (read + write).sum(0)
+        usage = 0.95 * usage + (read + write).sum(0)
+        return (hidden, cell, memory, read, usage), jnp.concatenate([hidden, (read @ memory).ravel()])
 
     state = (jnp.zeros(s["hidden"]), jnp.zeros(s["hidden"]), jnp.zeros((s["slots"], s["slot_width"])),
              jnp.zeros((s["reads"], s["slots"])), jnp.zeros(s["slots"]))
-    before = jnp.zeros(task.way)
-    for row, answer in zip(known, answers):
-        state, before = step(state, jnp.concatenate([row, before])), answer
-
-    def answered(x):
-        hidden, _, memory, read, _ = step(state, jnp.concatenate([x, before]))
-        return linear(p, "learner.head", jnp.concatenate([hidden, (read @ memory).ravel()]))
-
-    return cross_entropy(jax.vmap(answered)(asked), task.y)
+    seen = lax.scan(step, state, jnp.concatenate([embed(p, x), late], 1))[1]
+    return cross_entropy(linear(p, "learner.head", seen), labels)
 
 
 def meta_networks(p, task, s):

@@ -24,11 +24,12 @@ DESCENT = {"inner_steps": 5, "inner_lr": 0.05}
 # Beside the learners' own defaults. Rates are small enough that a rounding error stays one; EasyFSL's matching networks
 # have full context embeddings, with as many steps as there are samples; and leo's draws are its own.
 SETTINGS = {"maml": DESCENT, "fomaml": DESCENT, "anil": DESCENT, "meta_sgd": DESCENT, "meta_curvature": DESCENT,
-            "maml_pp": DESCENT, "reptile": DESCENT, "lstm": {"inner_steps": 5}, "cavia": {"inner_lr": 0.5},
-            "matching": {"full_context": True, "processing_steps": 5}, "leo": {"sampled": False}}
+            "maml_clusters": DESCENT, "maml_pp": DESCENT, "reptile": DESCENT, "lstm": {"inner_steps": 5},
+            "cavia": {"inner_lr": 0.5}, "matching": {"full_context": True, "processing_steps": 5},
+            "leo": {"sampled": False}}
 ACTING = ("maml_rl", "rl2")  # they learn from environments
 PLACE_OF_DRAWS = 4 << 16  # draws inside a task; above that stands what they are for
-USES = {"support": 8, "codes": 9}
+USES = {"support": 8, "codes": 9, "queries": 15}
 
 
 def names(program):
@@ -55,8 +56,8 @@ def problem(program, learner, sense, **sizes):
     given = {key: value for key, value in sizes.items() if value is not None and key in SIZES[sense]}
     made = {"workload": f"{learner}, {sense}", "learner": learner, "sense": sense, "program": str(program),
             **SIZES[sense], **given, "settings": {**listed(program)[learner], **SETTINGS.get(learner, {})}}
-    return {**made, "orders": {"support": drawn(USES["support"], made["way"] * made["shot"]),
-                               "codes": drawn(USES["codes"], made["way"])}}
+    counts = {"support": made["way"] * made["shot"], "codes": made["way"], "queries": made["way"] * made["query"]}
+    return {**made, "orders": {what: drawn(USES[what], count) for what, count in counts.items()}}
 
 
 def drawn(use, count):

@@ -22,6 +22,10 @@ class Task:
         order = jnp.array(self.orders["support"])
         return self.support_x[order], self.support_y[order]
 
+    def in_one_sequence(self):
+        (x, labels), order = self.in_order(), jnp.array(self.orders["queries"])
+        return jnp.concatenate([x, self.x[order]]), jnp.concatenate([labels, self.y[order]])
+
 
 def build(problem):
     theta = {name: jnp.asarray(value) for name, value in problem.parameters.items()}
