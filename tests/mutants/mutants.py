@@ -188,6 +188,7 @@ TASK = {"objective_test": {
         ("random.sample(size.support - 1, size.way - 1)", "random.sample(size.support, size.way - 1)"),
         ("shifts[static_cast<std::size_t>(label)]", "shifts[static_cast<std::size_t>(0 * label)]"),
         ("i < size.way ? i", "i < 0 ? i"),
+        ("i < size.support; ++i) squares", "i < size.support + size.query; ++i) squares"),
     ],
     "src/task/sources/sinusoids.cpp": [
         ("M_PI * random.uniform()", "2 * M_PI * random.uniform()"),

@@ -24,8 +24,8 @@ struct CausalOptions {
     keys.add("causes", causes, between(1, 100), "most parents of a variable");
     keys.add("noise", noise, at_least(0), "standard deviation of every variable's own noise");
     keys.add("mixed", mixed, anything(),
-             "columns of several kinds: as they are, skewed, of few values; values of a task have "
-             "mean 0 and deviation 1");
+             "columns of several kinds: as they are, skewed, of few values; values of a task in "
+             "units of its support, which has mean 0 and deviation 1");
   }
 };
 
@@ -65,8 +65,8 @@ class CausalTables final : public PriorSource {
     if (least == 0) return most;
     const double low = std::log(static_cast<double>(least));
     const double high = std::log(static_cast<double>(most + 1));
-    return std::min(most,
-                    static_cast<std::int64_t>(std::exp(low + (high - low) * random.uniform())));
+    const double drawn = std::exp(low + (high - low) * random.uniform());
+    return std::clamp(static_cast<std::int64_t>(drawn), least, most);  // exp(log) may round down
   }
 
   Variables draw_model(Random& random, std::int64_t count) const {
@@ -136,13 +136,15 @@ class CausalTables final : public PriorSource {
     }
   }
 
-  static void standardise(std::int64_t samples, float* y) {
+  /// In the units of the support, which stands first: of the query it says nothing.
+  static void standardise(const EpisodeSize& size, float* y) {
+    const auto known = static_cast<double>(size.support);
     double sum = 0, squares = 0;
-    for (std::int64_t i = 0; i < samples; ++i) sum += y[i];
-    const double mean = sum / static_cast<double>(samples);
-    for (std::int64_t i = 0; i < samples; ++i) squares += (y[i] - mean) * (y[i] - mean);
-    const double deviation = std::sqrt(squares / static_cast<double>(samples));
-    for (std::int64_t i = 0; i < samples; ++i)
+    for (std::int64_t i = 0; i < size.support; ++i) sum += y[i];
+    const double mean = sum / known;
+    for (std::int64_t i = 0; i < size.support; ++i) squares += (y[i] - mean) * (y[i] - mean);
+    const double deviation = std::sqrt(squares / known);
+    for (std::int64_t i = 0; i < size.support + size.query; ++i)
       y[i] = static_cast<float>((y[i] - mean) / (deviation > 0 ? deviation : 1));
   }
 
@@ -186,7 +188,7 @@ class CausalTables final : public PriorSource {
     if (classes_ && !class_causes)
       cut(random, size, y);
     else if (!classes_ && options_.mixed)
-      standardise(samples, y);
+      standardise(size, y);
   }
 
   Options options_;
