@@ -178,6 +178,12 @@ MeanGradient mean_gradient(const Learner& learner, const ParameterList& paramete
   return mean;
 }
 
+/// Whether the config's target asks for values, as some of several kinds do.
+bool is_of_values(const RunConfig& config, const Extensions& extensions) {
+  const Section& target = config.episode.target;
+  return extensions.targets.at(target.type).make({target})->values();
+}
+
 }  // namespace
 
 ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& extensions) {
@@ -191,9 +197,8 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
   GivenTasks given = read_tasks(arguments.tasks);
   config.episode.way = given.tasks.at(0).query.way;
   config.evaluation.way = 0;
-  if (const char* kind = given.target_width > 0 ? "value" : "class";
-      config.episode.target.type != kind)
-    config.episode.target = kind;
+  if (const bool values = given.target_width > 0; is_of_values(config, extensions) != values)
+    config.episode.target = values ? "value" : "class";
   const auto [kind, model, learner] =
       assemble(config, {given.modalities, given.target_width, given.classes}, extensions);
   const auto layout = model->layout();

@@ -136,6 +136,22 @@ def test_meta_gradient_of_a_regression(algorithm, fused, tmp_path):
     assert "query.targets" in result.stderr and not (tmp_path / "g").exists()
 
 
+def test_targets_with_deviations_stay_what_the_config_asks_for(tmp_path):
+    """`gaussian` has two outputs a value, and both learn."""
+    x, targets = torch.zeros(TASKS, 3, 2), torch.full((TASKS, 3, 1), 2.0)
+    save_file({"support.x": x, "query.x": x.clone(), "support.targets": targets, "query.targets": 2 * targets},
+              tmp_path / "tasks.safetensors")
+    config = tmp_path / "bench.yaml"
+    config.write_text("data: {shards: [unused.h5]}\nepisode: {target: gaussian, way: 1}\n"
+                      "model: {encoders: {x: {type: mlp, width: 4, depth: 1}}}\n"
+                      "adapt: {algorithm: caml, width: 4, layers: 1, copy: false}\n", encoding="utf-8")
+    files = {name: tmp_path / f"{name}.safetensors" for name in ("initial", "gradient")}
+    driver.cuttle("bench", config, "--tasks", tmp_path / "tasks.safetensors",
+                  *(word for name, file in files.items() for word in (f"--{name}", file)))
+    assert load_file(files["initial"])["learner.head.weight"].shape == (2, 4)
+    assert load_file(files["gradient"])["learner.head.weight"].abs().sum(1).gt(0).all()
+
+
 def test_given_tasks_are_timed(config):
     model, (arrays, _) = conv4(WAY), random_tasks()
     once = our_gradient(config, model, arrays)
