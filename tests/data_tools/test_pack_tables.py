@@ -12,7 +12,7 @@ from frames import convert, patients, texts, write_csv
 from test_pack_like import record, save_adapted
 
 
-def model(run, tmp_path, rows, *options, names=True):
+def model(run, tmp_path, rows, *options, names=True, encoder="table"):
     """A file of `cuttle adapt` for the data set that `frame` makes of rows; names: with those of columns."""
     convert(run, write_csv(tmp_path / "training.csv", rows), tmp_path / "set", "--shards", "1", *options)
     shard = shard_paths([tmp_path / "set"])[0]
@@ -22,7 +22,8 @@ def model(run, tmp_path, rows, *options, names=True):
     if not names:
         entries = json.loads(facts["modalities"])
         facts["modalities"] = json.dumps([{k: v for k, v in entry.items() if k != "columns"} for entry in entries])
-    return save_adapted(tmp_path / "m.adapted", {**facts, "format": "cuttle-adapted-1"})
+    config = f"name: x\nmodel:\n  fusion: concat\n  encoders:\n    vector:\n      type: {encoder}\n      width: 8\n"
+    return save_adapted(tmp_path / "m.adapted", {**facts, "config": config, "format": "cuttle-adapted-1"})
 
 
 def pack(run, tmp_path, like, *arguments):
@@ -206,10 +207,19 @@ def test_narrow_tables_are_filled_up_when_that_is_wanted(run, tmp_path):
     like = model(run, tmp_path, wide, names=False)
     table = write_csv(tmp_path / "new.csv", [["u", "v", "class"], [1, 2, "red"], [3, 4.5, "blue"]])
     assert "2 numbers (u, v) for the model's sense vector, which takes 4" in refusal(run, tmp_path, like, table)
-    found, _ = pack(run, tmp_path, like, table, "--pad")
+    found, err = pack(run, tmp_path, like, table, "--pad")
+    assert "encoder" not in err
     assert {name: (c, v["vector"].tolist()) for name, (c, v, _) in found.items()} == {
         "line 2": ("red", [1, 2, 0, 0]), "line 3": ("blue", [3, 4.5, 0, 0])}
     words = [["u", "kind", "class"], *[[i, "uv"[i % 2], "red"] for i in range(6)]]
     table = write_csv(tmp_path / "words.csv", words)
     assert "--pad takes numbers, and kind has categories" in refusal(
         run, tmp_path, like, table, "--pad", "--class", "class")
+
+
+def test_zeros_are_told_of_where_the_model_takes_them_for_values(run, tmp_path):
+    wide = [["a", "b", "c", "class"], *[[i, i / 2, i / 3, f"c{i % 3}"] for i in range(12)]]
+    like = model(run, tmp_path, wide, names=False, encoder="mlp")
+    table = write_csv(tmp_path / "new.csv", [["u", "v"], [1, 2], [3, 4.5]])
+    told = pack(run, tmp_path, like, table, "--pad")[1]
+    assert "the model's encoder of vector is mlp, to which zeros are values" in told

@@ -20,7 +20,8 @@ class GivenTable:
 
     def __init__(self, path, label, layout, args, report):
         """label: of all rows, or None. UserError if nothing in it fits the model."""
-        self.args_, self.modalities_, self.report_ = args, layout.modalities, report
+        self.args_, self.layout_, self.report_ = args, layout, report
+        self.modalities_ = layout.modalities
         self.path = path
         self.frame_ = opening.open_table(path, args, report)
         self.fit_ = TableFit(self.frame_, label, layout, args, report)
@@ -107,6 +108,7 @@ class GivenTable:
             few = modality.shape[0] - len(made.names)
             if few > 0 and self.args_.pad and modality.kind == names.KIND_VECTOR:
                 self._check_plain(sources, types)
+                self._note_encoder(modality)
                 return np.pad(made.matrix, ((0, 0), (0, few))), made.valid
             if few:
                 raise UserError(
@@ -133,6 +135,13 @@ class GivenTable:
                 f"{self.frame_.path}: --pad takes numbers, and {', '.join(wrong)} has categories "
                 "(their places among the columns would depend on the rows at hand); make numbers "
                 "of them, or leave them out by --values")
+
+    def _note_encoder(self, modality):
+        encoder = self.layout_.encoders.get(modality.name, "table")
+        if encoder != "table":
+            self.report_.warn(f"--pad: the model's encoder of {modality.name} is {encoder}, to "
+                              "which zeros are values like any other; only `table` leaves out "
+                              "columns of zeros")
 
     def _note_unknown(self, sources):
         known = {}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import UserError
@@ -12,19 +12,20 @@ from ..reader import Shard, modality_from
 HDF5 = b"\x89HDF\r\n\x1a\n"
 ADAPTED = "cuttle-adapted-"
 LONGEST_HEAD = 1 << 26  # bytes of JSON before the arrays of a file of `cuttle adapt`
-MANIFEST, FACTS = "manifest.json", "facts.json"
+MANIFEST, FACTS, CONFIG = "manifest.json", "facts.json", "config.yaml"
 
 
 @dataclass(frozen=True)
 class Layout:
     """targets: how many values the model was trained with; target_names: theirs, () where an older
-    version did not record them."""
+    version did not record them. encoders: {sense: type}, {} where nothing says."""
 
     path: Path
     name: str
     modalities: list
     targets: int = 0
     target_names: tuple = ()
+    encoders: dict = field(default_factory=dict)
 
 
 def layout_of(path):
@@ -79,7 +80,10 @@ def _facts(checkpoint):
     try:
         said = json.loads((checkpoint / MANIFEST).read_bytes())["files"][FACTS]["sha256"]
         data = (checkpoint / FACTS).read_bytes()
-        return json.loads(data) if hashlib.sha256(data).hexdigest() == said else None
+        if hashlib.sha256(data).hexdigest() != said:
+            return None
+        config = checkpoint / CONFIG
+        return {"config": config.read_text("utf-8") if config.exists() else "", **json.loads(data)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -97,7 +101,19 @@ def _of_record(path, name, record):
         modalities = [replace(m, sample_rate=int(m.sample_rate)) if m.sample_rate % 1 == 0 else m
                       for m in modalities]
         return Layout(path, name, modalities, int(record.get("target_width", "0")),
-                      tuple(map(str, json.loads(record.get("target_names", "[]")))))
+                      tuple(map(str, json.loads(record.get("target_names", "[]")))),
+                      _encoders(record.get("config", "")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: what it says of the model's senses cannot be read ({error}; "
                         "written by a newer version?); give --like another one") from None
+
+
+def _encoders(config):
+    """{sense: type of its encoder}, of a config as C++ writes it: a key a line, indented by two."""
+    found, path = {}, []
+    for line in config.splitlines():
+        key, _, value = line.strip().partition(":")
+        path[(len(line) - len(line.lstrip())) // 2:] = [key]
+        if path[:2] == ["model", "encoders"] and path[3:] == ["type"]:
+            found[path[2]] = value.strip()
+    return found
