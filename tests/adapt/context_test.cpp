@@ -89,15 +89,22 @@ torch::Tensor corner(std::int64_t c, std::int64_t n) {
   return code;
 }
 
-/// Outputs for two values, or for two means and what two deviations are made of, and the gradient
-/// of the squared error or of the normal density.
+/// Two means as they are, and the deviations that are made of the two numbers beside them.
+torch::Tensor with_deviations(const torch::Tensor& said) {
+  if (said.size(-1) == 2) return said;
+  return torch::cat(
+      {said.narrow(-1, 0, 2), 0.1 + 0.9 * torch::log1p(torch::exp(said.narrow(-1, 2, 2)))}, -1);
+}
+
+/// Outputs for two values, or for two means and their deviations, and the gradient of the squared
+/// error or of the normal density.
 void expect_answers(const Learner& learner, const ParameterList& parameters, const Task& task,
                     const torch::Tensor& outputs, const Tensors& leaves) {
   EXPECT_LT(largest(predicted(learner, parameters, task) - outputs), 1e-11);
   const auto off = outputs.narrow(1, 0, 2) - task.query.targets;
   auto loss = off.square().mean();
   if (outputs.size(1) == 4) {
-    const auto deviation = 0.1 + 0.9 * torch::log1p(torch::exp(outputs.narrow(1, 2, 2)));
+    const auto deviation = outputs.narrow(1, 2, 2);
     loss =
         -torch::log(torch::exp(-(off / deviation).square() / 2) / (deviation * std::sqrt(2 * M_PI)))
              .mean();
@@ -184,7 +191,7 @@ TEST(Caml, ValuesAreTheirOwnCodes) {
     for (std::int64_t i = 0; i < 4; ++i)
       outputs.push_back(reference.answer(asked[i], known, task.support.targets,
                                          torch::ones({5}, torch::kFloat64)));
-    expect_answers(*learner, parameters, task, torch::stack(outputs), leaves);
+    expect_answers(*learner, parameters, task, with_deviations(torch::stack(outputs)), leaves);
   }
 }
 
@@ -206,17 +213,33 @@ TEST(Caml, ValuesInTheSupportsUnits) {
     const auto unit = (task.support.targets - mean).square().mean(0).sqrt();
     Tensors outputs;
     for (std::int64_t i = 0; i < 4; ++i) {
-      const auto said = reference.answer(asked[i], known, (task.support.targets - mean) / unit,
-                                         torch::ones({5}, torch::kFloat64));
-      auto whole = said.narrow(0, 0, 2) * unit + mean;
-      if (said.size(0) == 4) {
-        const auto deviation = unit * (0.1 + 0.9 * torch::log1p(torch::exp(said.narrow(0, 2, 2))));
-        whole = torch::cat({whole, torch::log(torch::expm1((deviation - 0.1) / 0.9))});
-      }
-      outputs.push_back(whole);
+      const auto said =
+          with_deviations(reference.answer(asked[i], known, (task.support.targets - mean) / unit,
+                                           torch::ones({5}, torch::kFloat64)));
+      outputs.push_back(torch::cat(
+          {said.narrow(0, 0, 2) * unit + mean,
+           said.narrow(0, 2, said.size(0) - 2) * unit.repeat({(said.size(0) - 2) / 2})}));
     }
     expect_answers(*learner, parameters, task, torch::stack(outputs), leaves);
   }
+}
+
+/// Metres or millimetres: the same answers, deviations and all, in another unit.
+TEST(Caml, AnswersGoWithTheUnitOfValues) {
+  const auto learner =
+      value_learner("caml", {{"width", "6"}, {"layers", "2"}, {"standardise", "true"}}, "gaussian");
+  const auto parameters = start(*learner, 0.3);
+  const auto outputs = predicted(*learner, parameters, value_task());
+  for (const double factor : {1e-3, 1e3}) {
+    Task task = value_task();
+    task.support.targets = factor * task.support.targets;
+    EXPECT_LT(relative_error(predicted(*learner, parameters, task), factor * outputs), 1e-12);
+  }
+  // Of values that are equal but for rounding the unit is not known: it is 1.
+  Task task = value_task();
+  task.support.targets.fill_(0.1).select(0, 0).add_(1e-9);
+  const auto deviations = predicted(*learner, parameters, task).narrow(1, 2, 2);
+  EXPECT_GE(deviations.min().item<double>(), 0.1);
 }
 
 TEST(Caml, NoOrderOfTheSupportChangesAnAnswer) {
@@ -371,7 +394,7 @@ TEST(NeuralProcess, PredictsValues) {
         own_of(*learner, leaves), true, learner->model().embed(leaves, task.support, {}).parts[0],
         task.support.targets, torch::ones({5}, torch::kFloat64),
         learner->model().embed(leaves, task.query, {}).parts[0]);
-    expect_answers(*learner, parameters, task, outputs, leaves);
+    expect_answers(*learner, parameters, task, with_deviations(outputs), leaves);
   }
 }
 

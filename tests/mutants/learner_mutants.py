@@ -155,6 +155,7 @@ ADAPT = {"meta_gradient_test": {
         ("{0, code.size(1) - copied.size(1)}", "{code.size(1) - copied.size(1), 0}"),
         ("known.new_zeros({1, n})", "known.new_ones({1, n})"),
         ("answers = (answers - origin) / scale", "answers = answers - origin"),
+        ("scale > 1e-6 * answers.abs().amax(0, true)", "scale > 0"),
     ],
     "src/adapt/learners/neural_process.cpp": [
         ("scores = scores + (*key_)(", "scores = (*key_)("),

@@ -183,6 +183,7 @@ TASK = {"objective_test": {
         (".square() / 2 + deviation.log()", ".square() + deviation.log()"),
         ("least_ + (1 - least_)", "(1 - least_)"),
         ("1.6448536269514722", "1.96"),
+        ("deviations(outputs) * scale}", "(deviations(outputs) * scale).clamp_min(least_)}"),
     ],
     "src/task/sources/causal_tables.cpp": [
         ("random.sample(size.support - 1, size.way - 1)", "random.sample(size.support, size.way - 1)"),

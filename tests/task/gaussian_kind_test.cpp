@@ -26,7 +26,7 @@ double deviation_of(double raw, double least) {
   return least + (1 - least) * std::log1p(std::exp(raw));
 }
 
-torch::Tensor some_outputs() {
+torch::Tensor some_given() {
   const auto means = torch::tensor(std::vector<double>(kMeans, kMeans + 6), torch::kFloat64);
   const auto raw = torch::tensor(std::vector<double>(kRaw, kRaw + 6), torch::kFloat64);
   return torch::cat({means.view({3, 2}), raw.view({3, 2})}, 1);
@@ -53,8 +53,9 @@ TEST(GaussianKind, IsTheLogDensityOfNormalValues) {
       density += std::log(std::exp(-kOff[i] * kOff[i] / 2) / (s * std::sqrt(2 * M_PI))) / 6;
       squared += kOff[i] * s * kOff[i] * s / 6;
     }
-    EXPECT_NEAR(kind->loss(some_outputs(), batch).item<double>(), -density, 1e-12);
-    const auto measured = kind->measure(some_outputs().to(torch::kFloat32), batch);
+    const auto outputs = kind->outputs_of(some_given());
+    EXPECT_NEAR(kind->loss(outputs, batch).item<double>(), -density, 1e-12);
+    const auto measured = kind->measure(outputs.to(torch::kFloat32), batch);
     ASSERT_EQ(measured.size(), kind->metrics().size());
     EXPECT_NEAR(measured[0], density, 1e-5);
     EXPECT_NEAR(measured[1], squared, 1e-5);
@@ -64,7 +65,7 @@ TEST(GaussianKind, IsTheLogDensityOfNormalValues) {
 
 TEST(GaussianKind, DeviationsStandBesideTheValuesAndNeverVanish) {
   const auto kind = gaussian_kind();
-  const auto deviations = kind->deviations(some_outputs());
+  const auto deviations = kind->deviations(kind->outputs_of(some_given()));
   ASSERT_EQ(deviations.sizes(), torch::IntArrayRef({3, 2}));
   for (int i = 0; i < 6; ++i)
     EXPECT_NEAR(deviations.flatten()[i].item<double>(), deviation_of(kRaw[i], 0.1), 1e-12);
@@ -74,16 +75,32 @@ TEST(GaussianKind, DeviationsStandBesideTheValuesAndNeverVanish) {
   EXPECT_TRUE(kind->uncertain() && kind->values() && kind->larger_is_better());
 }
 
+/// No unit is so small that the least deviation would be another share of it.
+TEST(GaussianKind, OutputsTakeAnyUnit) {
+  const auto kind = gaussian_kind();
+  const auto outputs = kind->outputs_of(some_given());
+  const auto row = [](double a, double b) { return torch::tensor({{a, b}}, torch::kFloat64); };
+  const auto taken = kind->rescaled(outputs, row(3, -4), row(1e-4, 1e4));
+  for (std::int64_t i = 0; i < 3; ++i)
+    for (std::int64_t c = 0; c < 2; ++c) {
+      const double scale = c == 0 ? 1e-4 : 1e4, origin = c == 0 ? 3 : -4;
+      EXPECT_DOUBLE_EQ(taken[i][c].item<double>(), kMeans[2 * i + c] * scale + origin);
+      EXPECT_NEAR(kind->deviations(taken)[i][c].item<double>() / scale,
+                  deviation_of(kRaw[2 * i + c], 0.1), 1e-12);
+    }
+}
+
 TEST(GaussianKind, SlopesAreThoseOfDifferences) {
   const auto kind = gaussian_kind();
   const Batch batch = some_batch(0.1);
-  const auto leaf = some_outputs().requires_grad_();
-  const auto slopes = torch::autograd::grad({kind->loss(leaf, batch)}, {leaf})[0];
+  const auto leaf = some_given().requires_grad_();
+  const auto slopes = torch::autograd::grad({kind->loss(kind->outputs_of(leaf), batch)}, {leaf})[0];
   for (std::int64_t i = 0; i < 12; ++i) {
     const auto step = torch::zeros(12, torch::kFloat64);
     step[i] = 1e-5;
     const auto at = [&](double sign) {
-      return kind->loss(leaf.detach() + sign * step.view({3, 4}), batch).item<double>();
+      const auto moved = leaf.detach() + sign * step.view({3, 4});
+      return kind->loss(kind->outputs_of(moved), batch).item<double>();
     };
     EXPECT_NEAR(slopes.flatten()[i].item<double>(), (at(1) - at(-1)) / 2e-5, 1e-8) << i;
   }

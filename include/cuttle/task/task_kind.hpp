@@ -22,6 +22,9 @@ class TaskKind {
   /// Columns of the outputs for an episode of `way` classes whose samples have `target_width`
   /// values.
   virtual std::int64_t outputs(std::int64_t way, std::int64_t target_width) const = 0;
+  /// Outputs, of as many numbers of any size, as a last layer gives them: learners that predict
+  /// deviations (Demands::deviations) call it before all else, for others they are the same.
+  virtual torch::Tensor outputs_of(const torch::Tensor& given) const { return given; }
   /// Mean loss over the batch of its outputs [n, outputs], differentiable twice.
   virtual torch::Tensor loss(const torch::Tensor& outputs, const Batch& batch) const = 0;
   /// Mean loss over a support set, which is adapted to; differentiable twice.

@@ -147,7 +147,8 @@ class Caml final : public SupportLearner {
     } else if (options_.standardise) {
       origin = answers.mean(0, true);
       scale = answers.std(0, /*unbiased=*/false, /*keepdim=*/true);
-      scale = torch::where(scale > 0, scale, 1);  // one value says nothing of the unit
+      // Values that differ by rounding alone say nothing of the unit.
+      scale = torch::where(scale > 1e-6 * answers.abs().amax(0, true), scale, 1);
       answers = (answers - origin) / scale;
     }
     const auto known = token(support.embedding) + torch::linear(answers, of(label_));
@@ -161,7 +162,8 @@ class Caml final : public SupportLearner {
       code = code + torch::constant_pad_nd(copied, {0, code.size(1) - copied.size(1)});
     }
     if (codes.defined()) return of(scale_).exp() * code.matmul(codes.t());
-    return scale.defined() ? kind_->rescaled(code, origin, scale) : code;
+    const auto outputs = kind_->outputs_of(code);
+    return scale.defined() ? kind_->rescaled(outputs, origin, scale) : outputs;
   }
 
   Options options_;

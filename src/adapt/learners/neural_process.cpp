@@ -81,7 +81,8 @@ class NeuralProcess final : public SupportLearner {
                             std::sqrt(static_cast<double>(options_.width));
     const auto represented = torch::softmax(scores, 1).matmul(lesson[0]);
     const std::int64_t way = support.batch.way;
-    return decoder_(support.parameters, {x, represented}).narrow(1, 0, kind_->outputs(way, way));
+    const auto given = decoder_(support.parameters, {x, represented});
+    return kind_->outputs_of(given.narrow(1, 0, kind_->outputs(way, way)));
   }
 
   Options options_;

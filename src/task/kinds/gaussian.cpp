@@ -12,14 +12,15 @@ struct GaussianOptions {
   double deviation_min = 0.1;
   void keys(Keys& keys) {
     keys.add("deviation_min", deviation_min, from_below(1e-6, 1),
-             "least standard deviation that is predicted, in the values' own units");
+             "least standard deviation that is predicted: in the values' own units, with "
+             "adapt.standardise in the support's");
   }
 };
 
 /// Values with how sure they are: a normal distribution for each, by negative log-likelihood
 /// (Garnelo et al. 2018, "Conditional neural processes", section 2.2: a mean and a variance for
-/// every value). Outputs are the means, then what the standard deviations are made of,
-///   deviation = least + (1 - least) softplus(output),
+/// every value). Outputs are the means, then the standard deviations, made by
+///   deviation = least + (1 - least) softplus(what the learner gives),
 /// which the authors' program has with a least of 0.1.
 class GaussianKind final : public TaskKind {
  public:
@@ -45,17 +46,17 @@ class GaussianKind final : public TaskKind {
     return {-loss(found, batch).item<double>(), error.square().mean().item<double>(),
             covered.mean().item<double>()};
   }
+  torch::Tensor outputs_of(const torch::Tensor& given) const override {
+    const auto above = torch::softplus(deviations(given));
+    return torch::cat({means(given), least_ + (1 - least_) * above}, 1);
+  }
   torch::Tensor deviations(const torch::Tensor& outputs) const override {
     const std::int64_t values = outputs.size(1) / 2;
-    return least_ + (1 - least_) * torch::softplus(outputs.narrow(1, values, values));
+    return outputs.narrow(1, values, values);
   }
-  /// A deviation below the least becomes the least.
   torch::Tensor rescaled(const torch::Tensor& outputs, const torch::Tensor& origin,
                          const torch::Tensor& scale) const override {
-    constexpr double kSmallest = 1e-6;
-    const auto above = ((deviations(outputs) * scale - least_) / (1 - least_)).clamp_min(kSmallest);
-    const auto raw = above + torch::log(-torch::expm1(-above));  // softplus(raw) is `above`
-    return torch::cat({means(outputs) * scale + origin, raw}, 1);
+    return torch::cat({means(outputs) * scale + origin, deviations(outputs) * scale}, 1);
   }
   std::size_t score_column() const override { return 1; }
   bool larger_is_better() const override { return true; }
