@@ -178,6 +178,23 @@ TEST(Caml, AnswersAndLearnsAsWrittenDown) {
   }
 }
 
+/// What is kept of the support serves any number of queries, in any order.
+TEST(Caml, OnceReadTheSupportAnswersAnyQuery) {
+  auto values = kSmallCaml;
+  values["joint"] = "false";
+  const auto learner = learner_of("caml", 1, "concat", "none", values);
+  const auto parameters = start(*learner, 0.3);
+  const Task task = odd_task(learner->model(), "concat");
+  const auto adapted = learner->adapt(parameters, task.support, task.key);
+  Tensors rows;
+  for (std::int64_t i = 0; i < task.query.size; ++i)
+    rows.push_back(adapted->predict(select_rows(task.query, {i})));
+  EXPECT_LT(largest(adapted->predict(task.query) - torch::cat(rows)), 1e-12);
+  EXPECT_TRUE(torch::equal(adapted->predict(select_rows(task.query, {0})), rows[0]));
+  const auto restored = learner->restore(adapted->state(), task.support.way);
+  EXPECT_TRUE(torch::equal(restored->predict(select_rows(task.query, {0})), rows[0]));
+}
+
 TEST(Caml, ValuesAreTheirOwnCodes) {
   for (const char* target : {"value", "gaussian"}) {
     const auto learner = value_learner("caml", kSmallCaml, target);

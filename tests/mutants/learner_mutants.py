@@ -150,10 +150,11 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/caml.cpp": [
         ("torch::eye(n, like) - 1 / count", "torch::eye(n, like)"),
         ("label = label.index_select(1, order)", "label = label.index_select(1, order.flip(0))"),
-        ("scores + log_counts(support.batch, like)", "scores"),
+        ("scores + log_counts(support.batch, query.mask.options())", "scores"),
         ("seen.select(1, 0)", "seen.mean(1)"),
         ("{0, code.size(1) - copied.size(1)}", "{code.size(1) - copied.size(1), 0}"),
-        ("known.new_zeros({1, n})", "known.new_ones({1, n})"),
+        ("known = layer->looking(p, known, shown);", "layer->looking(p, known, shown);"),
+        ("{lesson[kLayers + 2 * i], lesson[kLayers + 2 * i + 1]}", "{lesson[kLayers], lesson[kLayers + 1]}"),
         ("answers = (answers - origin) / scale", "answers = answers - origin"),
         ("scale > 1e-6 * answers.abs().amax(0, true)", "scale > 0"),
     ],

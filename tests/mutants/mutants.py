@@ -38,10 +38,10 @@ MODEL = {"references": {
         ("signal.values.select(1, 0)", "signal.values.mean(1)"),
     ],
     "src/model/blocks/attention.cpp": [
-        ("scores.masked_fill(padded, -1e30)", "scores.masked_fill(padded, -1.0)"),
-        ("std::sqrt(static_cast<double>(width / heads_))", "std::sqrt(static_cast<double>(width))"),
+        ("mask.size(1)}), -1e30)", "mask.size(1)}), -1.0)"),
+        ("std::sqrt(static_cast<double>(x.size(2) / heads_))", "std::sqrt(static_cast<double>(x.size(2)))"),
         ("torch::gelu(", "torch::relu("),
-        ("attend(p, layer_norm(p, norm1_, input.values), input.mask)", "attend(p, input.values, input.mask)"),
+        ("torch::linear(layer_norm(p, norm1_, x), of(in_.weight)", "torch::linear(x, of(in_.weight)"),
     ],
     "src/model/encoders/transformer.cpp": [
         ("angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),

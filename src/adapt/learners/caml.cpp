@@ -1,13 +1,15 @@
 #include <torch/types.h>
 
 #include <cmath>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/block.hpp"
+#include "cuttle/model/attention.hpp"
 
 namespace cuttle {
 namespace {
@@ -23,9 +25,10 @@ struct CamlOptions {
     keys.add("copy", copy, anything(),
              "a last attention copies the support's answers to the query; without it they come "
              "through the layers alone, which takes many more tasks to learn");
-    keys.add("joint", joint, anything(),
-             "the support is read anew with each query, and looks at it; false: it is read once, "
-             "and queries look at it: many queries cost little more than one");
+    keys.add(
+        "joint", joint, anything(),
+        "the support is read anew with each query, and looks at it; false: it is read once, "
+        "whatever is asked, and each query looks at what its layers keep: their keys and values");
     keys.add("standardise", standardise, anything(),
              "values are read and answered in the support's own units: mean 0, deviation 1");
   }
@@ -81,8 +84,8 @@ class Caml final : public SupportLearner {
     unknown_ = own_array(layout, "label.unknown", {w}, Init::kZeros);
     const std::int64_t heads = attention_heads("adapt.width", w);
     for (std::int64_t i = 0; i < options.layers; ++i)
-      layers_.push_back(make_transformer_layer(layout, "learner.layers." + std::to_string(i), w,
-                                               heads, ParameterRole::kLearner));
+      layers_.push_back(make_attention_layer(layout, "learner.layers." + std::to_string(i), w,
+                                             heads, ParameterRole::kLearner));
     norm_ = own_array(layout, "norm.weight", {w}, Init::kOnes);
     norm_bias_ = own_array(layout, "norm.bias", {w}, Init::kZeros);
     const std::int64_t read = kind_->classes() ? codes_ : request.inputs.outputs;
@@ -112,38 +115,30 @@ class Caml final : public SupportLearner {
     return p;
   }
 
-  /// Support and queries after the layers: [n, S, w], or [1, S, w] where all queries see the same,
-  /// and [n, w].
-  std::pair<torch::Tensor, torch::Tensor> read(const Tensors& p, const torch::Tensor& known,
-                                               const torch::Tensor& asked) const {
-    const std::int64_t n = asked.size(0), steps = known.size(0), first = options_.joint ? 1 : n;
-    Signal x;
-    if (options_.joint) {
-      x.values = torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1);
-      x.mask = torch::ones({n, 1 + steps}, known.options());
-    } else {  // nobody looks at a query
-      x.values = torch::cat({asked, known}).unsqueeze(0);
-      x.mask = torch::cat({known.new_zeros({1, n}), known.new_ones({1, steps})}, 1);
-    }
-    for (const auto& layer : layers_) x = layer->forward(p, x, {});
-    const auto seen = torch::layer_norm(x.values, {options_.width}, parameter_at(p, norm_),
-                                        parameter_at(p, norm_bias_));
-    return {seen.narrow(1, first, steps),
-            options_.joint ? seen.select(1, 0) : seen.select(0, 0).narrow(0, 0, n)};
+  torch::Tensor token(const Tensors& p, const Embedding& embedding) const {
+    return torch::linear(as_one(embedding), parameter_at(p, project_),
+                         parameter_at(p, project_bias_));
+  }
+  torch::Tensor normed(const Tensors& p, const torch::Tensor& x) const {
+    return torch::layer_norm(x, {options_.width}, parameter_at(p, norm_),
+                             parameter_at(p, norm_bias_));
+  }
+  torch::Tensor codes_of(const Support& support) const {
+    return equal_angle_codes(codes_, support.embedding.mask.options())
+        .narrow(0, 0, support.batch.way);
   }
 
-  torch::Tensor answer(const Support& support, const Tensors&,
-                       const Embedding& query) const override {
-    const auto of = [&](std::int64_t place) { return parameter_at(support.parameters, place); };
-    const auto token = [&](const Embedding& embedding) {
-      return torch::linear(as_one(embedding), of(project_), of(project_bias_));
-    };
-    const auto like = query.mask.options();
-    auto answers = answers_of(support.batch, support.batch.way, like);
-    torch::Tensor codes, origin, scale;
+  /// Places in a lesson: answers as codes, and for values what these are counted from and in;
+  /// then, where nobody looks at queries, what each layer's tokens show, and the last ones; else
+  /// the first ones.
+  enum Place : std::size_t { kAnswers, kOrigin, kScale, kLayers };
+
+  Tensors study(const Support& support) const override {
+    const Tensors& p = support.parameters;
+    auto answers = answers_of(support.batch, support.batch.way, support.embedding.mask.options());
+    torch::Tensor origin, scale;
     if (kind_->classes()) {
-      codes = equal_angle_codes(codes_, like).narrow(0, 0, support.batch.way);
-      answers = answers.matmul(codes);
+      answers = answers.matmul(codes_of(support));
     } else if (options_.standardise) {
       origin = answers.mean(0, true);
       scale = answers.std(0, /*unbiased=*/false, /*keepdim=*/true);
@@ -151,25 +146,64 @@ class Caml final : public SupportLearner {
       scale = torch::where(scale > 1e-6 * answers.abs().amax(0, true), scale, 1);
       answers = (answers - origin) / scale;
     }
-    const auto known = token(support.embedding) + torch::linear(answers, of(label_));
-    const auto [seen, last] = read(support.parameters, known, token(query) + of(unknown_));
+    Tensors lesson{answers, origin, scale};
+    auto known = token(p, support.embedding) + torch::linear(answers, parameter_at(p, label_));
+    if (!options_.joint) {
+      known = known.unsqueeze(0);
+      for (const auto& layer : layers_) {
+        const auto shown = layer->shown(p, known);
+        known = layer->looking(p, known, shown);
+        lesson.insert(lesson.end(), {shown.keys, shown.values});
+      }
+      known = normed(p, known);
+    }
+    lesson.push_back(known);
+    return lesson;
+  }
+
+  /// Support and queries after the layers: [n, S, w], or [1, S, w] where all queries see the same,
+  /// and [n, w].
+  std::pair<torch::Tensor, torch::Tensor> read(const Tensors& p, const Tensors& lesson,
+                                               const torch::Tensor& asked) const {
+    const auto& known = lesson.back();
+    if (!options_.joint) {
+      auto x = asked.unsqueeze(0);
+      for (std::size_t i = 0; i < layers_.size(); ++i)
+        x = layers_[i]->looking(p, x, {lesson[kLayers + 2 * i], lesson[kLayers + 2 * i + 1]});
+      return {known, normed(p, x).select(0, 0)};
+    }
+    const std::int64_t n = asked.size(0), steps = known.size(0);
+    Signal x{torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1),
+             torch::ones({n, 1 + steps}, known.options())};
+    for (const auto& layer : layers_) x = layer->forward(p, x, {});
+    const auto seen = normed(p, x.values);
+    return {seen.narrow(1, 1, steps), seen.select(1, 0)};
+  }
+
+  torch::Tensor answer(const Support& support, const Tensors& lesson,
+                       const Embedding& query) const override {
+    const auto of = [&](std::int64_t place) { return parameter_at(support.parameters, place); };
+    const auto [seen, last] =
+        read(support.parameters, lesson, token(support.parameters, query) + of(unknown_));
     auto code = torch::linear(last, of(head_));
     if (options_.copy) {
       const auto scores = seen.matmul(last.unsqueeze(2)).squeeze(2) /
                           std::sqrt(static_cast<double>(options_.width));
-      const auto share = torch::softmax(scores + log_counts(support.batch, like), 1);
-      const auto copied = share.matmul(answers);  // of values; deviations have no copy
+      const auto share =
+          torch::softmax(scores + log_counts(support.batch, query.mask.options()), 1);
+      const auto copied = share.matmul(lesson[kAnswers]);  // of values; deviations have no copy
       code = code + torch::constant_pad_nd(copied, {0, code.size(1) - copied.size(1)});
     }
-    if (codes.defined()) return of(scale_).exp() * code.matmul(codes.t());
+    if (kind_->classes()) return of(scale_).exp() * code.matmul(codes_of(support).t());
     const auto outputs = kind_->outputs_of(code);
-    return scale.defined() ? kind_->rescaled(outputs, origin, scale) : outputs;
+    return options_.standardise ? kind_->rescaled(outputs, lesson[kOrigin], lesson[kScale])
+                                : outputs;
   }
 
   Options options_;
   std::int64_t codes_;
   std::int64_t project_, project_bias_, label_, unknown_, norm_, norm_bias_, head_, scale_ = -1;
-  Blocks layers_;
+  std::vector<std::unique_ptr<const AttentionLayer>> layers_;
 };
 
 }  // namespace

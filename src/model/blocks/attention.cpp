@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/model/attention.hpp"
 
 namespace cuttle {
 namespace {
@@ -14,7 +15,7 @@ constexpr double kLayerNormEpsilon = 1e-5;
 constexpr std::int64_t kHeadWidth = 32;
 
 /// Attention is composed of matmul and softmax: fused attention has no double backward.
-class TransformerLayer final : public Block {
+class TransformerLayer final : public AttentionLayer {
  public:
   TransformerLayer(ParameterLayout& layout, const std::string& name, std::int64_t width,
                    std::int64_t heads, ParameterRole role)
@@ -29,23 +30,44 @@ class TransformerLayer final : public Block {
   std::string kind() const override { return "transformer_layer"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    auto x = input.values + attend(p, layer_norm(p, norm1_, input.values), input.mask);
-    x = x + affine(p, down_, torch::gelu(affine(p, up_, layer_norm(p, norm2_, x))));
-    return {x, input.mask};
+    const Tensors parts = heads_of(p, input.values, 0, 3);
+    return {after(p, input.values, parts[0], {parts[1], parts[2]}, input.mask), input.mask};
+  }
+  Shown shown(const Tensors& p, const torch::Tensor& tokens) const override {
+    const Tensors parts = heads_of(p, tokens, 1, 2);
+    return {parts[0], parts[1]};
+  }
+  torch::Tensor looking(const Tensors& p, const torch::Tensor& tokens,
+                        const Shown& at) const override {
+    return after(p, tokens, heads_of(p, tokens, 0, 1)[0], at, {});
   }
 
  private:
-  torch::Tensor attend(const Tensors& p, const torch::Tensor& x, const torch::Tensor& mask) const {
-    const std::int64_t m = x.size(0), steps = x.size(1), width = x.size(2);
-    const auto parts = affine(p, in_, x).view({m, steps, 3, heads_, width / heads_});
-    const auto part = [&](std::int64_t which) { return parts.select(2, which).transpose(1, 2); };
-    const double scale = 1.0 / std::sqrt(static_cast<double>(width / heads_));
-    const auto scores = torch::matmul(part(0) * scale, part(1).transpose(2, 3));  // [m, h, T, T]
+  /// `count` of queries, keys and values, from `first` on: [m, h, T, W / h] each.
+  Tensors heads_of(const Tensors& p, const torch::Tensor& x, std::int64_t first,
+                   std::int64_t count) const {
+    const std::int64_t width = x.size(2);
+    const auto of = [&](std::int64_t place) {
+      return count == 3 ? at(p, place) : at(p, place).narrow(0, first * width, count * width);
+    };
+    const auto all = torch::linear(layer_norm(p, norm1_, x), of(in_.weight), of(in_.bias))
+                         .view({x.size(0), x.size(1), count, heads_, width / heads_});
+    Tensors parts;
+    for (std::int64_t i = 0; i < count; ++i) parts.push_back(all.select(2, i).transpose(1, 2));
+    return parts;
+  }
+  /// The layer's output for tokens x with these queries; `mask`: of what is shown, if any is
+  /// padding.
+  torch::Tensor after(const Tensors& p, torch::Tensor x, const torch::Tensor& queries,
+                      const Shown& shown, const torch::Tensor& mask) const {
+    const double scale = 1.0 / std::sqrt(static_cast<double>(x.size(2) / heads_));
+    auto scores = torch::matmul(queries * scale, shown.keys.transpose(2, 3));  // [m, h, T, S]
     // Not minus infinity: a sample without any real step would be NaN rather than nothing.
-    const auto padded = (mask == 0).view({m, 1, 1, steps});
-    const auto weights = torch::softmax(scores.masked_fill(padded, -1e30), 3);
-    const auto mixed = torch::matmul(weights, part(2)).transpose(1, 2);
-    return affine(p, out_, mixed.reshape({m, steps, width}));
+    if (mask.defined())
+      scores = scores.masked_fill((mask == 0).view({mask.size(0), 1, 1, mask.size(1)}), -1e30);
+    const auto mixed = torch::matmul(torch::softmax(scores, 3), shown.values).transpose(1, 2);
+    x = x + affine(p, out_, mixed.reshape(x.sizes()));
+    return x + affine(p, down_, torch::gelu(affine(p, up_, layer_norm(p, norm2_, x))));
   }
 
   std::int64_t heads_;
@@ -74,6 +96,13 @@ std::int64_t attention_heads(const std::string& key, std::int64_t width) {
 std::unique_ptr<const Block> make_transformer_layer(ParameterLayout& layout,
                                                     const std::string& name, std::int64_t width,
                                                     std::int64_t heads, ParameterRole role) {
+  return make_attention_layer(layout, name, width, heads, role);
+}
+
+std::unique_ptr<const AttentionLayer> make_attention_layer(ParameterLayout& layout,
+                                                           const std::string& name,
+                                                           std::int64_t width, std::int64_t heads,
+                                                           ParameterRole role) {
   return std::make_unique<TransformerLayer>(layout, name, width, heads, role);
 }
 
