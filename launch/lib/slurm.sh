@@ -62,6 +62,8 @@ train_in_job() {
     echo "the job was cancelled or preempted: left as it is (submit it again to go on)"
   elif ((status == 3)) && [[ -n $time_over ]]; then
     put_back "stopped with a checkpoint, since the job's time is nearly over"
+  elif ((status >= 128)) && [[ -n $time_over ]]; then  # srun ends those that leave later than others
+    put_back "stopped since the job's time is nearly over (exit code $status)"
   elif ((status >= 128 && ${SLURM_RESTART_COUNT:-0} < max_crashes)); then
     put_back "a rank was killed (exit code $status)"
   fi
