@@ -402,10 +402,10 @@ def test_memory_is_flat_in_the_number_of_samples(tmp_path):
 
 
 def test_progress_is_told_to_a_terminal_alone(named, tmp_path):
-    shard = part_of(named[1], [*range(8)] * 250, tmp_path / "many.h5")
+    shard = part_of(named[1], [*range(8)] * 5000, tmp_path / "many.h5")
     words = ("predict", named[0], shard, "--out", tmp_path / "answers.csv")
     quiet = cuttle(*words).stderr
     assert " a second" not in quiet and "\x1b" not in quiet
     shown = driver.on_terminal(*words)
-    assert re.search(r"\r\x1b\[K\d+ of 2000 samples \(\d+ %\), [\d.]+ a second, .* left", shown)
+    assert re.search(r"\r\x1b\[K\d+ of 40000 samples \(\d+ %\), [\d.]+ a second, .* left", shown)
     assert shown.rpartition("\x1b[K")[2].strip().endswith("answers.csv")  # the line is gone at the end
