@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "adapt/embed.hpp"
 #include "adapt/layers.hpp"
 
 namespace cuttle {
@@ -48,7 +49,7 @@ Normal ClassCoder::encode(const Tensors& p, const torch::Tensor& part, const tor
     const auto sum = share.sum(-1, true);
     return share / sum.masked_fill(sum.eq(0), 1.0);
   };
-  const auto own = mean_of(torch::one_hot(support.labels, support.way).to(has.dtype()).t() * has);
+  const auto own = mean_of(members_of(support, has.options()) * has);
   const auto all = mean_of(counts.defined() ? has * counts.to(has.options()) : has);
   const auto code = torch::linear(part, parameter_at(p, encoder_));
   const std::int64_t n = code.size(0);

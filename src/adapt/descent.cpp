@@ -55,6 +55,18 @@ void WayBackOptions::keys(Keys& keys) {
            "what inner steps keep for the way back; all: least time, sqrt: least memory");
 }
 
+void DescentOptions::keys(Keys& keys) {
+  RateOptions::keys(keys);
+  FastOptions::keys(keys);
+  WayBackOptions::keys(keys);
+}
+
+Demands DescentOptions::demands() const {
+  Demands demands = RateOptions::demands();
+  demands.second_order = true;
+  return demands;
+}
+
 DescentLearner::DescentLearner(const LearnerRequest& request, const LoopOptions& options,
                                Descender descender)
     : Learner(request),

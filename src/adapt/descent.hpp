@@ -36,6 +36,12 @@ struct WayBackOptions {
   void keys(Keys& keys);
 };
 
+/// Of gradient descent with second derivatives, on a part of the model if asked for.
+struct DescentOptions : RateOptions, FastOptions, WayBackOptions {
+  void keys(Keys& keys);
+  Demands demands() const;
+};
+
 /// What tells one learner that descends from another.
 struct Descender {
   std::unique_ptr<const InnerUpdate> update;

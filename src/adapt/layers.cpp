@@ -20,8 +20,8 @@ OwnLayer::OwnLayer(ParameterLayout& layout, const std::string& name,
       bias(own_array(layout, name + ".bias", {shape[0]}, Init::kZeros)) {}
 
 std::pair<torch::Tensor, torch::Tensor> lstm_step(const torch::Tensor& gates,
-                                                  const torch::Tensor& cell) {
-  const auto gate = gates.chunk(4, 1);
+                                                  const torch::Tensor& cell, std::int64_t along) {
+  const auto gate = gates.chunk(4, along);
   const auto next = gate[1].sigmoid() * cell + gate[0].sigmoid() * gate[2].tanh();
   return {gate[3].sigmoid() * next.tanh(), next};
 }

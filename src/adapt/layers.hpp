@@ -38,8 +38,9 @@ struct OwnLayer {
 };
 
 /// Output and cell of an LSTM without peepholes, of its gates [n, 4 units] (in, forget, new, out)
-/// before their nonlinearities, and of the cell before.
+/// before their nonlinearities, and of the cell before. `along`: the dimension of the units.
 std::pair<torch::Tensor, torch::Tensor> lstm_step(const torch::Tensor& gates,
-                                                  const torch::Tensor& cell);
+                                                  const torch::Tensor& cell,
+                                                  std::int64_t along = 1);
 
 }  // namespace cuttle

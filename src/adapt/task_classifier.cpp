@@ -27,8 +27,8 @@ torch::Tensor classify(const ClassifierOptions& options, const torch::Tensor& fe
 
 Tensors new_classifier(const ClassifierOptions& options, const torch::Tensor& features,
                        const Batch& support) {
-  const auto one_hot = torch::one_hot(support.labels, support.way).to(features.dtype());
-  auto means = one_hot.t().matmul(features) / one_hot.sum(0).clamp_min(1).unsqueeze(1);
+  const auto members = members_of(support, features.options().requires_grad(false));
+  auto means = members.matmul(features) / members.sum(1, true).clamp_min(1);
   auto bias = torch::zeros({support.way}, features.options());
   return {options.cosine() ? std::move(means) : torch::zeros_like(means), bias};
 }

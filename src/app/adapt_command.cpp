@@ -112,28 +112,22 @@ void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& su
 
 constexpr std::int64_t kCalibrationQueries = 5;  ///< of a class: more would only take longer
 
+/// Samples of each class; of values, which are of one, all.
 std::vector<std::int64_t> shots_of(const Batch& support) {
+  if (support.targets.defined()) return {support.size};
   std::vector<std::int64_t> shots(static_cast<std::size_t>(support.way), 0);
   for (std::int64_t i = 0; i < support.size; ++i)
     ++shots[static_cast<std::size_t>(support.labels[i].item<std::int64_t>())];
   return shots;
 }
 
-/// Of the class that has most; of values, which are of one, all.
-std::int64_t most_of_a_class(const Batch& support) {
-  if (support.targets.defined()) return support.size;
-  const auto shots = shots_of(support);
-  return *std::max_element(shots.begin(), shots.end());
-}
-
 /// What validation episodes of as many classes, shots and the same senses say of the answers.
 std::optional<Calibration> calibrated(const LoadedRun& run, const Batch& support,
-                                      std::int64_t episodes, const Extensions& extensions,
-                                      SignalWatch& signals) {
+                                      const std::vector<std::int64_t>& shots, std::int64_t episodes,
+                                      const Extensions& extensions, SignalWatch& signals) {
   auto plan = evaluation_plan(run.config, Split::kValidation, episodes);
-  const auto shots = shots_of(support);
   plan.episode.way = support.way;
-  plan.episode.shot = most_of_a_class(support);
+  plan.episode.shot = *std::max_element(shots.begin(), shots.end());
   plan.episode.query = std::min(plan.episode.query, kCalibrationQueries);
   for (const ModalityInput& input : support.modalities)
     plan.modalities.push_back(input.rows.numel() > 0);
@@ -184,10 +178,12 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   const auto adapted =
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
   AdaptedTo to{run.config, run.inputs, support.classes, {}, {}};
-  if (const auto place = place_among_known(run, batch, most_of_a_class(batch)); !place.is_null())
+  const auto shots = shots_of(batch);
+  const std::int64_t most = *std::max_element(shots.begin(), shots.end());
+  if (const auto place = place_among_known(run, batch, most); !place.is_null())
     to.known_tasks = place.dump();
   if (!values && arguments.episodes > 0)
-    to.calibration = calibrated(run, batch, arguments.episodes, extensions, signals);
+    to.calibration = calibrated(run, batch, shots, arguments.episodes, extensions, signals);
   if (to.calibration && !to.calibration->distances.empty())
     to.novelty.emplace(adapted->answer(batch).embedding, batch.labels, way);
   CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop, "interrupted; nothing is written");

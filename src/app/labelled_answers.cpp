@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/predictions.hpp"
+#include "cuttle/task/task_kind.hpp"
 
 namespace cuttle {
 namespace {
@@ -99,7 +100,6 @@ void ErrorOfValues::add(const Answer& answer, Span<const float> targets) {
     squared += off * off;
     absolute += std::abs(off);
     if (answer.deviations.empty()) continue;
-    constexpr double kNineInTen = 1.6448536269514722;  // deviations
     const auto deviation = static_cast<double>(answer.deviations[i]);
     ++judged;
     covered += std::abs(off) <= kNineInTen * deviation;

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from driver import cuttle, cuttle_json
-from test_predict import Shard, part_of
+from test_predict import Shard, part_of, samples_by_class
 
 
 @pytest.fixture(scope="module", name="split")
@@ -17,12 +17,8 @@ def split_samples(tmp_path_factory):
     """Shards of test classes: (two samples each of three classes, their others, those of other classes)."""
     folder = tmp_path_factory.mktemp("split")
     (whole, ) = driver.make_shards(folder / "whole", "--shards", "1").glob("*.h5")
-    with Shard(whole) as shard:
-        of_class = {}
-        for i, (name, where) in enumerate(zip(shard.sample_class, shard.sample_split)):
-            if where == 2 and all(shard.rows[sense][i] >= 0 for sense in ("image", "text")):
-                of_class.setdefault(int(name), []).append(i)
-    known, others = list(of_class.values())[:3], list(of_class.values())[3:]
+    classes = samples_by_class(whole)
+    known, others = classes[:3], classes[3:]
     return tuple(part_of(whole, samples, folder / f"{name}.h5") for name, samples in (
         ("support", [i for of in known for i in of[:2]]), ("query", [i for of in known for i in of[2:]]),
         ("foreign", [i for of in others for i in of])))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from driver import cuttle, cuttle_json
-from test_predict import Shard, part_of
+from test_predict import Shard, part_of, samples_by_class
 
 KEPT = "known_tasks.safetensors"
 FEW = ("--tasks", 20, "--held-out", 9)
@@ -19,12 +19,7 @@ def few_samples(tmp_path_factory):
     """Shards of one and of two samples each of three test classes."""
     folder = tmp_path_factory.mktemp("samples")
     (whole, ) = driver.make_shards(folder / "whole", "--shards", "1").glob("*.h5")
-    with Shard(whole) as shard:
-        of_class = {}
-        for i, (name, where) in enumerate(zip(shard.sample_class, shard.sample_split)):
-            if where == 2 and all(shard.rows[sense][i] >= 0 for sense in ("image", "text")):
-                of_class.setdefault(int(name), []).append(i)
-    return [part_of(whole, [i for of in list(of_class.values())[:3] for i in of[:shot]], folder / f"{shot}.h5")
+    return [part_of(whole, [i for of in samples_by_class(whole)[:3] for i in of[:shot]], folder / f"{shot}.h5")
             for shot in (1, 2)]
 
 

@@ -74,6 +74,16 @@ def part_of(shard, samples, path, renamed=None):
     return path
 
 
+def samples_by_class(path):
+    """The samples of each test class that have picture and text."""
+    of_class = {}
+    with Shard(path) as shard:
+        for i, (name, where) in enumerate(zip(shard.sample_class, shard.sample_split)):
+            if where == 2 and all(shard.rows[sense][i] >= 0 for sense in ("image", "text")):
+                of_class.setdefault(int(name), []).append(i)
+    return list(of_class.values())
+
+
 def answers(adapted, shard):
     return cuttle("predict", adapted, shard, "--json").stdout.splitlines()
 

@@ -179,10 +179,12 @@ TASK = {"objective_test": {
     "src/task/mixture.cpp": [
         ("left -= parts_[i].weight", "left -= total_ / 3"),
     ],
+    "include/cuttle/task/task_kind.hpp": [
+        ("1.6448536269514722", "1.96"),
+    ],
     "src/task/kinds/gaussian.cpp": [
         (".square() / 2 + deviation.log()", ".square() + deviation.log()"),
         ("least_ + (1 - least_)", "(1 - least_)"),
-        ("1.6448536269514722", "1.96"),
         ("deviations(outputs) * scale}", "(deviations(outputs) * scale).clamp_min(least_)}"),
     ],
     "src/task/sources/causal_tables.cpp": [

@@ -91,13 +91,4 @@ std::unique_ptr<const Block> make_sequence_pool_block();
 /// divided so.
 std::int64_t attention_heads(const std::string& key, std::int64_t width);
 
-/// Self-attention and a perceptron of four times the width, each behind a layer norm and added to
-/// what came in (pre-norm: Xiong et al. 2020); [m, T, W] with mask [m, T]. Parameters and
-/// arithmetic are those of torch.nn.TransformerEncoderLayer(W, heads, 4 * W, 0, "gelu",
-/// norm_first=True).
-std::unique_ptr<const Block> make_transformer_layer(ParameterLayout& layout,
-                                                    const std::string& name, std::int64_t width,
-                                                    std::int64_t heads,
-                                                    ParameterRole role = ParameterRole::kBody);
-
 }  // namespace cuttle

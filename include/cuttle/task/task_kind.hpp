@@ -13,6 +13,9 @@
 
 namespace cuttle {
 
+/// Nine in ten values of a normal distribution are within so many deviations of its mean.
+constexpr double kNineInTen = 1.6448536269514722;
+
 /// What is asked of a model: the loss of its outputs, what is measured beside it, and what a head
 /// must give. Stateless.
 class TaskKind {

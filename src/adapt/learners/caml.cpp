@@ -84,8 +84,8 @@ class Caml final : public SupportLearner {
     unknown_ = own_array(layout, "label.unknown", {w}, Init::kZeros);
     const std::int64_t heads = attention_heads("adapt.width", w);
     for (std::int64_t i = 0; i < options.layers; ++i)
-      layers_.push_back(make_attention_layer(layout, "learner.layers." + std::to_string(i), w,
-                                             heads, ParameterRole::kLearner));
+      layers_.push_back(make_transformer_layer(layout, "learner.layers." + std::to_string(i), w,
+                                               heads, ParameterRole::kLearner));
     norm_ = own_array(layout, "norm.weight", {w}, Init::kOnes);
     norm_bias_ = own_array(layout, "norm.bias", {w}, Init::kZeros);
     const std::int64_t read = kind_->classes() ? codes_ : request.inputs.outputs;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "adapt/descent.hpp"
+#include "adapt/linear_systems.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/updates/as_input.hpp"
 #include "adapt/updates/coordinate_lstm.hpp"
@@ -56,11 +57,11 @@ class LstmUpdate final : public InnerUpdate {
   Moved step(const Point& point, const Tensors& state, std::int64_t) const override {
     Tensors values, slopes;
     for (const auto i : fast_) {
-      values.push_back(at(point.theta, i).flatten());
+      values.push_back(at(point.theta, i));
       const auto& slope = at(point.gradient, i);
-      slopes.push_back(slope.defined() ? slope.flatten() : torch::zeros_like(values.back()));
+      slopes.push_back(slope.defined() ? slope : torch::zeros_like(values.back()));
     }
-    const auto theta = torch::cat(values), g = torch::cat(slopes);
+    const auto theta = as_one_vector(values), g = as_one_vector(slopes);
     // What it reads of the loss is the same for all coordinates.
     const auto& from_x = at(point.theta, in_);
     const auto loss = preprocess(point.loss.reshape({1})).squeeze(0);
@@ -69,15 +70,10 @@ class LstmUpdate final : public InnerUpdate {
                                         from_x.narrow(1, 0, 2), at(point.theta, back_), bias);
     const auto f = rate(point.theta, forget_, forget_bias_, h, theta, state[2]);
     const auto i = rate(point.theta, input_, input_bias_, h, theta, state[3]);
-    const auto next = f * theta - i * g;
+    const Tensors next = parts_of(f * theta - i * g, values);
     Moved moved{point.theta, {h, c, f, i}};
-    std::int64_t place = 0;
-    for (const auto index : fast_) {
-      const auto& old = at(point.theta, index);
-      moved.theta[static_cast<std::size_t>(index)] =
-          next.narrow(0, place, old.numel()).view(old.sizes());
-      place += old.numel();
-    }
+    for (std::size_t k = 0; k < fast_.size(); ++k)
+      moved.theta[static_cast<std::size_t>(fast_[k])] = next[k];
     return moved;
   }
   bool learned() const override { return true; }

@@ -11,23 +11,11 @@ struct FomamlOptions : RateOptions, FastOptions {
   }
 };
 
-struct MamlOptions : FomamlOptions, WayBackOptions {
-  void keys(Keys& keys) {
-    FomamlOptions::keys(keys);
-    WayBackOptions::keys(keys);
-  }
-  Demands demands() const {
-    Demands demands = RateOptions::demands();
-    demands.second_order = true;
-    return demands;
-  }
-};
-
 /// MAML (Finn, Abbeel, Levine 2017): gradient descent moves the whole model (or what `fast`
 /// selects: the body alone is BOIL, Oh et al. 2021), and the outer gradient goes through it.
 class Maml final : public DescentLearner {
  public:
-  using Options = MamlOptions;
+  using Options = DescentOptions;
   Maml(const LearnerRequest& request, const Options& options)
       : DescentLearner(request, options,
                        {make_sgd_update(options.inner_lr), fast_set(request, options), true,

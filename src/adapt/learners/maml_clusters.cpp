@@ -12,20 +12,13 @@
 namespace cuttle {
 namespace {
 
-struct MamlClustersOptions : RateOptions, FastOptions, WayBackOptions {
+struct MamlClustersOptions : DescentOptions {
   std::int64_t clusters = 4, width = 32;
   void keys(Keys& keys) {
     keys.add("clusters", clusters, between(1, 256), "initialisations; 1: maml");
     keys.add("width", width, between(1, 4096),
              "numbers that a task is mapped to, where clusters have centres");
-    RateOptions::keys(keys);
-    FastOptions::keys(keys);
-    WayBackOptions::keys(keys);
-  }
-  Demands demands() const {
-    Demands demands = RateOptions::demands();
-    demands.second_order = true;
-    return demands;
+    DescentOptions::keys(keys);
   }
 };
 

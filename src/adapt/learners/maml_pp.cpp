@@ -10,7 +10,7 @@
 namespace cuttle {
 namespace {
 
-struct MamlPpOptions : RateOptions, FastOptions, WayBackOptions {
+struct MamlPpOptions : DescentOptions {
   bool learned_rates = true;
   std::int64_t multi_step = 1000, first_order = 0;
   void keys(Keys& keys) {
@@ -25,11 +25,6 @@ struct MamlPpOptions : RateOptions, FastOptions, WayBackOptions {
              "outer steps at the start that leave out second derivatives");
     FastOptions::keys(keys);
     WayBackOptions::keys(keys);
-  }
-  Demands demands() const {
-    Demands demands = RateOptions::demands();
-    demands.second_order = true;
-    return demands;
   }
 };
 

@@ -8,7 +8,7 @@
 namespace cuttle {
 namespace {
 
-struct MetaCurvatureOptions : RateOptions, FastOptions, WayBackOptions {
+struct MetaCurvatureOptions : DescentOptions {
   std::string curvature = "mc2";
   void keys(Keys& keys) {
     RateOptions::keys(keys);
@@ -17,11 +17,6 @@ struct MetaCurvatureOptions : RateOptions, FastOptions, WayBackOptions {
              "over outputs");
     FastOptions::keys(keys);
     WayBackOptions::keys(keys);
-  }
-  Demands demands() const {
-    Demands demands = RateOptions::demands();
-    demands.second_order = true;
-    return demands;
   }
 };
 

@@ -8,17 +8,12 @@
 namespace cuttle {
 namespace {
 
-struct MetaSgdOptions : RateOptions, FastOptions, WayBackOptions {
+struct MetaSgdOptions : DescentOptions {
   void keys(Keys& keys) {
     LoopOptions::keys(keys);
     keys.add("inner_lr", inner_lr, above(0), "where every learned rate starts");
     FastOptions::keys(keys);
     WayBackOptions::keys(keys);
-  }
-  Demands demands() const {
-    Demands demands = RateOptions::demands();
-    demands.second_order = true;
-    return demands;
   }
 };
 

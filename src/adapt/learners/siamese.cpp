@@ -88,7 +88,7 @@ class Siamese final : public SupportLearner {
   /// Where distances are measured: for the contrastive loss at unit length, without which the pull
   /// of D^2 on large embeddings leaves nothing of its push (Hadsell et al. have none).
   torch::Tensor placed(const torch::Tensor& x) const {
-    return options_.loss == "contrastive" ? x * (x.square().sum(1, true) + kTiny).rsqrt() : x;
+    return options_.loss == "contrastive" ? unit_rows(x) : x;
   }
   /// Every sample of `a` with every one of `b`. What rounds to no distance has no slope, where that
   /// of the root would be without bounds.

@@ -99,8 +99,8 @@ class Rates {
       return;
     }
     const auto moves = torch::zeros_like(parameters.flat());
-    for (const auto i : surface.fast())
-      model.layout()->views(moves)[static_cast<std::size_t>(i)].fill_(rates.rate);
+    const Tensors places = model.layout()->views(moves);
+    for (const auto i : surface.fast()) places[static_cast<std::size_t>(i)].fill_(rates.rate);
     const T* flat = moves.template data_ptr<T>();
     mlp.pack(weights_in(flat, model, own), each_.template data_ptr<T>());
   }

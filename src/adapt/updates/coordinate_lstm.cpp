@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include "adapt/layers.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/kernels/lstm.hpp"
 
@@ -73,9 +74,7 @@ std::pair<torch::Tensor, torch::Tensor> coordinate_lstm(
     const auto out = CoordinateLstm::apply(x, h, c, from_x, from_hidden, bias);
     return {out[0], out[1]};
   }
-  const auto gate = (from_x.matmul(x) + from_hidden.matmul(h) + bias.unsqueeze(1)).chunk(4, 0);
-  const auto next = gate[1].sigmoid() * c + gate[0].sigmoid() * gate[2].tanh();
-  return {gate[3].sigmoid() * next.tanh(), next};
+  return lstm_step(from_x.matmul(x) + from_hidden.matmul(h) + bias.unsqueeze(1), c, 0);
 }
 
 }  // namespace cuttle

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/attention.hpp"
 
 namespace cuttle {
 namespace {
@@ -93,16 +92,10 @@ std::int64_t attention_heads(const std::string& key, std::int64_t width) {
   return std::max<std::int64_t>(1, width / kHeadWidth);
 }
 
-std::unique_ptr<const Block> make_transformer_layer(ParameterLayout& layout,
-                                                    const std::string& name, std::int64_t width,
-                                                    std::int64_t heads, ParameterRole role) {
-  return make_attention_layer(layout, name, width, heads, role);
-}
-
-std::unique_ptr<const AttentionLayer> make_attention_layer(ParameterLayout& layout,
-                                                           const std::string& name,
-                                                           std::int64_t width, std::int64_t heads,
-                                                           ParameterRole role) {
+std::unique_ptr<const AttentionLayer> make_transformer_layer(ParameterLayout& layout,
+                                                             const std::string& name,
+                                                             std::int64_t width, std::int64_t heads,
+                                                             ParameterRole role) {
   return std::make_unique<TransformerLayer>(layout, name, width, heads, role);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuttle/model/block.hpp"
+#include "cuttle/model/attention.hpp"
 #include "model/places.hpp"
 
 namespace cuttle {

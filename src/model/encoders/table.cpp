@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "model/blocks/attention.hpp"
 #include "model/encoders/common.hpp"
-#include "model/places.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
@@ -29,8 +29,7 @@ class ColumnsBlock final : public Block {
   std::string kind() const override { return "table_columns"; }
   bool uses_support() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context& context) const override {
-    const auto x = torch::linear(standardised(input.values, context), at(p, affine_.weight),
-                                 at(p, affine_.bias));
+    const auto x = affine(p, affine_, standardised(input.values, context));
     return {relu_ ? torch::relu(x) : x, {}};
   }
 

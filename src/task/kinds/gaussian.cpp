@@ -39,10 +39,9 @@ class GaussianKind final : public TaskKind {
     return {"log_likelihood", "mean_squared_error", "coverage_90"};
   }
   std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
-    constexpr double kDeviations = 1.6448536269514722;  // of a normal value nine in ten are within
     const auto found = outputs.detach().to(torch::kFloat64);
     const auto error = batch.targets.to(torch::kFloat64) - means(found);
-    const auto covered = error.abs().le(kDeviations * deviations(found)).to(torch::kFloat64);
+    const auto covered = error.abs().le(kNineInTen * deviations(found)).to(torch::kFloat64);
     return {-loss(found, batch).item<double>(), error.square().mean().item<double>(),
             covered.mean().item<double>()};
   }

@@ -13,6 +13,9 @@ namespace cuttle {
 /// UserError where way, shot and query make no episode, or values are asked of data that have none.
 void check_episodes(const Dataset& data, const EpisodeOptions& options);
 
+/// Uniform in [least, most]; least = 0: always `most`.
+std::int64_t draw_between(std::int64_t least, std::int64_t most, Random& random);
+
 /// How many shots each class of an episode has, as the options let way and shot vary.
 std::vector<std::int64_t> draw_shots(const EpisodeOptions& options, Random& random);
 

@@ -42,13 +42,6 @@ void check_values(const Dataset& data, const EpisodeOptions& options) {
                   options.target.type);
 }
 
-/// Uniform in [least, most]; least = 0: always `most`.
-std::int64_t draw_between(std::int64_t least, std::int64_t most, Random& random) {
-  if (least == 0 || least == most) return most;
-  return least +
-         static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
-}
-
 template <class T>
 std::int64_t size_of(const std::vector<T>& values) {
   return static_cast<std::int64_t>(values.size());
@@ -71,6 +64,12 @@ void draw_in_rounds(const std::vector<const std::vector<std::int64_t>*>& groups,
 }
 
 }  // namespace
+
+std::int64_t draw_between(std::int64_t least, std::int64_t most, Random& random) {
+  if (least == 0 || least == most) return most;
+  return least +
+         static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
+}
 
 void check_episodes(const Dataset& data, const EpisodeOptions& options) {
   check_options(options);

@@ -2,6 +2,8 @@
 
 #include <torch/types.h>
 
+#include "task/plan/draws.hpp"
+
 namespace cuttle {
 namespace {
 
@@ -18,12 +20,8 @@ Batch batch_of(const torch::Tensor& x, const torch::Tensor& y, bool classes, std
 
 EpisodeSize PriorSource::size(const RandomKey& key) const {
   Random random(key.with(key.stream, 1));
-  const auto between = [&](std::int64_t least, std::int64_t most) {
-    if (least == 0 || least == most) return most;
-    return least +
-           static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
-  };
-  const std::int64_t shot = between(shot_min_, shot_), way = between(way_min_, way_);
+  const std::int64_t shot = draw_between(shot_min_, shot_, random);
+  const std::int64_t way = draw_between(way_min_, way_, random);
   return {way, shot, way * shot, way * query_};
 }
 
