@@ -80,8 +80,6 @@ DescentLearner::DescentLearner(const LearnerRequest& request, const LoopOptions&
 
 TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const Task& task) const {
   const std::int64_t steps = options_.inner_steps;
-  if (engine_ && engine_->takes(parameters, task.support, &task.query))
-    return engine_->meta_gradient(parameters, task, steps);
   const bool through = second_order(task.key);
   const InnerUpdate& update = *descender_.update;
   Context context;
@@ -91,13 +89,21 @@ TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const 
   const Tensors origin = starts_by_task() ? as_leaves(parameters.tensors()) : Tensors();
   const Tensors first =
       origin.empty() ? parameters.tensors() : start_of(origin, task.support, context);
+  if (engine_ && engine_->takes(first, task.support, &task.query)) {
+    auto result = engine_->meta_gradient(detached(first), task, steps);
+    if (!origin.empty()) {
+      const Tensors lambda = model_->layout()->views(result.gradient);
+      result.gradient = model_->layout()->flatten(vector_jacobian(first, origin, lambda));
+    }
+    return result;
+  }
   Trajectory trajectory(surface_, update, task.support, context, steps,
                         {back, through, descender_.keep});
-  const auto leaves = as_leaves(trajectory.descend(detached(first)).theta);
+  const auto last = trajectory.descend(detached(first)).theta;
 
   Statistics seen;
   context.record = &seen;
-  auto [judged, lambda] = outer_loss(leaves, task, steps, context);
+  auto [judged, lambda] = outer_loss(last, task, steps, context);
   context.record = nullptr;
   Tensors of_state;
   for (std::int64_t k = steps - 1; back && k >= 0; --k) {
@@ -117,11 +123,12 @@ TaskResult DescentLearner::meta_gradient(const ParameterList& parameters, const 
   return result_of(lambda, judged, seen);
 }
 
-std::pair<Learner::Judged, Tensors> DescentLearner::outer_loss(const Tensors& leaves,
+std::pair<Learner::Judged, Tensors> DescentLearner::outer_loss(const Tensors& theta,
                                                                const Task& task, std::int64_t k,
                                                                Context context) const {
   context.inner_step = k;
-  const Pass pass = pass_after(*model_, leaves, task.support, task.query, context);
+  const auto leaves = as_leaves(theta);
+  const Pass pass = surface_.pass_after(leaves, task.support, task.query, context);
   Judged judged = judge(leaves, pass, task.query, context);
   Tensors slope = dense_gradient_of(share(k, task.key) * judged.loss, leaves);
   return {std::move(judged), std::move(slope)};
@@ -140,16 +147,17 @@ double DescentLearner::cost(const EpisodeSize& size) const {
          step * static_cast<double>(options_.inner_steps * size.support);
 }
 
+Tensors DescentLearner::descend(const Tensors& theta, const Batch& support, const Context& context,
+                                std::int64_t steps) const {
+  if (engine_ && engine_->takes(theta, support)) return engine_->descend(theta, support, steps);
+  Trajectory trajectory(surface_, *descender_.update, support, context, steps, {});
+  return trajectory.descend(theta).theta;
+}
+
 std::unique_ptr<Adapted> DescentLearner::adapt(const ParameterList& parameters,
                                                const Batch& support, const RandomKey& key) const {
   const std::int64_t steps = eval_steps();
-  Tensors theta;
-  if (engine_ && engine_->takes(parameters, support)) {
-    theta = engine_->descend(parameters, support, steps);
-  } else {
-    Trajectory trajectory(surface_, *descender_.update, support, in_use(0, key), steps, {});
-    theta = trajectory.descend(start_in_use(parameters, support, key)).theta;
-  }
+  auto theta = descend(start_in_use(parameters, support, key), support, in_use(0, key), steps);
   return std::make_unique<FastWeights>(model_, std::move(theta), support, steps);
 }
 

@@ -76,7 +76,9 @@ class DescentLearner : public Learner {
  protected:
   DescentLearner(const LearnerRequest& request, const LoopOptions& options, Descender descender);
   const Surface& surface() const { return surface_; }
-  const InnerUpdate& update() const { return *descender_.update; }
+  /// Where `steps` inner steps lead; nothing is kept of the way.
+  Tensors descend(const Tensors& theta, const Batch& support, const Context& context,
+                  std::int64_t steps) const;
 
   /// Whether the loop starts elsewhere for every task: at start_of(), which is differentiable, and
   /// the outer gradient goes back through it.
@@ -99,7 +101,7 @@ class DescentLearner : public Learner {
   Tensors start_in_use(const ParameterList& parameters, const Batch& support,
                        const RandomKey& key) const;
   /// The query's loss after k steps, and its gradient by parameter, times its share.
-  std::pair<Judged, Tensors> outer_loss(const Tensors& leaves, const Task& task, std::int64_t k,
+  std::pair<Judged, Tensors> outer_loss(const Tensors& theta, const Task& task, std::int64_t k,
                                         Context context) const;
 
   LoopOptions options_;

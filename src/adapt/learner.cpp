@@ -28,7 +28,7 @@ Learner::Judged Learner::judge(const Tensors& parameters, const torch::Tensor& o
                                const Batch& query, const Pass& pass, const Batch& seen,
                                const Context& context, const torch::Tensor& own) const {
   Judged judged;
-  judged.loss = kind_->loss(outputs, query);
+  judged.loss = pass.loss.defined() ? pass.loss : kind_->loss(outputs, query);
   judged.values.push_back(judged.loss.item<double>());
   if (own.defined()) judged.loss = own;
   for (const double value : kind_->measure(outputs, query)) judged.values.push_back(value);

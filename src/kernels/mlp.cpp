@@ -50,7 +50,6 @@ Mlp<T>::Mlp(std::vector<MlpLayer> layers) : layers_(std::move(layers)), lanes_(i
     offsets_.push_back(packed_size_);
     packed_size_ += (layers_[l].in + 1) * padded(layers_[l].out);
   }
-  if (layers_.back().relu) throw std::invalid_argument("perceptron: the last layer has a ReLU");
 }
 
 template <class T>
@@ -62,12 +61,10 @@ template <class T>
 void Mlp<T>::pack(const std::vector<MlpWeights<const T>>& from, T* packed) const {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const auto [in, out, relu] = layers_[l];
-    T* row = packed + offsets_[l];
-    for (std::int64_t i = 0; i <= in; ++i, row += padded(out)) {
-      for (std::int64_t o = 0; o < out; ++o)
-        row[o] = i < in ? from[l].weight[o * in + i] : from[l].bias[o];
-      std::fill(row + out, row + padded(out), T{});
-    }
+    isa<T>().transpose({from[l].weight, out, in, in, packed + offsets_[l], padded(out)});
+    T* bias = packed + offsets_[l] + in * padded(out);
+    std::copy_n(from[l].bias, out, bias);
+    std::fill(bias + out, bias + padded(out), T{});
   }
 }
 
@@ -76,9 +73,13 @@ void Mlp<T>::unpack(const T* packed, const std::vector<MlpWeights<T>>& to) const
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const auto [in, out, relu] = layers_[l];
     const T* row = packed + offsets_[l];
-    for (std::int64_t i = 0; i <= in; ++i, row += padded(out))
-      for (std::int64_t o = 0; o < out; ++o)
-        (i < in ? to[l].weight[o * in + i] : to[l].bias[o]) = row[o];
+    std::copy_n(row + in * padded(out), out, to[l].bias);
+    if (in % lanes_ == 0) {
+      isa<T>().transpose({row, in, out, padded(out), to[l].weight, in});
+      continue;
+    }
+    for (std::int64_t i = 0; i < in; ++i, row += padded(out))
+      for (std::int64_t o = 0; o < out; ++o) to[l].weight[o * in + i] = row[o];
   }
 }
 
@@ -107,17 +108,17 @@ typename Mlp<T>::Point Mlp<T>::point(std::int64_t size, T* memory) const {
 
 /// The weights as the way back reads them.
 template <class T>
-std::vector<T*> Mlp<T>::turn(const T* packed, std::vector<T*> to) const {
+void Mlp<T>::turn(const T* packed, const std::vector<T*>& to) const {
   for (std::size_t l = 1; l < layers_.size(); ++l) {
     const auto [in, out, relu] = layers_[l];
     isa<T>().transpose({packed + offsets_[l], in, out, padded(out), to[l - 1], padded(in)});
   }
-  return to;
 }
 
 /// Gradients of the loss with respect to the outputs; returns the loss.
 template <class T>
 double Mlp<T>::start_deltas(const MlpBatch<T>& batch, const T* z, T* deltas) const {
+  if (layers_.back().relu) throw std::invalid_argument("perceptron: a loss of what a ReLU gives");
   const std::int64_t outputs = layers_.back().out, stride = padded(outputs);
   double loss = 0;
   std::fill(deltas, deltas + batch.size * stride, T{});
@@ -167,93 +168,132 @@ void Mlp<T>::start_tangent(const MlpBatch<T>& batch, const T* deltas, const T* t
 }
 
 template <class T>
-double Mlp<T>::gradient(const MlpBatch<T>& batch, const T* packed, Point& point,
-                        T* gradient) const {
-  const Isa<T>& loops = isa<T>();
+void Mlp<T>::forward(std::int64_t size, const T* x, const T* packed, Point& point) const {
   point.packed = packed;
   turn(packed, point.turned);
-  const auto input = [&](std::size_t l) { return l == 0 ? batch.x : point.activations[l - 1]; };
-  const auto input_stride = [&](std::size_t l) {
-    return l == 0 ? layers_[0].in : padded(layers_[l].in);
-  };
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const auto [in, out, relu] = layers_[l];
     const std::int64_t stride = padded(out);
     const T* weights = packed + offsets_[l];
-    loops.product({1,
-                   {weights_of(weights, stride, input(l), input_stride(l), in), {}},
-                   weights + in * stride,
-                   point.activations[l],
-                   batch.size,
-                   stride,
-                   relu,
-                   nullptr});
+    isa<T>().product({1,
+                      {weights_of(weights, stride, input(x, point, l), input_stride(l), in), {}},
+                      weights + in * stride,
+                      point.activations[l],
+                      size,
+                      stride,
+                      relu,
+                      nullptr});
   }
-  const double loss = start_deltas(batch, point.activations.back(), point.deltas.back());
+}
+
+template <class T>
+void Mlp<T>::backward(std::int64_t size, const T* x, const Point& point, T* gradient) const {
+  const Isa<T>& loops = isa<T>();
   for (std::size_t l = layers_.size(); l-- > 0;) {
     const auto [in, out, relu] = layers_[l];
     const std::int64_t stride = padded(out);
-    weight_gradient<T>(loops, 1, {input(l), nullptr}, input_stride(l), {point.deltas[l], nullptr},
-                       stride, batch.size, in, gradient + offsets_[l]);
+    weight_gradient<T>(loops, 1, {input(x, point, l), nullptr}, input_stride(l),
+                       {point.deltas[l], nullptr}, stride, size, in, gradient + offsets_[l]);
     if (l == 0) break;
     loops.product({1,
                    {{point.deltas[l], stride, 1, point.turned[l - 1], padded(in), out}, {}},
                    nullptr,
                    point.deltas[l - 1],
-                   batch.size,
+                   size,
                    padded(in),
                    false,
-                   layers_[l - 1].relu ? point.activations[l - 1] : nullptr});
+                   gate(point, l - 1)});
   }
+}
+
+/// The first layer's deltas times its weights; with two sources the sum of two such products.
+template <class T>
+void Mlp<T>::to_inputs(std::int64_t size, int sources, const T* const (&deltas)[2],
+                       const T* const (&packed)[2], T* of_x) const {
+  const auto [in, out, relu] = layers_[0];
+  const std::int64_t stride = padded(out);
+  Scratch scratch;
+  Product<T> job{sources, {}, nullptr, of_x, size, padded(in), false, nullptr};
+  for (int s = 0; s < sources; ++s) {
+    T* turned = scratch.take<T>(out * padded(in));
+    isa<T>().transpose({packed[s], in, out, stride, turned, padded(in)});
+    job.source[s] = {deltas[s], stride, 1, turned, padded(in), out};
+  }
+  isa<T>().product(job);
+}
+
+template <class T>
+double Mlp<T>::gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient,
+                        T* of_x) const {
+  forward(batch.size, batch.x, packed, point);
+  const double loss = start_deltas(batch, point.activations.back(), point.deltas.back());
+  backward(batch.size, batch.x, point, gradient);
+  if (of_x) to_inputs(batch.size, 1, {point.deltas[0], nullptr}, {packed, nullptr}, of_x);
   return loss;
 }
 
 template <class T>
-void Mlp<T>::hessian_product(const MlpBatch<T>& batch, const Point& point, const T* direction,
-                             T* product) const {
-  const Isa<T>& loops = isa<T>();
-  Scratch scratch;
-  const Point tangent = this->point(batch.size, scratch.take<T>(point_size(batch.size)));
-  const auto &tangents = tangent.activations, &deltas = tangent.deltas;
-  const auto turned = turn(direction, tangent.turned);
-  const auto gate = [&](std::size_t l) {
-    return layers_[l].relu ? point.activations[l] : static_cast<const T*>(nullptr);
-  };
+void Mlp<T>::tangent(std::int64_t size, const T* x, const Point& point, const T* direction,
+                     Point& tangent) const {
+  turn(direction, tangent.turned);
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const auto [in, out, relu] = layers_[l];
-    const std::int64_t stride = padded(out), left = l == 0 ? in : padded(in);
+    const std::int64_t stride = padded(out), left = input_stride(l);
     const T* ahead = direction + offsets_[l];
-    const auto moved =
-        weights_of(ahead, stride, l == 0 ? batch.x : point.activations[l - 1], left, in);
-    Product<T> job{1,     {moved, {}}, ahead + in * stride, tangents[l], batch.size, stride,
-                   false, gate(l)};
+    Product<T> job{1,
+                   {weights_of(ahead, stride, input(x, point, l), left, in), {}},
+                   ahead + in * stride,
+                   tangent.activations[l],
+                   size,
+                   stride,
+                   false,
+                   gate(point, l)};
     if (l > 0) {
       job.sources = 2;
-      job.source[1] = weights_of<T>(point.packed + offsets_[l], stride, tangents[l - 1], left, in);
+      job.source[1] =
+          weights_of<T>(point.packed + offsets_[l], stride, tangent.activations[l - 1], left, in);
     }
-    loops.product(job);
+    isa<T>().product(job);
   }
-  start_tangent(batch, point.deltas.back(), tangents.back(), deltas.back());
+}
+
+template <class T>
+void Mlp<T>::tangent_backward(std::int64_t size, const T* x, const Point& point,
+                              const Point& tangent, T* product) const {
+  const Isa<T>& loops = isa<T>();
   for (std::size_t l = layers_.size(); l-- > 0;) {
     const auto [in, out, relu] = layers_[l];
     const std::int64_t stride = padded(out);
     if (l == 0) {
-      weight_gradient<T>(loops, 1, {batch.x, nullptr}, in, {deltas[0], nullptr}, stride, batch.size,
-                         in, product);
+      weight_gradient<T>(loops, 1, {x, nullptr}, in, {tangent.deltas[0], nullptr}, stride, size, in,
+                         product);
       break;
     }
-    weight_gradient<T>(loops, 2, {tangents[l - 1], point.activations[l - 1]}, padded(in),
-                       {point.deltas[l], deltas[l]}, stride, batch.size, in, product + offsets_[l]);
+    weight_gradient<T>(loops, 2, {tangent.activations[l - 1], point.activations[l - 1]}, padded(in),
+                       {point.deltas[l], tangent.deltas[l]}, stride, size, in,
+                       product + offsets_[l]);
     loops.product({2,
-                   {{deltas[l], stride, 1, point.turned[l - 1], padded(in), out},
-                    {point.deltas[l], stride, 1, turned[l - 1], padded(in), out}},
+                   {{tangent.deltas[l], stride, 1, point.turned[l - 1], padded(in), out},
+                    {point.deltas[l], stride, 1, tangent.turned[l - 1], padded(in), out}},
                    nullptr,
-                   deltas[l - 1],
-                   batch.size,
+                   tangent.deltas[l - 1],
+                   size,
                    padded(in),
                    false,
-                   gate(l - 1)});
+                   gate(point, l - 1)});
   }
+}
+
+template <class T>
+void Mlp<T>::hessian_product(const MlpBatch<T>& batch, const Point& point, const T* direction,
+                             T* product, T* of_x) const {
+  Scratch scratch;
+  Point along = this->point(batch.size, scratch.take<T>(point_size(batch.size)));
+  tangent(batch.size, batch.x, point, direction, along);
+  start_tangent(batch, point.deltas.back(), along.activations.back(), along.deltas.back());
+  tangent_backward(batch.size, batch.x, point, along, product);
+  if (of_x)
+    to_inputs(batch.size, 2, {along.deltas[0], point.deltas[0]}, {point.packed, direction}, of_x);
 }
 
 template class Mlp<float>;

@@ -213,6 +213,36 @@ TEST_P(Perceptron, HessianProductIsTheGradientsSlope) {
   }
 }
 
+/// With respect to x: of the loss, and of its gradient along a direction.
+TEST_P(Perceptron, GradientsOfTheInputsAreSlopes) {
+  for (const auto& [layers, samples] : cases()) {
+    Network<double> net(layers, samples, regression());
+    const Mlp<double> mlp(layers);
+    const auto at = net.packed(mlp), direction = direction_for(mlp, net, 5);
+    const std::int64_t in = layers[0].in, row = mlp.padded(in);
+    std::vector<double> memory(static_cast<std::size_t>(mlp.point_size(samples)), 5.0);
+    std::vector<double> first(static_cast<std::size_t>(samples * row), 9.0), second = first;
+    std::vector<double> gradient(at.size()), product(at.size());
+    auto point = mlp.point(samples, memory.data());
+    mlp.gradient(net.batch(), at.data(), point, gradient.data(), first.data());
+    mlp.hessian_product(net.batch(), point, direction.data(), product.data(), second.data());
+    for (std::size_t i = 0; i < net.x.size(); i += 1 + net.x.size() / 23) {
+      constexpr double step = 1e-6;
+      const double middle = net.x[i];
+      const auto there = [&](double value) {
+        net.x[i] = value;
+        return std::pair(net.loss(), dot(gradient_of(mlp, net.batch(), at), direction));
+      };
+      const auto above = there(middle + step), below = there(middle - step);
+      net.x[i] = middle;
+      const auto place = i / static_cast<std::size_t>(in) * static_cast<std::size_t>(row) +
+                         i % static_cast<std::size_t>(in);
+      EXPECT_NEAR(first[place], (above.first - below.first) / (2 * step), 1e-7) << i;
+      EXPECT_NEAR(second[place], (above.second - below.second) / (2 * step), 1e-6) << i;
+    }
+  }
+}
+
 TEST_P(Perceptron, HessianIsSymmetricAndLinear) {
   for (const auto& [layers, samples] : cases()) {
     const Network<double> net(layers, samples, regression());
@@ -295,7 +325,12 @@ TEST(PerceptronShape, ImpossibleOnesAreRefused) {
   EXPECT_THROW(Mlp<float>({}), std::invalid_argument);
   EXPECT_THROW(Mlp<float>({{2, 3, true}, {4, 1, false}}), std::invalid_argument);
   EXPECT_THROW(Mlp<float>({{0, 3, false}}), std::invalid_argument);
-  EXPECT_THROW(Mlp<float>({{2, 3, true}}), std::invalid_argument);
+}
+
+TEST(PerceptronShape, WhatAReluGivesHasNoLoss) {
+  const Network<float> net({{2, 3, true}}, 4, false);
+  const Mlp<float> mlp(net.layers);
+  EXPECT_THROW(gradient_of(mlp, net.batch(), net.packed(mlp)), std::invalid_argument);
 }
 
 TEST(PerceptronShape, LargeLogitsDoNotOverflow) {

@@ -29,8 +29,8 @@ struct MlpBatch {
 
 /// A multilayer perceptron with its loss, gradient and Hessian-vector product (the R-operator:
 /// Pearlmutter, "Fast exact multiplication by the Hessian", 1994), for models so small that their
-/// arithmetic is done before a general library has dispatched it. One thread; a sample's values do
-/// not depend on the other samples.
+/// arithmetic is done before a general library has dispatched it; or a stack of layers without
+/// loss. One thread; a sample's values do not depend on the other samples.
 ///
 /// Parameter vectors are "packed": layer after layer in + 1 rows (the last one is the bias) of
 /// `out` values, rows padded with zeros to whole vectors of the instruction set; so are their
@@ -61,16 +61,48 @@ class Mlp {
     return point.activations.back()[sample * padded(layers_.back().out) + column];
   }
 
-  /// The loss at `packed`, which must live as long as the point; `gradient` is packed too.
-  double gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient) const;
+  /// The columns of a row of activations and deltas: a layer's outputs, padded.
+  std::int64_t padded(std::int64_t columns) const;
 
-  /// product = Hessian of the loss at the point, times direction. Both packed.
-  void hessian_product(const MlpBatch<T>& batch, const Point& point, const T* direction,
-                       T* product) const;
+  /// What the layers make of x [size, inputs] at `packed`, which must live as long as the point.
+  void forward(std::int64_t size, const T* x, const T* packed, Point& point) const;
+  /// The gradient, packed, of what the last deltas of the point are the gradient of; makes the
+  /// deltas of the other layers.
+  void backward(std::int64_t size, const T* x, const Point& point, T* gradient) const;
+  /// Those of the layers' z that move with the parameters along `direction`, packed, at a point:
+  /// the tangent's activations, and its turned weights.
+  void tangent(std::int64_t size, const T* x, const Point& point, const T* direction,
+               Point& tangent) const;
+  /// The derivative of backward() along that direction, from the tangent's last deltas, which are
+  /// those of the point's.
+  void tangent_backward(std::int64_t size, const T* x, const Point& point, const Point& tangent,
+                        T* product) const;
+
+  // Without a ReLU at the end:
+  /// The loss at `packed`, which must live as long as the point; `gradient` is packed too. `of_x`
+  /// [size, inputs padded], if asked for, gets the loss's gradient with respect to x.
+  double gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient,
+                  T* of_x = nullptr) const;
+
+  /// product = Hessian of the loss at the point, times direction. Both packed. `of_x`: the gradient
+  /// with respect to x of the loss's gradient times direction.
+  void hessian_product(const MlpBatch<T>& batch, const Point& point, const T* direction, T* product,
+                       T* of_x = nullptr) const;
 
  private:
-  std::int64_t padded(std::int64_t columns) const;
-  std::vector<T*> turn(const T* packed, std::vector<T*> to) const;
+  const T* input(const T* x, const Point& point, std::size_t l) const {
+    return l == 0 ? x : point.activations[l - 1];
+  }
+  std::int64_t input_stride(std::size_t l) const {
+    return l == 0 ? layers_[0].in : padded(layers_[l].in);
+  }
+  /// Zeros where a ReLU before layer l + 1 lets nothing through; null: none is there.
+  const T* gate(const Point& point, std::size_t l) const {
+    return layers_[l].relu ? point.activations[l] : nullptr;
+  }
+  void turn(const T* packed, const std::vector<T*>& to) const;
+  void to_inputs(std::int64_t size, int sources, const T* const (&deltas)[2],
+                 const T* const (&packed)[2], T* of_x) const;
   double start_deltas(const MlpBatch<T>& batch, const T* z, T* deltas) const;
   void start_tangent(const MlpBatch<T>& batch, const T* deltas, const T* tangent,
                      T* tangent_deltas) const;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cuttle/config/type.hpp"
 #include "cuttle/data/raw_batch.hpp"
@@ -56,6 +57,7 @@ class Encoder {
 
   Blocks blocks_;
   std::int64_t width_ = 0;
+  std::vector<LinearLayer> stack_;  ///< all blocks, if own kernels may compute them as one
 
  private:
   std::size_t token_blocks_ = 0;

@@ -28,6 +28,7 @@ struct Pass {
   Senses senses;                  ///< the same, spread over all rows
   Embedding embedding;
   torch::Tensor outputs;  ///< [n, way], where somebody asked the head
+  torch::Tensor loss;     ///< of the outputs, which then have no graph, where it was made with them
 };
 
 /// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after

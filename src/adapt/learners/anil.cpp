@@ -34,8 +34,8 @@ class Anil final : public Learner {
         engine_(PerceptronEngine::find(surface_, {options.inner_lr}, true)) {}
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    if (engine_ && engine_->takes(parameters, task.support, &task.query))
-      return engine_->meta_gradient(parameters, task, options_.inner_steps);
+    if (engine_ && engine_->takes(parameters.tensors(), task.support, &task.query))
+      return engine_->meta_gradient(parameters.tensors(), task, options_.inner_steps);
     const auto leaves = as_leaves(parameters.tensors());
     Context context;
     context.key = task.key;
@@ -53,8 +53,8 @@ class Anil final : public Learner {
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
     Tensors theta;
-    if (engine_ && engine_->takes(parameters, support))
-      theta = engine_->descend(parameters, support, eval_steps());
+    if (engine_ && engine_->takes(parameters.tensors(), support))
+      theta = engine_->descend(parameters.tensors(), support, eval_steps());
     else
       theta =
           adapt_head(as_leaves(parameters.tensors()), support, eval_steps(), in_use(0, key), false)

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "adapt/context_layers.hpp"
 #include "adapt/descent.hpp"
@@ -48,20 +49,22 @@ class Cavia final : public Learner {
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     Context context;
     context.key = task.key;
-    const auto phi = descend(parameters.tensors(), task.support, options_.inner_steps, context);
     Tensors leaves = as_leaves(parameters.tensors());
     const Tensors theta = leaves;
-    leaves.push_back(as_leaves({phi.back()})[0]);
+    const bool keep = surface_.on_kernels(theta, task.support);
+    const auto steps = descend(theta, task.support, options_.inner_steps, context, keep);
+    leaves.push_back(steps.back().phi);
     const Tensors moved = layers_.modulated(theta, leaves.back());
     Statistics seen;
     context.record = &seen;
-    const Pass pass = pass_after(*model_, moved, task.support, task.query, context);
+    const Pass pass = surface_.pass_after(moved, task.support, task.query, context);
     const Judged judged = judge(moved, pass, task.query, context);
     context.record = nullptr;
     Tensors gradient = dense_gradient_of(judged.loss, leaves);
     for (std::int64_t k = options_.inner_steps - 1; k >= 0; --k) {
-      leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];
-      const auto slope = slope_at(theta, leaves.back(), task.support, context, true);
+      const auto& [phi, kept] = steps[static_cast<std::size_t>(k)];
+      leaves.back() = phi;
+      const auto slope = keep ? kept : slope_at(theta, phi, task.support, context, true);
       const auto part = vector_jacobian({slope}, leaves, {-options_.inner_lr * gradient.back()});
       for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = gradient[i] + part[i];
     }
@@ -72,7 +75,7 @@ class Cavia final : public Learner {
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
     const auto& theta = parameters.tensors();
-    const auto phi = descend(theta, support, eval_steps(), in_use(0, key)).back();
+    const auto phi = descend(theta, support, eval_steps(), in_use(0, key), false).back().phi;
     return std::make_unique<FastWeights>(model_, layers_.modulated(theta, phi), support, 0);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
@@ -84,7 +87,8 @@ class Cavia final : public Learner {
                                      const Task& task) const override {
     const auto& theta = parameters.tensors();
     std::vector<StepDiagnostics> lines;
-    for (const auto& phi : descend(theta, task.support, eval_steps(), in_use(0, task.key)))
+    const auto steps = descend(theta, task.support, eval_steps(), in_use(0, task.key), false);
+    for (const auto& [phi, slope] : steps)
       lines.push_back(diagnose(surface_, layers_.modulated(theta, phi), task,
                                static_cast<std::int64_t>(lines.size()), 0));
     return lines;
@@ -98,25 +102,28 @@ class Cavia final : public Learner {
   }
 
  private:
-  /// phi before every step and after the last.
-  Tensors descend(const Tensors& theta, const Batch& support, std::int64_t steps,
-                  const Context& context) const {
-    Tensors phi{torch::zeros({options_.context}, theta[0].options())};
+  struct Step {
+    torch::Tensor phi;    ///< before the step, a leaf
+    torch::Tensor slope;  ///< there; after the last step none
+  };
+  /// Every step, and where the last one leads. `graph`: of the slopes.
+  std::vector<Step> descend(const Tensors& theta, const Batch& support, std::int64_t steps,
+                            const Context& context, bool graph) const {
+    const auto start = torch::zeros({options_.context}, theta[0].options().requires_grad(false));
+    std::vector<Step> way{{as_leaves({start})[0], {}}};
     for (std::int64_t k = 0; k < steps; ++k) {
-      const auto leaf = as_leaves({phi.back()})[0];
-      const auto slope = slope_at(theta, leaf, support, context, false);
-      phi.push_back(phi.back() - options_.inner_lr * slope);
+      auto& [phi, slope] = way.back();
+      slope = slope_at(theta, phi, support, context, graph);
+      way.push_back({as_leaves({phi.detach() - options_.inner_lr * slope.detach()})[0], {}});
     }
-    return phi;
+    return way;
   }
 
   /// The support loss's gradient with respect to phi, with the graph if asked for.
   torch::Tensor slope_at(const Tensors& theta, const torch::Tensor& phi, const Batch& support,
                          const Context& context, bool graph) const {
-    const Tensors moved = layers_.modulated(theta, phi);
-    Pass pass = model_->look(moved, support, context);
-    pass.outputs = model_->classify(moved, pass.embedding, support.way);
-    const auto slope = gradient_of(surface_.loss(moved, pass, support, context), {phi}, graph)[0];
+    const auto loss = surface_.pass(layers_.modulated(theta, phi), support, context).loss;
+    const auto slope = gradient_of(loss, {phi}, graph)[0];
     return slope.defined() ? slope : torch::zeros_like(phi);
   }
 

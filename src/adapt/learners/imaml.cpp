@@ -6,7 +6,6 @@
 #include "adapt/descent.hpp"
 #include "adapt/linear_systems.hpp"
 #include "adapt/rows.hpp"
-#include "adapt/surface/trajectory.hpp"
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
 
@@ -76,7 +75,10 @@ class Imaml final : public DescentLearner {
   Imaml(const LearnerRequest& request, const Options& options)
       : DescentLearner(request, options,
                        {std::make_unique<ProximalUpdate>(options.inner_lr, options.lambda),
-                        fast_set(request, options), true}),
+                        fast_set(request, options),
+                        true,
+                        {},
+                        {options.inner_lr, {}, options.lambda}}),
         options_(options) {
     CUTTLE_VALIDATE(options.inner_lr * options.lambda < 2,
                     "adapt.lambda: {} at adapt.inner_lr {} throws every step farther than it "
@@ -88,11 +90,11 @@ class Imaml final : public DescentLearner {
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     Context context;
     context.key = task.key;
-    Trajectory trajectory(surface(), update(), task.support, context, options_.inner_steps, {});
-    const auto phi = as_leaves(trajectory.descend(parameters.tensors()).theta);
+    const auto phi =
+        as_leaves(descend(parameters.tensors(), task.support, context, options_.inner_steps));
     Statistics seen;
     context.record = &seen;
-    const Pass pass = pass_after(*model_, phi, task.support, task.query, context);
+    const Pass pass = surface().pass_after(phi, task.support, task.query, context);
     const Judged judged = judge(phi, pass, task.query, context);
     Tensors slope = dense_gradient_of(judged.loss, phi);
     context.record = nullptr;

@@ -41,9 +41,9 @@ class MamlClusters final : public DescentLearner {
 
  private:
   MamlClusters(const LearnerRequest& request, const Options& options, const FastSet& fast)
-      : DescentLearner(request, options,
-                       {make_sgd_update(options.inner_lr), fast, true, options.keep,
-                        options.clusters == 1 ? options.inner_lr : 0.0}),
+      : DescentLearner(
+            request, options,
+            {make_sgd_update(options.inner_lr), fast, true, options.keep, {options.inner_lr}}),
         options_(options) {
     if (options.clusters == 1) return;
     auto& layout = request.layout;
@@ -83,9 +83,10 @@ class MamlClusters final : public DescentLearner {
     if (options_.clusters == 1) return p;
     const auto share = shares(p, support, context);
     Tensors theta = p;
-    for (std::size_t k = 0; k < others_.size(); ++k)
-      for (const auto& [first, other] : others_[k])
-        theta[first] = theta[first] + share[static_cast<std::int64_t>(k) + 1] * p[other];
+    for (std::size_t k = 0; k < others_.size(); ++k) {
+      const auto own = share[static_cast<std::int64_t>(k) + 1];
+      for (const auto& [first, other] : others_[k]) theta[first] = theta[first] + own * p[other];
+    }
     return theta;
   }
   double cost(const EpisodeSize& size) const override {

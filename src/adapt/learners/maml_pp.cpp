@@ -43,6 +43,19 @@ class RatePerStep final : public InnerUpdate {
             at.theta[i] - at.theta[static_cast<std::size_t>(rates_[i])][k] * at.gradient[i];
     return next;
   }
+  Adjoint vjp(const Point& at, const Tensors&, std::int64_t k, const Tensors& of_theta,
+              const Tensors&) const override {
+    const torch::NoGradGuard no_grad;
+    Adjoint adjoint{of_theta, {}, Tensors(of_theta.size()), {}};
+    for (std::size_t i = 0; i < at.theta.size(); ++i) {
+      if (!at.gradient[i].defined()) continue;
+      const auto rates = static_cast<std::size_t>(rates_[i]);
+      adjoint.gradient[i] = -at.theta[rates][k] * of_theta[i];
+      adjoint.theta[rates] = adjoint.theta[rates].clone();
+      adjoint.theta[rates][k] -= (at.gradient[i] * of_theta[i]).sum();
+    }
+    return adjoint;
+  }
   bool learned() const override { return true; }
 
  private:

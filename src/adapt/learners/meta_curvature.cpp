@@ -42,14 +42,54 @@ class Curved final : public InnerUpdate {
     return next;
   }
   bool learned() const override { return true; }
+  /// Of linear layers alone by hand: with a = g + g M_i^T and MC(g) = a + M_o a (here M are less
+  /// the identity), from the cotangent c of MC(g) come M_o's, c a^T, and M_i's, b^T g with
+  /// b = c + M_o^T c, and that of g, b + b M_i.
+  Adjoint vjp(const Point& at, const Tensors& state, std::int64_t k, const Tensors& of_theta,
+              const Tensors& of_state) const override {
+    const torch::NoGradGuard no_grad;
+    Adjoint adjoint{of_theta, {}, Tensors(of_theta.size()), {}};
+    for (std::size_t i = 0; i < at.theta.size(); ++i) {
+      const auto& g = at.gradient[i];
+      if (!g.defined()) continue;
+      const auto& modes = modes_[i];
+      if (modes.size() > 2 || g.dim() > 2)
+        return InnerUpdate::vjp(at, state, k, of_theta, of_state);
+      const auto own = [&](std::size_t mode) {
+        return at.theta[static_cast<std::size_t>(modes[mode])];
+      };
+      const auto add = [&](std::size_t mode, const torch::Tensor& part) {
+        auto& sum = adjoint.theta[static_cast<std::size_t>(modes[mode])];
+        sum = sum + part;
+      };
+      const auto c = -rate_ * of_theta[i];
+      if (modes.size() == 1) {
+        add(0, c * g);
+        adjoint.gradient[i] = c + own(0) * c;
+        continue;
+      }
+      auto b = c;
+      if (modes[0] >= 0) {
+        add(0, c.matmul((g + g.matmul(own(1).t())).t()));
+        b = c + own(0).t().matmul(c);
+      }
+      add(1, b.t().matmul(g));
+      adjoint.gradient[i] = b + b.matmul(own(1));
+    }
+    return adjoint;
+  }
 
  private:
   static torch::Tensor transform(const Tensors& theta, const torch::Tensor& gradient,
                                  const Modes& modes) {
     const auto own = [&](std::size_t mode) { return theta[static_cast<std::size_t>(modes[mode])]; };
     if (modes.size() == 1) return gradient + own(0) * gradient;
+    if (modes.size() == 2) {
+      const auto g = gradient + gradient.matmul(own(1).t());
+      return modes[0] >= 0 ? g + own(0).matmul(g) : g;
+    }
     auto g = gradient.reshape({gradient.size(0), gradient.size(1), -1});
-    if (modes.size() > 2) g = g + g.matmul(own(2).t());
+    g = g + g.matmul(own(2).t());
     g = g + own(1).matmul(g);
     if (modes[0] >= 0) g = g + own(0).matmul(g.flatten(1)).view(g.sizes());
     return g.view(gradient.sizes());

@@ -11,6 +11,7 @@ namespace cuttle {
 struct EngineRates {
   double rate = 0;
   std::vector<std::int64_t> learned = {};  ///< by parameter, where its rates are; empty: none are
+  double pull = 0;  ///< times the way from the start, beside the loss's gradient; descend() alone
 };
 
 /// Gradient descent and its meta-gradient for a model that is a multilayer perceptron and nothing
@@ -26,13 +27,11 @@ class PerceptronEngine {
 
   /// Whether it can compute tasks like this one: nothing missing, on the CPU, samples that all
   /// weigh the same in the support's loss. `query`: if it is to be passed too.
-  bool takes(const ParameterList& parameters, const Batch& support,
-             const Batch* query = nullptr) const;
+  bool takes(const Tensors& theta, const Batch& support, const Batch* query = nullptr) const;
   /// As Learner::meta_gradient, after `steps` inner steps.
-  TaskResult meta_gradient(const ParameterList& parameters, const Task& task,
-                           std::int64_t steps) const;
+  TaskResult meta_gradient(const Tensors& theta, const Task& task, std::int64_t steps) const;
   /// The parameters after `steps` inner steps.
-  Tensors descend(const ParameterList& parameters, const Batch& support, std::int64_t steps) const;
+  Tensors descend(const Tensors& theta, const Batch& support, std::int64_t steps) const;
 
  private:
   PerceptronEngine(const Surface& surface, EngineRates rates, bool second_order)

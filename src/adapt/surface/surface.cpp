@@ -2,6 +2,10 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
+
+#include "adapt/surface/perceptron_parts.hpp"
+#include "adapt/surface/perceptron_pass.hpp"
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
@@ -15,35 +19,62 @@ torch::Tensor Surface::loss(const Tensors& theta, const Pass& pass, const Batch&
   return loss;
 }
 
+bool Surface::on_kernels(const Tensors& theta, const Batch& batch) const {
+  return torch::GradMode::is_enabled() && !has_objectives() && kernels_know(*model_, *kind_) &&
+         fits(batch, theta[0]);
+}
+
+Pass Surface::pass(const Tensors& theta, const Batch& batch, const Context& context) const {
+  if (on_kernels(theta, batch) && !kind_->support_weights(batch).defined())
+    return perceptron_pass(*model_, *kind_, theta, batch);
+  Pass pass = model_->look(theta, batch, context);
+  pass.outputs = model_->classify(theta, pass.embedding, batch.way);
+  pass.loss = loss(theta, pass, batch, context);
+  return pass;
+}
+
+Pass Surface::pass_after(const Tensors& theta, const Batch& support, const Batch& query,
+                         Context context) const {
+  if (on_kernels(theta, query)) return perceptron_pass(*model_, *kind_, theta, query);
+  const Statistics seen = model_->look_at(theta, support, context);
+  if (model_->uses_support()) context.given = &seen;
+  Pass pass = model_->look(theta, query, context);
+  if (model_->head_rows() > 0) pass.outputs = model_->classify(theta, pass.embedding, query.way);
+  return pass;
+}
+
 Point Surface::at(const Tensors& theta, const Batch& batch, const Context& context,
                   bool graph) const {
   Point point;
+  point.gradient.resize(theta.size());
+  if (!graph && on_kernels(theta, batch) && !kind_->support_weights(batch).defined()) {
+    const auto [pass, gradient] = perceptron_gradient(*model_, *kind_, theta, batch);
+    std::size_t place = 0;
+    for (const auto& layer : model_->perceptron())
+      for (const auto i : {layer.weight, layer.bias}) {
+        if (std::binary_search(fast_.begin(), fast_.end(), i))
+          point.gradient[static_cast<std::size_t>(i)] = gradient[place];
+        ++place;
+      }
+    point.theta = theta;
+    point.loss = pass.loss;
+    point.outputs = pass.outputs;
+    return point;
+  }
   point.theta = as_leaves(theta);
-  Pass pass = model_->look(point.theta, batch, context);
-  pass.outputs = model_->classify(point.theta, pass.embedding, batch.way);
-  const auto total = loss(point.theta, pass, batch, context);
+  const Pass passed = pass(point.theta, batch, context);
   Tensors moved;
   for (const std::int64_t i : fast_) moved.push_back(point.theta[static_cast<std::size_t>(i)]);
-  const auto gradient = gradient_of(total, moved, graph);
-  point.gradient.resize(theta.size());
+  const auto gradient = gradient_of(passed.loss, moved, graph);
   for (std::size_t i = 0; i < fast_.size(); ++i)
     point.gradient[static_cast<std::size_t>(fast_[i])] = gradient[i];
-  point.outputs = pass.outputs.detach();
-  point.loss = graph ? total : total.detach();
+  point.outputs = passed.outputs.detach();
+  point.loss = graph ? passed.loss : passed.loss.detach();
   return point;
 }
 
 bool Surface::has_objectives() const {
   return !objectives_->empty();
-}
-
-Pass pass_after(const Model& model, const Tensors& theta, const Batch& support, const Batch& query,
-                Context context) {
-  const Statistics seen = model.look_at(theta, support, context);
-  if (model.uses_support()) context.given = &seen;
-  Pass pass = model.look(theta, query, context);
-  if (model.head_rows() > 0) pass.outputs = model.classify(theta, pass.embedding, query.way);
-  return pass;
 }
 
 StepDiagnostics diagnose(const Surface& surface, const Tensors& theta, const Task& task,
@@ -53,7 +84,7 @@ StepDiagnostics diagnose(const Surface& surface, const Tensors& theta, const Tas
   context.mode = Mode::kUse;
   const Model& model = surface.model();
   const auto support = model.forward(theta, task.support, context);
-  const auto query = pass_after(model, theta, task.support, task.query, context).outputs;
+  const auto query = surface.pass_after(theta, task.support, task.query, context).outputs;
   const TaskKind& kind = surface.kind();
   return {step, kind.support_loss(support, task.support).item<double>(),
           kind.loss(query, task.query).item<double>(), kind.measure(support, task.support),

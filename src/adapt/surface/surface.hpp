@@ -10,7 +10,7 @@ namespace cuttle {
 
 /// The inner loss at one point of the trajectory.
 struct Point {
-  Tensors theta;          ///< all parameters, leaves
+  Tensors theta;          ///< all parameters; with graph they are leaves
   Tensors gradient;       ///< undefined outside the fast set; with graph if asked for
   torch::Tensor loss;     ///< with graph if asked for
   torch::Tensor outputs;  ///< without
@@ -27,6 +27,16 @@ class Surface {
 
   /// `graph`: gradient and loss can be differentiated once more.
   Point at(const Tensors& theta, const Batch& batch, const Context& context, bool graph) const;
+  /// Whether own kernels know model, loss and batch, with nothing beside the loss: passes then are
+  /// short, and what they keep is small.
+  bool on_kernels(const Tensors& theta, const Batch& batch) const;
+  /// Outputs and inner loss of a batch.
+  Pass pass(const Tensors& theta, const Batch& batch, const Context& context) const;
+  /// The pass of a query under parameters that a support set led to: norms that want the support's
+  /// statistics get them, with the graph. `context` is that of the pass; `record` sees the query
+  /// alone.
+  Pass pass_after(const Tensors& theta, const Batch& support, const Batch& query,
+                  Context context) const;
   /// The loss of a pass whose outputs are there.
   torch::Tensor loss(const Tensors& theta, const Pass& pass, const Batch& batch,
                      const Context& context) const;
@@ -43,12 +53,6 @@ class Surface {
   std::shared_ptr<const Objectives> objectives_;
   FastSet fast_;
 };
-
-/// The pass of a query under parameters that a support set led to: norms that want the support's
-/// statistics get them, with the graph. `context` is that of the pass; `record` sees the query
-/// alone.
-Pass pass_after(const Model& model, const Tensors& theta, const Batch& support, const Batch& query,
-                Context context);
 
 /// One line of a trace: support and query at these parameters.
 StepDiagnostics diagnose(const Surface& surface, const Tensors& theta, const Task& task,

@@ -44,6 +44,7 @@ Trajectory::Step Trajectory::step_from(InnerUpdate::Moved& place, std::int64_t k
 }
 
 InnerUpdate::Moved Trajectory::descend(Tensors theta) {
+  all_ = all_ || surface_.on_kernels(theta, support_);
   InnerUpdate::Moved place{theta, update_.fresh(theta)};
   for (std::int64_t k = 0; k < steps_; ++k) {
     const bool keep =

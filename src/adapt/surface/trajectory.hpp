@@ -11,8 +11,8 @@ namespace cuttle {
 struct WayBack {
   bool needed = false;  ///< back() will be called
   bool graph = false;   ///< with the graph of every step's gradient (second order)
-  std::string keep =
-      "parameters";  ///< which parameters and graphs are remembered from the way there
+  /// Which parameters and graphs are remembered from the way there; on kernels all.
+  std::string keep = "parameters";
 };
 
 /// The inner loop of one task, there and back. On the way back every step's point is wanted again,

@@ -11,8 +11,10 @@ struct MlpOptions : BlockOptions {
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "hidden units per layer");
     keys.add("depth", depth, between(0, 64), "layers before the head; 0: none");
-    keys.add("fused", fused, anything(),
-             "own kernels for whole tasks of a small perceptron; false: LibTorch's operations");
+    keys.add(
+        "fused", fused, anything(),
+        "own kernels for small layers, and for whole tasks where nothing else is learned; false: "
+        "LibTorch's operations");
   }
 };
 
@@ -28,6 +30,7 @@ class MlpEncoder final : public Encoder {
       blocks_.push_back(
           make_linear_block(request.layout, block_name(request, i), width_, options.width, true));
       width_ = options.width;
+      if (fused_) stack_.push_back(*blocks_.back()->linear());
     }
   }
   ModalityInput prepare(const RawModality& raw) const override {
