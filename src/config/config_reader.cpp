@@ -237,8 +237,17 @@ void ConfigReader::read_choice(const ConfigNode& node, const ConfigItem& item, C
 }
 
 bool ConfigReader::is_map(const ConfigNode& node, const std::string& key, int source) {
-  if (node.kind == ConfigNode::Kind::kNull) return true;  // all its keys are commented out
+  const bool nothing = node.kind == ConfigNode::Kind::kNull;
+  if (nothing && source == 0) return true;  // all its keys are commented out
   if (node.kind == ConfigNode::Kind::kMap) return true;
+  if (nothing) {
+    problems_.add(
+        {source, node.line}, key,
+        fmt::format("must be a section of keys, found nothing (which takes none of the "
+                    "file's keys away); name those that are to be others, as {}.KEY=VALUE",
+                    key));
+    return false;
+  }
   problems_.add({source, node.line}, key,
                 fmt::format("must be a section of keys, found {}", name_found(node)));
   return false;

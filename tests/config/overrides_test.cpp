@@ -93,6 +93,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadOverride{"adapt.inner_steps.x=5",
                     "adapt.inner_steps: must be a whole number, found keys below it"},
         BadOverride{"adapt=5", "adapt: must be a section of keys, found 5"},
+        BadOverride{"model.encoders.x=null",
+                    "model.encoders.x: must be a section of keys, found nothing (which takes none "
+                    "of the file's keys away); name those that are to be others, as "
+                    "model.encoders.x.KEY=VALUE"},
         BadOverride{"episode.way=0", "episode.way: is 0; must be 1 or more"},
         BadOverride{
             "data.shards=*.h5",
