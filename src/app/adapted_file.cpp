@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "app/loaded_run.hpp"
+#include "app/shard_paths.hpp"
 #include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
@@ -119,10 +121,24 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
   write_file_atomically(path, encode_safetensors(file.arrays, file.metadata));
 }
 
+bool may_be_adapted(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(sizeof(std::uint64_t));
+  return file.get() == '{';
+}
+
 AdaptedModel read_adapted(const std::string& path, const Extensions& extensions, bool together) {
   CUTTLE_VALIDATE(!std::filesystem::is_directory(path),
                   "{}: is a folder (a run has learned no task yet); make a file of it and a few "
                   "examples with cuttle adapt",
+                  path);
+  CUTTLE_VALIDATE(!is_shard(path),
+                  "{}: is a shard (samples, and no model that learned from some); give what cuttle "
+                  "adapt wrote, then the shard",
+                  path);
+  CUTTLE_VALIDATE(!std::filesystem::is_regular_file(path) || may_be_adapted(path),
+                  "{}: not an adapted model (a file of another kind, or cut off); give what cuttle "
+                  "adapt wrote",
                   path);
   ArrayFile file = read_safetensors(path);
   CUTTLE_VALIDATE(metadata_entry(file, path, "format") == kFormat,

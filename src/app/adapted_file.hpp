@@ -34,6 +34,8 @@ struct AdaptedModel {
   std::int64_t way = 0;  ///< classes, or values of a sample
   std::unique_ptr<const Adapted> adapted;
 };
+/// Whether a file begins as those of adapt do; another one of their format may as well.
+bool may_be_adapted(const std::string& path);
 /// Prepares the process for it. UserError if the file is something else, or damaged. `together`:
 /// samples may teach each other (adapt.refine, where the learner has it); else every sample's
 /// answer is its own, as far as the model's norms allow.

@@ -85,15 +85,11 @@ ordered_json describe_shards(const std::string& path, const std::vector<std::str
 }
 
 ordered_json describe_file(const std::string& path, const Extensions& extensions) {
-  const AdaptedModel model = [&] {
-    try {
-      return read_adapted(path, extensions, false);
-    } catch (const UserError& problem) {
-      throw UserError(fmt::format(
-          "{} is a file, and not one of adapt ({}); give a run folder, shards, or what adapt wrote",
-          path, problem.what()));
-    }
-  }();
+  CUTTLE_VALIDATE(may_be_adapted(path),
+                  "{} is a file, and not one of adapt (its bytes are of another kind); give a run "
+                  "folder, shards (.h5), or what adapt wrote",
+                  path);
+  const AdaptedModel model = read_adapted(path, extensions, false);
   return describe_adapted(path, model.to, model.parts);
 }
 
@@ -101,6 +97,9 @@ ordered_json describe_file(const std::string& path, const Extensions& extensions
 
 ExitCode inspect_command(const InspectArguments& arguments, const Extensions& extensions) {
   const std::string& path = arguments.path;
+  CUTTLE_VALIDATE(
+      std::filesystem::exists(path),
+      "{}: no such file or folder; give a run folder, shards (.h5), or what adapt wrote", path);
   const auto shards = shards_at(path);
   const bool file = std::filesystem::is_regular_file(path);
   CUTTLE_VALIDATE(!arguments.deterministic || (shards.empty() && !file),

@@ -130,10 +130,10 @@ std::string_view header_of(std::string_view bytes, const std::string& source) {
                   source, bytes.size());
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
-  CUTTLE_VALIDATE(
-      length <= kHeaderLimit,
-      "{}: not a safetensors file (a header of {} bytes; at most {} make sense); check the path",
-      source, length, kHeaderLimit);
+  CUTTLE_VALIDATE(length <= kHeaderLimit,
+                  "{}: not a safetensors file (its first bytes are no length of a header); check "
+                  "the path",
+                  source);
   CUTTLE_VALIDATE(
       length <= bytes.size() - kLengthBytes,
       "{}: its header has {} bytes but the file ends after {} (it is truncated); copy it again",

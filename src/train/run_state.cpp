@@ -158,9 +158,10 @@ LatestCheckpoint find_checkpoint(const std::string& folder, bool best) {
     return {load_checkpoint(folder), folder, {}};
   LatestCheckpoint latest = load_latest(folder);
   if (!latest.content)
-    throw UserError(fmt::format("{}: there is no checkpoint that can be used{}; train it first",
-                                folder,
-                                latest.refused.empty() ? "" : " (" + latest.refused.front() + ")"));
+    throw UserError(
+        fmt::format("{}: there is no checkpoint that can be used{}; train it first, or "
+                    "name the folder of another run",
+                    folder, latest.refused.empty() ? "" : " (" + latest.refused.front() + ")"));
   const RunProgress progress = progress_from_json(latest.content->state_json);
   if (!best || progress.best_step < 0 || progress.best_step == latest.content->step) return latest;
   const std::string wanted = folder_of_step(folder, progress.best_step);

@@ -26,7 +26,13 @@ struct Source {
 };
 
 Source read_source(std::string key, const std::string& from) {
-  auto found = find_checkpoint(expand_variables(from), true);
+  auto found = [&] {
+    try {
+      return find_checkpoint(expand_variables(from), true);
+    } catch (const UserError& problem) {
+      throw UserError(key + ": " + problem.what());
+    }
+  }();
   Source source{std::move(key), found.folder, {}, {}, found.content->config_yaml, {}};
   if (const auto file = found.content->files.find("parameters"); file != found.content->files.end())
     source.parameters = std::move(file->second);
