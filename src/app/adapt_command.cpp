@@ -2,6 +2,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <numeric>
@@ -140,11 +141,31 @@ std::optional<Calibration> calibrated(const LoadedRun& run, const Batch& support
   });
 }
 
+/// One word follows --support, those after it are taken for keys. A folder called like a key's
+/// value is not meant.
+void check_overrides(const std::vector<std::string>& overrides, const Extensions& extensions) {
+  const auto is_key = [&](const std::string& word) {
+    if (word.substr(0, word.find('=')).find('.') != word.npos) return word.find('=') != word.npos;
+    try {
+      parse_config("{}", "", {word}, catalog_of(extensions));
+      return true;
+    } catch (const UserError&) {
+      return false;
+    }
+  };
+  for (const std::string& word : overrides)
+    CUTTLE_VALIDATE(is_key(word) || !std::filesystem::exists(word.substr(word.find('=') + 1)),
+                    "'{0}' is no key=value (--support takes one word, and further ones are keys); "
+                    "write --support {0} for it too, or give a folder, or a pattern in quotes",
+                    word);
+}
+
 }  // namespace
 
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions) {
   expect_one_process("adapt");
   check_output(arguments.out, arguments.support);
+  check_overrides(arguments.overrides, extensions);
   // A few samples, and a file for machines that may have no GPU.
   auto overrides = arguments.overrides;
   overrides.push_back("device=cpu");

@@ -110,6 +110,8 @@ TABLE = [
     ("adapt {run} --support {c} --out {here}/a", "{c} unknown file type .yaml could not be packed see above"),
     ("adapt {run} --support {here}/gone --out {here}/a", "{here}/gone no such file or folder could not be packed"),
     ("adapt {run} --support {shard} --support {c} --out {here}/a", "some are shards, others are not"),
+    ("adapt {run} --support {shard} {shard} --out {here}/a", "'{shard}' is no key=value write --support {shard}"),
+    ("adapt {run} --support a={here} b={here} --out {here}/a", "'b={here}' is no key=value --support b={here}"),
     ("adapt {run} --support {shard} --calibrate -1 --out {here}/a", "--calibrate -1 not in range"),
     ("adapt {run} --support {shard} --out {here}/a", "20 classes trained for 3 at most larger episode.way protonet"),
     ("predict {c} {shard}", "{c}: not an adapted model a file of another kind give what cuttle adapt wrote"),
