@@ -18,10 +18,10 @@ struct Field {
   std::vector<LoadedRun> runs;
   std::vector<std::unique_ptr<RunData>> data;
 
-  std::vector<Contender> contenders(Split split) const {
+  std::vector<Contender> contenders(const std::vector<std::string>& names, Split split) const {
     std::vector<Contender> all;
     for (std::size_t i = 0; i < runs.size(); ++i)
-      all.push_back({*data[i]->alone(split), *runs[i].parts.learner, runs[i].parameters});
+      all.push_back({*data[i]->alone(split), *runs[i].parts.learner, runs[i].parameters, names[i]});
     return all;
   }
 };
@@ -60,9 +60,9 @@ void print_text(const CompareArguments& arguments, const std::vector<std::string
           : "no intervals (one episode says nothing of the spread)";
   std::cout << fmt::format(
       "{} of {}; {}-way {}-shot, {} queries per class; %, {}\n"
-      "       accuracy   first minus this one, paired\n",
+      "       accuracy   {} minus this one, paired\n",
       say_episodes(plan.episodes, plan.split), fmt::join(shards, ", "), plan.episode.way,
-      plan.episode.shot, plan.episode.query, intervals);
+      plan.episode.shot, plan.episode.query, intervals, arguments.runs.front());
   for (std::size_t i = 0; i < arguments.runs.size(); ++i)
     std::cout << fmt::format("{}   {:>16}   {}\n", percent(report.accuracy[i], false),
                              i > 0 ? percent(report.lead[i - 1], true) : "", arguments.runs[i]);
@@ -105,7 +105,8 @@ ExitCode compare_command(const CompareArguments& arguments, MpiSession& session,
     });
     const auto report = [&] {
       Counter counter(console_of(comm.rank()), plan.episodes, "episodes");
-      return compare(comm, field.contenders(plan.split), plan, counter.share_of(comm.size()));
+      return compare(comm, field.contenders(arguments.runs, plan.split), plan,
+                     counter.share_of(comm.size()));
     }();
     if (comm.rank() != 0) return ExitCode::kDone;
     const auto shards = field.data.front()->shards_of(plan.split);

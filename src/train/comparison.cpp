@@ -30,7 +30,7 @@ std::vector<float> row_of(const std::vector<Contender>& contenders,
   torch::Tensor others;
   Batch query;
   for (std::size_t i = 0; i < contenders.size(); ++i) {
-    const auto& [data, learner, parameters] = contenders[i];
+    const auto& [data, learner, parameters, name] = contenders[i];
     const Task task = make_task(learner.model(), materialise(data, episodes[i]), &kept[i]);
     const auto logits = query_outputs(learner, parameters, task);
     query = task.query;
@@ -56,11 +56,11 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
     std::deque<SampleCache> kept;
     std::deque<ParameterList> moved;
     std::vector<Contender> there;
-    for (const auto& [data, learner, parameters] : contenders) {
+    for (const auto& [data, learner, parameters, name] : contenders) {
       planners.emplace_back(data, plan.split, plan.episode);
       kept.emplace_back(learner.model(), parameters, false);
       moved.push_back(parameters.on(learner.model().device()));
-      there.push_back({data, learner, moved.back()});
+      there.push_back({data, learner, moved.back(), name});
     }
     for (const auto& slot : micro_batches_of(plan.episodes, 1, comm.rank(), comm.size())) {
       std::vector<EpisodePlan> episodes;
@@ -68,9 +68,9 @@ ComparisonReport compare(Communicator& comm, const std::vector<Contender>& conte
         episodes.push_back(planners[i].plan(evaluation_key(plan, slot.first_slot)));
         CUTTLE_VALIDATE(
             names_of(contenders[i].data, episodes[i]) == names_of(contenders[0].data, episodes[0]),
-            "model {} draws other samples than model 1 for episode {} (differences would not be "
-            "paired); use runs on the same shards, and complete samples where their senses differ",
-            i + 1, slot.first_slot);
+            "{} draws other samples than {} for episode {} (differences would not be paired); use "
+            "runs on the same shards, and complete samples where their senses differ",
+            contenders[i].name, contenders[0].name, slot.first_slot);
       }
       rows.push_back(row_of(there, episodes, kept));
       if (progress) progress(static_cast<std::int64_t>(rows.size()));

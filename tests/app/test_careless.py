@@ -100,7 +100,7 @@ TABLE = [
     ("eval {run} --modalities text --missing-rate 0.5", "--missing-rate text is the only sense leave it out"),
     ("eval {run} data.shards=[{other_shape}]", "image"),
     ("compare {run}", "two runs or more"),
-    ("compare {run} {image_run} --episodes 2", "draws other samples use runs on the same shards"),
+    ("compare {run} {image_run} --episodes 2", "{image_run} draws other samples than {run} same shards"),
     ("compare {run} {here}/gone", "{here}/gone"),
     ("compare {curve} {curve}", "{curve} not scored by accuracy use cuttle eval --per-episode"),
     ("map {acting}", "{acting} environments no support set samples"),

@@ -272,7 +272,7 @@ def test_compare_pairs_runs_with_other_senses_over_complete_samples(config, trai
     assert first["accuracy"]["mean"] == whole["accuracy"]
     averaged = told["averaged_logits"]
     assert averaged["lead"]["mean"] == pytest.approx(whole["accuracy"] - averaged["accuracy"]["mean"], abs=1e-6)
-    assert "paired" in cuttle(*words).stdout
+    assert f"{trained} minus this one, paired" in cuttle(*words).stdout
 
 
 def test_compare_refuses_runs_that_see_other_samples(config, trained, tmp_path):

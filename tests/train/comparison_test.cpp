@@ -127,19 +127,20 @@ TEST_F(Comparison, OtherSamplesAreRefusedNamingModelAndEpisode) {
   const auto plan = fair_plan();
   const auto work = [&](Communicator& comm) {
     const TinyModel mine = model_of(), same = model_of(), other(folder.path(), "protonet");
-    return refusal_of(
-        [&] { compare(comm, {mine.contender(), same.contender(), other.contender()}, plan); });
+    return refusal_of([&] {
+      compare(comm, {mine.contender("a"), same.contender("b"), other.contender("c")}, plan);
+    });
   };
-  const auto expected = HasSubstr("model 3 draws other samples than model 1 for episode 0 ");
+  const auto expected = HasSubstr("c draws other samples than a for episode 0 ");
   EXPECT_THAT(work(*solo_), expected);
   EXPECT_THAT(on_ranks(3, work), Each(expected));
 }
 
 TEST_F(Comparison, SensesThatMissDifferentSamplesNeedCompleteOnes) {
   const TinyModel image = model_of({"image"}), text = model_of({"text"});
-  const std::string refusal =
-      refusal_of([&] { compare(*solo_, {image.contender(), text.contender()}, tiny_plan()); });
-  EXPECT_THAT(refusal, HasSubstr("model 2 draws other samples"));
+  const std::string refusal = refusal_of(
+      [&] { compare(*solo_, {image.contender("image"), text.contender("text")}, tiny_plan()); });
+  EXPECT_THAT(refusal, HasSubstr("text draws other samples than image "));
   EXPECT_THAT(refusal, HasSubstr("complete samples"));
 }
 

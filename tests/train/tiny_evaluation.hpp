@@ -54,7 +54,9 @@ struct TinyModel {
         parts.kind->classes() ? data->classes_of(plan.split) : std::vector<std::int32_t>();
     return cuttle::evaluate(comm, *source, classes, *parts.learner, *parameters, plan, progress);
   }
-  Contender contender() const { return {*data, *parts.learner, *parameters}; }
+  Contender contender(const std::string& name = "it") const {
+    return {*data, *parts.learner, *parameters, name};
+  }
   EpisodePlan episode(const EvaluationPlan& plan, std::int64_t number) const {
     return EpisodePlanner(*data, plan.split, plan.episode).plan(evaluation_key(plan, number));
   }

@@ -88,6 +88,7 @@ struct Contender {
   const Dataset& data;
   const Learner& learner;
   const ParameterList& parameters;
+  std::string name;  ///< as messages call it
 };
 
 /// Accuracies over the same episodes, with 95 % intervals; the same bits at every world size.
