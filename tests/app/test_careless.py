@@ -180,6 +180,15 @@ def test_what_eval_cannot_show_is_said(places):
     assert "--diagnostics" not in driver.cuttle(*words).stderr
 
 
+def test_what_a_policy_earns_by_steps_of_adaptation_is_told(places):
+    words = ("eval", places["acting"], "adapt.eval_inner_steps=2", "--episodes", "3")
+    told = driver.cuttle_json(*words, "--diagnostics")
+    assert [line["step"] for line in told["trace"]] == [0, 1, 2]
+    assert told["trace"][2]["query_return"] == told["return"] == -told["trace"][2]["query_loss"]
+    assert told["trace"][0]["query_return"] != told["return"] and told["trace"][0]["support_return"] > 0
+    assert told["return"] == driver.cuttle_json(*words)["return"]  # looking changes nothing
+
+
 def test_environments_are_described_as_such(places):
     assert "3 episodes to adapt to, 4 to score" in driver.cuttle("eval", places["acting"], "--episodes", "2").stdout
 

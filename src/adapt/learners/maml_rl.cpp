@@ -76,16 +76,25 @@ class MamlRl final : public Learner {
   std::unique_ptr<Adapted> adapt(const ParameterList& parameters, const Batch& support,
                                  const RandomKey& key) const override {
     Tensors theta = parameters.tensors();
-    for (std::int64_t k = 0; k < eval_steps(); ++k) {
-      const Rollout rollout = act(theta, support, key, k);
-      const auto leaves = as_leaves(theta);
-      const auto gradient = gradient_of(
-          policy_loss(log_policy(*model_, leaves, rollout, {k}), rollout, options_.credit), leaves,
-          false);
-      for (std::size_t i = 0; i < theta.size(); ++i)
-        if (gradient[i].defined()) theta[i] = theta[i] - options_.inner_lr * gradient[i];
-    }
+    for (std::int64_t k = 0; k < eval_steps(); ++k)
+      take_step(theta, act(theta, support, key, k), k);
     return std::make_unique<Policy>(*this, std::move(theta));
+  }
+  /// Support: the episodes that step k learns from (after the last step, that it would).
+  std::vector<StepDiagnostics> trace(const ParameterList& parameters,
+                                     const Task& task) const override {
+    Tensors theta = parameters.tensors();
+    std::vector<StepDiagnostics> lines;
+    for (std::int64_t k = 0; k <= eval_steps(); ++k) {
+      const Rollout tried = act(theta, task.support, task.key, k);
+      const auto support = tried.rewards.sum(1, true);
+      const auto query = Policy(*this, theta).predict(task.query);
+      lines.push_back({k, kind_->loss(support, task.support).item<double>(),
+                       kind_->loss(query, task.query).item<double>(),
+                       kind_->measure(support, task.support), kind_->measure(query, task.query)});
+      if (k < eval_steps()) take_step(theta, tried, k);
+    }
+    return lines;
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t) const override {
@@ -109,6 +118,15 @@ class MamlRl final : public Learner {
     const MamlRl& learner_;
     Tensors theta_;
   };
+
+  void take_step(Tensors& theta, const Rollout& rollout, std::int64_t k) const {
+    const auto leaves = as_leaves(theta);
+    const auto gradient = gradient_of(
+        policy_loss(log_policy(*model_, leaves, rollout, {k}), rollout, options_.credit), leaves,
+        false);
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      if (gradient[i].defined()) theta[i] = theta[i] - options_.inner_lr * gradient[i];
+  }
 
   /// Episodes of one inner step, or after the last: batch.size of them.
   Rollout act(const Tensors& theta, const Batch& batch, const RandomKey& key,
