@@ -98,6 +98,10 @@ def test_values_of_a_run_count_by_their_number(run, like, tmp_path):
     (tmp_path / "one.csv").write_text(f"file,a\n{tmp_path}/x,1\n")
     _, err = pack(run, tmp_path / "none.h5", tmp_path / "x.png", "--like", checkpoint)
     assert f"without the targets of {checkpoint}" in err
+    config = "episode:\n  source: causal_tables\n  target: class\n"  # which has values, and asks for classes
+    classes = save_adapted(tmp_path / "m.adapted", record(like, format="cuttle-adapted-1", target_width="2",
+                                                          config=config))
+    assert "targets" not in pack(run, tmp_path / "classes.h5", tmp_path / "x.png", "--like", classes)[1]
     pack(run, tmp_path / "out.h5", tmp_path / "x.png", "--like", checkpoint, "--targets", tmp_path / "t.csv")
     with Shard(tmp_path / "out.h5") as shard:
         assert shard.target_names == ("a", "b") and shard.targets.tolist() == [[1, 2]]

@@ -206,7 +206,8 @@ def test_narrow_tables_are_filled_up_when_that_is_wanted(run, tmp_path):
     wide = [["a", "b", "c", "d", "class"], *[[i, i / 2, i / 3, i / 4, f"c{i % 3}"] for i in range(12)]]
     like = model(run, tmp_path, wide, names=False)
     table = write_csv(tmp_path / "new.csv", [["u", "v", "class"], [1, 2, "red"], [3, 4.5, "blue"]])
-    assert "2 numbers (u, v) for the model's sense vector, which takes 4" in refusal(run, tmp_path, like, table)
+    said = refusal(run, tmp_path, like, table)
+    assert "2 numbers (u, v) for the model's sense vector, which takes 4; fill its rows with zeros by" in said
     found, err = pack(run, tmp_path, like, table, "--pad")
     assert "encoder" not in err
     assert {name: (c, v["vector"].tolist()) for name, (c, v, _) in found.items()} == {
@@ -223,3 +224,4 @@ def test_zeros_are_told_of_where_the_model_takes_them_for_values(run, tmp_path):
     table = write_csv(tmp_path / "new.csv", [["u", "v"], [1, 2], [3, 4.5]])
     told = pack(run, tmp_path, like, table, "--pad")[1]
     assert "the model's encoder of vector is mlp, to which zeros are values" in told
+    assert "--pad" not in refusal(run, tmp_path, like, table)

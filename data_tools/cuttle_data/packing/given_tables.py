@@ -113,8 +113,7 @@ class GivenTable:
             if few:
                 raise UserError(
                     f"{self.frame_.path}: {len(made.names)} numbers ({', '.join(made.names)}) for "
-                    f"the model's sense {modality.name}, which takes {modality.shape[0]}; name "
-                    "their columns, in the order of its data set, by --values")
+                    f"the model's sense {modality.name}, which takes {modality.shape[0]}; {what}")
             return made.matrix, made.valid
         valid, parts = np.ones(len(self.frame_), bool), []
         for name, category in sources:
@@ -122,6 +121,9 @@ class GivenTable:
                 parts.append(checked_numbers(self.frame_, name, valid, self.report_,
                                              self.args_.fill))
             else:
+                fills = few > 0 and self._fills_rows(modality)
+                what = ("fill its rows with zeros by cuttle-data pack --pad" if fills else
+                        "name their columns, in the order of its data set, by --values")
                 codes, found = cells.codes_of(self.frame_.columns[name])
                 parts.append(codes == (found.index(category) if category in found else -2))
         self._note_unknown(sources)
@@ -147,6 +149,10 @@ class GivenTable:
         known = {}
         for name, category in sources:
             known.setdefault(name, set()).add(category)
+    def _fills_rows(self, modality):
+        """Whether the model takes tables of any width."""
+        return self.layout_.encoders.get(modality.name) == "table"
+
         for name, categories in known.items():
             found = cells.codes_of(self.frame_.columns[name])[1] if None not in categories else ()
             others = [category for category in found if category not in categories]

@@ -17,8 +17,9 @@ MANIFEST, FACTS, CONFIG = "manifest.json", "facts.json", "config.yaml"
 
 @dataclass(frozen=True)
 class Layout:
-    """targets: how many values the model was trained with; target_names: theirs, () where an older
-    version did not record them. encoders: {sense: type}, {} where nothing says."""
+    """targets: how many values the model predicts, or its shard has; target_names: of those in its
+    data, () where an older version did not record them. encoders: {sense: type}, {} where nothing
+    says."""
 
     path: Path
     name: str
@@ -100,20 +101,23 @@ def _of_record(path, name, record):
         modalities = [modality_from(entry) for entry in json.loads(record["modalities"])]
         modalities = [replace(m, sample_rate=int(m.sample_rate)) if m.sample_rate % 1 == 0 else m
                       for m in modalities]
-        return Layout(path, name, modalities, int(record.get("target_width", "0")),
+        config = _keys_of(record.get("config", ""))
+        classes = config.get("episode.target") == "class"
+        return Layout(path, name, modalities,
+                      0 if classes else int(record.get("target_width", "0")),
                       tuple(map(str, json.loads(record.get("target_names", "[]")))),
-                      _encoders(record.get("config", "")))
+                      {m.name: config[key] for m in modalities
+                       for key in [f"model.encoders.{m.name}.type"] if key in config})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: what it says of the model's senses cannot be read ({error}; "
                         "written by a newer version?); give --like another one") from None
 
 
-def _encoders(config):
-    """{sense: type of its encoder}, of a config as C++ writes it: a key a line, indented by two."""
+def _keys_of(config):
+    """{"episode.target": "class"} of a config as C++ writes it: a key a line, indented by two."""
     found, path = {}, []
     for line in config.splitlines():
         key, _, value = line.strip().partition(":")
         path[(len(line) - len(line.lstrip())) // 2:] = [key]
-        if path[:2] == ["model", "encoders"] and path[3:] == ["type"]:
-            found[path[2]] = value.strip()
+        found[".".join(path)] = value.strip()
     return found
