@@ -16,13 +16,28 @@ void use(const std::vector<std::string>& shards, Options& options) {
   options.test_shards.clear();
 }
 
-void use_shards(const std::vector<std::string>& shards, RunConfig& config) {
+/// Samples of classes, where the run's tasks were of no data: a model of made-up tables or
+/// functions is asked about real ones. What acts in environments has no use for samples.
+void read_episodes(const Assembly& parts, const Extensions& extensions, Section& source) {
+  if (!extensions.sources.at(source.type).inputs) return;
+  if (!parts.kind->classes() && !parts.kind->values()) return;
+  log_info("--shards: episodes of their classes, in place of {}, which the run was trained on",
+           source.type);
+  source = Section("episodes");
+}
+
+void use_shards(const std::vector<std::string>& shards, LoadedRun& run,
+                const Extensions& extensions) {
+  RunConfig& config = run.config;
   for (const std::string& word : shards)
     CUTTLE_VALIDATE(word.find('=') == word.npos || !expand_paths(word).empty(),
                     "--shards: no shard matches '{}' (every word after it is one); if it is a key, "
                     "put it before --shards",
                     word);
-  if (config.sources.empty()) return use(shards, config.data);
+  if (config.sources.empty()) {
+    read_episodes(run.parts, extensions, config.episode.source);
+    return use(shards, config.data);
+  }
   SourceOptions* only = nullptr;
   for (auto& [name, source] : config.sources) {
     if (source.weight == 0) continue;
@@ -31,6 +46,8 @@ void use_shards(const std::vector<std::string>& shards, RunConfig& config) {
                     "all but one the weight 0 (sources.NAME.weight=0)");
     only = &source;
   }
+  if (only == nullptr) return;
+  read_episodes(run.parts, extensions, only->source);
   use(shards, *only);
 }
 
@@ -55,7 +72,7 @@ std::string say_episodes(std::int64_t count, Split split) {
 std::unique_ptr<RunData> evaluation_data(LoadedRun& run, const std::vector<std::string>& shards,
                                          Split split, const Extensions& extensions) {
   const RunConfig config = run.config;
-  if (!shards.empty()) use_shards(shards, run.config);
+  if (!shards.empty()) use_shards(shards, run, extensions);
   auto data = RunData::open(run.config, extensions, &run.inputs);
   if (shards.empty()) {
     warn_of_seen(*data, *data, split);

@@ -57,7 +57,7 @@ TABLE = [
     ("train {run} --resume --run-dir {here}", "--run-dir leave one of them out"),
     ("train {c} data.test_shards=[{here}/*.h5] " + ONE_STEP, "data.test_shards: no shard matches {here}/*.h5"),
     ("train {c} data.validation_shards=[{other_shape}] " + ONE_STEP, "data.validation_shards image another shape"),
-    ("eval {curve} --shards {shard}", "data.shards sinusoids makes its tasks itself"),
+    ("eval {acting} --shards {shard}", "data.shards tabular_mdp makes its tasks itself"),
     ("eval {run} --shards {c}", "not an HDF5 file"),
     ("eval {run} --shards {shard} seed=2", "--shards no shard matches 'seed=2' put it before --shards"),
     ("train {c} data.shards=[{here}/*.h5] " + ONE_STEP, "{here}/*.h5"),
