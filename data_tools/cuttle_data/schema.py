@@ -31,7 +31,7 @@ class Modality:
     """One sense as the header declares it. shape: image (H, W, C), series (channels,), vector
     (features,), else (). mean and stddev: given only to take them from another data set; None lets
     the writer compute them. columns: of the table that it was made from, one for each feature or
-    channel ("sex=f": 1 where sex is f) or one for all."""
+    channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all."""
 
     name: str
     kind: str

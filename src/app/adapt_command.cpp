@@ -177,12 +177,14 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
                   arguments.run);
   std::string name;
   WholeShard support;
+  TaskInputs inputs = run.inputs;
   const bool values = !run.parts.kind->classes();
   {
     const GivenSamples given(arguments.support, arguments.run);
     name = given.name();
     const auto data = open_for(run.inputs.modalities, shards_only(given.shards()), name);
     support = read_all(*data);
+    inputs.modalities = data->modalities();  // with the names of its columns, for predict
     if (values) support.raw.targets = read_targets(*data, run.inputs.target_width, name);
   }  // what was packed is removed before the long work
   SignalWatch signals;
@@ -198,7 +200,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   check_senses(batch, run, support, name);
   const auto adapted =
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
-  AdaptedTo to{run.config, run.inputs, support.classes, {}, {}};
+  AdaptedTo to{run.config, inputs, support.classes, {}, {}};
   const auto shots = shots_of(batch);
   const std::int64_t most = *std::max_element(shots.begin(), shots.end());
   if (const auto place = place_among_known(run, batch, most); !place.is_null())

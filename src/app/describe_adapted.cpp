@@ -7,10 +7,12 @@ namespace cuttle {
 using nlohmann::ordered_json;
 
 ordered_json told(const ModalitySpec& spec) {
-  return {{"name", spec.name},
-          {"kind", to_string(spec.kind)},
-          {"shape", spec.shape},
-          {"sample_rate", spec.sample_rate}};
+  ordered_json json{{"name", spec.name},
+                    {"kind", to_string(spec.kind)},
+                    {"shape", spec.shape},
+                    {"sample_rate", spec.sample_rate}};
+  if (!spec.columns.empty()) json["columns"] = spec.columns;
+  return json;
 }
 
 ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, const Assembly& parts) {

@@ -101,6 +101,37 @@ void warn_of_lacking(const std::string& where, const std::vector<ModalitySpec>& 
   log_warning("{}: no sample has {}; the model answers without", where, fmt::join(lacking, ", "));
 }
 
+/// "a, b, c", cut off where they are many.
+std::string some_of(std::vector<std::string> names) {
+  constexpr std::size_t kTold = 10;
+  if (names.size() > kTold) {
+    names[kTold] = fmt::format("{} more", names.size() - kTold);
+    names.resize(kTold + 1);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// Whether the columns of a table are those of the model's sense; in which order is no matter.
+void check_columns(const ModalitySpec& takes, const ModalitySpec& has, const std::string& where) {
+  if (takes.columns.size() < 2 || has.columns.size() < 2) return;
+  std::vector<std::string> wanted, missing, there;
+  for (const std::string& column : takes.columns)
+    if (!column.empty()) wanted.push_back(column);
+  for (const std::string& column : has.columns)
+    if (!column.empty()) there.push_back(column);
+  for (const std::string& column : wanted)
+    if (std::find(there.begin(), there.end(), column) == there.end()) missing.push_back(column);
+  CUTTLE_VALIDATE(missing.empty() || missing.size() == wanted.size(),
+                  "{}: its {} has no column {} (the model's is of {}); it has {}; name the columns "
+                  "alike, or leave none out",
+                  where, takes.name, some_of(missing), some_of(wanted), some_of(there));
+  if (!missing.empty())
+    log_warning(
+        "{}: its {} is of the columns {}, of which the model knows none ({}): they are taken by "
+        "their order (right only if they mean the same)",
+        where, takes.name, some_of(there), some_of(wanted));
+}
+
 /// Those that the config names, in its order; all if it names none.
 std::vector<ModalitySpec> select(const std::vector<ModalitySpec>& senses,
                                  const std::vector<std::string>& wanted) {
@@ -400,15 +431,18 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
   DataOptions all = options;
   all.modalities.clear();
   auto data = Dataset::open(on_disk(all));
-  std::vector<ModalitySpec> used;
-  for (const ModalitySpec& spec : modalities) {
+  std::vector<ModalitySpec> used, senses = modalities;
+  for (ModalitySpec& spec : senses) {
     const ModalitySpec* found = find_modality(data->modalities(), spec.name);
     CUTTLE_VALIDATE(
         found == nullptr || fit(*found, spec),
         "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
         "make the shard with `cuttle-data pack --like` the run",
         where, spec.name);
-    if (found != nullptr) used.push_back(spec);
+    if (found == nullptr) continue;
+    if (spec.columns.empty()) spec.columns = found->columns;
+    check_columns(spec, *found, where);
+    used.push_back(spec);
   }
   CUTTLE_VALIDATE(!used.empty(),
                   "{}: it has {}, and the model takes {} (there is nothing that it could look at); "
@@ -416,7 +450,7 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
                   where, fmt::join(names_of(data->modalities()), ", "),
                   fmt::join(names_of(modalities), ", "));
   if (used.size() < modalities.size()) warn_of_lacking(where, used, modalities);
-  return in_senses(with_rows(std::move(data), all, names_of(used)), modalities);
+  return in_senses(with_rows(std::move(data), all, names_of(used)), std::move(senses));
 }
 
 }  // namespace cuttle

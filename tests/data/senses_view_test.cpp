@@ -1,6 +1,13 @@
 // A data set in the senses of others.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "cuttle/core/error.hpp"
 #include "cuttle/data/raw_batch.hpp"
 #include "support/shard_writer.hpp"
 #include "support/temp_folder.hpp"
@@ -71,6 +78,91 @@ TEST_F(SensesView, ItsFingerprintIsOfBothDataAndSenses) {
   EXPECT_EQ(in_senses(open(), {other_, own[2], own[0]})->fingerprint(), view_->fingerprint());
   EXPECT_NE(in_senses(open(), {own[2], own[0]})->fingerprint(), view_->fingerprint());
   EXPECT_NE(plain_->fingerprint(), view_->fingerprint());
+}
+
+// Tables in other orders: vector [c, a, extra], series [y, x] in steps.
+TEST(ColumnsOfTables, ComeInTheOrderOfTheirNames) {
+  const TempFolder folder;
+  SyntheticOptions options;
+  options.modalities = {"series", "vector"};
+  options.shards = 1;
+  ShardContent content = synthetic_shard(options, 0);
+  const auto open = [&](const std::string& name, const std::string& series,
+                        const std::string& vector) {
+    auto header = nlohmann::json::parse(content.header);
+    header["modalities"][0]["columns"] = nlohmann::json::parse(series);
+    header["modalities"][1]["columns"] = nlohmann::json::parse(vector);
+    ShardContent named = content;
+    named.header = header.dump();
+    write_shard(folder / name, named);
+    DataOptions data;
+    data.shards = {folder / name};
+    return Dataset::open(data);
+  };
+  const auto plain = open("plain.h5", "[]", "[]");
+  const auto channels = static_cast<std::size_t>(plain->modalities()[0].shape[0]);
+  const auto features = static_cast<std::size_t>(plain->modalities()[1].shape[0]);
+  ASSERT_GE(channels, 2u);
+  ASSERT_GE(features, 3u);
+  const auto names = [](std::size_t count) {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < count; ++i) all.push_back(fmt::format("column {}", i));
+    return all;
+  };
+  const auto own = open("own.h5", nlohmann::json(names(channels)).dump(),
+                        nlohmann::json(names(features)).dump());
+  auto wanted = own->modalities();
+  std::reverse(wanted[0].columns.begin(), wanted[0].columns.end());
+  std::reverse(wanted[1].columns.begin(), wanted[1].columns.end());
+  wanted[1].columns[1] = "";
+  const auto view = in_senses(open("again.h5", nlohmann::json(names(channels)).dump(),
+                                   nlohmann::json(names(features)).dump()),
+                              wanted);
+  const auto floats = [](const Dataset& data, std::size_t modality) {
+    std::vector<std::uint8_t> raw(3);  // read() appends
+    const auto bytes = static_cast<std::size_t>(data.read(5, modality, raw));
+    std::vector<float> values(bytes / sizeof(float));
+    std::memcpy(values.data(), raw.data() + 3, bytes);
+    return values;
+  };
+  auto vector = floats(*plain, 1);
+  std::reverse(vector.begin(), vector.end());
+  vector[1] = 0;
+  EXPECT_EQ(floats(*view, 1), vector);
+  auto series = floats(*plain, 0);
+  ASSERT_GT(series.size(), channels);
+  for (auto step = series.begin(); step != series.end();
+       step += static_cast<std::ptrdiff_t>(channels))
+    std::reverse(step, step + static_cast<std::ptrdiff_t>(channels));
+  EXPECT_EQ(floats(*view, 0), series);
+  wanted[1].columns.assign(features, "of another table");
+  const auto other =
+      in_senses(open("other.h5", "[]", nlohmann::json(names(features)).dump()), wanted);
+  EXPECT_EQ(floats(*other, 1), floats(*plain, 1));
+}
+
+TEST(ColumnsOfTables, AreTheSameInAllShards) {
+  const TempFolder folder;
+  for (const int shard : {0, 1}) {
+    ShardContent content = synthetic_shard({}, shard);
+    auto header = nlohmann::json::parse(content.header);
+    auto& vector = header["modalities"][4];
+    std::vector<std::string> names(vector["shape"][0].get<std::size_t>());
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = fmt::format("{}", i);
+    if (shard == 1) std::swap(names[0], names[1]);
+    vector["columns"] = names;
+    content.header = header.dump();
+    write_shard(folder / fmt::format("{}.h5", shard), content);
+  }
+  DataOptions data;
+  data.shards = {folder / "*.h5"};
+  try {
+    Dataset::open(data);
+    FAIL() << "was taken";
+  } catch (const UserError& refusal) {
+    EXPECT_THAT(refusal.what(), testing::HasSubstr("modality 'vector' of the shard"));
+    EXPECT_THAT(refusal.what(), testing::HasSubstr("in another order"));
+  }
 }
 
 }  // namespace

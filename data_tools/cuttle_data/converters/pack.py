@@ -4,7 +4,8 @@ INPUT is a file, a folder or a table, or LABEL=INPUT. Files of one folder with t
 sample: pictures, sounds, .txt, .npy, and views as `folder` has them. Files right in a folder have
 no label; files in its sub-folders are labelled with the sub-folder's name, at any depth. A row of a
 table (CSV, Parquet, JSON lines, SQLite; as `frame` reads them) is a sample: its columns are found
-by the names that they had in the model's data set, else by what they hold, with a warning.
+by the names that they had in the model's data set, or in the table that it was adapted to, else by
+what they hold, with a warning.
 
 Shapes, sample rate and statistics are those that the model of --like takes; senses that no sample
 has are left out. If the model predicts values, --targets gives them; `predict` does without. A

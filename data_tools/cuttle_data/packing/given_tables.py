@@ -1,5 +1,7 @@
 """Rows of a table -> samples with the senses that a model takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -10,7 +12,7 @@ from ..frame import cells, guesses, media_cells, opening
 from ..frame.plan import NO_GROUP, TEST, Samples
 from ..frame.senses import Features, checked_numbers
 from ..value_columns import Series, Texts, Vectors
-from .table_fit import KINDS, TableFit
+from .table_fit import FILLED, KINDS, TableFit
 
 ROWS = 64  # whose pictures and sounds are in memory at the same time
 
@@ -29,6 +31,7 @@ class GivenTable:
         self.samples_ = Samples(self.frame_, self.fit_.roles, report)
         self.usable_ = np.ones(len(self.samples_.first), bool)
         self.told_ = np.zeros(len(self.frame_), bool)  # rows with a cell that was counted as wrong
+        self.numbers_ = {}  # {sense: the names of its features}
         self.columns_ = self._columns(label)
 
     def samples(self):
@@ -46,6 +49,12 @@ class GivenTable:
             some = loaded(columns, modalities, rows[first:first + ROWS], self.report_.skipped,
                           self.report_.doubted)
             yield from (sample for sample in some if sample.arrays)
+
+    def modalities(self):
+        """The model's, with the names of the columns that made numbers where it knew none: so a
+        later table is read by them."""
+        return [replace(m, columns=self.numbers_.get(m.name, ())) if not m.columns else m
+                for m in self.modalities_]
 
     def _columns(self, label):
         count = len(self.samples_.first)
@@ -106,11 +115,16 @@ class GivenTable:
             made = Features(self.frame_, [name for name, _ in sources], types, self.args_.fill,
                             self.report_)
             few = modality.shape[0] - len(made.names)
-            if few > 0 and self.args_.pad and modality.kind == names.KIND_VECTOR:
+            self.numbers_[modality.name] = (*made.names, *[FILLED] * few)
+            fills = self.args_.pad or FILLED in modality.columns  # as the model's own rows were
+            if few > 0 and fills and modality.kind == names.KIND_VECTOR:
                 self._check_plain(sources, types)
                 self._note_encoder(modality)
                 return np.pad(made.matrix, ((0, 0), (0, few))), made.valid
             if few:
+                fills = few > 0 and self._fills_rows(modality)
+                what = ("fill its rows with zeros by cuttle-data pack --pad" if fills else
+                        "name their columns, in the order of its data set, by --values")
                 raise UserError(
                     f"{self.frame_.path}: {len(made.names)} numbers ({', '.join(made.names)}) for "
                     f"the model's sense {modality.name}, which takes {modality.shape[0]}; {what}")
@@ -121,9 +135,6 @@ class GivenTable:
                 parts.append(checked_numbers(self.frame_, name, valid, self.report_,
                                              self.args_.fill))
             else:
-                fills = few > 0 and self._fills_rows(modality)
-                what = ("fill its rows with zeros by cuttle-data pack --pad" if fills else
-                        "name their columns, in the order of its data set, by --values")
                 codes, found = cells.codes_of(self.frame_.columns[name])
                 parts.append(codes == (found.index(category) if category in found else -2))
         self._note_unknown(sources)
@@ -138,6 +149,10 @@ class GivenTable:
                 "(their places among the columns would depend on the rows at hand); make numbers "
                 "of them, or leave them out by --values")
 
+    def _fills_rows(self, modality):
+        """Whether the model takes tables of any width."""
+        return self.layout_.encoders.get(modality.name) == "table"
+
     def _note_encoder(self, modality):
         encoder = self.layout_.encoders.get(modality.name, "table")
         if encoder != "table":
@@ -149,10 +164,6 @@ class GivenTable:
         known = {}
         for name, category in sources:
             known.setdefault(name, set()).add(category)
-    def _fills_rows(self, modality):
-        """Whether the model takes tables of any width."""
-        return self.layout_.encoders.get(modality.name) == "table"
-
         for name, categories in known.items():
             found = cells.codes_of(self.frame_.columns[name])[1] if None not in categories else ()
             others = [category for category in found if category not in categories]

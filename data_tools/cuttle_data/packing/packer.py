@@ -1,6 +1,7 @@
 """Everything given -> one shard that a model accepts."""
 
 from collections import Counter
+from dataclasses import replace
 
 from ..errors import UserError
 from ..files import SHARD_SUFFIX
@@ -20,7 +21,7 @@ def pack(args, layout, report, more=()):
         raise UserError(f"--out {args.out} must end with {SHARD_SUFFIX}")
     if not args.out.parent.is_dir():
         raise UserError(f"--out {args.out}: there is no folder {args.out.parent}; make it first")
-    files, tables = _given(args, layout, report)
+    files, tables, layout = _given(args, layout, report)
     files += more
     if not files and not tables:
         raise UserError(f"no input is a file that the model of {layout.path} has a sense for; see "
@@ -46,7 +47,8 @@ def pack(args, layout, report, more=()):
 
 
 def _given(args, layout, report):
-    """([FileSample], [(name before those of its samples, GivenTable)])"""
+    """([FileSample], [(name before those of its samples, GivenTable)], the layout with the names of
+    the first table's columns where it had none)"""
     files = FileSamples(layout.modalities, read_options(args), report)
     tables = []
     for argument in args.inputs:
@@ -54,13 +56,14 @@ def _given(args, layout, report):
         label = None if args.no_labels else label
         if path.is_file() and is_table(path):
             from .given_tables import GivenTable  # which loads pyarrow
-            tables.append((f"{path} " if len(args.inputs) > 1 else "",
-                           GivenTable(path, label, layout, args, report)))
+            table = GivenTable(path, label, layout, args, report)
+            tables.append((f"{path} " if len(args.inputs) > 1 else "", table))
+            layout = replace(layout, modalities=table.modalities())
         else:
             files.add(path, label)
     for sample in files.samples if args.no_labels else ():
         sample.class_name = None
-    return files.samples, tables
+    return files.samples, tables, layout
 
 
 def _targets(files, tables, args, layout, report):

@@ -14,6 +14,7 @@ from ..frame.roles import Roles
 
 KINDS = {names.KIND_TEXT: guesses.TEXT, names.KIND_IMAGE: guesses.IMAGE,
          names.KIND_AUDIO: guesses.AUDIO}
+FILLED = ""  # the name of a feature that no column made: zeros, of --pad
 PLAIN = (guesses.CATEGORY, guesses.NUMBER, guesses.TEXT)
 
 
@@ -55,14 +56,15 @@ class TableFit:
 
     def _find_named_senses(self):
         for modality in self.layout_.modalities:
-            sources = [self._source(name) for name in modality.columns]
-            missing = [name for name, source in zip(modality.columns, sources) if not source]
+            wanted = [name for name in modality.columns if name != FILLED]
+            sources = [self._source(name) for name in wanted]
+            missing = [name for name, source in zip(wanted, sources) if not source]
             if len(missing) == len(sources):
                 continue
             if missing:
                 raise UserError(
                     f"{self.frame_.path}: no column {', '.join(missing)} (the model's sense "
-                    f"{modality.name} is made of {', '.join(modality.columns)}); it has "
+                    f"{modality.name} is made of {', '.join(wanted)}); it has "
                     f"{', '.join(self.frame_.columns)}")
             self._serve(modality, sources)
 
@@ -174,7 +176,8 @@ class TableFit:
         if modality.columns and not self.args_.values:
             one = len(found) == 1
             self.report_.warn(
-                f"{self.frame_.path}: no column is called {', '.join(modality.columns)}; took "
+                f"{self.frame_.path}: no column is called "
+                f"{', '.join(name for name in modality.columns if name != FILLED)}; took "
                 f"{', '.join(found)}{'' if one else ' by their order'} (right only if "
                 f"{'it means' if one else 'they mean'} the same); name the column"
                 f"{'' if one else 's'} so, or choose by cuttle-data pack --values")

@@ -56,7 +56,8 @@ class Dataset {
 };
 
 /// The data set as if its shards had these modalities: what it lacks, no sample has; what is not
-/// named is not there. A sense is known by its name.
+/// named is not there. A sense is known by its name, and so are the columns of a table: where both
+/// have names, features come in the order of `modalities`, zeros where they are of no column.
 std::unique_ptr<Dataset> in_senses(std::unique_ptr<Dataset> data,
                                    std::vector<ModalitySpec> modalities);
 

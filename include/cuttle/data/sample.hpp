@@ -28,7 +28,8 @@ struct ModalitySpec {
   std::vector<float> stddev;  ///< image statistics are of pixels scaled to [0, 1]
   bool centred = false;       ///< audio, only in runs of earlier versions: log-mel less its mean
   std::vector<std::string> columns =
-      {};  ///< of the table it was made from; says no more than a name
+      {};  ///< of the table it was made from: one for each feature or channel ("": none, zeros), or
+           ///< one for all; another table's are found by them. No part of equality
 
   /// Bytes of one element of raw data: 1 (image, text), 2 (audio), 4 (series, vector).
   std::int64_t element_bytes() const;

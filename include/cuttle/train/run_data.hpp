@@ -98,8 +98,9 @@ class RunData {
 std::string seen_in_training(const Dataset& training, const Dataset& other, Split split);
 
 /// Opens shards in the senses of a model; those that they lack are missing, with a warning. `name`:
-/// what people call them; empty: by the first path. UserError where one does not fit, or all are
-/// lacking.
+/// what people call them; empty: by the first path. Columns of tables are matched by name; a sense
+/// of which the model knows no columns has the shards'. UserError where one does not fit, some of
+/// its columns are not there, or all are lacking.
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
                                   const DataOptions& options, const std::string& name = "");
 
