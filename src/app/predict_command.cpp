@@ -95,7 +95,10 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
     answers[i].outputs = row_of(outputs, i);
     if (deviations.defined()) answers[i].deviations = row_of(deviations, i);
     if (!to.novelty) continue;
-    answers[i].known = to.calibration->known(distances[i]);
+    const auto [least, most] =
+        std::minmax_element(answers[i].outputs.begin(), answers[i].outputs.end());
+    // The first class would stand for all of them: nothing that is known tells it from the others.
+    answers[i].known = *least == *most ? 0 : to.calibration->known(distances[i]);
     answers[i].rejected = *answers[i].known < reject;
   }
   return answers;

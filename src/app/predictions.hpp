@@ -20,7 +20,8 @@ struct Answer {
   std::vector<float> outputs;  ///< probabilities of the classes, or values; empty: the sample has
                                ///< nothing to look at, and no answer
   std::vector<float> deviations = {};  ///< standard deviations of the values; empty: none are told
-  std::optional<double> known;         ///< Calibration::known; none: nobody can tell
+  std::optional<double> known;         ///< Calibration::known, 0 where all classes are equally
+                                       ///< probable; none: nobody can tell
   bool rejected = false;               ///< it is said to belong to no class
 };
 

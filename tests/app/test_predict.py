@@ -348,6 +348,26 @@ def test_values_of_several_functions_are_named(sets, tmp_path):
     assert "samples are of 2 classes, such as 'patient 0' and 'patient 1'" in told.stderr
 
 
+def test_what_nothing_tells_apart_is_said_to_be_of_no_class(sets, tmp_path):
+    config = config_of("protonet", sets)
+    config["model"].update(fusion="late", encoders={sense: {"width": 4, "depth": 1} for sense in ("image", "text")})
+    use, given = sets["senses"]["use"], []
+    for sense in ("image", "text"):
+        with Shard(use) as whole:
+            chosen = [Loaded(name, whole.class_names[whole.sample_class[i]], "all", "test",
+                             {sense: whole.read(i, sense)})
+                      for i, name in enumerate(whole.sample_names) if whole.rows[sense][i] >= 0]
+            info = DatasetInfo("part", "made by a test", "CC0-1.0", "a test")
+            given.append(tmp_path / f"{sense}.h5")
+            write_shard(given[-1], info, [m for m in whole.modalities if m.name == sense], chosen)
+    images, texts = given
+    adapted, _ = adapted_to(images, config, tmp_path)  # of texts nothing is known
+    for line in map(json.loads, cuttle("predict", adapted, texts, "--json", "--reject", "1e-6").stdout.splitlines()):
+        assert line["known"] == 0 and line["rejected"] and line["class"] is None
+        assert len(set(line["probabilities"].values())) == 1
+    assert all(json.loads(line)["known"] > 0 for line in answers(adapted, images))
+
+
 def test_a_sample_without_any_known_sense_has_no_answer(sets, tmp_path):
     use = sets["users"]["use"]
     config = config_of("r2d2", {**sets, "senses": sets["users"]})
