@@ -13,7 +13,7 @@ SHORT = ("train.minutes=0", "train.steps=2", "train.validation_episodes=5", "sin
 
 
 def suggested(shards, tmp_path):
-    """({key: its text}, the whole text); it must validate and train two steps."""
+    """({key: its text}, the whole text); it must validate, train two steps and be evaluated as it says."""
     text = cuttle("suggest", *([shards] if isinstance(shards, str) else shards)).stdout
     path = tmp_path / "my.yaml"
     path.write_text(text, encoding="utf-8")
@@ -21,6 +21,8 @@ def suggested(shards, tmp_path):
     validated = () if "validate_every: 0" in text else ("train.validate_every=2", )
     driver.train(path, tmp_path / "run", *SHORT, *validated)
     assert driver.inspect(tmp_path / "run")["complete"]
+    split = text.partition("eval RUN --split ")[2].replace(",", " ").split()
+    cuttle("eval", tmp_path / "run", "--episodes", "2", "--split", split[0] if split else "test")
     return keys_of(text), text
 
 
@@ -74,6 +76,7 @@ def test_texts_without_a_validation_split(tmp_path):
     assert config["train.validate_every"] == "0" and "no class is for validation" in text
     assert config["model.encoders.words"] == "{type: char_conv, width: 64, depth: 2, norm: none}"
     assert config["adapt.algorithm"] == "r2d2" and episode_of(config) == "5-way 1-shot 2"
+    assert "# no class is for testing: eval RUN --split all (it was trained on these)" in text
 
 
 def test_values_of_patients(tmp_path):
@@ -88,6 +91,21 @@ def test_two_classes_are_said_to_be_few(tmp_path):
     hand_shard.write(tmp_path / "two.h5", np.eye(8, 3), [0, 0, 0, 0, 1, 1, 1, 1], [0] * 8)
     config, text = suggested([tmp_path / "two.h5"], tmp_path)
     assert config["episode.way"] == "2" and "every task has the same classes" in text
+    assert "  encoders:\n" in text  # of numbers: there is no norm to speak of
+
+
+def test_one_class_for_testing_is_no_task_and_small_ones_are_asked_for_what_they_have(tmp_path):
+    classes = [c for c in range(12) for _ in range(8)]
+    splits = [0 if c < 8 else 1 if c < 11 else 2 for c in classes]
+    hand_shard.write(tmp_path / "one.h5", np.random.default_rng(1).normal(size=(96, 3)), classes, splits)
+    text = suggested([tmp_path / "one.h5"], tmp_path)[1]
+    assert "# 1 class is for testing, and a task needs 2: eval RUN --split validation, or --shards of other" in text
+    classes = [c for c in range(12) for _ in range(8 if c < 10 else 4)]
+    splits = [0 if c < 8 else 1 if c < 10 else 2 for c in classes]
+    hand_shard.write(tmp_path / "few.h5", np.random.default_rng(1).normal(size=(88, 3)), classes, splits)
+    (tmp_path / "few").mkdir()
+    config, text = suggested([tmp_path / "few.h5"], tmp_path / "few")
+    assert episode_of(config) == "5-way 1-shot 3" and "eval RUN" not in text
 
 
 def test_classes_of_unequal_sizes_leave_small_ones_out_and_say_so(tmp_path):

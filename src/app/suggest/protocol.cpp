@@ -54,15 +54,32 @@ void check_train(const Dataset& data, const std::vector<std::int64_t>& train, bo
                   values ? "" : ", or learn without labels: episode.source: augmented");
 }
 
-/// Samples per class that nearly all training and validation classes have, or as many as can be.
+/// Samples per class that nearly all classes have, or as many as can be. `held_out`: the splits
+/// that are not trained on.
 std::int64_t samples_per_class(const std::vector<std::int64_t>& train,
-                               const std::vector<std::int64_t>& validation, std::int64_t needed) {
+                               const std::vector<std::vector<std::int64_t>>& held_out,
+                               std::int64_t needed) {
   std::int64_t samples = common_size(train);
-  if (static_cast<std::int64_t>(validation.size()) >= needed)
-    samples = std::min(samples, common_size(validation));
+  for (const auto& sizes : held_out)
+    if (static_cast<std::int64_t>(sizes.size()) >= needed)
+      samples = std::min(samples, common_size(sizes));
   samples = std::max<std::int64_t>(2, samples);
   while (samples > 2 && with_at_least(train, samples) < needed) --samples;
   return samples;
+}
+
+/// Why a split whose classes have `sizes` samples cannot give episodes of `needed` classes with
+/// `both` samples each; `use`: what it is for.
+std::string why_none(const std::vector<std::int64_t>& sizes, std::int64_t both, std::int64_t needed,
+                     const char* use) {
+  const std::int64_t enough = with_at_least(sizes, both);
+  if (sizes.empty()) return fmt::format("no class is for {}", use);
+  if (enough == static_cast<std::int64_t>(sizes.size()))
+    return fmt::format("{} {} for {}, and a task needs {}", counted(enough, "class", "classes"),
+                       enough == 1 ? "is" : "are", use, needed);
+  return fmt::format("{} of {} for {} {} {} samples, too few", enough,
+                     counted(static_cast<std::int64_t>(sizes.size()), "class", "classes"), use,
+                     enough == 1 ? "has" : "have", both);
 }
 
 bool can_plan(const Dataset& data, Split split, const EpisodeOptions& episode) {
@@ -114,7 +131,7 @@ Protocol choose_protocol(const Dataset& data) {
              validation = sizes_of(data, Split::kValidation);
   check_train(data, train, values);
   const std::int64_t needed = values ? 1 : 2;
-  const std::int64_t samples = samples_per_class(train, validation, needed);
+  const std::int64_t samples = samples_per_class(train, {validation, test}, needed);
   Protocol protocol;
   EpisodeOptions& episode = protocol.train;
   if (values)
@@ -143,15 +160,13 @@ Protocol choose_protocol(const Dataset& data) {
         "are left out",
         protocol.why_way.empty() ? "" : "; ", few, train.size(), both);
   if (!protocol.validates)
-    protocol.why_not_validated =
-        validation.empty()
-            ? "no class is for validation; convert again with --splits for a best checkpoint"
-            : fmt::format(
-                  "{} of {} for validation {} {} samples, too few; convert again with "
-                  "--splits for a best checkpoint",
-                  with_at_least(validation, both),
-                  counted(static_cast<std::int64_t>(validation.size()), "class", "classes"),
-                  with_at_least(validation, both) == 1 ? "has" : "have", both);
+    protocol.why_not_validated = why_none(validation, both, needed, "validation") +
+                                 "; convert again with --splits for a best checkpoint";
+  if (with_at_least(test, both) < needed)
+    protocol.why_not_tested =
+        fmt::format("{}: eval RUN --split {}, or --shards of other data",
+                    why_none(test, both, needed, "testing"),
+                    protocol.validates ? "validation" : "all (it was trained on these)");
   return protocol;
 }
 

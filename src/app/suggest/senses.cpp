@@ -59,12 +59,14 @@ EncoderChoice image_encoder(const SenseFacts& sense, const std::string& norm) {
   if (side >= kLargeImage && sense.present >= kManyImages)
     return {fmt::format("{{type: resnet12, width: 32, {}}}", norm),
             fmt::format("{} pictures of {} pixels and more are enough for a deep network",
-                        sense.present, side)};
+                        sense.present, side),
+            true};
   const std::int64_t depth = std::clamp<std::int64_t>(
       static_cast<std::int64_t>(std::log2(static_cast<double>(side))), 1, 4);
   const bool detailed = side > kDetailedImage || sense.present >= kManyImages;
   return {fmt::format("{{type: conv4, width: {}, depth: {}, {}}}", detailed ? 64 : 32, depth, norm),
-          fmt::format("{} pictures of {} pixels; each block halves them", sense.present, side)};
+          fmt::format("{} pictures of {} pixels; each block halves them", sense.present, side),
+          true};
 }
 
 }  // namespace
@@ -109,13 +111,13 @@ EncoderChoice choose_encoder(const SenseFacts& sense, const std::string& norm) {
       return image_encoder(sense, norm);
     case ModalityKind::kText:
       return {fmt::format("{{type: char_conv, width: 64, depth: 2, {}{}}}", norm, limit),
-              "characters; type: transformer costs more and wants many texts" + reason};
+              "characters; type: transformer costs more and wants many texts" + reason, true};
     case ModalityKind::kAudio:
       return {fmt::format("{{type: mel_conv, width: 64, depth: 3, {}{}}}", norm, limit),
-              "log-mel frames" + reason};
+              "log-mel frames" + reason, true};
     case ModalityKind::kSeries:
       return {fmt::format("{{type: series_conv, width: 64, depth: 2, {}{}}}", norm, limit),
-              "steps in time" + reason};
+              "steps in time" + reason, true};
     case ModalityKind::kVector:
       return {fmt::format("{{type: mlp, width: {}, depth: 2}}",
                           sense.spec.shape.at(0) > 256 ? 128 : 64),

@@ -22,6 +22,7 @@ std::vector<SenseFacts> sense_facts(const Dataset& data);
 /// The encoder for a sense: keys in one line of YAML, and why.
 struct EncoderChoice {
   std::string keys, reason;
+  bool norm = false;  ///< it has one
 };
 /// `norm`: the key of encoders that have one, say "norm: layer".
 EncoderChoice choose_encoder(const SenseFacts& sense, const std::string& norm);

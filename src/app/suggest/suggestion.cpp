@@ -101,11 +101,13 @@ void write_model(Page& page, const std::vector<SenseFacts>& senses, const Learne
               missing ? "senses are missing in the data, and may be in use"
                       : "none is missing here; a little, in case one is in use");
   }
-  page.line(1, "encoders:", learner.norm + ", " + learner.why_norm);
-  for (const auto& sense : senses) {
-    const auto [keys, reason] = choose_encoder(sense, learner.norm);
-    page.line(2, sense.spec.name + ": " + keys, reason);
-  }
+  std::vector<EncoderChoice> encoders;
+  for (const auto& sense : senses) encoders.push_back(choose_encoder(sense, learner.norm));
+  const bool norms = std::any_of(encoders.begin(), encoders.end(),
+                                 [](const EncoderChoice& encoder) { return encoder.norm; });
+  page.line(1, "encoders:", norms ? learner.norm + ", " + learner.why_norm : "");
+  for (std::size_t i = 0; i < senses.size(); ++i)
+    page.line(2, senses[i].spec.name + ": " + encoders[i].keys, encoders[i].reason);
 }
 
 void write_training(Page& page, const Protocol& protocol, const LearnerChoice& learner,
@@ -124,9 +126,11 @@ void write_training(Page& page, const Protocol& protocol, const LearnerChoice& l
             protocol.validates ? "steps; the best checkpoint is what eval and adapt take"
                                : protocol.why_not_validated);
   page.line(1, "checkpoint_every: 100", "steps that are lost at most where the power fails");
-  if (values) return;
-  page.line(0, "evaluation:");
-  page.line(1, fmt::format("way: {}", protocol.evaluation_way), protocol.why_evaluation);
+  if (!values) {
+    page.line(0, "evaluation:");
+    page.line(1, fmt::format("way: {}", protocol.evaluation_way), protocol.why_evaluation);
+  }
+  if (!protocol.why_not_tested.empty()) page.line(0, "# " + protocol.why_not_tested);
 }
 
 }  // namespace

@@ -163,6 +163,11 @@ EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOp
   const std::string want = fmt::format("{} + {} {}samples (shot + query){}", options.shot,
                                        options.query, options.complete ? "complete " : "",
                                        apart_ ? " in groups that can be kept apart" : "");
+  CUTTLE_VALIDATE(
+      !classes.empty(),
+      "split {} has 0 classes (an episode needs {}); evaluate another one (--split), or "
+      "convert the data again with --splits",
+      to_string(split), options.way);
   CUTTLE_VALIDATE(usable_classes() >= options.way,
                   "split {} has {} classes that episodes can use, they need {} (episode.way, in "
                   "evaluation evaluation.way where it is given): it has {} classes, {} were left "
