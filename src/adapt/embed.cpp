@@ -189,7 +189,7 @@ Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t c
 
 std::map<std::string, torch::Tensor> state_of(const Model& model, const Tensors& parameters,
                                               const Batch& support) {
-  std::map<std::string, torch::Tensor> state{{"parameters", model.layout()->flatten(parameters)}};
+  std::map<std::string, torch::Tensor> state{{"parameters", model.layout()->kept(parameters)}};
   if (support.labels.defined()) state["support.labels"] = support.labels;
   if (support.targets.defined()) state["support.targets"] = support.targets;
   for (std::size_t m = 0; m < support.modalities.size(); ++m) {
@@ -203,8 +203,12 @@ std::map<std::string, torch::Tensor> state_of(const Model& model, const Tensors&
   return state;
 }
 
-Tensors parameters_in(const Model& model, const std::map<std::string, torch::Tensor>& state) {
-  return model.layout()->views(state_entry(state, "parameters", model.layout()->flat_size()));
+Tensors parameters_in(const Model& model, const std::map<std::string, torch::Tensor>& state,
+                      const std::string& name) {
+  const ParameterLayout& layout = *model.layout();
+  const auto flat = state_entry(state, name, -1);
+  if (flat.numel() == layout.flat_size()) return layout.views(flat);  // older versions kept all
+  return layout.from_kept(state_entry(state, name, layout.kept_size()));
 }
 
 Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>& state,

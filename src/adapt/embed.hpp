@@ -73,7 +73,9 @@ Embedding rows_of(const Embedding& embedding, std::int64_t first, std::int64_t c
 /// A support set and parameters as entries of a state, and back. Error naming what is missing.
 std::map<std::string, torch::Tensor> state_of(const Model& model, const Tensors& parameters,
                                               const Batch& support);
-Tensors parameters_in(const Model& model, const std::map<std::string, torch::Tensor>& state);
+/// The parameters alone, as ParameterLayout::kept has them.
+Tensors parameters_in(const Model& model, const std::map<std::string, torch::Tensor>& state,
+                      const std::string& name = "parameters");
 Batch support_in(const Model& model, const std::map<std::string, torch::Tensor>& state,
                  std::int64_t way);
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "adapt/embed.hpp"
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
@@ -30,8 +31,7 @@ FastWeights::FastWeights(std::shared_ptr<const Model> model, Tensors theta, Stat
 std::unique_ptr<Adapted> FastWeights::restore(std::shared_ptr<const Model> model,
                                               const std::map<std::string, torch::Tensor>& state,
                                               std::int64_t inner_step) {
-  auto theta =
-      model->layout()->views(state_entry(state, "fast_weights", model->layout()->flat_size()));
+  auto theta = parameters_in(*model, state, "fast_weights");
   return std::unique_ptr<Adapted>(
       new FastWeights(std::move(model), std::move(theta), statistics_in(state), inner_step));
 }
@@ -45,7 +45,7 @@ Adapted::Answers FastWeights::answer(const Batch& batch) const {
 }
 
 std::map<std::string, torch::Tensor> FastWeights::state() const {
-  std::map<std::string, torch::Tensor> state{{"fast_weights", model_->layout()->flatten(theta_)}};
+  std::map<std::string, torch::Tensor> state{{"fast_weights", model_->layout()->kept(theta_)}};
   add_statistics(given_, state);
   return state;
 }

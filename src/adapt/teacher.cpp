@@ -37,6 +37,7 @@ std::optional<Teacher> Teacher::of(const TeacherOptions& options, ParameterLayou
     spec.role = ParameterRole::kLearner;
     spec.section = ParameterSection::kFrozen;
     made.places_.emplace_back(place, layout.add(std::move(spec)));
+    layout.leave_to_training(made.places_.back().second);
   }
   layout.copy({"adapt.teacher", options.teacher, prefix, std::move(alike)});
   return made;

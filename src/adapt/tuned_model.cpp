@@ -70,7 +70,7 @@ Adapted::Answers TunedModel::answer(const Batch& batch) const {
 }
 
 std::map<std::string, torch::Tensor> TunedModel::state() const {
-  std::map<std::string, torch::Tensor> state{{"parameters", model_->layout()->flatten(parameters_)},
+  std::map<std::string, torch::Tensor> state{{"parameters", model_->layout()->kept(parameters_)},
                                              {"classifier.weight", weight_},
                                              {"classifier.bias", bias_}};
   add_statistics(given_, state);

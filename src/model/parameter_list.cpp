@@ -1,5 +1,6 @@
 #include "cuttle/model/parameter_list.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 
@@ -78,11 +79,25 @@ void ParameterLayout::place() {
     for (std::size_t i = 0; i < specs_.size(); ++i) {
       if (specs_[i].section != section) continue;
       offsets_[i] = flat_size_;
-      const bool counted = section == ParameterSection::kStatistics;  // observed_at()
-      const std::int64_t size = product(specs_[i].shape) + (counted ? 1 : 0);
-      flat_size_ += (size + kAlignment - 1) / kAlignment * kAlignment;
+      flat_size_ += room_of(static_cast<std::int64_t>(i));
     }
   }
+}
+
+/// Elements in the flat buffer, the gap behind it included.
+std::int64_t ParameterLayout::room_of(std::int64_t i) const {
+  const bool counted = spec(i).section == ParameterSection::kStatistics;  // observed_at()
+  return (elements(i) + (counted ? 1 : 0) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+/// What an adapted model needs, in the order of the flat buffer.
+std::vector<std::int64_t> ParameterLayout::kept_places() const {
+  std::vector<std::int64_t> places;
+  for (std::int64_t i = 0; i < count(); ++i)
+    if (!spec(i).training_only) places.push_back(i);
+  std::sort(places.begin(), places.end(),
+            [&](std::int64_t a, std::int64_t b) { return offset(a) < offset(b); });
+  return places;
 }
 
 std::int64_t ParameterLayout::elements(std::int64_t i) const {
@@ -125,6 +140,32 @@ torch::Tensor ParameterLayout::flatten(const Tensors& values) const {
     if (value.defined()) flat.narrow(0, offset(i), elements(i)).view(spec(i).shape).copy_(value);
   }
   return flat;
+}
+
+std::int64_t ParameterLayout::kept_size() const {
+  std::int64_t size = 0;
+  for (const std::int64_t i : kept_places()) size += room_of(i);
+  return size;
+}
+
+torch::Tensor ParameterLayout::kept(const Tensors& values) const {
+  const auto flat = flatten(values);
+  if (kept_size() == flat_size_) return flat;
+  Tensors pieces;
+  for (const std::int64_t i : kept_places())
+    pieces.push_back(flat.narrow(0, offset(i), room_of(i)));
+  return torch::cat(pieces);
+}
+
+Tensors ParameterLayout::from_kept(const torch::Tensor& flat) const {
+  CUTTLE_EXPECT(flat.dim() == 1 && flat.numel() == kept_size());
+  Tensors views(specs_.size());
+  std::int64_t at = 0;
+  for (const std::int64_t i : kept_places()) {
+    views[static_cast<std::size_t>(i)] = flat.narrow(0, at, elements(i)).view(spec(i).shape);
+    at += room_of(i);
+  }
+  return views;
 }
 
 ParameterList::ParameterList(std::shared_ptr<const ParameterLayout> layout, torch::Tensor flat)

@@ -34,6 +34,25 @@ TEST_P(EveryAlgorithm, RestoredStatePredictsTheSameBits) {
   EXPECT_EQ(adapted->predict(task.query).sizes(), torch::IntArrayRef({9, 3}));
 }
 
+/// Older versions kept what training alone needs as well.
+TEST_P(EveryAlgorithm, StatesOfAllParametersAreTaken) {
+  const auto learner = learner_of(GetParam());
+  const auto& layout = *learner->model().layout();
+  const Task task = tiny_task(learner->model(), 4, torch::kFloat32);
+  const auto adapted =
+      learner->adapt(ParameterList::initial(learner->model().layout(), 3), task.support, task.key);
+  auto state = adapted->state();
+  for (const char* name : {"parameters", "fast_weights"}) {
+    const auto entry = state.find(name);
+    if (entry == state.end()) continue;
+    EXPECT_EQ(entry->second.numel(), layout.kept_size());
+    entry->second = layout.flatten(layout.from_kept(entry->second));
+    EXPECT_EQ(entry->second.numel(), layout.flat_size());
+  }
+  const auto restored = learner->restore(state, task.support.way);
+  EXPECT_TRUE(torch::equal(adapted->predict(task.query), restored->predict(task.query)));
+}
+
 /// A frozen encoder's part of a support set may come as features; what is saved says so.
 TEST_P(EveryAlgorithm, RestoredStateKnowsFeaturesFromInputs) {
   TinySettings settings;

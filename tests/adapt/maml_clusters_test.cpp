@@ -209,5 +209,14 @@ TEST(MamlClusters, KeepsOnlyWhatMovesByCluster) {
   }
 }
 
+/// What the clusters were is in the sum that the inner loop began with.
+TEST(MamlClusters, AnAdaptedModelIsAsLargeAsMamls) {
+  const auto layout =
+      learner_of("maml_clusters", 2, "concat", "batch", {{"clusters", "3"}})->model().layout();
+  const auto maml = learner_of("maml", 2)->model().layout();
+  EXPECT_EQ(layout->kept_size(), maml->flat_size());
+  EXPECT_GT(layout->flat_size(), 3 * maml->flat_size());
+}
+
 }  // namespace
 }  // namespace cuttle

@@ -170,9 +170,14 @@ TEST_P(PretrainTaught, TheLossIsOfLabelsAndOfWhatTheTeacherSays) {
 TEST_P(PretrainTaught, ATeacherIsAFrozenCopyOfEncodersAndClassifier) {
   const auto learner = learner_of({{"teacher", "some run"}, {"transform", "centred_unit"}});
   const ParameterLayout& layout = *learner->model().layout();
+  const auto in_use = layout.from_kept(torch::zeros({layout.kept_size()}));
   std::size_t copies = 0, originals = 0;
   for (std::int64_t i = 0; i < layout.count(); ++i) {
     const auto& spec = layout.spec(i);
+    // Neither the teacher nor the classifier of the training classes is in an adapted model.
+    const bool trains =
+        spec.role == ParameterRole::kLearner && spec.name.rfind("learner.mean.", 0) != 0;
+    EXPECT_NE(in_use[static_cast<std::size_t>(i)].defined(), trains) << spec.name;
     if (spec.name.rfind("learner.teacher.", 0) == 0) {
       ++copies;
       EXPECT_EQ(spec.section, ParameterSection::kFrozen);
@@ -443,11 +448,12 @@ TEST(PretrainWhole, KeepsToItsSupportAndToWhatIsFrozen) {
               1e-12);
   EXPECT_TRUE(torch::equal(learner->restore(adapted->state(), 3)->predict(task.query), together));
   const auto& layout = parameters.layout();
-  const auto moved = layout.views(adapted->state().at("parameters"));
+  const auto moved = layout.from_kept(adapted->state().at("parameters"));
   for (std::int64_t i = 0; i < layout.count(); ++i) {
+    const auto& spec = layout.spec(i);
+    if (spec.training_only) continue;
     const bool same = torch::equal(moved[static_cast<std::size_t>(i)],
                                    parameters.tensors()[static_cast<std::size_t>(i)]);
-    const auto& spec = layout.spec(i);
     if (!layout.is_learned(i) || spec.role != ParameterRole::kBody) {
       EXPECT_TRUE(same) << spec.name;
     }

@@ -45,6 +45,7 @@ struct ParameterSpec {
   double start = 0.0;       ///< of Init::kConstant
   bool first_rows = false;  ///< its rows stand for themselves: of an array with more of them (of a
                             ///< model for more classes, say) the first serve
+  bool training_only = false;  ///< an adapted model does without it
 };
 /// The spec of such rows.
 ParameterSpec rows_of(std::string name, std::vector<std::int64_t> shape, Init init,
@@ -69,6 +70,10 @@ class ParameterLayout {
   std::int64_t add(ParameterSpec spec);
   /// While `frozen`, what is added is of section kFrozen, whatever its spec says.
   void set_frozen(bool frozen) { frozen_ = frozen; }
+  /// Says that an adapted model does without this parameter.
+  void leave_to_training(std::int64_t i) {
+    specs_[static_cast<std::size_t>(i)].training_only = true;
+  }
   /// Says where parameters that were added come from.
   void copy(CopiedRun run) { copied_.push_back(std::move(run)); }
   const std::vector<CopiedRun>& copied() const { return copied_; }
@@ -98,6 +103,13 @@ class ParameterLayout {
   /// The inverse: one new flat buffer; undefined tensors and gaps become zeros.
   torch::Tensor flatten(const Tensors& values) const;
 
+  /// What an adapted model keeps: a flat buffer in the same order, without what training alone
+  /// needs.
+  torch::Tensor kept(const Tensors& values) const;
+  std::int64_t kept_size() const;
+  /// The inverse, sharing memory; what was left out is undefined.
+  Tensors from_kept(const torch::Tensor& flat) const;
+
  private:
   std::vector<ParameterSpec> specs_;
   std::vector<std::int64_t> offsets_;
@@ -108,6 +120,8 @@ class ParameterLayout {
   bool frozen_ = false;
 
   void place();
+  std::int64_t room_of(std::int64_t i) const;
+  std::vector<std::int64_t> kept_places() const;
 };
 
 /// The values of all parameters. Copying shares memory; clone() does not.

@@ -62,6 +62,7 @@ class MamlClusters final : public DescentLearner {
     map_ = own_array(layout, "map.weight", {options.width, numbers});
     centres_ = own_array(layout, "centres", {options.clusters, options.width}, Init::kNormal);
     sharpness_ = own_number(layout, "sharpness", std::log(kSharpness));
+    for (const std::int64_t place : {map_, centres_, sharpness_}) layout.leave_to_training(place);
     for (std::int64_t k = 1; k < options.clusters; ++k) {
       std::vector<std::pair<std::size_t, std::size_t>> others;
       for (const std::int64_t i : fast) {
@@ -69,6 +70,7 @@ class MamlClusters final : public DescentLearner {
         spec.name = "learner.cluster." + std::to_string(k) + "." + spec.name;
         spec.init = Init::kZeros;
         spec.role = ParameterRole::kLearner;
+        spec.training_only = true;  // an adapted model is the sum
         others.emplace_back(static_cast<std::size_t>(i),
                             static_cast<std::size_t>(layout.add(std::move(spec))));
       }

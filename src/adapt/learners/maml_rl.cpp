@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "adapt/descent.hpp"
-#include "adapt/fast_weights.hpp"
+#include "adapt/embed.hpp"
 #include "adapt/learners/policy_gradient.hpp"
 #include "adapt/rows.hpp"
 #include "cuttle/adapt/autograd.hpp"
@@ -98,7 +98,7 @@ class MamlRl final : public Learner {
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t) const override {
-    return std::make_unique<Policy>(*this, parameters_in_use(state));
+    return std::make_unique<Policy>(*this, parameters_in(*model_, state, "fast_weights"));
   }
   std::int64_t eval_steps() const override { return options_.steps_in_use(); }
 
@@ -111,7 +111,7 @@ class MamlRl final : public Learner {
       return learner_.act(theta_, batch, batch.environment->key(), kInUse).rewards.sum(1, true);
     }
     std::map<std::string, torch::Tensor> state() const override {
-      return {{"fast_weights", learner_.model_->layout()->flatten(theta_)}};
+      return {{"fast_weights", learner_.model_->layout()->kept(theta_)}};
     }
 
    private:
@@ -137,10 +137,6 @@ class MamlRl final : public Learner {
     RandomKey own = key.with(Stream::kModel);
     own.slot = key.slot * kPlaces + static_cast<std::uint32_t>(step);
     return roll_out(*model_, theta, *batch.environment, batch.size, own, {step});
-  }
-  Tensors parameters_in_use(const std::map<std::string, torch::Tensor>& state) const {
-    return model_->layout()->views(
-        state_entry(state, "fast_weights", model_->layout()->flat_size()));
   }
 
   Options options_;

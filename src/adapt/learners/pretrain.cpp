@@ -59,7 +59,10 @@ class Pretrain final : public SupportLearner {
         bias_(options.cosine() ? -1 : own_classes(request, "bias", {classes_})),
         teacher_(Teacher::of(options, request.layout,
                              {"adapt.algorithm", "adapt.classifier", "adapt.scale"})),
-        features_(request.layout, model_->fusion(), options.transform) {}
+        features_(request.layout, model_->fusion(), options.transform) {
+    for (const std::int64_t place : {weight_, bias_})
+      if (place >= 0) request.layout.leave_to_training(place);
+  }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     CUTTLE_VALIDATE(task.support.size == 0 && task.query.way == classes_,
