@@ -63,7 +63,7 @@ class CrossCheck {
 void check_target(CrossCheck& check) {
   const EpisodeOptions& e = check.config().episode;
   const std::int64_t evaluation_way = check.config().evaluation.way;
-  const bool values = e.values(), classes = e.target.type == "class";
+  const bool values = e.of_values, classes = e.target.type == "class";
   check.refuse_if(classes && e.way == 1, {"episode.way", "episode.target"},
                   "is 1 (one class leaves nothing to tell apart); use 2 or more, or "
                   "episode.target: value for regression");
@@ -128,7 +128,7 @@ void check_augment(CrossCheck& check) {
       check.refuse_unused(a.tasks != "none", {item.key.c_str()}, "augment.tasks",
                           "support, query or both");
   check.refuse_if(
-      check.config().episode.values() && a.vector.mix != VectorAugmentation().mix,
+      check.config().episode.of_values && a.vector.mix != VectorAugmentation().mix,
       {"augment.vector.mix", "episode.target"},
       fmt::format("has no effect with episode.target: {} (only samples of one class are "
                   "mixed); remove it",

@@ -23,6 +23,13 @@ void settle_length(const ConfigReader& reader, TrainOptions& train) {
   if (steps && !minutes) train.minutes = 0;
 }
 
+/// What the target says of episodes; nothing where it is unknown, which is told elsewhere.
+void settle_target(const Catalog& catalog, EpisodeOptions& episode) {
+  const auto& targets = catalog.at("target");
+  const auto row = targets.find(episode.target.type);
+  episode.of_values = row != targets.end() && row->second.of_values;
+}
+
 RunConfig parse(const std::string& yaml, const std::string& origin,
                 const std::vector<std::string>& overrides, const Catalog& catalog, bool saved) {
   RunConfig config;
@@ -34,6 +41,7 @@ RunConfig parse(const std::string& yaml, const std::string& origin,
   for (const std::string& assignment : overrides) reader.take_override(assignment, ++n);
   reader.read();
   settle_length(reader, config.train);
+  settle_target(catalog, config.episode);
   if (reader.readable()) cross_check(config, catalog, reader, problems);
   problems.throw_if_any();
   return config;

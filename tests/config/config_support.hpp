@@ -131,6 +131,12 @@ TypeInfo type() {
   return {"a stand-in", "", keys_of<Options>()};
 }
 
+inline TypeInfo of_values() {
+  TypeInfo row = type<NoOptions>();
+  row.of_values = true;
+  return row;
+}
+
 }  // namespace stand_in
 
 inline Catalog make_small_catalog() {
@@ -153,7 +159,7 @@ inline Catalog make_small_catalog() {
           {"fusion",
            {{"concat", type<Concat>()}, {"gated", type<Gated>()}, {"late", type<NoOptions>()}}},
           {"head", {{"linear", type<NoOptions>()}, {"cosine", type<Cosine>()}}},
-          {"target", {{"class", type<NoOptions>()}, {"value", type<NoOptions>()}}},
+          {"target", {{"class", type<NoOptions>()}, {"value", of_values()}}},
           {"source", {{"episodes", type<NoOptions>()}}},
           {"objective", {{"contrastive", type<Contrastive>()}}},
           {"optimizer", {{"adam", type<Adam>()}, {"sgd", type<Sgd>()}}},

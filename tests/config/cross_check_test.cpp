@@ -140,7 +140,9 @@ TEST(CrossCheck, OneMistakeOneMessage) {
 
 TEST(CrossCheck, TheTargetDecidesWhichWaysThereAre) {
   EXPECT_EQ(read("seed: 1").episode.target.type, "class");
+  EXPECT_FALSE(read("seed: 1").episode.of_values);
   EXPECT_EQ(read("episode: {target: value, way: 1}").episode.target.type, "value");
+  EXPECT_TRUE(read("episode: {target: value, way: 1}").episode.of_values);
   EXPECT_EQ(read("episode: {way: 1}", {"episode.target=value"}).episode.way, 1);
   EXPECT_THAT(report_of("episode: {target: value, way: 1}", {"episode.way=5"}),
               StartsWith("command line: episode.way: is 5 with episode.target: value"));
@@ -156,6 +158,9 @@ TEST(CrossCheck, TargetsOfOtherProgramsHaveTheWaysTheyWant) {
     const std::string text = std::string("episode: {target: lab.rank, way: ") + way + "}";
     EXPECT_EQ(report_of(text, {}, catalog), "");
   }
+  catalog["target"]["lab.rank"].of_values = true;
+  EXPECT_THAT(report_of("episode: {target: lab.rank, way: 5}", {}, catalog),
+              HasSubstr("episode.way: is 5 with episode.target: lab.rank"));
 }
 
 TEST(CrossCheck, AnOverrideCanMendTheFile) {

@@ -22,6 +22,7 @@ struct TableSource {
               std::int64_t query)
       : section("causal_tables", std::move(values)) {
     episode.target = way > 1 ? "class" : "value";
+    episode.of_values = way == 1;
     episode.way = way;
     episode.way_min = way > 1 ? 2 : 0;
     episode.shot = shot;

@@ -179,6 +179,7 @@ TEST_F(ClustersOfAll, ImpossibleOnesAreRefused) {
   EXPECT_THAT(refusal({{"clusters", "90"}}),
               HasSubstr("no partition of split train into 90 has 3"));
   episode.target = "value";
+  episode.of_values = true;
   episode.way = 1;
   EXPECT_NE(refusal({}), "");
 }

@@ -28,6 +28,7 @@ EpisodeOptions episodes(std::int64_t way, std::int64_t shot, std::int64_t query,
                         const char* target = "class") {
   EpisodeOptions episode = episodes_of(way, shot, query);
   episode.target = target;
+  episode.of_values = episode.target.type == "value";
   return episode;
 }
 

@@ -44,6 +44,7 @@ struct Made {
 EpisodeOptions regression(std::int64_t shot, std::int64_t query, std::int64_t shot_min = 0) {
   EpisodeOptions episode;
   episode.target = "value";
+  episode.of_values = true;
   episode.way = 1;
   episode.shot = shot;
   episode.shot_min = shot_min;

@@ -23,6 +23,7 @@ using testing::HasSubstr;
 EpisodeOptions options_of(std::int64_t shot, std::int64_t query) {
   EpisodeOptions options = episodes_of(1, shot, query);
   options.target = "value";
+  options.of_values = true;
   return options;
 }
 
@@ -90,6 +91,7 @@ TEST(values, plans_of_classes_do_not_know_of_targets) {
   const FakeDataset with = functions(7);
   EpisodeOptions options = options_of(2, 3);
   options.target = "class";
+  options.of_values = false;
   options.way = 3;
   const EpisodePlanner plain(without, Split::kTrain, options), other(with, Split::kTrain, options);
   for (std::uint64_t step = 0; step < 50; ++step) {

@@ -36,7 +36,9 @@ RunConfig every_choice() {
 RunConfig chosen(RunConfig config, const std::string& choice, const std::string& type) {
   if (choice == "episode.source") config.sources.clear();
   ConfigSchema(config, all_types()).select(choice, type);
-  config.episode.way = config.episode.values() ? 1 : RunConfig().episode.way;
+  config.episode.way = all_types().at("target").at(config.episode.target.type).of_values
+                           ? 1
+                           : RunConfig().episode.way;
   return config;
 }
 
@@ -85,6 +87,13 @@ class DocumentedKeys final : public Keys {
   std::string type_;
   std::set<std::string> names_;
 };
+
+TEST(Catalog, ATargetsRowSaysWhetherItIsOfValues) {
+  for (const auto& [name, row] : builtin_task_kinds()) {
+    const Section section(name);
+    EXPECT_EQ(row.of_values, row.make({section})->values()) << name;
+  }
+}
 
 TEST(Catalog, EveryTypeSaysWhatItIsAndDocumentsItsKeys) {
   for (const auto& [kind, types] : all_types()) {

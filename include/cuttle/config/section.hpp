@@ -78,6 +78,7 @@ struct TypeInfo {
   std::string summary;  ///< one line: what it does
   std::string source;   ///< paper and year; empty: none
   TypeKeys keys = keys_of<NoOptions>();
+  bool of_values = false;  ///< of targets: samples' values are what is learned (TaskKind::values)
 };
 /// By kind ("learner", "encoder", ...), then by name.
 using Catalog = std::map<std::string, std::map<std::string, TypeInfo>>;

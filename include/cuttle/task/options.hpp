@@ -25,10 +25,8 @@ struct EpisodeOptions {
   std::int64_t micro_batch =
       1;  ///< tasks that are scheduled and read together; on a GPU computed so
 
-  bool of_values = false;  ///< of targets that other programs define: TaskKind::values()
-
-  /// Whether samples' target values are what is learned.
-  bool values() const { return of_values || target.type == "value" || target.type == "gaussian"; }
+  bool of_values = false;  ///< samples' values are what is learned: no key, but what the target's
+                           ///< row says, when the config is read
 };
 
 /// One of several sources that a run draws its tasks from.

@@ -144,6 +144,7 @@ Protocol choose_protocol(const Dataset& data) {
       "{} samples in all of a class, of the {} or more that most classes have", both, samples);
   if (values) {
     episode.target.type = "value";
+    episode.of_values = true;
     episode.way = 1;
     protocol.validates = with_at_least(validation, both) > 0;
   } else {

@@ -73,7 +73,7 @@ void write_data(Page& page, const std::vector<std::string>& shards, std::uint64_
 void write_episode(Page& page, const Protocol& protocol) {
   const EpisodeOptions& episode = protocol.train;
   page.line(0, "episode:");
-  if (episode.values())
+  if (episode.of_values)
     page.line(1, "target: value",
               "the samples have target values; a class is one function, patient or machine");
   page.line(1, fmt::format("way: {}", episode.way), protocol.why_way);
@@ -112,7 +112,7 @@ void write_model(Page& page, const std::vector<SenseFacts>& senses, const Learne
 
 void write_training(Page& page, const Protocol& protocol, const LearnerChoice& learner,
                     bool several) {
-  const bool values = protocol.train.values();
+  const bool values = protocol.train.of_values;
   page.line(0, "adapt:");
   page.line(1, learner.learner, learner.why_learner);
   if (!values && several) page.line(1, "part_loss: 1.0", "every sense also learns to answer alone");
@@ -139,7 +139,7 @@ std::string suggest_config(const std::vector<std::string>& shards, std::uint64_t
                            const Dataset& data) {
   const Protocol protocol = choose_protocol(data);
   const auto senses = senses_of(data);
-  const bool values = protocol.train.values();
+  const bool values = protocol.train.of_values;
   const LearnerChoice learner = choose_learner(senses, values);
   Page page;
   page.line(0, "# Suggested by `cuttle suggest`; `cuttle dump-default` explains every key.");

@@ -78,8 +78,10 @@ class GaussianKind final : public TaskKind {
 }  // namespace
 
 TaskKindType row_of_gaussian() {
-  return type_of<GaussianKind, TaskKindType>(
+  auto row = type_of<GaussianKind, TaskKindType>(
       "regression with a standard deviation for each value: log-likelihood", "Garnelo et al. 2018");
+  row.of_values = true;
+  return row;
 }
 
 }  // namespace cuttle

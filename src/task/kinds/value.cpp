@@ -30,9 +30,11 @@ class ValueKind final : public TaskKind {
 }  // namespace
 
 TaskKindType row_of_value() {
-  return type_of<ValueKind, TaskKindType>(
+  auto row = type_of<ValueKind, TaskKindType>(
       "regression: an episode is samples of one class (a function, a patient) with their targets",
       "");
+  row.of_values = true;
+  return row;
 }
 
 }  // namespace cuttle

@@ -30,7 +30,7 @@ void check_options(const EpisodeOptions& options) {
 
 // Regression: the class is the task, not the answer, so an episode has one.
 void check_values(const Dataset& data, const EpisodeOptions& options) {
-  if (!options.values()) return;
+  if (!options.of_values) return;
   CUTTLE_VALIDATE(options.way == 1,
                   "episode.way is {} with episode.target: {} (an episode is samples of one "
                   "class, whose values are predicted); use 1",
@@ -212,7 +212,7 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   Random random(key);
   EpisodePlan plan;
   plan.key = key;
-  plan.values = options_.values();
+  plan.values = options_.of_values;
   const std::vector<std::int64_t> shots = draw_shots(options_, random);
   const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size_of(shots));
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};

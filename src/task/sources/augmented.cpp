@@ -46,7 +46,7 @@ class AugmentedSource final : public TaskSource {
         model_(request.model),
         dropout_(request.modality_dropout) {
     check_episodes(data_, episode_);
-    CUTTLE_VALIDATE(!episode_.values(),
+    CUTTLE_VALIDATE(!episode_.of_values,
                     "episode.target: value does not go with the source augmented (its classes are "
                     "the samples themselves); use class, or another source");
     samples_ = samples_to_draw(data_, request.split, episode_);

@@ -103,7 +103,7 @@ class Clustered final : public TaskSource {
         dropout_(request.modality_dropout),
         augment_(request.augment) {
     check_episodes(data_, episode_);
-    CUTTLE_VALIDATE(!episode_.values(),
+    CUTTLE_VALIDATE(!episode_.of_values,
                     "episode.target: value does not go with the source clustered (its classes are "
                     "clusters of samples); use class, or another source");
     const auto samples = samples_to_draw(data_, request.split, episode_);

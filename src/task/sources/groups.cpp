@@ -39,7 +39,7 @@ class GroupPlanner {
       else
         left_out.add(data.group_names()[static_cast<std::size_t>(id)]);
     }
-    const bool values = options_.values();
+    const bool values = options_.of_values;
     const std::string want =
         fmt::format("{} + {} samples (shot + query){}", options_.shot, options_.query,
                     values ? "" : fmt::format(" of {} classes (way)", options_.way));
@@ -57,7 +57,7 @@ class GroupPlanner {
     Random random(key);
     EpisodePlan plan;
     plan.key = key;
-    plan.values = options_.values();
+    plan.values = options_.of_values;
     const auto shots = draw_shots(options_, random);
     const Group& group = groups_[random.below(groups_.size())];
     const auto chosen = random.sample(static_cast<std::int64_t>(group.size()),
@@ -84,7 +84,8 @@ class GroupPlanner {
       const SampleInfo& info = data.samples()[static_cast<std::size_t>(sample)];
       if (!can_be_drawn(info, options_)) continue;
       Group& group = groups[info.group_id];
-      const bool fresh = group.empty() || (!options_.values() && group.back().class_id != class_id);
+      const bool fresh =
+          group.empty() || (!options_.of_values && group.back().class_id != class_id);
       if (fresh) group.push_back({class_id, {}});
       group.back().samples.push_back(sample);
     }

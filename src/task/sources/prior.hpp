@@ -15,7 +15,7 @@ namespace cuttle {
 class PriorSource : public TaskSource {
  public:
   explicit PriorSource(const SourceRequest& request)
-      : classes_(!request.episode.values()),
+      : classes_(!request.episode.of_values),
         way_(classes_ ? request.episode.way : 1),
         way_min_(classes_ ? request.episode.way_min : 0),
         shot_(request.episode.shot),
