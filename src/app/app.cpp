@@ -33,9 +33,9 @@ struct Request {
 /// alone in words such as --out=~/FILE.
 void expand_paths_in(CLI::App& app) {
   static const std::set<std::string> kPaths{
-      "config",       "run",        "runs",        "file",          "inputs",
-      "path",         "--out",      "--run-dir",   "--support",     "--tasks",
-      "--parameters", "--gradient", "--confusion", "--per-episode", "--shards"};
+      "config",     "run",         "runs",          "file",    "inputs",   "path",
+      "--out",      "--run-dir",   "--support",     "--tasks", "--toward", "--parameters",
+      "--gradient", "--confusion", "--per-episode", "--shards"};
   const CLI::Validator expand(
       [](std::string& path) {
         try {
@@ -134,7 +134,8 @@ void add_compare(CLI::App& app, CompareArguments& a, Request& request,
 void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions& extensions) {
   auto* command = app.add_subcommand(
       "map",
-      "keep training tasks of a run as points, so that adapt says how far a task is from them");
+      "keep training tasks of a run as points, so that adapt says how far a task is from them; or "
+      "weigh training classes by how near they are to a task");
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
   command->add_option("--tasks", a.tasks, "training tasks that are kept")
@@ -149,6 +150,23 @@ void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions&
                    "what makes a point of a task: statistics of its support set as the model sees "
                    "it, or the Fisher information of the model's weights there (fisher)")
       ->check(CLI::IsMember({"statistics", "fisher"}))
+      ->capture_default_str();
+  auto* toward = command->add_option(
+      "--toward", a.toward,
+      "samples of a task, as adapt --support: instead of the map a file of weights is written, by "
+      "which episode.sampling_weights draws training classes, the nearest to it most often");
+  auto* out = command->add_option("--out", a.out, "file for the weights (CSV)")->needs(toward);
+  toward->allow_extra_args(false)->needs(out);
+  command
+      ->add_option("--temperature", a.temperature,
+                   "of the weights: a class whose squared distance is larger by this (1: as far as "
+                   "two training classes are from each other) is drawn e times less")
+      ->check(CLI::Range(1e-6, 1e6))
+      ->needs(toward)
+      ->capture_default_str();
+  command->add_option("--floor", a.floor, "share of the draws that goes to all classes alike")
+      ->check(CLI::Range(1e-6, 1.0))
+      ->needs(toward)
       ->capture_default_str();
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback(

@@ -44,9 +44,13 @@ struct MapArguments {
   std::string run, by = "statistics";
   std::vector<std::string> overrides;
   std::int64_t tasks = 500, held_out = 200;  ///< of the training and of the validation classes
+  std::vector<std::string> toward;           ///< samples of a task; empty: tasks are mapped
+  std::string out;                           ///< of the weights towards it
+  double temperature = 0.1, floor = 0.1;     ///< of nearness_to_task
   bool json = false;
 };
-/// Keeps training tasks of a run as points, with the run.
+/// Keeps training tasks of a run as points, with the run; or weighs training classes towards a
+/// task.
 ExitCode map_command(const MapArguments& arguments, MpiSession& session,
                      const Extensions& extensions);
 

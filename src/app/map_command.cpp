@@ -3,6 +3,7 @@
 
 #include "app/commands.hpp"
 #include "app/known_tasks_file.hpp"
+#include "app/map_toward.hpp"
 #include "app/print_told.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/metrics/counter.hpp"
@@ -32,6 +33,7 @@ std::vector<std::vector<std::string>> names_of_classes(const Dataset* data,
 
 ExitCode map_command(const MapArguments& arguments, MpiSession& session,
                      const Extensions& extensions) {
+  if (!arguments.toward.empty()) return map_toward(arguments, extensions);
   const TaskView by = task_view_from(arguments.by);
   return with_communicator(session, CommOptions{}, [&](Communicator& comm) {
     std::unique_ptr<LoadedRun> run;

@@ -1,7 +1,9 @@
 #include "cuttle/core/random.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 
@@ -101,6 +103,22 @@ std::vector<std::int64_t> Random::sample(std::int64_t n, std::int64_t count) {
     chosen.push_back(at(j));
     displaced[j] = at(i);
   }
+  return chosen;
+}
+
+// The largest of the keys u^(1/w) are the least of -log(u) / w, which underflow for no weight.
+std::vector<std::int64_t> Random::sample(const std::vector<double>& weights, std::int64_t count) {
+  CUTTLE_EXPECT(0 <= count && count <= static_cast<std::int64_t>(weights.size()));
+  std::vector<std::pair<double, std::int64_t>> keys;
+  keys.reserve(weights.size());
+  for (const double weight : weights) {
+    CUTTLE_EXPECT(weight > 0);
+    keys.emplace_back(-std::log(1.0 - uniform()) / weight, keys.size());  // 1 - u is in (0, 1]
+  }
+  std::partial_sort(keys.begin(), keys.begin() + count, keys.end());
+  std::vector<std::int64_t> chosen;
+  for (std::int64_t i = 0; i < count; ++i)
+    chosen.push_back(keys[static_cast<std::size_t>(i)].second);
   return chosen;
 }
 

@@ -252,6 +252,11 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
         });
     }
     if (part.data) part.target_width = part.data->target_width();
+    if (trained == nullptr && part.type->files_fingerprint)
+      problems.attempt([&] {
+        named(part.key,
+              [&] { part.files_fingerprint = part.type->files_fingerprint(*part.section); });
+      });
     parts_.push_back(std::move(part));
   }
   problems.throw_if_any();
@@ -344,6 +349,13 @@ std::string RunData::fingerprint() const {
   std::string text;
   for (const Part& part : parts_) text += part.key + "=" + of(part) + "\n";
   return sha256(text);
+}
+
+std::string RunData::files_fingerprint() const {
+  std::string text;
+  for (const Part& part : parts_)
+    if (!part.files_fingerprint.empty()) text += part.key + "=" + part.files_fingerprint + "\n";
+  return text.empty() ? text : sha256(text);
 }
 
 const Dataset* RunData::Part::of(Split split) const {

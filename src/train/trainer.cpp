@@ -89,6 +89,8 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   });
   if (config.train.minutes > 0) settle_steps(folder);
   facts["data_fingerprint"] = ready.data->fingerprint();
+  if (const auto files = ready.data->files_fingerprint(); !files.empty())
+    facts["files_fingerprint"] = files;
   if (const auto own = ready.data->own_sets(); !own.empty())
     facts["own_shards"] = fmt::format("{}", fmt::join(own, "; "));
   for (const auto& [name, text] : entries_of(ready.data->inputs())) facts[name] = text;

@@ -1,7 +1,8 @@
 """A tiny run for every part that configs can name; test_parts.py says which are missing.
 
 A case is a config: "data" (and the shards of sources) is the name of a data set (part_data.py), none where tasks come
-without shards, "use" that of the samples to adapt to. A case may show several parts at once.
+without shards, "use" that of the samples to adapt to; "sampling_weights" are the set's own. A case may show several
+parts at once.
 """
 
 EPISODE = {"source": "episodes", "target": "class", "way": 3, "shot": 1, "query": 2, "meta_batch_size": 4}
@@ -133,6 +134,8 @@ CASES = {
                     {"series": conv("series_conv"), "v": MLP, "x": MLP}, None, use="users",
                     sources={"inside": {"type": "groups", "weight": 2, "shards": "users"},
                              "unnamed": {"type": "augmented", "weight": 1, "shards": "values"}}),
+    "weighted": case({"algorithm": "protonet"}, {"fusion": "concat"}, {"series": conv("series_conv"), "vector": MLP},
+                     episode={"sampling_weights": True, "shot": 2, "shot_min": 1}),
     "clustered": case({"algorithm": "protonet"}, {"fusion": "concat"},
                       {"image": conv("conv4"), "text": conv("char_conv")},
                       episode={"source": "clustered", "clusters": 10, "partitions": 2}),
@@ -220,6 +223,8 @@ def without_a_case(listed):
 def config_of(name, sets):
     """The case as a config, with the shards of part_data.make."""
     config = {key: value for key, value in CASES[name].items() if key != "use"}
+    if "sampling_weights" in config["episode"]:
+        config["episode"] = {**config["episode"], "sampling_weights": str(sets[config["data"]]["weights"])}
     modalities = list(config["model"]["encoders"])
     data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}
     if "sources" in config:

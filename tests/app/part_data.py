@@ -11,6 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(driver.ROOT / "data_tools"))
 
+from cuttle_data.reader import Shard  # noqa: E402
 from cuttle_data.schema import DatasetInfo, Modality  # noqa: E402
 from cuttle_data.shard_file import Loaded, write_shard  # noqa: E402
 
@@ -24,6 +25,7 @@ def make(folder):
         folder / "use", "--classes", "3", "--splits", "0,0,1", "--samples-per-class", "2", "--missing", "0.2", "--seed",
         "7", "--shards", "1"))}}
     driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8")
+    sets["senses"]["weights"] = _weights(folder / "senses", folder / "weights.csv")
     sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))
     sets["users"] = _pair(folder, "users", [vector("v", 3), SERIES])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
@@ -33,6 +35,17 @@ def make(folder):
     for name, width in (("states", 4), ("ones", 1), ("places", 2)):
         sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("state", width)])}
     return sets
+
+
+def _weights(shards, path):
+    """Other weights for each of the training classes."""
+    names = set()
+    for shard in map(Shard, shards.glob("*.h5")):
+        with shard:
+            names |= {shard.class_names[of] for of, where in zip(shard.sample_class, shard.sample_split) if where == 0}
+    lines = [f"{name},{1.5 ** number}" for number, name in enumerate(sorted(names))]
+    path.write_text("\n".join(["class,weight", *lines]), encoding="utf-8")
+    return path
 
 
 def _only(folder):

@@ -149,8 +149,20 @@ TASK = {"objective_test": {
         ("plan.query.end(), drawn.begin() + shot, drawn.end()",
          "plan.query.end(), drawn.begin(), drawn.begin() + query"),
         ("info.present != 0 && (info.complete || !options.complete)", "info.complete || !options.complete"),
+        ("weights_.push_back(likely[i])", "weights_.push_back(likely[weights_.size()])"),
+        ("!likely.empty() && likely[i] == 0", "false"),
         ("static_cast<std::int64_t>(plan.classes.size());\n  plan.classes.push_back",
          "static_cast<std::int64_t>(class_id);\n  plan.classes.push_back"),
+    ],
+    "src/core/random.cpp": [
+        ("-std::log(1.0 - uniform()) / weight", "-std::log(1.0 - uniform()) * weight"),
+        ("keys[static_cast<std::size_t>(i)].second", "keys[keys.size() - 1 - static_cast<std::size_t>(i)].second"),
+        ("-std::log(1.0 - uniform()) / weight", "(1.0 - weight * uniform())"),
+    ],
+    "src/task/plan/sampling_weights.cpp": [
+        ("found.push_back(place->second);", "found.push_back(others.begin()->second);"),
+        ("std::isfinite(weight) && weight >= 0", "weight >= 0"),
+        ("return sha256(bytes_of(path));", "return sha256(path);"),
     ],
     "src/task/plan/group_split.cpp": [
         ("in_query + rest >= query", "in_query + rest > query"),
@@ -291,6 +303,14 @@ EVALUATION = {"evaluation_test": {
         ("sum / shared", "sum"),
         ("block.has.sum().item<double>() - 1", "block.has.sum().item<double>()"),
         ("std::lower_bound(held_out_", "std::upper_bound(held_out_"),
+    ],
+    "src/train/nearness.cpp": [
+        ("-far.square() / temperature", "-far / temperature"),
+        ("votes += share.view({classes, draws}).sum(1);", "votes += std::get<0>(share.view({classes, draws}).max(1));"),
+        ("votes += 1.0 / static_cast<double>(classes);", "votes += 1.0;"),
+        ("(1 - floor) * mean + floor", "mean + floor"),
+        ("torch::minimum(nearest,", "torch::maximum(torch::zeros_like(nearest),"),
+        ("key.slot / draws_", "key.slot % classes_.size()"),
     ],
 }, "confusion_matrix_test": {
     "src/metrics/confusion_matrix.cpp": [

@@ -58,6 +58,10 @@ class Random {
   double normal();                       ///< N(0, 1), Box-Muller
   /// The first `count` of a random permutation of 0..n-1 (count <= n); O(count) memory.
   std::vector<std::int64_t> sample(std::int64_t n, std::int64_t count);
+  /// `count` different places in `weights` (all positive), one after the other, each with a chance
+  /// in proportion to its weight among those that are left: Algorithm A of Efraimidis and Spirakis
+  /// 2006, "Weighted random sampling with a reservoir". Takes one draw for every weight.
+  std::vector<std::int64_t> sample(const std::vector<double>& weights, std::int64_t count);
 
  private:
   void refill();

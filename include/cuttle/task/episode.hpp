@@ -9,6 +9,7 @@
 #include "cuttle/data/dataset.hpp"
 #include "cuttle/data/raw_batch.hpp"
 #include "cuttle/task/options.hpp"
+#include "cuttle/task/sampling_weights.hpp"
 
 namespace cuttle {
 
@@ -27,9 +28,9 @@ struct EpisodeSize {
   std::int64_t support = 0, query = 0;  ///< samples
 };
 
-/// Plans episodes of one split: a pure function of (options, data index, key). Classes are drawn
-/// without replacement, all equally likely; so are, with "groups: free", the samples of a class.
-/// Samples that lack every modality in use are never drawn.
+/// Plans episodes of one split: a pure function of (options, weights, data index, key). Classes are
+/// drawn without replacement, all equally likely or by weights; so are, equally likely, with
+/// "groups: free" the samples of a class. Samples that lack every modality in use are never drawn.
 ///
 /// "groups: apart": one random order of the groups is drawn for the episode. Each class walks its
 /// groups in that order and gives as many of them to its support as it has shots, each unless its
@@ -42,9 +43,11 @@ struct EpisodeSize {
 /// Immutable, usable from any thread; keeps no reference to the data set.
 class EpisodePlanner {
  public:
-  /// UserError when the options are impossible, or when fewer than `way` classes of the split can
-  /// be used: says how many there are and why the others were left out.
-  EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options);
+  /// UserError when the options are impossible, the weights not of the split's classes, or when
+  /// fewer than `way` of these can be used: says how many there are and why the others were left
+  /// out.
+  EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options,
+                 const SamplingWeights& weights = {});
 
   EpisodePlan plan(const RandomKey& key) const;
   /// What plan(key) will have, without planning it.
@@ -76,6 +79,7 @@ class EpisodePlanner {
   EpisodeOptions options_;
   bool apart_ = false;
   std::vector<ClassPool> pools_;  // of the classes that can be used
+  std::vector<double> weights_;   // theirs; empty: all alike
   std::string left_out_;
 };
 

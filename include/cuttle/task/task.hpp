@@ -72,8 +72,10 @@ struct SourceRequest {
 struct SourceType : Type<TaskSource, SourceRequest> {
   /// What its tasks look like, where they come from no shards; null: they come from shards.
   std::function<TaskInputs(const Section&)> inputs;
+  /// Of the files beside shards that its training tasks go by; null, or empty: none.
+  std::function<std::string(const Section&)> files_fingerprint;
   TaskForm form = TaskForm::kEpisode;  ///< of its training tasks
-  bool gives_classes = false;  ///< without shards: it makes tasks of classes, too
+  bool gives_classes = false;          ///< without shards: it makes tasks of classes, too
   /// The optional keys that its tasks go by, in training or in evaluation (check_protocol).
   std::set<std::string> protocol = {"episode.way_min",       "episode.shot_min", "episode.uneven",
                                     "episode.groups",        "episode.complete", "augment.tasks",

@@ -41,6 +41,9 @@ class RunData {
   /// (which chooses the best checkpoint, and when to stop) where it has its own; "none" where there
   /// are none.
   std::string fingerprint() const;
+  /// Of the files beside shards that tasks of training go by (SourceType::files_fingerprint);
+  /// empty: there are none.
+  std::string files_fingerprint() const;
   /// The data set of a split, where the run has one source and that reads shards; else null.
   /// UserError where the split is all, and validation or test have their own.
   const Dataset* alone(Split split) const;
@@ -74,6 +77,7 @@ class RunData {
     std::unique_ptr<Dataset> validation, test;  ///< null: those of `data`
     std::vector<ModalitySpec> senses;
     std::int64_t target_width = 0;
+    std::string files_fingerprint;  ///< empty: it has none, or nothing is trained
 
     const Dataset* of(Split split) const;
     const std::vector<std::string>& shards_of(Split split) const;

@@ -144,21 +144,32 @@ void label_class(std::int32_t class_id, EpisodePlan& plan) {
   plan.query_labels.resize(plan.query.size(), label);
 }
 
-EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options)
+EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOptions& options,
+                               const SamplingWeights& weights)
     : options_(options), apart_(options.groups == "apart") {
   check_episodes(data, options);
   const std::vector<std::int32_t>& classes = data.classes_of(split);
+  const auto likely =
+      weights.empty() ? std::vector<double>() : weights_of_classes(weights, data, split);
   std::size_t most = 0;  // samples in a class
+  std::int64_t never = 0;
   LeftOut left_out;
-  for (const std::int32_t class_id : classes) {
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    if (!likely.empty() && likely[i] == 0) {
+      ++never;
+      continue;
+    }
+    const std::int32_t class_id = classes[i];
     ClassPool pool = pool_of(data, class_id);
     std::size_t samples = 0;
     for (const GroupPool& group : pool.groups) samples += group.samples.size();
     most = std::max(most, samples);
-    if (enough(pool, options.shot))
+    if (enough(pool, options.shot)) {
       pools_.push_back(std::move(pool));
-    else
+      if (!likely.empty()) weights_.push_back(likely[i]);
+    } else {
       left_out.add(data.class_names()[static_cast<std::size_t>(class_id)]);
+    }
   }
   const std::string want = fmt::format("{} + {} {}samples (shot + query){}", options.shot,
                                        options.query, options.complete ? "complete " : "",
@@ -170,13 +181,13 @@ EpisodePlanner::EpisodePlanner(const Dataset& data, Split split, const EpisodeOp
       to_string(split), options.way);
   CUTTLE_VALIDATE(usable_classes() >= options.way,
                   "split {} has {} classes that episodes can use, they need {} (episode.way, in "
-                  "evaluation evaluation.way where it is given): it has {} classes, {} were left "
+                  "evaluation evaluation.way where it is given): it has {} classes{}, {} were left "
                   "out because they have not {}; the largest has {}. "
                   "Lower way, shot or query, or use more data{}",
-                  to_string(split), usable_classes(), options.way, classes.size(), left_out.count,
-                  want, most,
-                  apart_ ? "; where samples have no groups, use episode.groups: free" : "");
-  left_out_ = left_out.say(split, size_of(classes), "classes", want);
+                  to_string(split), usable_classes(), options.way, classes.size(),
+                  never > 0 ? fmt::format(" ({} of weight 0)", never) : "", left_out.count, want,
+                  most, apart_ ? "; where samples have no groups, use episode.groups: free" : "");
+  left_out_ = left_out.say(split, size_of(classes) - never, "classes", want);
 }
 
 EpisodePlanner::ClassPool EpisodePlanner::pool_of(const Dataset& data,
@@ -214,7 +225,9 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   plan.key = key;
   plan.values = options_.of_values;
   const std::vector<std::int64_t> shots = draw_shots(options_, random);
-  const std::vector<std::int64_t> chosen = random.sample(usable_classes(), size_of(shots));
+  const std::vector<std::int64_t> chosen = weights_.empty()
+                                               ? random.sample(usable_classes(), size_of(shots))
+                                               : random.sample(weights_, size_of(shots));
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     const ClassPool& pool = pools_[static_cast<std::size_t>(chosen[i])];

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "cuttle/task/task.hpp"
 
 // What sources that draw from shards have in common.
@@ -18,12 +20,14 @@ SourceType evaluated_on_episodes(SourceType row);
 /// Episodes as a planner draws them: made of (data, split, options), it has size(key), plan(key)
 /// and left_out().
 template <class Planner>
-class PlannedEpisodes final : public TaskSource {
+class PlannedEpisodes : public TaskSource {
  public:
   using Options = NoOptions;
   PlannedEpisodes(const SourceRequest& request, const Options&)
+      : PlannedEpisodes(request, Planner(*request.data, request.split, request.episode)) {}
+  PlannedEpisodes(const SourceRequest& request, Planner planner)
       : data_(*request.data),
-        planner_(data_, request.split, request.episode),
+        planner_(std::move(planner)),
         model_(request.model),
         kept_(request.kept),
         dropout_(request.modality_dropout),
