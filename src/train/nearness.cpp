@@ -1,22 +1,23 @@
-#include "cuttle/train/nearness.hpp"
+#include "cuttle/train/known_tasks.hpp"
 
 #include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
 namespace {
 
-class ClassByClass final : public TaskSource {
+class SetBySet final : public TaskSource {
  public:
-  ClassByClass(const Dataset& data, Split split, const Model& model, std::int64_t shot,
-               std::int64_t draws, bool values)
+  SetBySet(const Dataset& data, SampleSets sets, const Model& model, std::int64_t shot,
+           std::int64_t draws, bool values)
       : data_(data),
-        classes_(data.classes_of(split)),
+        sets_(std::move(sets)),
         model_(model),
         shot_(shot),
         draws_(draws),
@@ -24,27 +25,23 @@ class ClassByClass final : public TaskSource {
 
   EpisodeSize size(const RandomKey&) const override { return {1, shot_, shot_, 0}; }
   Task make(const RandomKey& key) const override {
-    const auto place = static_cast<std::size_t>(key.slot / draws_);
-    CUTTLE_EXPECT(place < classes_.size());
+    const auto& set = sets_.at(static_cast<std::size_t>(key.slot / draws_));
+    const auto count = static_cast<std::int64_t>(set.size());
     EpisodePlan plan;
     plan.key = key;
-    plan.classes = {classes_[place]};
     plan.values = values_;
-    const auto all = data_.samples_of(classes_[place]);
-    const auto count = static_cast<std::int64_t>(all.size());
     for (const std::int64_t i : Random(key).sample(count, std::min(count, shot_)))
-      plan.support.push_back(all[static_cast<std::size_t>(i)]);
+      plan.support.push_back(set[static_cast<std::size_t>(i)]);
     plan.support_labels.assign(plan.support.size(), 0);
     Task task;
     task.key = key;
-    task.classes = plan.classes;
     task.support = model_.prepare(materialise(data_, plan).support, 1);
     return task;
   }
 
  private:
   const Dataset& data_;
-  std::vector<std::int32_t> classes_;
+  SampleSets sets_;
   const Model& model_;
   std::int64_t shot_, draws_;
   bool values_;
@@ -52,10 +49,19 @@ class ClassByClass final : public TaskSource {
 
 }  // namespace
 
-std::unique_ptr<const TaskSource> class_by_class(const Dataset& data, Split split,
-                                                 const Model& model, std::int64_t shot,
-                                                 std::int64_t draws, bool values) {
-  return std::make_unique<const ClassByClass>(data, split, model, shot, draws, values);
+SampleSets sets_of_classes(const Dataset& data, Split split) {
+  SampleSets sets;
+  for (const std::int32_t id : data.classes_of(split)) {
+    const auto all = data.samples_of(id);
+    sets.emplace_back(all.begin(), all.end());
+  }
+  return sets;
+}
+
+std::unique_ptr<const TaskSource> set_by_set(const Dataset& data, SampleSets sets,
+                                             const Model& model, std::int64_t shot,
+                                             std::int64_t draws, bool values) {
+  return std::make_unique<const SetBySet>(data, std::move(sets), model, shot, draws, values);
 }
 
 Nearness nearness_to_task(const KnownTasks& known, std::int64_t draws,

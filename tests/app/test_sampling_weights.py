@@ -1,10 +1,13 @@
 """Training classes drawn by weights, and the weights that `cuttle map --toward` writes for a task."""
 
 import csv
+import json
 import math
 import shutil
 
 import driver
+import part_cases
+import part_data
 import pytest
 from driver import USER_ERROR, cuttle, cuttle_json
 from test_predict import Shard, part_of
@@ -109,6 +112,17 @@ def test_weights_towards_a_task_are_of_all_classes_and_the_nearest_first(trained
     wide = cuttle_json(*words, "--temperature", "100", "--floor", "0.5")
     assert wide["effective_classes"] > 9.99 > told["effective_classes"]
     assert "the work of one process" in cuttle(*words, ranks=2, code=USER_ERROR).stderr
+
+
+def test_functions_are_weighed_towards_samples_with_values(tmp_path):
+    sets = part_data.make(tmp_path)
+    path = driver.write_config(tmp_path / "c.yaml", "", json.dumps(part_cases.config_of("values_r2d2", sets)))
+    driver.train(path, tmp_path / "run", "train.steps=2")
+    words = ("map", tmp_path / "run", "--toward", sets["values"]["use"], "--out", tmp_path / "weights.csv")
+    assert cuttle_json(*words)["classes"] == len(read(tmp_path / "weights.csv")) == 5
+    driver.train(path, tmp_path / "on", f"episode.sampling_weights={tmp_path}/weights.csv", "train.steps=2")
+    other = ("map", tmp_path / "run", "--toward", sets["users"]["use"], "--out", tmp_path / "other.csv")
+    assert "0 target values where the model predicts 2" in cuttle(*other, code=USER_ERROR).stderr
 
 
 def test_a_run_goes_on_towards_a_task(config, trained, classes, tmp_path):

@@ -1,15 +1,19 @@
-"""What the distance to known tasks tells apart, and what several initialisations give on two kinds of tasks.
+"""What the distance to known tasks tells apart, and what several initialisations and weighted draws give on two kinds.
 
     python3 tests/benchmark/known_tasks.py [--build build/release] [--out runs/known_tasks] [--ranks 1] [--jobs 2]
-        [--steps 400] [--tasks 20] [--episodes 600]
+        [--steps 400] [--tasks 20] [--episodes 600] [--seeds 1,2,3]
+        [--only distances|initialisations|draws]
 
 Pictures of Omniglot's characters and of emoji, both white on black, 28x28, so that nothing but their content differs.
 A run on each (ProtoNet, 5-way 1-shot) is mapped; then tasks of classes that training never saw, of its own kind and of
 the other, are adapted to. Then MAML from one, two and four initialisations on tasks of both kinds, evaluated on each.
+Then a ProtoNet of all classes of both in one data set goes on for as many steps again: all classes alike, by weights
+towards one support set of test classes of one kind, and by the classes of that kind alone; evaluated on this kind.
 Unpacks archives of ../shared/data, or CUTTLE_DATA, and converts them once. What is done is not repeated.
 """
 
 import argparse
+import csv
 import json
 import random
 import shutil
@@ -22,6 +26,7 @@ from PIL import Image, ImageOps
 from runs import add_arguments, cuttle, train
 
 SETS = {"characters": "omniglot_small", "drawings": "emoji_dev"}
+BOTH = "both"  # as one data set
 SIZE = (28, 28)
 LEAST = 6  # pictures of a class
 ENCODER = {"image": {"type": "conv4", "width": 32, "depth": 4}}
@@ -44,6 +49,11 @@ def tree_of(name, out):
     if done.exists():
         return tree
     shutil.rmtree(tree, ignore_errors=True)
+    if name == BOTH:
+        for part in SETS:
+            shutil.copytree(tree_of(part, out), tree, dirs_exist_ok=True)
+        done.touch()
+        return tree
     raw = out / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "--zstd", "-xf", ARCHIVES / f"{SETS[name]}.tar.zst", "-C", raw], check=True)
@@ -71,15 +81,15 @@ def shards_of(name, out):
     return str(folder / "*.h5")
 
 
-def config_of(arguments, name, sources, adapt):
-    """A config's file: the one source of `data`, or several."""
+def config_of(arguments, name, sources, adapt, **more):
+    """A config's file: the one source of `data`, or several; `more`: keys of its own."""
     shards = [shards_of(source, arguments.out) for source in sources]
     data = {"in_memory": True, **({"shards": shards} if len(shards) == 1 else {})}
     config = {"name": name, "data": data, "model": {"fusion": "concat", "encoders": ENCODER}, "adapt": adapt,
               "episode": {"way": 5, "shot": 1, "query": 5, "meta_batch_size": 4},
               "step": {"outer_lr": 1e-3, "schedule": "cosine"},
               "train": {"steps": arguments.steps, "validate_every": arguments.steps, "validation_episodes": 50,
-                        "checkpoint_every": arguments.steps}}
+                        "checkpoint_every": arguments.steps}, **more}
     if len(shards) > 1:
         config["sources"] = {source: {"type": "episodes", "shards": [of]} for source, of in zip(sources, shards)}
     path = arguments.out / f"{name}.yaml"
@@ -141,6 +151,62 @@ def initialisations(clusters, arguments):
     yield f"| {clusters} | {' | '.join(cells)} |"
 
 
+def draws(run, kind, number, arguments):
+    """{how classes are drawn: the file of their weights}; the task is support set `number` of this kind."""
+    support = list(supports(run, kind, argparse.Namespace(**{**vars(arguments), "tasks": number})))[-1]
+    files = {"all alike": ""}
+    for temperature in (0.02, 0.1, 0.5):
+        file = files[f"towards it, {temperature}"] = run / f"towards-{kind}-{number}-{temperature}.csv"
+        cuttle(argparse.Namespace(**{**vars(arguments), "ranks": 1}), "map", str(run), "--toward", str(support),
+               "--temperature", str(temperature), "--out", str(file))
+    own = files[f"{kind} alone"] = run / f"{kind}.csv"
+    with open(own, "w", encoding="utf-8", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerows([("class", "weight"), *((name, int(name in classes_of(kind, arguments)))
+                                                for name in classes_of(BOTH, arguments))])
+    return files
+
+
+def classes_of(name, arguments):
+    return {folder.name: 1.0 for folder in sorted((tree_of(name, arguments.out) / "train").iterdir())}
+
+
+def share_of(kind, file, arguments):
+    """How likely a draw is of this kind."""
+    weights = classes_of(BOTH, arguments)
+    if file:
+        with open(file, encoding="utf-8", newline="") as lines:
+            weights = {row["class"]: float(row["weight"]) for row in csv.DictReader(lines)}
+    return sum(weights[name] for name in classes_of(kind, arguments)) / sum(weights.values())
+
+
+def towards(kind, arguments):
+    """A row for each way to draw: accuracies and paired gains by seed, each seed with a task of its own."""
+    cells = {}
+    for seed in arguments.seeds:
+        known = arguments.out / f"all-{seed}"
+        runs = {"(before)": known}
+        for way, file in draws(known, kind, seed, arguments).items():
+            name = f"{kind}-{way}-{seed}".replace(" ", "_").replace(",", "")
+            runs[way] = arguments.out / name
+            episode = {"way": 5, "shot": 1, "query": 5, "meta_batch_size": 4, "sampling_weights": str(file)}
+            going_on = {"steps": arguments.steps, "validate_every": 0, "checkpoint_every": arguments.steps,
+                        "init_from": str(known)}
+            config = config_of(arguments, name, [BOTH], {"algorithm": "protonet"}, seed=seed, episode=episode,
+                               train=going_on)
+            train(arguments, runs[way], config)
+            cells.setdefault(way, [f"{100 * share_of(kind, file, arguments):.0f}"])
+        order = ["all alike", *(way for way in runs if way != "all alike")]
+        told = json.loads(cuttle(arguments, "compare", *(str(runs[way]) for way in order), "--shards",
+                                 shards_of(kind, arguments.out), "--episodes", str(arguments.episodes), "--json"))
+        for way, said in zip(order, told["runs"]):
+            cell = f"{100 * said['accuracy']['mean']:.1f}"
+            if "lead" in said:  # of all alike over it
+                cell += f" ({-100 * said['lead']['mean']:+.1f} +- {100 * said['lead']['ci95']:.1f})"
+            cells.setdefault(way, [""]).append(cell)
+    return [f"| {kind} | {way} | {' | '.join(cells[way])} |" for way in cells]
+
+
 def print_rows(work, over, arguments):
     """Of as many jobs side by side as asked for."""
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -156,14 +222,27 @@ def main():
     parser.add_argument("--tasks", type=int, default=20)
     parser.add_argument("--episodes", type=int, default=600)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1, 2, 3])
+    parser.add_argument("--only", choices=("distances", "initialisations", "draws"), help="one of the three tables")
     arguments = parser.parse_args()
-    for name in SETS:
+    for name in (*SETS, BOTH):
         shards_of(name, arguments.out)
-    print("| trained on | by | tasks of | validation tasks lie at | these at | warned of | accuracy, % |\n"
-          "| --- | --- | --- | --- | --- | --- | --- |")
-    print_rows(distances, SETS, arguments)
-    print(f"\n| initialisations | {', % | '.join(SETS)}, % |\n| --- | --- | --- |")
-    print_rows(initialisations, (1, 2, 4), arguments)
+    tables = [arguments.only] if arguments.only else ["distances", "initialisations", "draws"]
+    if "distances" in tables:
+        print("| trained on | by | tasks of | validation tasks lie at | these at | warned of | accuracy, % |\n"
+              "| --- | --- | --- | --- | --- | --- | --- |")
+        print_rows(distances, SETS, arguments)
+    if "initialisations" in tables:
+        print(f"\n| initialisations | {', % | '.join(SETS)}, % |\n| --- | --- | --- |")
+        print_rows(initialisations, (1, 2, 4), arguments)
+    if "draws" in tables:
+        for seed in arguments.seeds:
+            train(arguments, arguments.out / f"all-{seed}",
+                  config_of(arguments, f"all-{seed}", [BOTH], {"algorithm": "protonet"}, seed=seed))
+        print("\n| task of | classes drawn | of its kind, % | "
+              f"{' | '.join(f'seed {seed}, % (gain)' for seed in arguments.seeds)} |\n| --- | --- | --- |"
+              f"{' --- |' * len(arguments.seeds)}")
+        print_rows(towards, SETS, arguments)
 
 
 if __name__ == "__main__":

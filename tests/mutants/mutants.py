@@ -310,7 +310,7 @@ EVALUATION = {"evaluation_test": {
         ("votes += 1.0 / static_cast<double>(classes);", "votes += 1.0;"),
         ("(1 - floor) * mean + floor", "mean + floor"),
         ("torch::minimum(nearest,", "torch::maximum(torch::zeros_like(nearest),"),
-        ("key.slot / draws_", "key.slot % classes_.size()"),
+        ("key.slot / draws_", "key.slot % sets_.size()"),
     ],
 }, "confusion_matrix_test": {
     "src/metrics/confusion_matrix.cpp": [

@@ -1,6 +1,4 @@
 // Classes by weights: what a file says of them, and how often and in which order they are drawn.
-#include "cuttle/task/sampling_weights.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -84,6 +82,12 @@ TEST_F(SamplingWeightsTest, AFileThatIsNoneIsRefused) {
 TEST_F(SamplingWeightsTest, TheyAreOfTheClassesOfTheSplitAndOfAll) {
   EXPECT_THAT(weights_of_classes(weights_, data_, Split::kTrain), ElementsAre(1, 2, 3, 4));
   EXPECT_EQ(refusal_of(weights_), "");
+  FakeDataset many;
+  many.add_classes(11, Split::kTrain, {0});  // "class 10" is before "class 2" by name
+  SamplingWeights of_many;
+  for (int i = 0; i < 11; ++i) of_many["class " + std::to_string(i)] = i;
+  EXPECT_THAT(weights_of_classes(of_many, many, Split::kTrain),
+              ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
   auto others = weights_;
   others["class 5"] = 1;  // of the test split
   EXPECT_THAT(refusal_of(others), AllOf(HasSubstr("'class 5' is no class of split train"),

@@ -1,5 +1,5 @@
 // How near classes are to a task, by numbers that were worked out by hand; the points of classes.
-#include "cuttle/train/nearness.hpp"
+#include "cuttle/train/known_tasks.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "train/tiny_evaluation.hpp"
 
@@ -53,25 +52,34 @@ TEST(NearnessTest, WhatNothingIsKnownOfIsForAllAlike) {
               ElementsAre(DoubleNear(0.8 * 1.5 + 0.2, 1e-9), DoubleNear(0.8 * 0.5 + 0.2, 1e-9)));
 }
 
-class ClassByClassTest : public TinyShardsTest {};
+class SetBySetTest : public TinyShardsTest {};
 
-TEST_F(ClassByClassTest, ATaskHasSamplesOfItsClassAndNoOther) {
+TEST_F(SetBySetTest, ATaskHasSamplesOfItsSetAndNoOther) {
   const TinyModel tiny(shards_->path(), "protonet");
+  const auto sets = sets_of_classes(*tiny.data, Split::kTrain);
   const auto& classes = tiny.data->classes_of(Split::kTrain);
-  const auto source = class_by_class(*tiny.data, Split::kTrain, *tiny.parts.model, 2, 3, false);
+  ASSERT_EQ(sets.size(), classes.size());
+  const auto source = set_by_set(*tiny.data, sets, *tiny.parts.model, 2, 3, false);
   const auto key = [](std::uint32_t slot) { return RandomKey{1, Stream::kTrain, 0, slot}; };
-  for (std::uint32_t slot = 0; slot < 3 * classes.size(); ++slot) {
-    const Task task = source->make(key(slot));
-    ASSERT_EQ(task.classes, std::vector<std::int32_t>{classes[slot / 3]});
-    EXPECT_EQ(task.support.size, 2);
-    EXPECT_EQ(task.support.way, 1);
-    EXPECT_TRUE(task.support.labels.eq(0).all().item<bool>());
+  for (std::uint32_t slot = 0; slot < 3 * sets.size(); ++slot) {
+    std::vector<std::int64_t> of_set;
+    for (const std::int64_t i :
+         Random(key(slot)).sample(static_cast<std::int64_t>(sets[slot / 3].size()), 2)) {
+      of_set.push_back(sets[slot / 3][static_cast<std::size_t>(i)]);
+      EXPECT_EQ(tiny.data->samples()[static_cast<std::size_t>(of_set.back())].class_id,
+                classes[slot / 3]);
+    }
+    const Batch support = source->make(key(slot)).support;
+    const Batch expected = tiny.parts.model->prepare(read_batch(*tiny.data, of_set), 1);
+    ASSERT_EQ(support.size, 2);
+    EXPECT_EQ(support.way, 1);
+    EXPECT_TRUE(support.labels.eq(0).all().item<bool>());
+    for (std::size_t m = 0; m < expected.modalities.size(); ++m)
+      EXPECT_TRUE(torch::equal(support.modalities[m].values, expected.modalities[m].values));
     EXPECT_EQ(source->size(key(slot)).support, 2);
   }
-  EXPECT_THROW(source->make(key(static_cast<std::uint32_t>(3 * classes.size()))), Error);
-  const auto all = class_by_class(*tiny.data, Split::kTrain, *tiny.parts.model, 1000, 1, false);
-  EXPECT_EQ(all->make(key(0)).support.size,
-            static_cast<std::int64_t>(tiny.data->samples_of(classes[0]).size()));
+  const auto all = set_by_set(*tiny.data, sets, *tiny.parts.model, 1000, 1, false);
+  EXPECT_EQ(all->make(key(0)).support.size, static_cast<std::int64_t>(sets[0].size()));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,7 +10,6 @@
 #include "cuttle/data/dataset.hpp"
 #include "cuttle/data/raw_batch.hpp"
 #include "cuttle/task/options.hpp"
-#include "cuttle/task/sampling_weights.hpp"
 
 namespace cuttle {
 
@@ -27,6 +27,21 @@ struct EpisodeSize {
   std::int64_t way = 0, shot = 0;       ///< of uneven shots the largest
   std::int64_t support = 0, query = 0;  ///< samples
 };
+
+/// How likely classes are drawn, beside each other, by name; 0: never. Empty: all alike.
+using SamplingWeights = std::map<std::string, double>;
+
+/// Of a CSV file whose first line names its columns, "class" and "weight" among them. UserError
+/// naming what of it is no weight of a class.
+SamplingWeights read_sampling_weights(const std::string& path);
+
+/// The bytes of such a file as a hash, which tells whether two are the same.
+std::string sampling_weights_sha256(const std::string& path);
+
+/// The weights of a split's classes, in their order. UserError unless the weights are of these
+/// classes, all of them and no others, and one is above 0.
+std::vector<double> weights_of_classes(const SamplingWeights& weights, const Dataset& data,
+                                       Split split);
 
 /// Plans episodes of one split: a pure function of (options, weights, data index, key). Classes are
 /// drawn without replacement, all equally likely or by weights; so are, equally likely, with

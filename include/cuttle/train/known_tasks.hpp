@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cuttle/adapt/task_embedding.hpp"
 #include "cuttle/comm/communicator.hpp"
+#include "cuttle/data/dataset.hpp"
 #include "cuttle/task/task.hpp"
 #include "cuttle/train/evaluator.hpp"
 
@@ -79,5 +81,32 @@ MappedTasks map_tasks(Communicator& comm, TaskView view, const TaskSource& sourc
                       const Model& model, const ParameterList& parameters,
                       const EvaluationPlan& plan,
                       const std::function<void(std::int64_t)>& progress = {});
+
+/// Samples of a data set that belong together, such as those of a class.
+using SampleSets = std::vector<std::vector<std::int64_t>>;
+/// The samples of each class of a split.
+SampleSets sets_of_classes(const Dataset& data, Split split);
+
+/// Tasks of one set each, without queries: of every set, one after the other, `draws` draws of
+/// `shot` of its samples (all, where it has fewer), by key; the key's slot counts them. `values`:
+/// samples have their targets. References must outlive it.
+std::unique_ptr<const TaskSource> set_by_set(const Dataset& data, SampleSets sets,
+                                             const Model& model, std::int64_t shot,
+                                             std::int64_t draws, bool values);
+
+/// How near classes are to a task.
+struct Nearness {
+  std::vector<double> weights;    ///< 1 on average, positive
+  std::vector<double> distances;  ///< to the nearest of the task's classes
+};
+
+/// `known`: `draws` points of each class, as set_by_set gives them; `task`: points of the task's
+/// classes. Each of these has one vote, which goes to the points in proportion to
+/// exp(-d^2 / temperature); a class has those of its points. The share `floor` of all votes, and
+/// every vote of a point that has nothing to compare, goes to all classes alike. That what is near
+/// in a model's features is what to train on: Cui et al. 2018, "Large Scale Fine-Grained
+/// Categorization and Domain-Specific Transfer Learning", who choose source classes so.
+Nearness nearness_to_task(const KnownTasks& known, std::int64_t draws,
+                          const std::vector<TaskPoint>& task, double temperature, double floor);
 
 }  // namespace cuttle

@@ -1,5 +1,3 @@
-#include "cuttle/task/sampling_weights.hpp"
-
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/hash.hpp"
 #include "cuttle/core/nearest_name.hpp"
+#include "cuttle/task/episode.hpp"
 
 namespace cuttle {
 namespace {

@@ -1,6 +1,5 @@
 #include <torch/types.h>
 
-#include "cuttle/task/sampling_weights.hpp"
 #include "task/rows.hpp"
 #include "task/sources/from_shards.hpp"
 
