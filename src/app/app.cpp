@@ -138,13 +138,14 @@ void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions&
       "weigh training classes by how near they are to a task");
   command->add_option("run", a.run, "run folder, or one of its checkpoints")->required();
   add_overrides(*command, a.overrides);
-  command->add_option("--tasks", a.tasks, "training tasks that are kept")
-      ->check(CLI::Range(2, kMostMapped))
-      ->capture_default_str();
-  command
-      ->add_option("--held-out", a.held_out, "validation tasks whose distances say what is usual")
-      ->check(CLI::Range(1, kMostMapped))
-      ->capture_default_str();
+  auto* tasks = command->add_option("--tasks", a.tasks, "training tasks that are kept")
+                    ->check(CLI::Range(2, kMostMapped))
+                    ->capture_default_str();
+  auto* held_out = command
+                       ->add_option("--held-out", a.held_out,
+                                    "validation tasks whose distances say what is usual")
+                       ->check(CLI::Range(1, kMostMapped))
+                       ->capture_default_str();
   command
       ->add_option("--by", a.by,
                    "what makes a point of a task: statistics of its support set as the model sees "
@@ -156,7 +157,7 @@ void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions&
       "samples of a task, as adapt --support: instead of the map a file of weights is written, by "
       "which episode.sampling_weights draws training classes, the nearest to it most often");
   auto* out = command->add_option("--out", a.out, "file for the weights (CSV)")->needs(toward);
-  toward->allow_extra_args(false)->needs(out);
+  toward->allow_extra_args(false)->needs(out)->excludes(tasks)->excludes(held_out);
   command
       ->add_option("--temperature", a.temperature,
                    "of the weights: a class whose squared distance is larger by this (1: as far as "

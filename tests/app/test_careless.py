@@ -111,6 +111,7 @@ TABLE = [
     ("map {run} --tasks 1", "--tasks 1 not in range 2"),
     ("map {run} --toward {shard}", "--toward requires --out"),
     ("map {run} --out {here}/w.csv", "--out requires --toward"),
+    ("map {run} --toward {shard} --out {here}/w.csv --tasks 9", "--toward excludes --tasks"),
     ("map {run} --toward {shard} --out {here}/w.csv --by fisher", "--by fisher --toward use statistics"),
     ("map {run} --toward {shard} --out {here}/w.csv --floor 0", "--floor 0 not in range"),
     ("map {run} --toward {here}/gone --out {here}/w.csv", "{here}/gone no such file or folder could not be packed"),
