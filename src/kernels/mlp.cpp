@@ -186,26 +186,6 @@ void Mlp<T>::forward(std::int64_t size, const T* x, const T* packed, Point& poin
   }
 }
 
-template <class T>
-void Mlp<T>::backward(std::int64_t size, const T* x, const Point& point, T* gradient) const {
-  const Isa<T>& loops = isa<T>();
-  for (std::size_t l = layers_.size(); l-- > 0;) {
-    const auto [in, out, relu] = layers_[l];
-    const std::int64_t stride = padded(out);
-    weight_gradient<T>(loops, 1, {input(x, point, l), nullptr}, input_stride(l),
-                       {point.deltas[l], nullptr}, stride, size, in, gradient + offsets_[l]);
-    if (l == 0) break;
-    loops.product({1,
-                   {{point.deltas[l], stride, 1, point.turned[l - 1], padded(in), out}, {}},
-                   nullptr,
-                   point.deltas[l - 1],
-                   size,
-                   padded(in),
-                   false,
-                   gate(point, l - 1)});
-  }
-}
-
 /// The first layer's deltas times its weights; with two sources the sum of two such products.
 template <class T>
 void Mlp<T>::to_inputs(std::int64_t size, int sources, const T* const (&deltas)[2],
@@ -223,23 +203,44 @@ void Mlp<T>::to_inputs(std::int64_t size, int sources, const T* const (&deltas)[
 }
 
 template <class T>
+void Mlp<T>::backward(std::int64_t size, const T* x, const Point& point, T* gradient,
+                      T* of_x) const {
+  const Isa<T>& loops = isa<T>();
+  for (std::size_t l = layers_.size(); l-- > 0;) {
+    const auto [in, out, relu] = layers_[l];
+    const std::int64_t stride = padded(out);
+    weight_gradient<T>(loops, 1, {input(x, point, l), nullptr}, input_stride(l),
+                       {point.deltas[l], nullptr}, stride, size, in, gradient + offsets_[l]);
+    if (l == 0) break;
+    loops.product({1,
+                   {{point.deltas[l], stride, 1, point.turned[l - 1], padded(in), out}, {}},
+                   nullptr,
+                   point.deltas[l - 1],
+                   size,
+                   padded(in),
+                   false,
+                   gate(point, l - 1)});
+  }
+  if (of_x) to_inputs(size, 1, {point.deltas[0], nullptr}, {point.packed, nullptr}, of_x);
+}
+
+template <class T>
 double Mlp<T>::gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient,
                         T* of_x) const {
   forward(batch.size, batch.x, packed, point);
   const double loss = start_deltas(batch, point.activations.back(), point.deltas.back());
-  backward(batch.size, batch.x, point, gradient);
-  if (of_x) to_inputs(batch.size, 1, {point.deltas[0], nullptr}, {packed, nullptr}, of_x);
+  backward(batch.size, batch.x, point, gradient, of_x);
   return loss;
 }
 
 template <class T>
-void Mlp<T>::tangent(std::int64_t size, const T* x, const Point& point, const T* direction,
+void Mlp<T>::tangent(std::int64_t size, const T* x, const Point& point, const Direction& direction,
                      Point& tangent) const {
-  turn(direction, tangent.turned);
+  turn(direction.packed, tangent.turned);
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const auto [in, out, relu] = layers_[l];
     const std::int64_t stride = padded(out), left = input_stride(l);
-    const T* ahead = direction + offsets_[l];
+    const T* ahead = direction.packed + offsets_[l];
     Product<T> job{1,
                    {weights_of(ahead, stride, input(x, point, l), left, in), {}},
                    ahead + in * stride,
@@ -248,10 +249,9 @@ void Mlp<T>::tangent(std::int64_t size, const T* x, const Point& point, const T*
                    stride,
                    false,
                    gate(point, l)};
-    if (l > 0) {
+    if (const T* moved = l > 0 ? tangent.activations[l - 1] : direction.x) {
       job.sources = 2;
-      job.source[1] =
-          weights_of<T>(point.packed + offsets_[l], stride, tangent.activations[l - 1], left, in);
+      job.source[1] = weights_of<T>(point.packed + offsets_[l], stride, moved, left, in);
     }
     isa<T>().product(job);
   }
@@ -259,19 +259,21 @@ void Mlp<T>::tangent(std::int64_t size, const T* x, const Point& point, const T*
 
 template <class T>
 void Mlp<T>::tangent_backward(std::int64_t size, const T* x, const Point& point,
-                              const Point& tangent, T* product) const {
+                              const Point& tangent, const Direction& direction, T* product,
+                              T* of_x) const {
   const Isa<T>& loops = isa<T>();
   for (std::size_t l = layers_.size(); l-- > 0;) {
     const auto [in, out, relu] = layers_[l];
     const std::int64_t stride = padded(out);
-    if (l == 0) {
+    const T* moved = l > 0 ? tangent.activations[l - 1] : direction.x;
+    if (moved)
+      weight_gradient<T>(loops, 2, {moved, input(x, point, l)}, input_stride(l),
+                         {point.deltas[l], tangent.deltas[l]}, stride, size, in,
+                         product + offsets_[l]);
+    else
       weight_gradient<T>(loops, 1, {x, nullptr}, in, {tangent.deltas[0], nullptr}, stride, size, in,
                          product);
-      break;
-    }
-    weight_gradient<T>(loops, 2, {tangent.activations[l - 1], point.activations[l - 1]}, padded(in),
-                       {point.deltas[l], tangent.deltas[l]}, stride, size, in,
-                       product + offsets_[l]);
+    if (l == 0) break;
     loops.product({2,
                    {{tangent.deltas[l], stride, 1, point.turned[l - 1], padded(in), out},
                     {point.deltas[l], stride, 1, tangent.turned[l - 1], padded(in), out}},
@@ -282,6 +284,9 @@ void Mlp<T>::tangent_backward(std::int64_t size, const T* x, const Point& point,
                    false,
                    gate(point, l - 1)});
   }
+  if (of_x)
+    to_inputs(size, 2, {tangent.deltas[0], point.deltas[0]}, {point.packed, direction.packed},
+              of_x);
 }
 
 template <class T>
@@ -289,11 +294,9 @@ void Mlp<T>::hessian_product(const MlpBatch<T>& batch, const Point& point, const
                              T* product, T* of_x) const {
   Scratch scratch;
   Point along = this->point(batch.size, scratch.take<T>(point_size(batch.size)));
-  tangent(batch.size, batch.x, point, direction, along);
+  tangent(batch.size, batch.x, point, {direction}, along);
   start_tangent(batch, point.deltas.back(), along.activations.back(), along.deltas.back());
-  tangent_backward(batch.size, batch.x, point, along, product);
-  if (of_x)
-    to_inputs(batch.size, 2, {along.deltas[0], point.deltas[0]}, {point.packed, direction}, of_x);
+  tangent_backward(batch.size, batch.x, point, along, {direction}, product, of_x);
 }
 
 template class Mlp<float>;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "cuttle/core/error.hpp"
-#include "model/blocks/linear_stack.hpp"
+#include "cuttle/model/linear_stack.hpp"
 
 namespace cuttle {
 
@@ -13,9 +13,8 @@ Feature Encoder::forward(const Tensors& parameters, const ModalityInput& input,
                          const Context& context, bool tokens) const {
   Feature feature;
   Signal signal{input.values, input.mask};
-  const bool stacked = is_linear_stack(stack_, parameters, input.values);
-  if (stacked) signal.values = linear_stack(stack_, parameters, input.values);
-  for (std::size_t i = 0; i < blocks_.size() && !stacked; ++i) {
+  if (stacked()) signal.values = linear_stack(stack_, parameters, input.values);
+  for (std::size_t i = 0; i < blocks_.size() && !stacked(); ++i) {
     signal = blocks_[i]->forward(parameters, signal, context);
     if (!tokens || i + 1 != token_blocks_) continue;
     feature.tokens = as_tokens(signal.values);

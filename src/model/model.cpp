@@ -144,7 +144,8 @@ std::string Model::fused_blocks() const {
   for (std::size_t m = 0; m < encoders_.size(); ++m) {
     const auto& blocks = encoders_[m]->blocks();
     const auto fused = std::count_if(blocks.begin(), blocks.end(), [&](const auto& block) {
-      return device_.is_cpu() && (block->fused() || !perceptron_.empty());
+      return device_.is_cpu() &&
+             (block->fused() || encoders_[m]->stacked() || !perceptron_.empty());
     });
     parts.push_back(fmt::format("{} {} of {}", modalities_[m].name, fused, blocks.size()));
   }

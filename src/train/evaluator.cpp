@@ -237,12 +237,10 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
     }
   });
   const std::size_t metrics = learner.kind().metrics().size();
-  const auto steps = plan.trace ? static_cast<std::size_t>(learner.eval_steps() + 1) : 0;
-  const bool traced = steps > 0 && !mine.rows.empty() && mine.rows[0].size() > 1 + metrics;
   // A rank without tasks must reduce as many columns as the others.
-  const auto widest =
-      comm.all_reduce("evaluation columns", {traced ? 1 : 0}, ReduceOp::kMax).wait();
-  const std::size_t columns = 1 + metrics + (widest[0] ? (2 + 2 * metrics) * steps : 0);
+  const auto own = static_cast<std::int64_t>(mine.rows.empty() ? 1 + metrics : mine.rows[0].size());
+  const auto widest = comm.all_reduce("evaluation columns", {own}, ReduceOp::kMax).wait();
+  const auto columns = static_cast<std::size_t>(widest[0]);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   if (mine.counts) mine.counts->sum_over(comm);
   if (mine.confusion) mine.confusion->sum_over(comm);

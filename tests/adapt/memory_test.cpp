@@ -183,6 +183,47 @@ TEST(Mann, RemembersValues) {
   EXPECT_LT(largest(adapted->predict(task.query) - outputs), 1e-11);
 }
 
+TEST(Mann, TracesHowManyInstancesItHasSeen) {
+  const auto learner = learner_of("mann", 1, "concat", "none", kSmallMann);
+  const auto parameters = start(*learner, 0.5);
+  const Task task = odd_task(learner->model(), "concat");  // two samples of each of three classes
+  const auto& kind = learner->kind();
+  const auto trace = learner->trace(parameters, task);
+  ASSERT_EQ(trace.size(), 2U);
+  const Batch support = order_in(*learner->adapt(parameters, task.support, task.key), task.support);
+  const auto& p = parameters.tensors();
+  const auto known = rows_of_embedding(learner->model().embed(p, support, {}));
+  MannReference sequence{own_of(*learner, p)};
+  auto before = torch::zeros({3}, torch::kFloat64);
+  std::vector<Tensors> said(2);
+  std::vector<std::vector<std::int64_t>> rows(2);
+  std::vector<std::size_t> seen(3);
+  for (std::int64_t s = 0; s < support.size; ++s) {
+    const auto label = support.labels[s].item<std::int64_t>();
+    const std::size_t instance = seen[static_cast<std::size_t>(label)]++;
+    said[instance].push_back(sequence.see(known[s], before));
+    rows[instance].push_back(s);
+    before = torch::one_hot(support.labels[s], 3).to(torch::kFloat64);
+  }
+  for (std::size_t k = 0; k < 2; ++k) {
+    const Batch asked = select_rows(support, rows[k]);
+    const auto outputs = torch::stack(said[k]);
+    EXPECT_NEAR(trace[k].support_loss, kind.loss(outputs, asked).item<double>(), 1e-11) << k;
+    EXPECT_EQ(trace[k].support_metrics, kind.measure(outputs, asked)) << k;
+    Task shorter = task;
+    if (k == 0) {
+      std::vector<std::int64_t> firsts;
+      for (std::int64_t c = 0; c < 3; ++c)
+        firsts.push_back(task.support.labels.eq(c).to(torch::kInt64).argmax().item<std::int64_t>());
+      std::sort(firsts.begin(), firsts.end());
+      shorter.support = select_rows(task.support, firsts);
+    }
+    const auto answers = predicted(*learner, parameters, shorter);
+    EXPECT_EQ(trace[k].query_loss, kind.loss(answers, task.query).item<double>()) << k;
+    EXPECT_EQ(trace[k].query_metrics, kind.measure(answers, task.query)) << k;
+  }
+}
+
 /// The answer of the last sample comes with the query.
 TEST(Mann, AnswersComeOneStepLate) {
   const auto learner = learner_of("mann", 1, "concat", "none", kSmallMann);

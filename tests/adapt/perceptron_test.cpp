@@ -8,6 +8,8 @@
 
 #include <set>
 
+#include "adapt/surface/perceptron_pass.hpp"
+#include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "support/every_learner.hpp"
@@ -238,6 +240,32 @@ TEST(Perceptron, AFastSetThatIsNotTheWholeModel) {
   settings.fused = true;
   settings.fast = "[head, body]";
   EXPECT_TRUE(torch::equal(gradient(), whole));
+}
+
+/// A loss that something is made of, differentiated twice: the loss's own slope counts too.
+TEST(Perceptron, ThePassIsAnOperationOfTheGraph) {
+  for (const char* target : {"class", "value"}) {
+    const auto parts = parts_of({"maml", target, 2, 12, 2, 6, 5});
+    const Batch batch = random_task({"maml", target, 2, 12, 2, 6, 5}, torch::kFloat64).query;
+    const auto theta = as_leaves(start(parts, torch::kFloat64).tensors());
+    const auto first = [&](const torch::Tensor& loss) {
+      return gradient_of(0.5 * loss.square() + loss.sin(), theta, true);
+    };
+    const auto second = [&](const torch::Tensor& loss) {
+      torch::manual_seed(7);
+      Tensors weights;
+      for (const auto& value : theta) weights.push_back(torch::randn_like(value.detach()));
+      return parts.model->layout()->flatten(vector_jacobian(first(loss), theta, weights));
+    };
+    const auto pass = perceptron_pass(*parts.model, *parts.kind, theta, batch);
+    const auto outputs = parts.model->forward(theta, batch, Context{});
+    EXPECT_LT(relative_error(pass.outputs, outputs.detach()), 1e-14);
+    EXPECT_FALSE(pass.outputs.requires_grad());
+    EXPECT_LT(relative_error(second(pass.loss), second(parts.kind->loss(outputs, batch))), 1e-12);
+    const auto again = first(perceptron_pass(*parts.model, *parts.kind, theta, batch).loss);
+    EXPECT_THROW(torch::autograd::grad({again[0].square().sum()}, theta, {}, true, true), Error)
+        << "a third derivative would lack a part";
+  }
 }
 
 TEST(Perceptron, TasksThatLackSamplesTakeTheGraph) {

@@ -196,6 +196,18 @@ def test_eval_options(trained):
     assert "tset" in cuttle("eval", trained, "--split", "tset", code=driver.USER_ERROR).stderr
 
 
+def test_a_memory_is_traced_by_instances(config, tmp_path):
+    """What mann says of a class's first, second, third sample: on one rank and on two, also where a rank has no task."""
+    words = ("train", config, "--run-dir", tmp_path / "run", "adapt={algorithm: mann, hidden: 8, slots: 4, reads: 1}",
+             "train.steps=1", "train.validate_every=1")
+    cuttle(*words)
+    evaluated = ("eval", tmp_path / "run", "--episodes", "1", "--diagnostics", "--json")
+    told = cuttle(*evaluated, "episode.shot=3").stdout
+    assert [line["step"] for line in json.loads(told)["trace"]] == [0, 1, 2]
+    assert all(0 <= line["support_accuracy"] <= 1 for line in json.loads(told)["trace"])
+    assert json.loads(cuttle(*evaluated, "episode.shot=3", ranks=2).stdout)["trace"] == json.loads(told)["trace"]
+
+
 def test_the_list_has_a_seed_of_its_own(trained):
     usual, other = (cuttle_json("eval", trained, *words) for words in ((), ("evaluation.seed=9", )))
     assert usual["seed"] == 1 and other["seed"] == 9 and usual["loss"] != other["loss"]

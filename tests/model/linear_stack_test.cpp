@@ -6,8 +6,7 @@
 
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/packed_layers.hpp"
-#include "model/blocks/linear_stack.hpp"
+#include "cuttle/model/linear_stack.hpp"
 
 namespace cuttle {
 namespace {
@@ -38,7 +37,9 @@ class LinearStack : public testing::TestWithParam<Shape> {
       theta.push_back(torch::randn({layer.out}, torch::kFloat64).to(dtype));
     }
     x = torch::randn({samples, widths[0]}, torch::kFloat64).to(dtype);
-    for (auto& value : theta) value.requires_grad_(true);
+    inputs = theta;
+    inputs.push_back(x);
+    for (auto& value : inputs) value.requires_grad_(true);
   }
   torch::Tensor by_libtorch() const {
     auto values = x;
@@ -52,7 +53,7 @@ class LinearStack : public testing::TestWithParam<Shape> {
   torch::Tensor by_kernels() const { return linear_stack(layers, theta, x); }
 
   std::vector<LinearLayer> layers;
-  Tensors theta;
+  Tensors theta, inputs;  ///< parameters; and x
   torch::Tensor x;
 };
 
@@ -64,39 +65,62 @@ TEST_P(LinearStack, GivesWhatLibTorchGives) {
   for (const auto& [dtype, tolerance] :
        {std::pair(torch::kFloat64, 1e-14), {torch::kFloat32, 2e-6}}) {
     make(dtype);
-    ASSERT_TRUE(is_linear_stack(layers, theta, x));
     const auto own = by_kernels(), other = by_libtorch();
     EXPECT_EQ(own.sizes(), other.sizes());
     EXPECT_LT(error_of(own, other), tolerance);
     // Twice over the same graph, with other cotangents.
     for (const double power : {1.0, 3.0}) {
       const auto weights = torch::randn_like(own.detach());
-      const auto ours = vector_jacobian({own.pow(power)}, theta, {weights}, true);
-      const auto theirs = vector_jacobian({other.pow(power)}, theta, {weights}, true);
-      for (std::size_t i = 0; i < theta.size(); ++i)
+      const auto ours = vector_jacobian({own.pow(power)}, inputs, {weights}, true);
+      const auto theirs = vector_jacobian({other.pow(power)}, inputs, {weights}, true);
+      for (std::size_t i = 0; i < inputs.size(); ++i)
         EXPECT_LT(error_of(ours[i], theirs[i]), 10 * tolerance) << i;
     }
   }
 }
 
-/// Of gradients that are differentiated again: by what the loss makes of the outputs, by the
-/// weights, and by a cotangent that is itself learned.
+/// Of gradients that are differentiated again: by what the loss makes of the outputs, by weights
+/// and x, and by a cotangent that is itself learned. Of all together, and where x stands still.
 TEST_P(LinearStack, HasTheSecondDerivative) {
   make(torch::kFloat64);
   const auto scale = torch::full({}, 0.7, torch::kFloat64).requires_grad_(true);
-  Tensors inputs = theta;
-  inputs.push_back(scale);
-  const auto second = [&](const torch::Tensor& outputs) {
-    const auto loss = (scale * outputs).sin().mean() + outputs.square().mean();
-    const auto first = gradient_of(loss, theta, true);
-    torch::manual_seed(4);
-    Tensors weights;
-    for (const auto& value : first) weights.push_back(torch::randn_like(value.detach()));
-    return vector_jacobian(first, inputs, weights);
-  };
-  const auto ours = second(by_kernels()), theirs = second(by_libtorch());
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    EXPECT_LT(error_of(ours[i], theirs[i]), 1e-12) << i;
+  for (const bool x_moves : {true, false}) {
+    if (!x_moves) x = x.detach();
+    const Tensors& first_by = x_moves ? inputs : theta;
+    Tensors again = first_by;
+    again.push_back(scale);
+    const auto second = [&](const torch::Tensor& outputs) {
+      const auto loss = (scale * outputs).sin().mean() + outputs.square().mean();
+      const auto first = gradient_of(loss, first_by, true);
+      torch::manual_seed(4);
+      Tensors weights;
+      for (const auto& value : first) weights.push_back(torch::randn_like(value.detach()));
+      return vector_jacobian(first, again, weights);
+    };
+    const auto ours = second(by_kernels()), theirs = second(by_libtorch());
+    for (std::size_t i = 0; i < again.size(); ++i)
+      EXPECT_LT(error_of(ours[i], theirs[i]), 1e-12) << i;
+  }
+}
+
+/// Where only the gradient of x, or only that of the parameters, is wanted again.
+TEST_P(LinearStack, HasEachSecondDerivativeAlone) {
+  make(torch::kFloat64);
+  for (const bool of_x : {true, false}) {
+    const auto second = [&](const torch::Tensor& outputs) {
+      const auto first = gradient_of(outputs.pow(3).mean(), of_x ? Tensors{x} : theta, true);
+      return vector_jacobian({first[0].square().sum()}, inputs, {torch::ones({}, torch::kFloat64)});
+    };
+    const auto ours = second(by_kernels()), theirs = second(by_libtorch());
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      EXPECT_LT(error_of(ours[i], theirs[i]), 1e-12) << i;
+  }
+}
+
+TEST_P(LinearStack, LeadingDimensionsStay) {
+  make(torch::kFloat64);
+  const auto rows = x.unsqueeze(0).expand({3, -1, -1});
+  EXPECT_LT(error_of(linear_stack(layers, theta, rows), by_kernels().expand({3, -1, -1})), 1e-14);
 }
 
 TEST_P(LinearStack, ASampleIsItsOwn) {
@@ -125,14 +149,18 @@ TEST(LinearStackOf, ThirdDerivativesAreRefused) {
 }
 
 TEST(LinearStackOf, OnlyWhatTheKernelsCanDo) {
-  const std::vector<LinearLayer> layers{{0, 1, 2, 3, true}};
-  const Tensors theta{torch::ones({3, 2}), torch::ones({3})};
-  EXPECT_TRUE(is_linear_stack(layers, theta, torch::ones({4, 2})));
-  EXPECT_FALSE(is_linear_stack(layers, theta, torch::ones({4, 2}, torch::kFloat64)));
-  EXPECT_FALSE(is_linear_stack(layers, theta, torch::ones({4, 2}).requires_grad_(true)))
-      << "of which it has no gradient";
-  EXPECT_FALSE(is_linear_stack({}, theta, torch::ones({4, 2})));
-  EXPECT_FALSE(is_linear_stack({{0, 1, 2, kMostPackedWeights, true}}, theta, torch::ones({4, 2})));
+  EXPECT_TRUE(may_be_packed({{0, 1, 2, 3, true}}));
+  EXPECT_FALSE(may_be_packed(std::vector<LinearLayer>()));
+  EXPECT_FALSE(may_be_packed({{0, 1, 2, kMostPackedWeights, true}}));
+  const auto single = torch::ones({3, 2});
+  EXPECT_TRUE(may_be_packed(single, single));
+  EXPECT_FALSE(may_be_packed(single, single.to(torch::kFloat64)));
+  EXPECT_FALSE(may_be_packed(single.to(torch::kInt32), single.to(torch::kInt32)));
+  // Layers that are too large for them are LibTorch's.
+  const std::vector<LinearLayer> layers{{0, 1, 2, kMostPackedWeights, false}};
+  const Tensors theta{torch::ones({kMostPackedWeights, 2}), torch::ones({kMostPackedWeights})};
+  const auto outputs = linear_stack(layers, theta, torch::ones({1, 2}));
+  EXPECT_TRUE(outputs.eq(3).all().item<bool>());
 }
 
 }  // namespace

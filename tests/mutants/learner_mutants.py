@@ -63,7 +63,7 @@ ADAPT = {"meta_gradient_test": {
         ('options.curvature == "mc2" ? matrix', 'options.curvature == "mc1" ? matrix'),
     ],
     "src/adapt/learners/cavia.cpp": [
-        ("leaves.back() = as_leaves({phi[static_cast<std::size_t>(k)]})[0];", ""),
+        ("leaves.back() = phi;", ""),
         ("gradient[i] = gradient[i] + part[i];", "gradient[i] = part[i];"),
     ],
     "src/adapt/context_layers.cpp": [
@@ -91,7 +91,7 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/descent.cpp": [
         ("lambda = vector_jacobian(first, origin, lambda);", "lambda = vector_jacobian(origin, origin, lambda);"),
-        ("trajectory.descend(start_in_use(parameters, support, key))", "trajectory.descend(parameters.tensors())"),
+        ("descend(start_in_use(parameters, support, key), support", "descend(parameters.tensors(), support"),
     ],
 }, "leo_test": {
     "src/adapt/learners/leo.cpp": [
@@ -165,14 +165,18 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "memory_test": {
     "src/adapt/learners/mann.cpp": [
+        ("answers.narrow(0, answers.size(0) - 1, 1)", "answers.narrow(0, 0, 1)"),
+        ("index_select(0, order.argsort())", "index_select(0, order)"),
+        ("(cost(known[6], support.batch) + cost(said, task.query))", "(cost(said, task.query))"),
+        ("return i <= k;", "return i < k + 2;"),
+        ("[&](std::int64_t i) { return i == k; }", "[&](std::int64_t i) { return i >= k; }"),
+    ],
+    "src/adapt/learners/slot_memory.cpp": [
         ("gate * was.read + (1 - gate) * least", "gate * least + (1 - gate) * was.read"),
         ("was.memory * (1 - least.sum(1)).unsqueeze(2)", "was.memory"),
         ("kUsageKept = 0.95", "kUsageKept = 0.5"),
-        ("answers.narrow(0, answers.size(0) - 1, 1)", "answers.narrow(0, 0, 1)"),
         ("torch::cat({input, was.recalled()}, 1)", "torch::cat({input, 0 * was.recalled()}, 1)"),
         ("matmul(heads(*add_))", "matmul(heads(*key_))"),
-        ("index_select(0, order.argsort())", "index_select(0, order)"),
-        ("(cost(known[6], support.batch) + cost(said, task.query))", "(cost(said, task.query))"),
     ],
     "src/adapt/learners/meta_networks.cpp": [
         ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),

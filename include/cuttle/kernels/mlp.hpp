@@ -67,16 +67,22 @@ class Mlp {
   /// What the layers make of x [size, inputs] at `packed`, which must live as long as the point.
   void forward(std::int64_t size, const T* x, const T* packed, Point& point) const;
   /// The gradient, packed, of what the last deltas of the point are the gradient of; makes the
-  /// deltas of the other layers.
-  void backward(std::int64_t size, const T* x, const Point& point, T* gradient) const;
-  /// Those of the layers' z that move with the parameters along `direction`, packed, at a point:
-  /// the tangent's activations, and its turned weights.
-  void tangent(std::int64_t size, const T* x, const Point& point, const T* direction,
+  /// deltas of the other layers. `of_x` [size, inputs padded], if asked for, gets that of x.
+  void backward(std::int64_t size, const T* x, const Point& point, T* gradient,
+                T* of_x = nullptr) const;
+  /// A way to go: of the parameters, packed, and of x [size, inputs], which may stand still (null).
+  struct Direction {
+    const T* packed;
+    const T* x = nullptr;
+  };
+  /// How the layers' outputs move along a direction at a point: the tangent's activations; and its
+  /// turned weights.
+  void tangent(std::int64_t size, const T* x, const Point& point, const Direction& direction,
                Point& tangent) const;
   /// The derivative of backward() along that direction, from the tangent's last deltas, which are
-  /// those of the point's.
+  /// the derivatives of the point's; and of_x's.
   void tangent_backward(std::int64_t size, const T* x, const Point& point, const Point& tangent,
-                        T* product) const;
+                        const Direction& direction, T* product, T* of_x = nullptr) const;
 
   // Without a ReLU at the end:
   /// The loss at `packed`, which must live as long as the point; `gradient` is packed too. `of_x`

@@ -43,6 +43,8 @@ class Encoder {
   bool samples_apart() const;
   /// Whether an engine may compute whole tasks where all blocks are linear layers.
   virtual bool whole_tasks() const { return false; }
+  /// Whether own kernels compute all blocks as one (linear_stack).
+  bool stacked() const { return !stack_.empty(); }
   Feature forward(const Tensors& parameters, const ModalityInput& input, const Context& context,
                   bool tokens = false) const;
 

@@ -9,7 +9,7 @@
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/attention.hpp"
+#include "cuttle/model/block.hpp"
 
 namespace cuttle {
 namespace {

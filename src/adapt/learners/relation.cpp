@@ -2,10 +2,12 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
+#include "cuttle/model/linear_stack.hpp"
 
 namespace cuttle {
 namespace {
@@ -36,7 +38,9 @@ class RelationModule {
       : width_(width),
         first_(layout, part + ".0", {hidden, 2 * width}),
         second_(layout, part + ".1", {hidden, hidden}),
-        third_(layout, part + ".2", {1, hidden}) {}
+        third_(layout, part + ".2", {1, hidden}),
+        on_pairs_{{second_.weight, second_.bias, hidden, hidden, true},
+                  {third_.weight, third_.bias, hidden, 1, false}} {}
 
   /// [n, way]: logits of the relation scores of queries [n, width] and classes [way, width].
   torch::Tensor of(const Tensors& p, const torch::Tensor& classes,
@@ -46,12 +50,13 @@ class RelationModule {
     const auto seen = torch::linear(classes, first.narrow(1, 0, width_), first_.b(p));
     const auto asked = torch::linear(queries, first.narrow(1, width_, width_));
     const auto pairs = torch::relu(seen.unsqueeze(0) + asked.unsqueeze(1));
-    return third_(p, torch::relu(second_(p, pairs))).squeeze(2);
+    return linear_stack(on_pairs_, p, pairs).squeeze(2);
   }
 
  private:
   std::int64_t width_;
   OwnLayer first_, second_, third_;
+  std::vector<LinearLayer> on_pairs_;
 };
 
 /// Relation Networks (Sung, Yang, Zhang, Xiang, Torr, Hospedales 2018): how a query relates to a

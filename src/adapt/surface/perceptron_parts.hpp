@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cuttle/model/model.hpp"
-#include "cuttle/model/packed_layers.hpp"
+#include "cuttle/model/linear_stack.hpp"
 #include "cuttle/task/task_kind.hpp"
 
 // What own kernels for perceptrons are told of models and batches.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuttle/model/attention.hpp"
+#include "cuttle/model/block.hpp"
 #include "model/places.hpp"
 
 namespace cuttle {

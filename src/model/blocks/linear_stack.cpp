@@ -1,4 +1,4 @@
-#include "model/blocks/linear_stack.hpp"
+#include "cuttle/model/linear_stack.hpp"
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/model/packed_layers.hpp"
+#include "model/places.hpp"
 
 namespace cuttle {
 namespace {
@@ -21,22 +21,22 @@ template <class T>
 struct StackWork : torch::CustomClassHolder {
   StackWork(const std::vector<LinearLayer>& layers, const torch::Tensor& values)
       : mlp(shapes_of(layers)),
-        x(values.contiguous()),
+        x(values.detach().contiguous()),
         size(x.size(0)),
+        inputs(layers.front().in),
         width(layers.back().out),
         relu(layers.back().relu),
-        memory(torch::empty({mlp.packed_size() + mlp.point_size(size)},
-                            x.options().requires_grad(false))),
+        memory(torch::empty({mlp.packed_size() + mlp.point_size(size)}, x.options())),
         packed(memory.data_ptr<T>()),
         point(mlp.point(size, packed + mlp.packed_size())) {}
 
   const T* values() const { return x.data_ptr<T>(); }
-  /// Rows without their padding.
-  torch::Tensor dense(const T* rows) const {
-    auto result = torch::empty({size, width}, memory.options());
+  /// Rows of so many columns without their padding.
+  torch::Tensor dense(const T* rows, std::int64_t columns) const {
+    auto result = torch::empty({size, columns}, memory.options());
     T* to = result.template data_ptr<T>();
     for (std::int64_t n = 0; n < size; ++n)
-      to = std::copy_n(rows + n * mlp.padded(width), width, to);
+      to = std::copy_n(rows + n * mlp.padded(columns), columns, to);
     return result;
   }
   /// Gradients of what the stack gives, as deltas: only where the last ReLU lets through.
@@ -52,7 +52,7 @@ struct StackWork : torch::CustomClassHolder {
 
   kernels::Mlp<T> mlp;
   torch::Tensor x;
-  std::int64_t size, width;
+  std::int64_t size, inputs, width;
   bool relu;
   torch::Tensor memory;
   T* packed;
@@ -83,40 +83,60 @@ c10::intrusive_ptr<Kept> kept_in(AutogradContext* ctx) {
   return c10::static_intrusive_pointer_cast<Kept>(ctx->saved_data["kept"].toCapsule());
 }
 
-/// The vjp, an operation of its own so that it can be differentiated again.
+/// The vjp, an operation of its own so that it can be differentiated again: the gradient of x, if
+/// asked for, and those of the weights.
 template <class T>
 class StackGradient : public Function<StackGradient<T>> {
  public:
   static variable_list forward(AutogradContext* ctx, const c10::intrusive_ptr<StackWork<T>>& work,
-                               const torch::Tensor& cotangent, at::TensorList weights) {
+                               bool of_x, const torch::Tensor& cotangent, const torch::Tensor& x,
+                               at::TensorList weights) {
     const auto way = c10::make_intrusive<StackWayBack<T>>(work);
+    const auto memory = torch::empty({of_x ? work->size * work->mlp.padded(work->inputs) : 0},
+                                     work->memory.options());
+    T* rows = of_x ? memory.template data_ptr<T>() : nullptr;
     work->gated(cotangent, way->point.deltas.back());
-    work->mlp.backward(work->size, work->values(), way->point, way->gradient);
-    ctx->save_for_backward({weights.begin(), weights.end()});
+    work->mlp.backward(work->size, work->values(), way->point, way->gradient, rows);
+    variable_list kept{x};
+    kept.insert(kept.end(), weights.begin(), weights.end());
+    ctx->save_for_backward(std::move(kept));
     ctx->saved_data["kept"] = c10::IValue::make_capsule(way);
+    ctx->saved_data["of_x"] = of_x;
     ctx->set_materialize_grads(false);
-    return unpack_tensors<T>(work->mlp, way->gradient, T{1}, weights);
+    auto result = unpack_tensors<T>(work->mlp, way->gradient, T{1}, weights);
+    if (of_x) result.insert(result.begin(), work->dense(rows, work->inputs));
+    return result;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
     // The kernels end here: a third derivative through them would silently lack this part.
     CUTTLE_REQUIRE(!torch::GradMode::is_enabled(),
-                   "the fused linear layers have no third derivative; set fused: false for the "
-                   "encoder");
+                   "linear layers on own kernels have no third derivative; set fused: false for "
+                   "the encoder");
     const auto way = kept_in<StackWayBack<T>>(ctx);
     const auto& work = *way->work;
-    const auto weights = ctx->get_saved_variables();
+    const auto kept = ctx->get_saved_variables();
+    const auto weights = at::TensorList(kept).slice(1);
+    const bool of_x = ctx->saved_data["of_x"].toBool();
+    const torch::Tensor moved =
+        of_x && cotangents[0].defined() ? cotangents[0].contiguous() : torch::Tensor();
     const std::int64_t size = work.mlp.packed_size();
+    const std::int64_t rows = of_x ? work.size * work.mlp.padded(work.inputs) : 0;
     const auto memory =
-        torch::empty({2 * size + work.mlp.point_size(work.size)}, work.memory.options());
-    T *direction = memory.template data_ptr<T>(), *product = direction + size;
-    auto along = work.mlp.point(work.size, product + size);
-    pack_tensors<T>(work.mlp, cotangents, weights, direction);
+        torch::empty({2 * size + work.mlp.point_size(work.size) + rows}, work.memory.options());
+    T *packed = memory.template data_ptr<T>(), *product = packed + size, *slope = product + size;
+    auto along = work.mlp.point(work.size, slope + rows);
+    pack_tensors<T>(work.mlp, at::TensorList(cotangents).slice(of_x ? 1 : 0), weights, packed);
+    const typename kernels::Mlp<T>::Direction direction{
+        packed, moved.defined() ? moved.template data_ptr<T>() : nullptr};
     work.mlp.tangent(work.size, work.values(), way->point, direction, along);
     std::fill_n(along.deltas.back(), work.size * work.mlp.padded(work.width), T{});
-    work.mlp.tangent_backward(work.size, work.values(), way->point, along, product);
-    auto result = unpack_tensors<T>(work.mlp, product, T{1}, weights);
-    result.insert(result.begin(), {torch::Tensor(), work.dense(along.activations.back())});
+    work.mlp.tangent_backward(work.size, work.values(), way->point, along, direction, product,
+                              of_x ? slope : nullptr);
+    variable_list result{{}, {}, work.dense(along.activations.back(), work.width), {}};
+    if (of_x) result.back() = work.dense(slope, work.inputs);
+    const auto of_weights = unpack_tensors<T>(work.mlp, product, T{1}, weights);
+    result.insert(result.end(), of_weights.begin(), of_weights.end());
     return result;
   }
 };
@@ -125,38 +145,49 @@ template <class T>
 class Stack : public Function<Stack<T>> {
  public:
   static torch::Tensor forward(AutogradContext* ctx, const c10::intrusive_ptr<StackWork<T>>& work,
-                               at::TensorList weights) {
+                               const torch::Tensor& x, at::TensorList weights) {
     pack_tensors<T>(work->mlp, weights, weights, work->packed);
     work->mlp.forward(work->size, work->values(), work->packed, work->point);
-    ctx->save_for_backward({weights.begin(), weights.end()});
+    variable_list kept{x};
+    kept.insert(kept.end(), weights.begin(), weights.end());
+    ctx->save_for_backward(std::move(kept));
     ctx->saved_data["kept"] = c10::IValue::make_capsule(work);
-    return work->dense(work->point.activations.back());
+    return work->dense(work->point.activations.back(), work->width);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
-    const auto weights = ctx->get_saved_variables();
-    auto result =
-        StackGradient<T>::apply(kept_in<StackWork<T>>(ctx), cotangents[0], at::TensorList(weights));
-    result.insert(result.begin(), torch::Tensor());
+    const auto kept = ctx->get_saved_variables();
+    const bool of_x = kept[0].requires_grad();
+    auto result = StackGradient<T>::apply(kept_in<StackWork<T>>(ctx), of_x, cotangents[0], kept[0],
+                                          at::TensorList(kept).slice(1));
+    result.insert(result.begin(), of_x ? 1 : 2, torch::Tensor());
     return result;
   }
 };
 
-}  // namespace
-
-bool is_linear_stack(const std::vector<LinearLayer>& layers, const Tensors& parameters,
-                     const torch::Tensor& x) {
-  return may_be_packed(layers) && !x.requires_grad() &&
-         may_be_packed(x, parameters[static_cast<std::size_t>(layers[0].weight)]);
+torch::Tensor by_libtorch(const std::vector<LinearLayer>& layers, const Tensors& parameters,
+                          torch::Tensor x) {
+  for (const auto& layer : layers) {
+    x = torch::linear(x, at(parameters, layer.weight), at(parameters, layer.bias));
+    if (layer.relu) x = torch::relu(x);
+  }
+  return x;
 }
+
+}  // namespace
 
 torch::Tensor linear_stack(const std::vector<LinearLayer>& layers, const Tensors& parameters,
                            const torch::Tensor& x) {
+  if (!may_be_packed(layers) || !may_be_packed(x, at(parameters, layers[0].weight)))
+    return by_libtorch(layers, parameters, x);
+  auto shape = x.sizes().vec();
+  shape.back() = layers.back().out;
   return with_type_of(x, [&](auto type) {
     using T = decltype(type);
-    const auto work = c10::make_intrusive<StackWork<T>>(layers, x);
+    const auto rows = x.reshape({-1, x.size(-1)});
+    const auto work = c10::make_intrusive<StackWork<T>>(layers, rows);
     const Tensors weights = weights_of(layers, parameters);
-    return Stack<T>::apply(work, at::TensorList(weights));
+    return Stack<T>::apply(work, rows, at::TensorList(weights)).view(shape);
   });
 }
 

@@ -79,6 +79,12 @@ Tensors unpack_tensors(const kernels::Mlp<T>& mlp, const T* packed, T scale,
   return values;
 }
 
+/// Linear layers on x [.., in], one after the other, as one operation with exact first and second
+/// derivatives with respect to x and the parameters; there is no third. On own kernels where they
+/// can, else on LibTorch's operations.
+torch::Tensor linear_stack(const std::vector<LinearLayer>& layers, const Tensors& parameters,
+                           const torch::Tensor& x);
+
 /// Calls body with a value of the tensor's type.
 template <class Body>
 auto with_type_of(const torch::Tensor& x, const Body& body) {
