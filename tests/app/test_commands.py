@@ -197,7 +197,7 @@ def test_eval_options(trained):
 
 
 def test_a_memory_is_traced_by_instances(config, tmp_path):
-    """What mann says of a class's first, second, third sample: on one rank and on two, also where a rank has no task."""
+    """What mann says of a class's first, second, third sample; also where a rank has no task."""
     words = ("train", config, "--run-dir", tmp_path / "run", "adapt={algorithm: mann, hidden: 8, slots: 4, reads: 1}",
              "train.steps=1", "train.validate_every=1")
     cuttle(*words)
