@@ -97,10 +97,10 @@ ordered_json describe_file(const std::string& path, const Extensions& extensions
 
 ExitCode inspect_command(const InspectArguments& arguments, const Extensions& extensions) {
   const std::string& path = arguments.path;
-  CUTTLE_VALIDATE(
-      std::filesystem::exists(path),
-      "{}: no such file or folder; give a run folder, shards (.h5), or what adapt wrote", path);
   const auto shards = shards_at(path);
+  CUTTLE_VALIDATE(
+      std::filesystem::exists(path) || !shards.empty(),
+      "{}: no such file or folder; give a run folder, shards (.h5), or what adapt wrote", path);
   const bool file = std::filesystem::is_regular_file(path);
   CUTTLE_VALIDATE(!arguments.deterministic || (shards.empty() && !file),
                   "--deterministic is about runs, and {} is none; give a run folder", path);

@@ -25,6 +25,10 @@ Feature Encoder::forward(const Tensors& parameters, const ModalityInput& input,
   return feature;
 }
 
+bool Encoder::stacked() const {
+  return may_be_packed(stack_);
+}
+
 torch::Tensor Encoder::as_tokens(const torch::Tensor& values) const {
   return values.flatten(2).transpose(1, 2);
 }

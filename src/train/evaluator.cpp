@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "cuttle/core/error.hpp"
@@ -164,6 +165,21 @@ std::vector<StepDiagnostics> trace_of(const std::vector<Interval>& means, std::s
   return trace;
 }
 
+/// Of every rank's rows, also of ranks without any; `least` where nobody has one.
+std::size_t common_columns(Communicator& comm, const std::vector<std::vector<float>>& rows,
+                           std::size_t least) {
+  auto most = static_cast<std::int64_t>(least), fewest = std::numeric_limits<std::int64_t>::max();
+  for (const auto& row : rows) {
+    most = std::max(most, static_cast<std::int64_t>(row.size()));
+    fewest = std::min(fewest, static_cast<std::int64_t>(row.size()));
+  }
+  const auto all = comm.all_reduce("evaluation columns", {most, -fewest}, ReduceOp::kMax).wait();
+  CUTTLE_VALIDATE(-all[1] >= all[0],
+                  "--diagnostics: episodes differ in size, and so in how many lines they have "
+                  "(there is no mean of them); evaluate episodes of one size");
+  return static_cast<std::size_t>(all[0]);
+}
+
 /// Column `column` of all ranks' rows, episode after episode.
 std::vector<float> gather_column(Communicator& comm, const Findings& mine, std::size_t column) {
   std::string bytes;
@@ -237,10 +253,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
     }
   });
   const std::size_t metrics = learner.kind().metrics().size();
-  // A rank without tasks must reduce as many columns as the others.
-  const auto own = static_cast<std::int64_t>(mine.rows.empty() ? 1 + metrics : mine.rows[0].size());
-  const auto widest = comm.all_reduce("evaluation columns", {own}, ReduceOp::kMax).wait();
-  const auto columns = static_cast<std::size_t>(widest[0]);
+  const std::size_t columns = common_columns(comm, mine.rows, 1 + metrics);
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   if (mine.counts) mine.counts->sum_over(comm);
   if (mine.confusion) mine.confusion->sum_over(comm);

@@ -123,7 +123,9 @@ std::map<std::string, torch::Tensor> KnownTasks::state() const {
 void KnownTasks::measure_units() {
   for (auto& [name, block] : blocks_) {
     double sum = 0, pairs = 0;
-    for (std::int64_t i = 0; i < std::min(size_, kMeasured); ++i) {
+    const std::int64_t measured = std::min(size_, kMeasured);
+    for (std::int64_t m = 0; m < measured; ++m) {
+      const std::int64_t i = m * size_ / measured;  // of all, in whatever order they come
       if (block.has[i].item<double>() == 0) continue;
       sum +=
           (block_distances(view_, block.values[i], block.values) * block.has).sum().item<double>();

@@ -274,6 +274,7 @@ void RunData::unite(const RunConfig& config, bool values, const std::vector<Moda
                       "encoder serves all); make them alike, or give one another name",
                       part.key, spec.name,
                       trained != nullptr ? "the model was trained on" : "an earlier source's");
+      if (known != nullptr) check_columns(*known, spec, part.key);
       if (known != nullptr && (known->mean != spec.mean || known->stddev != spec.stddev))
         log_warning("{}: its {} are normalised with {} mean and standard deviation", part.key,
                     spec.name, trained != nullptr ? "the training data's" : "an earlier source's");

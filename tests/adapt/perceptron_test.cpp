@@ -9,6 +9,7 @@
 #include <set>
 
 #include "adapt/surface/perceptron_pass.hpp"
+#include "adapt/surface/surface.hpp"
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/train/assembly.hpp"
@@ -265,6 +266,29 @@ TEST(Perceptron, ThePassIsAnOperationOfTheGraph) {
     const auto again = first(perceptron_pass(*parts.model, *parts.kind, theta, batch).loss);
     EXPECT_THROW(torch::autograd::grad({again[0].square().sum()}, theta, {}, true, true), Error)
         << "a third derivative would lack a part";
+  }
+}
+
+/// What is kept of the way there is bounded, however many steps; the bits do not depend on it.
+TEST(Perceptron, OfLongLoopsStepsAreDoneAgain) {
+  const Settings settings{"maml_pp", "class", 2, 256, 2, 64, 5};
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, torch::kFloat32);
+  const Task task = random_task(settings, torch::kFloat32);
+  const Section section("maml_pp");
+  ParameterLayout own;
+  const Surface surface(
+      {section, parts.model, parts.kind, std::make_shared<const Objectives>(), own}, {});
+  EXPECT_TRUE(surface.may_be_kept(parameters.tensors(), task.support, 2));
+  EXPECT_FALSE(surface.may_be_kept(parameters.tensors(), task.support, 60));
+  for (const char* algorithm : {"maml_pp", "cavia"}) {
+    Settings few{algorithm, "class", 3, 256, 2, 64, 5}, many = few;
+    many.inner_steps = 12;  // beyond what is kept
+    for (Settings& steps : std::vector<Settings>{few, many}) {
+      const auto ours = gradient_with(steps, torch::kFloat64);
+      steps.fused = false;
+      EXPECT_LT(relative_error(ours, gradient_with(steps, torch::kFloat64)), 1e-11) << algorithm;
+    }
   }
 }
 

@@ -208,6 +208,16 @@ def test_a_memory_is_traced_by_instances(config, tmp_path):
     assert json.loads(cuttle(*evaluated, "episode.shot=3", ranks=2).stdout)["trace"] == json.loads(told)["trace"]
 
 
+def test_a_memory_is_traced_where_classes_are_uneven(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "name: uneven\nepisode: {source: causal_tables, features: 3, target: class, way: 3, shot: 4, query: 2}\n"
+        "model: {encoders: {x: {type: mlp, width: 8}}}\nadapt: {algorithm: mann, hidden: 8, slots: 4, reads: 1}\n"
+        "train: {steps: 1, validate_every: 0}\n", encoding="utf-8")
+    driver.train(tmp_path / "c.yaml", tmp_path / "run")
+    told = cuttle_json("eval", tmp_path / "run", "--episodes", "20", "--diagnostics")
+    assert len(told["trace"]) == 4
+
+
 def test_the_list_has_a_seed_of_its_own(trained):
     usual, other = (cuttle_json("eval", trained, *words) for words in ((), ("evaluation.seed=9", )))
     assert usual["seed"] == 1 and other["seed"] == 9 and usual["loss"] != other["loss"]

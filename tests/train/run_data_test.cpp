@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/run_data.hpp"
+#include "support/shard_writer.hpp"
 #include "support/temp_folder.hpp"
 #include "train/tiny_evaluation.hpp"
 
@@ -71,6 +74,32 @@ TEST_F(Sources, TheModelTakesTheSensesOfAllAndTasksLackTheOthers) {
     EXPECT_EQ(task.support.size, 3);
   }
   EXPECT_NEAR(pictures, 150, 20);
+}
+
+/// Of which some are missing: zeros in their place would be learned from, without a word.
+TEST_F(Sources, TheirTablesHaveTheSameColumns) {
+  const auto named = [&](const std::string& name, const std::string& first) {
+    SyntheticOptions options;
+    options.modalities = {"text", "vector"};
+    options.shards = 1;
+    ShardContent content = synthetic_shard(options, 0);
+    auto header = nlohmann::json::parse(content.header);
+    auto& vector = header["modalities"][1];
+    std::vector<std::string> columns(vector["shape"][0].get<std::size_t>());
+    for (std::size_t i = 0; i < columns.size(); ++i) columns[i] = fmt::format("column {}", i);
+    columns[0] = first;
+    vector["columns"] = columns;
+    content.header = header.dump();
+    std::filesystem::create_directory(folder_ / name);
+    write_shard(folder_ / name + "/0.h5", content);
+    return std::vector<std::string>{folder_ / name + "/*.h5"};
+  };
+  config_.model.encoders.erase("image");
+  config_.sources["a"].shards = named("one", "column 0");
+  config_.sources["b"].shards = named("alike", "column 0");
+  EXPECT_EQ(refusal(), "");
+  config_.sources["b"].shards = named("other", "another");
+  EXPECT_THAT(refusal(), HasSubstr("sources.b: its vector has no column column 0"));
 }
 
 TEST_F(Sources, EachIsEvaluatedAloneByAWeight) {

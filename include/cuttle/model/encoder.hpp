@@ -44,7 +44,7 @@ class Encoder {
   /// Whether an engine may compute whole tasks where all blocks are linear layers.
   virtual bool whole_tasks() const { return false; }
   /// Whether own kernels compute all blocks as one (linear_stack).
-  bool stacked() const { return !stack_.empty(); }
+  bool stacked() const;
   Feature forward(const Tensors& parameters, const ModalityInput& input, const Context& context,
                   bool tokens = false) const;
 

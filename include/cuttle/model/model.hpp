@@ -28,7 +28,8 @@ struct Pass {
   Senses senses;                  ///< the same, spread over all rows
   Embedding embedding;
   torch::Tensor outputs;  ///< [n, way], where somebody asked the head
-  torch::Tensor loss;     ///< of the outputs, which then have no graph, where it was made with them
+  torch::Tensor loss;  ///< of a pass that made it: the inner loop's, or on kernels, whose outputs
+                       ///< have no graph, the kind's
 };
 
 /// Encoders -> fusion -> embedding -> head, as pure functions of the parameters. Immutable after

@@ -51,7 +51,7 @@ class Cavia final : public Learner {
     context.key = task.key;
     Tensors leaves = as_leaves(parameters.tensors());
     const Tensors theta = leaves;
-    const bool keep = surface_.on_kernels(theta, task.support);
+    const bool keep = surface_.may_be_kept(theta, task.support, options_.inner_steps);
     const auto steps = descend(theta, task.support, options_.inner_steps, context, keep);
     leaves.push_back(steps.back().phi);
     const Tensors moved = layers_.modulated(theta, leaves.back());

@@ -1,6 +1,5 @@
 #include <torch/types.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -65,7 +64,10 @@ class Mann final : public SupportLearner {
     const auto said = study({parameters.tensors(), ordered, embedding}).back();
     const auto instance = instances(ordered), in_task = instances(task.support);
     std::vector<StepDiagnostics> lines;
-    for (std::int64_t k = 0; k <= *std::max_element(instance.begin(), instance.end()); ++k) {
+    // Of uneven classes as many as they have on average, so that all tasks have as many lines.
+    const std::int64_t count =
+        ordered.targets.defined() ? ordered.size : ordered.size / ordered.way;
+    for (std::int64_t k = 0; k < count; ++k) {
       const auto now = where(instance, [&](std::int64_t i) { return i == k; });
       const auto so_far = where(in_task, [&](std::int64_t i) { return i <= k; });
       const Batch asked = select_rows(ordered, now);

@@ -180,15 +180,16 @@ TaskResult PerceptronEngine::meta_gradient(const Tensors& theta, const Task& tas
       std::minmax(head.weight, head.bias) ==
           std::minmax(surface_.fast().front(), surface_.fast().back()))
     return gradient_of_head_task(surface_, rates_.rate, theta, task, steps, second_order_);
-  const auto run = theta[0].scalar_type() == torch::kFloat64 ? gradient_of_task<double>
-                                                             : gradient_of_task<float>;
-  return run(surface_, rates_, theta, task, steps, second_order_);
+  return with_type_of(theta[0], [&](auto type) {
+    return gradient_of_task<decltype(type)>(surface_, rates_, theta, task, steps, second_order_);
+  });
 }
 
 Tensors PerceptronEngine::descend(const Tensors& theta, const Batch& support,
                                   std::int64_t steps) const {
-  const auto run = theta[0].scalar_type() == torch::kFloat64 ? descended<double> : descended<float>;
-  return run(surface_, rates_, theta, support, steps);
+  return with_type_of(theta[0], [&](auto type) {
+    return descended<decltype(type)>(surface_, rates_, theta, support, steps);
+  });
 }
 
 }  // namespace cuttle

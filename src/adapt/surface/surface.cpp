@@ -24,6 +24,15 @@ bool Surface::on_kernels(const Tensors& theta, const Batch& batch) const {
          fits(batch, theta[0]);
 }
 
+bool Surface::may_be_kept(const Tensors& theta, const Batch& batch, std::int64_t passes) const {
+  constexpr std::int64_t kMostBytes = 8 << 20;
+  if (!on_kernels(theta, batch)) return false;
+  std::int64_t numbers = 0;  // weights, gradient and step; activations and deltas
+  for (const auto& layer : model_->perceptron())
+    numbers += 3 * (layer.in + 1) * layer.out + 2 * batch.size * layer.out;
+  return passes * numbers * static_cast<std::int64_t>(theta[0].element_size()) <= kMostBytes;
+}
+
 Pass Surface::pass(const Tensors& theta, const Batch& batch, const Context& context) const {
   if (on_kernels(theta, batch) && !kind_->support_weights(batch).defined())
     return perceptron_pass(*model_, *kind_, theta, batch);

@@ -27,9 +27,10 @@ class Surface {
 
   /// `graph`: gradient and loss can be differentiated once more.
   Point at(const Tensors& theta, const Batch& batch, const Context& context, bool graph) const;
-  /// Whether own kernels know model, loss and batch, with nothing beside the loss: passes then are
-  /// short, and what they keep is small.
+  /// Whether own kernels know model, loss and batch, with nothing beside the loss.
   bool on_kernels(const Tensors& theta, const Batch& batch) const;
+  /// Whether on kernels so many passes keep so little that none need be done again.
+  bool may_be_kept(const Tensors& theta, const Batch& batch, std::int64_t passes) const;
   /// Outputs and inner loss of a batch.
   Pass pass(const Tensors& theta, const Batch& batch, const Context& context) const;
   /// The pass of a query under parameters that a support set led to: norms that want the support's

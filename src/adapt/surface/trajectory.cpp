@@ -44,7 +44,8 @@ Trajectory::Step Trajectory::step_from(InnerUpdate::Moved& place, std::int64_t k
 }
 
 InnerUpdate::Moved Trajectory::descend(Tensors theta) {
-  all_ = all_ || surface_.on_kernels(theta, support_);
+  all_ =
+      all_ || (way_back_.keep == WayBack().keep && surface_.may_be_kept(theta, support_, steps_));
   InnerUpdate::Moved place{theta, update_.fresh(theta)};
   for (std::int64_t k = 0; k < steps_; ++k) {
     const bool keep =

@@ -11,7 +11,8 @@ namespace cuttle {
 struct WayBack {
   bool needed = false;  ///< back() will be called
   bool graph = false;   ///< with the graph of every step's gradient (second order)
-  /// Which parameters and graphs are remembered from the way there; on kernels all.
+  /// Which parameters and graphs are remembered from the way there; by the usual one all of those
+  /// that may be kept.
   std::string keep = "parameters";
 };
 

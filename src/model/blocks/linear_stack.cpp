@@ -111,8 +111,8 @@ class StackGradient : public Function<StackGradient<T>> {
   static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
     // The kernels end here: a third derivative through them would silently lack this part.
     CUTTLE_REQUIRE(!torch::GradMode::is_enabled(),
-                   "linear layers on own kernels have no third derivative; set fused: false for "
-                   "the encoder");
+                   "linear layers on own kernels have no third derivative; for those of an encoder "
+                   "set its fused: false");
     const auto way = kept_in<StackWayBack<T>>(ctx);
     const auto& work = *way->work;
     const auto kept = ctx->get_saved_variables();
@@ -180,6 +180,9 @@ torch::Tensor linear_stack(const std::vector<LinearLayer>& layers, const Tensors
                            const torch::Tensor& x) {
   if (!may_be_packed(layers) || !may_be_packed(x, at(parameters, layers[0].weight)))
     return by_libtorch(layers, parameters, x);
+  CUTTLE_REQUIRE(x.dim() > 0 && x.size(-1) == layers[0].in,
+                 "a linear layer of {} inputs was given rows of {}", layers[0].in,
+                 x.dim() > 0 ? x.size(-1) : 0);
   auto shape = x.sizes().vec();
   shape.back() = layers.back().out;
   return with_type_of(x, [&](auto type) {

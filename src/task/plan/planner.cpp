@@ -225,9 +225,15 @@ EpisodePlan EpisodePlanner::plan(const RandomKey& key) const {
   plan.key = key;
   plan.values = options_.of_values;
   const std::vector<std::int64_t> shots = draw_shots(options_, random);
-  const std::vector<std::int64_t> chosen = weights_.empty()
-                                               ? random.sample(usable_classes(), size_of(shots))
-                                               : random.sample(weights_, size_of(shots));
+  std::vector<std::int64_t> chosen;
+  if (weights_.empty()) {
+    chosen = random.sample(usable_classes(), size_of(shots));
+  } else {
+    // The heaviest come first: a label must not say which class it is likely to be.
+    const auto drawn = random.sample(weights_, size_of(shots));
+    for (const std::int64_t i : random.sample(size_of(drawn), size_of(drawn)))
+      chosen.push_back(drawn[static_cast<std::size_t>(i)]);
+  }
   const GroupRanks ranks = apart_ ? rank_groups(chosen, random) : GroupRanks{};
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     const ClassPool& pool = pools_[static_cast<std::size_t>(chosen[i])];
