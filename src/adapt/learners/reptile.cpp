@@ -75,7 +75,10 @@ class Reptile final : public Learner {
         options_(options),
         update_(options.inner_optimizer == "adam" ? make_adam_update(options.inner_lr)
                                                   : make_sgd_update(options.inner_lr)),
-        surface_(request, whole_model(request.layout)) {
+        surface_(request, whole_model(request.layout)),
+        engine_(options.inner_optimizer == "sgd"
+                    ? PerceptronEngine::find(surface_, {options.inner_lr}, false)
+                    : nullptr) {
     for (const auto& objective : *objectives_)
       CUTTLE_VALIDATE(!objective.outer, "objectives.{}.where: reptile has no outer loss; use inner",
                       objective.name);
@@ -139,6 +142,15 @@ class Reptile final : public Learner {
 
   Tensors descend(const Tensors& theta, const Batch& samples, std::int64_t steps, Context context,
                   Last& last) const {
+    const bool all = options_.inner_batch == 0 || options_.inner_batch >= samples.size;
+    if (engine_ && all && engine_->takes(theta, samples)) {
+      Pass pass;
+      auto moved = engine_->descend(theta, samples, steps, &pass);
+      last = {samples, {}};
+      last.point.loss = pass.loss;
+      last.point.outputs = pass.outputs;
+      return moved;
+    }
     InnerUpdate::Moved place{theta, update_->fresh(theta)};
     MiniBatches batches(samples, options_.inner_batch, context.key);
     for (std::int64_t k = 0; k < steps; ++k) {
@@ -154,6 +166,7 @@ class Reptile final : public Learner {
   Options options_;
   std::unique_ptr<const InnerUpdate> update_;
   Surface surface_;
+  std::unique_ptr<const PerceptronEngine> engine_;  ///< null: the model is no perceptron
 };
 
 }  // namespace

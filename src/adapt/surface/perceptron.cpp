@@ -125,7 +125,7 @@ TaskResult gradient_of_task(const Surface& surface, const EngineRates& engine_ra
 
 template <class T>
 Tensors descended(const Surface& surface, const EngineRates& engine_rates, const Tensors& start,
-                  const Batch& batch, std::int64_t steps) {
+                  const Batch& batch, std::int64_t steps, Pass* last) {
   const Model& model = surface.model();
   const kernels::Mlp<T> mlp(shapes_of(model, batch.way));
   const Rates<T> rates(engine_rates, surface, mlp, start);
@@ -138,7 +138,11 @@ Tensors descended(const Surface& surface, const EngineRates& engine_rates, const
   pack_tensors<T>(mlp, weights_of(model.perceptron(), start), {}, first);
   std::copy_n(first, size, theta);
   for (std::int64_t k = 0; k < steps; ++k) {
-    mlp.gradient(support.view, theta, point, slope);
+    const double loss = mlp.gradient(support.view, theta, point, slope);
+    if (last && k + 1 == steps) {
+      last->loss = torch::full({}, loss, start[0].options().requires_grad(false));
+      last->outputs = outputs_of(mlp, point, support, batch.way);
+    }
     for (std::int64_t i = 0; pull > 0 && i < size; ++i) slope[i] += pull * (theta[i] - first[i]);
     rates.step(theta, slope, size, theta);
   }
@@ -185,10 +189,10 @@ TaskResult PerceptronEngine::meta_gradient(const Tensors& theta, const Task& tas
   });
 }
 
-Tensors PerceptronEngine::descend(const Tensors& theta, const Batch& support,
-                                  std::int64_t steps) const {
+Tensors PerceptronEngine::descend(const Tensors& theta, const Batch& support, std::int64_t steps,
+                                  Pass* last) const {
   return with_type_of(theta[0], [&](auto type) {
-    return descended<decltype(type)>(surface_, rates_, theta, support, steps);
+    return descended<decltype(type)>(surface_, rates_, theta, support, steps, last);
   });
 }
 

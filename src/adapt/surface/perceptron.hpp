@@ -30,8 +30,10 @@ class PerceptronEngine {
   bool takes(const Tensors& theta, const Batch& support, const Batch* query = nullptr) const;
   /// As Learner::meta_gradient, after `steps` inner steps.
   TaskResult meta_gradient(const Tensors& theta, const Task& task, std::int64_t steps) const;
-  /// The parameters after `steps` inner steps.
-  Tensors descend(const Tensors& theta, const Batch& support, std::int64_t steps) const;
+  /// The parameters after `steps` inner steps; `last`, if asked for, gets outputs and loss before
+  /// the last one.
+  Tensors descend(const Tensors& theta, const Batch& support, std::int64_t steps,
+                  Pass* last = nullptr) const;
 
  private:
   PerceptronEngine(const Surface& surface, EngineRates rates, bool second_order)
