@@ -73,9 +73,11 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "maml_pp_test": {
     "src/adapt/learners/maml_pp.cpp": [
-        ("(rates_[i])][k]", "(rates_[i])][0]"),
+        ("(rates_[i])][k]", "(rates_[i])][k / 2]"),
+        ("adjoint.theta[rates][k] -= ", "adjoint.theta[rates][k] += "),
+        ("-at.theta[rates][k] * of_theta[i]", "-at.theta[rates][0] * of_theta[i]"),
         ("key.step >= ", "key.step > "),
-        ("1.0 - done / fading, kLeast", "1.0 - done / fading, 0.0"),
+        ("1.0 - done / fading, kLeast", "1.0 - done / fading, kLeast / 3"),
         ("return 1.0 - early * static_cast<double>(steps - 1);", "return early;"),
     ],
     "src/adapt/descent.cpp": [
