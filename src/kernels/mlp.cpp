@@ -206,6 +206,9 @@ template <class T>
 void Mlp<T>::backward(std::int64_t size, const T* x, const Point& point, T* gradient,
                       T* of_x) const {
   const Isa<T>& loops = isa<T>();
+  if (const T* given = gate(point, layers_.size() - 1))
+    for (std::int64_t i = 0; i < size * padded(layers_.back().out); ++i)
+      if (given[i] <= 0) point.deltas.back()[i] = T{};
   for (std::size_t l = layers_.size(); l-- > 0;) {
     const auto [in, out, relu] = layers_[l];
     const std::int64_t stride = padded(out);

@@ -13,8 +13,9 @@ Feature Encoder::forward(const Tensors& parameters, const ModalityInput& input,
                          const Context& context, bool tokens) const {
   Feature feature;
   Signal signal{input.values, input.mask};
-  if (stacked()) signal.values = linear_stack(stack_, parameters, input.values);
-  for (std::size_t i = 0; i < blocks_.size() && !stacked(); ++i) {
+  const bool as_one = stacked();
+  if (as_one) signal.values = linear_stack(stack_, parameters, input.values);
+  for (std::size_t i = 0; i < blocks_.size() && !as_one; ++i) {
     signal = blocks_[i]->forward(parameters, signal, context);
     if (!tokens || i + 1 != token_blocks_) continue;
     feature.tokens = as_tokens(signal.values);

@@ -229,7 +229,6 @@ TASK = {"objective_test": {
         ("pull * (theta[i] - first[i])", "pull * theta[i]"),
     ],
     "src/adapt/surface/perceptron_head.cpp": [
-        ("relu && given[i] <= 0", "relu && given[i] < -1"),
         ("of_known[i] += of_step[i]", "of_known[i] = of_step[i]"),
         ("gradient[i] += more[i]", "gradient[i] += 0"),
         ("lambda[i] += slope[i]", "lambda[i] -= slope[i]"),
@@ -244,8 +243,10 @@ TASK = {"objective_test": {
         ("c.matmul((g + g.matmul(own(1).t())).t())", "c.matmul(g.t())"),
     ],
 }, "linear_stack_test": {
+    "src/kernels/mlp.cpp": [
+        ("if (given[i] <= 0) point", "if (given[i] < -1) point"),
+    ],
     "src/model/blocks/linear_stack.cpp": [
-        ("relu && given[n * stride + i] <= 0", "relu && given[n * stride + i] < -1"),
         ("work.dense(along.activations.back(), ", "work.dense(work.point.activations.back(), "),
         ("moved.defined() ? moved", "moved.defined() && false ? moved"),
         ("of_x ? slope : nullptr", "nullptr"),

@@ -66,8 +66,9 @@ class Mlp {
 
   /// What the layers make of x [size, inputs] at `packed`, which must live as long as the point.
   void forward(std::int64_t size, const T* x, const T* packed, Point& point) const;
-  /// The gradient, packed, of what the last deltas of the point are the gradient of; makes the
-  /// deltas of the other layers. `of_x` [size, inputs padded], if asked for, gets that of x.
+  /// The gradient, packed, of that whose gradient with respect to what the layers give is in the
+  /// last deltas of the point; makes all deltas. `of_x` [size, inputs padded], if asked for, gets
+  /// that of x.
   void backward(std::int64_t size, const T* x, const Point& point, T* gradient,
                 T* of_x = nullptr) const;
   /// A way to go: of the parameters, packed, and of x [size, inputs], which may stand still (null).

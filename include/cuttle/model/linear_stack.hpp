@@ -1,5 +1,6 @@
 #pragma once
 
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <type_traits>
@@ -84,6 +85,21 @@ Tensors unpack_tensors(const kernels::Mlp<T>& mlp, const T* packed, T scale,
 /// can, else on LibTorch's operations.
 torch::Tensor linear_stack(const std::vector<LinearLayer>& layers, const Tensors& parameters,
                            const torch::Tensor& x);
+
+/// What an operation on packed layers keeps for its derivatives: a pass, a tensor (which may be
+/// undefined) and, as further saved variables, the weights.
+template <class Kept>
+void keep_pass(torch::autograd::AutogradContext* ctx, const c10::intrusive_ptr<Kept>& pass,
+               const torch::Tensor& first, at::TensorList weights) {
+  Tensors saved{first};
+  saved.insert(saved.end(), weights.begin(), weights.end());
+  ctx->save_for_backward(std::move(saved));
+  ctx->saved_data["pass"] = c10::IValue::make_capsule(pass);
+}
+template <class Kept>
+c10::intrusive_ptr<Kept> kept_pass(torch::autograd::AutogradContext* ctx) {
+  return c10::static_intrusive_pointer_cast<Kept>(ctx->saved_data["pass"].toCapsule());
+}
 
 /// Calls body with a value of the tensor's type.
 template <class Body>

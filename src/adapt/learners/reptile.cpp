@@ -96,8 +96,8 @@ class Reptile final : public Learner {
     for (std::size_t i = 0; i < theta.size(); ++i)
       gradient.push_back(parameters.tensors()[i] - theta[i]);
     Judged judged;
-    judged.values.push_back(last.point.loss.item<double>());
-    for (const double value : kind_->measure(last.point.outputs, last.batch))
+    judged.values.push_back(last.pass.loss.item<double>());
+    for (const double value : kind_->measure(last.pass.outputs, last.batch))
       judged.values.push_back(value);
     return result_of(gradient, judged, seen);
   }
@@ -137,28 +137,26 @@ class Reptile final : public Learner {
   /// The last update, and what it looked at.
   struct Last {
     Batch batch;
-    Point point;
+    Pass pass;  ///< loss and outputs before it
   };
 
   Tensors descend(const Tensors& theta, const Batch& samples, std::int64_t steps, Context context,
                   Last& last) const {
     const bool all = options_.inner_batch == 0 || options_.inner_batch >= samples.size;
     if (engine_ && all && engine_->takes(theta, samples)) {
-      Pass pass;
-      auto moved = engine_->descend(theta, samples, steps, &pass);
-      last = {samples, {}};
-      last.point.loss = pass.loss;
-      last.point.outputs = pass.outputs;
-      return moved;
+      last.batch = samples;
+      return engine_->descend(theta, samples, steps, &last.pass);
     }
     InnerUpdate::Moved place{theta, update_->fresh(theta)};
     MiniBatches batches(samples, options_.inner_batch, context.key);
     for (std::int64_t k = 0; k < steps; ++k) {
       context.inner_step = k;
       last.batch = batches.next();
-      last.point = surface_.at(place.theta, last.batch, context, false);
+      const Point point = surface_.at(place.theta, last.batch, context, false);
+      last.pass.loss = point.loss;
+      last.pass.outputs = point.outputs;
       const torch::NoGradGuard no_grad;
-      place = update_->step(last.point, place.state, k);
+      place = update_->step(point, place.state, k);
     }
     return place.theta;
   }

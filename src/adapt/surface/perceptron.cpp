@@ -179,10 +179,7 @@ bool PerceptronEngine::takes(const Tensors& theta, const Batch& support, const B
 
 TaskResult PerceptronEngine::meta_gradient(const Tensors& theta, const Task& task,
                                            std::int64_t steps) const {
-  const auto& head = surface_.model().perceptron().back();
-  if (surface_.model().perceptron().size() > 1 && surface_.fast().size() == 2 &&
-      std::minmax(head.weight, head.bias) ==
-          std::minmax(surface_.fast().front(), surface_.fast().back()))
+  if (head_moves_alone_)
     return gradient_of_head_task(surface_, rates_.rate, theta, task, steps, second_order_);
   return with_type_of(theta[0], [&](auto type) {
     return gradient_of_task<decltype(type)>(surface_, rates_, theta, task, steps, second_order_);

@@ -37,11 +37,15 @@ class PerceptronEngine {
 
  private:
   PerceptronEngine(const Surface& surface, EngineRates rates, bool second_order)
-      : surface_(surface), rates_(std::move(rates)), second_order_(second_order) {}
+      : surface_(surface),
+        rates_(std::move(rates)),
+        second_order_(second_order),
+        head_moves_alone_(surface.model().perceptron().size() > 1 &&
+                          surface.fast() == head_alone(*surface.model().layout())) {}
 
   const Surface& surface_;
   EngineRates rates_;
-  bool second_order_;
+  bool second_order_, head_moves_alone_;
 };
 
 }  // namespace cuttle

@@ -13,15 +13,13 @@ namespace {
 /// A batch before the head: what the body makes of it, and what the head sees.
 template <class T>
 struct Features {
-  Features(const kernels::Mlp<T>& layers, const kernels::MlpLayer& last, const Samples<T>& batch,
+  Features(const kernels::Mlp<T>& layers, std::int64_t width, const Samples<T>& batch,
            const T* packed, Memory<T>& memory)
       : body(layers),
         samples(batch),
-        relu(last.relu),
-        stride(body.padded(last.out)),
+        stride(body.padded(width)),
         point(body.point(samples.view.size, memory.take(body.point_size(batch.view.size)))) {
     body.forward(samples.view.size, samples.view.x, packed, point);
-    const std::int64_t width = last.out;
     T* dense = memory.take(samples.view.size * width);
     of_head = samples.view;
     of_head.x = dense;
@@ -32,19 +30,16 @@ struct Features {
   static std::int64_t room(const kernels::Mlp<T>& layers, std::int64_t size, std::int64_t width) {
     return layers.point_size(size) + size * width;
   }
+  /// Where the gradient of the features belongs; how many values that is, with the padding.
+  T* of_features() const { return point.deltas.back(); }
   std::int64_t padded_values() const { return samples.view.size * stride; }
-  /// From a gradient of the features, which the ReLU has yet to gate, to that of the body.
-  void backward(const T* of_features, T* gradient) {
-    const T* given = point.activations.back();
-    T* deltas = point.deltas.back();
-    for (std::int64_t i = 0; i < padded_values(); ++i)
-      deltas[i] = relu && given[i] <= 0 ? T{} : of_features[i];
+  /// From there to the gradient of the body.
+  void backward(T* gradient) const {
     body.backward(samples.view.size, samples.view.x, point, gradient);
   }
 
   const kernels::Mlp<T>& body;
   const Samples<T>& samples;
-  bool relu;
   std::int64_t stride;
   typename kernels::Mlp<T>::Point point;
   kernels::MlpBatch<T> of_head;
@@ -62,18 +57,18 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
   const auto few = task.support.size, many = task.query.size;
   const auto rate = static_cast<T>(inner_rate);
   const std::int64_t size = head.packed_size(), body_size = body.packed_size();
-  Memory<T> memory(theta[0].options(),
-                   Features<T>::room(body, few, width) + Features<T>::room(body, many, width) +
-                       3 * body_size + (2 * few + many) * body.padded(width) + (steps + 4) * size +
-                       steps * head.point_size(few) + head.point_size(many));
+  Memory<T> memory(theta[0].options(), Features<T>::room(body, few, width) +
+                                           Features<T>::room(body, many, width) + 3 * body_size +
+                                           few * body.padded(width) + (steps + 4) * size +
+                                           steps * head.point_size(few) + head.point_size(many));
 
   const Tensors weights = weights_of(model.perceptron(), theta);
   const at::TensorList all(weights), of_head = all.slice(all.size() - 2),
                                      of_body = all.slice(0, all.size() - 2);
   T* packed = memory.take(body_size);
   pack_tensors<T>(body, of_body, {}, packed);
-  Features<T> known(body, *(shapes.end() - 2), support, packed, memory),
-      asked(body, *(shapes.end() - 2), query, packed, memory);
+  Features<T> known(body, width, support, packed, memory),
+      asked(body, width, query, packed, memory);
 
   T* trajectory = memory.take((steps + 1) * size);
   T *slope = memory.take(size), *lambda = memory.take(size), *direction = memory.take(size);
@@ -86,12 +81,11 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
     for (std::int64_t i = 0; i < size; ++i)
       trajectory[(k + 1) * size + i] = here[i] - rate * slope[i];
   }
-  T *of_asked = memory.take(asked.padded_values()), *of_known = memory.take(known.padded_values()),
-    *of_step = memory.take(known.padded_values());
+  T *of_known = known.of_features(), *of_step = memory.take(known.padded_values());
   auto last = head.point(many, memory.take(head.point_size(many)));
   TaskResult result;
   result.values.push_back(
-      head.gradient(asked.of_head, trajectory + steps * size, last, lambda, of_asked));
+      head.gradient(asked.of_head, trajectory + steps * size, last, lambda, asked.of_features()));
   if (!kind.metrics().empty())
     for (const double value :
          kind.measure(outputs_of(head, last, query, task.query.way), task.query))
@@ -106,9 +100,9 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
   }
 
   T *gradient = memory.take(body_size), *more = memory.take(body_size);
-  asked.backward(of_asked, gradient);
+  asked.backward(gradient);
   if (second_order) {
-    known.backward(of_known, more);
+    known.backward(more);
     for (std::int64_t i = 0; i < body_size; ++i) gradient[i] += more[i];
   }
   result.gradient = torch::zeros({model.layout()->flat_size()}, theta[0].options());

@@ -1,6 +1,5 @@
 #include "adapt/surface/perceptron_pass.hpp"
 
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -14,8 +13,6 @@ namespace cuttle {
 namespace {
 
 using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::variable_list;
 
 /// A pass and what it left behind, for all derivatives.
 template <class T>
@@ -45,31 +42,23 @@ struct Work : torch::CustomClassHolder {
 template <class T>
 using WorkPointer = c10::intrusive_ptr<Work<T>>;
 
-template <class T>
-WorkPointer<T> work_in(AutogradContext* ctx) {
-  return c10::static_intrusive_pointer_cast<Work<T>>(ctx->saved_data["work"].toCapsule());
-}
-
 /// The loss's gradient times a number: an operation of its own, so that it can be differentiated.
 template <class T>
-class LossGradient : public Function<LossGradient<T>> {
+class LossGradient : public torch::autograd::Function<LossGradient<T>> {
  public:
-  static variable_list forward(AutogradContext* ctx, const WorkPointer<T>& work,
-                               const torch::Tensor& of_loss, at::TensorList weights) {
-    variable_list kept{of_loss};
-    kept.insert(kept.end(), weights.begin(), weights.end());
-    ctx->save_for_backward(std::move(kept));
-    ctx->saved_data["work"] = c10::IValue::make_capsule(work);
+  static Tensors forward(AutogradContext* ctx, const WorkPointer<T>& work,
+                         const torch::Tensor& of_loss, at::TensorList weights) {
+    keep_pass(ctx, work, of_loss, weights);
     ctx->set_materialize_grads(false);
     return unpack_tensors<T>(work->mlp, work->gradient, of_loss.item<T>(), weights);
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
+  static Tensors backward(AutogradContext* ctx, Tensors cotangents) {
     // The kernels end here: a third derivative through them would silently lack this part.
     CUTTLE_REQUIRE(!torch::GradMode::is_enabled(),
                    "the perceptron's own kernels have no third derivative; set fused: false for "
                    "the encoder");
-    const auto work = work_in<T>(ctx);
+    const auto work = kept_pass<Work<T>>(ctx);
     const auto kept = ctx->get_saved_variables();
     const at::TensorList weights = at::TensorList(kept).slice(1);
     const std::int64_t size = work->mlp.packed_size();
@@ -77,7 +66,7 @@ class LossGradient : public Function<LossGradient<T>> {
     T *direction = memory.template data_ptr<T>(), *product = direction + size;
     pack_tensors<T>(work->mlp, cotangents, weights, direction);
     work->mlp.hessian_product(work->samples.view, work->point, direction, product);
-    variable_list result{{}, {}};
+    Tensors result{{}, {}};
     if (kept[0].requires_grad()) {
       double sum = 0;
       for (std::int64_t i = 0; i < size; ++i)
@@ -91,18 +80,18 @@ class LossGradient : public Function<LossGradient<T>> {
 };
 
 template <class T>
-class Loss : public Function<Loss<T>> {
+class Loss : public torch::autograd::Function<Loss<T>> {
  public:
   static torch::Tensor forward(AutogradContext* ctx, const WorkPointer<T>& work,
                                at::TensorList weights) {
-    ctx->save_for_backward({weights.begin(), weights.end()});
-    ctx->saved_data["work"] = c10::IValue::make_capsule(work);
+    keep_pass(ctx, work, {}, weights);
     return work->pass(weights);
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
+  static Tensors backward(AutogradContext* ctx, Tensors cotangents) {
     const auto kept = ctx->get_saved_variables();
-    auto result = LossGradient<T>::apply(work_in<T>(ctx), cotangents[0], at::TensorList(kept));
+    auto result = LossGradient<T>::apply(kept_pass<Work<T>>(ctx), cotangents[0],
+                                         at::TensorList(kept).slice(1));
     result.insert(result.begin(), torch::Tensor());
     return result;
   }

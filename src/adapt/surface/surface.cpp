@@ -33,9 +33,12 @@ bool Surface::may_be_kept(const Tensors& theta, const Batch& batch, std::int64_t
   return passes * numbers * static_cast<std::int64_t>(theta[0].element_size()) <= kMostBytes;
 }
 
+bool Surface::learns_on_kernels(const Tensors& theta, const Batch& batch) const {
+  return on_kernels(theta, batch) && !kind_->support_weights(batch).defined();
+}
+
 Pass Surface::pass(const Tensors& theta, const Batch& batch, const Context& context) const {
-  if (on_kernels(theta, batch) && !kind_->support_weights(batch).defined())
-    return perceptron_pass(*model_, *kind_, theta, batch);
+  if (learns_on_kernels(theta, batch)) return perceptron_pass(*model_, *kind_, theta, batch);
   Pass pass = model_->look(theta, batch, context);
   pass.outputs = model_->classify(theta, pass.embedding, batch.way);
   pass.loss = loss(theta, pass, batch, context);
@@ -56,7 +59,7 @@ Point Surface::at(const Tensors& theta, const Batch& batch, const Context& conte
                   bool graph) const {
   Point point;
   point.gradient.resize(theta.size());
-  if (!graph && on_kernels(theta, batch) && !kind_->support_weights(batch).defined()) {
+  if (!graph && learns_on_kernels(theta, batch)) {
     const auto [pass, gradient] = perceptron_gradient(*model_, *kind_, theta, batch);
     std::size_t place = 0;
     for (const auto& layer : model_->perceptron())

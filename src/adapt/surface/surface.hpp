@@ -49,6 +49,9 @@ class Surface {
   bool has_objectives() const;
 
  private:
+  /// on_kernels() of a batch that is learned from, whose samples must weigh the same there.
+  bool learns_on_kernels(const Tensors& theta, const Batch& batch) const;
+
   std::shared_ptr<const Model> model_;
   std::shared_ptr<const TaskKind> kind_;
   std::shared_ptr<const Objectives> objectives_;

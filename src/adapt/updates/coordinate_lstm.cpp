@@ -6,6 +6,7 @@
 #include "adapt/layers.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/kernels/lstm.hpp"
+#include "cuttle/model/linear_stack.hpp"
 
 namespace cuttle {
 namespace {
@@ -25,11 +26,6 @@ kernels::LstmStep<T> step_of(const variable_list& in) {
           {in[3].data_ptr<T>(), in[4].data_ptr<T>(), in[5].data_ptr<T>()}};
 }
 
-template <class Body>
-void with_type(const torch::Tensor& like, const Body& body) {
-  like.scalar_type() == torch::kFloat64 ? body(double{}) : body(float{});
-}
-
 class CoordinateLstm : public torch::autograd::Function<CoordinateLstm> {
  public:
   static variable_list forward(AutogradContext* ctx, const torch::Tensor& x, const torch::Tensor& h,
@@ -39,7 +35,7 @@ class CoordinateLstm : public torch::autograd::Function<CoordinateLstm> {
                            from_x.contiguous(), from_hidden.contiguous(), bias.contiguous()};
     ctx->save_for_backward(in);
     variable_list out{torch::empty_like(in[1]), torch::empty_like(in[1])};
-    with_type(x, [&](auto type) {
+    with_type_of(x, [&](auto type) {
       using T = decltype(type);
       kernels::lstm_forward<T>(step_of<T>(in), out[0].data_ptr<T>(), out[1].data_ptr<T>());
     });
@@ -53,7 +49,7 @@ class CoordinateLstm : public torch::autograd::Function<CoordinateLstm> {
     variable_list to;
     for (const auto& value : in) to.push_back(torch::empty_like(value));
     const auto of_h = cotangents[0].contiguous(), of_c = cotangents[1].contiguous();
-    with_type(in[0], [&](auto type) {
+    with_type_of(in[0], [&](auto type) {
       using T = decltype(type);
       kernels::lstm_backward<T>(step_of<T>(in), of_h.data_ptr<T>(), of_c.data_ptr<T>(),
                                 {to[0].data_ptr<T>(),

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/model/linear_stack.hpp"
 #include "model/norms/batch_statistics.hpp"
 
 namespace cuttle {
@@ -53,12 +54,6 @@ kernels::BlockSaved<T> pointers(const Saved& saved) {
 
 std::optional<torch::Tensor> optional_of(const torch::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
-}
-
-/// Calls body with a value of the tensors' type.
-template <class Body>
-void with_type(const torch::Tensor& x, const Body& body) {
-  x.scalar_type() == torch::kFloat64 ? body(double{}) : body(float{});
 }
 
 /// The second derivative's inputs as a context keeps them: shape as integers, the rest as tensors.
@@ -122,7 +117,7 @@ class BlockGradient : public Function<BlockGradient> {
         result.push_back(*tensor = torch::empty_like(scale));
     if (in.bias.defined()) result.push_back(to.bias = torch::empty_like(scale));
     if (in.shape.input_gradient) result.push_back(to.x = torch::empty_like(x));
-    with_type(x, [&](auto type) {
+    with_type_of(x, [&](auto type) {
       using T = decltype(type);
       kernels::backward<T>(
           in.shape, pointers<T>(in), pointers<T>(saved), data_of<T>(gradient),
@@ -152,7 +147,7 @@ class BlockGradient : public Function<BlockGradient> {
          of_scale = torch::empty_like(k.in.scale);
     const auto of_bias = bias ? torch::empty_like(k.in.scale) : torch::Tensor();
     const auto of_x = k.in.shape.input_gradient ? torch::empty_like(k.in.x) : torch::Tensor();
-    with_type(k.in.x, [&](auto type) {
+    with_type_of(k.in.x, [&](auto type) {
       using T = decltype(type);
       kernels::double_backward<T>(
           k.in.shape, pointers<T>(k.in), pointers<T>(k.saved), data_of<T>(k.gradient),
@@ -190,7 +185,7 @@ class FusedBlock : public Function<FusedBlock> {
     const Saved saved{torch::empty({s.conv_elements()}, in.options()), statistics(), statistics(),
                       torch::empty({s.pooled_elements()}, in.options().dtype(torch::kUInt8)),
                       s.norm_groups > 0 ? statistics() : torch::Tensor()};
-    with_type(x, [&](auto type) {
+    with_type_of(x, [&](auto type) {
       using T = decltype(type);
       if (s.by_patches() && !in.given()) {
         in.moments = torch::empty({s.moment_elements()}, in.options().dtype(torch::kFloat64));

@@ -1,6 +1,5 @@
 #include "cuttle/model/linear_stack.hpp"
 
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -13,8 +12,6 @@ namespace cuttle {
 namespace {
 
 using torch::autograd::AutogradContext;
-using torch::autograd::Function;
-using torch::autograd::variable_list;
 
 /// What a pass left behind, for all derivatives.
 template <class T>
@@ -25,7 +22,6 @@ struct StackWork : torch::CustomClassHolder {
         size(x.size(0)),
         inputs(layers.front().in),
         width(layers.back().out),
-        relu(layers.back().relu),
         memory(torch::empty({mlp.packed_size() + mlp.point_size(size)}, x.options())),
         packed(memory.data_ptr<T>()),
         point(mlp.point(size, packed + mlp.packed_size())) {}
@@ -39,21 +35,19 @@ struct StackWork : torch::CustomClassHolder {
       to = std::copy_n(rows + n * mlp.padded(columns), columns, to);
     return result;
   }
-  /// Gradients of what the stack gives, as deltas: only where the last ReLU lets through.
-  void gated(const torch::Tensor& gradient, T* rows) const {
+  /// Gradients of what the stack gives as such rows.
+  void pad(const torch::Tensor& gradient, T* rows) const {
     const auto held = gradient.contiguous();
-    const T *from = held.data_ptr<T>(), *given = point.activations.back();
+    const T* from = held.data_ptr<T>();
     const std::int64_t stride = mlp.padded(width);
     std::fill_n(rows, size * stride, T{});
     for (std::int64_t n = 0; n < size; ++n, from += width)
-      for (std::int64_t i = 0; i < width; ++i)
-        rows[n * stride + i] = relu && given[n * stride + i] <= 0 ? T{} : from[i];
+      std::copy_n(from, width, rows + n * stride);
   }
 
   kernels::Mlp<T> mlp;
   torch::Tensor x;
   std::int64_t size, inputs, width;
-  bool relu;
   torch::Tensor memory;
   T* packed;
   typename kernels::Mlp<T>::Point point;
@@ -78,29 +72,21 @@ struct StackWayBack : torch::CustomClassHolder {
   typename kernels::Mlp<T>::Point point;
 };
 
-template <class Kept>
-c10::intrusive_ptr<Kept> kept_in(AutogradContext* ctx) {
-  return c10::static_intrusive_pointer_cast<Kept>(ctx->saved_data["kept"].toCapsule());
-}
-
 /// The vjp, an operation of its own so that it can be differentiated again: the gradient of x, if
 /// asked for, and those of the weights.
 template <class T>
-class StackGradient : public Function<StackGradient<T>> {
+class StackGradient : public torch::autograd::Function<StackGradient<T>> {
  public:
-  static variable_list forward(AutogradContext* ctx, const c10::intrusive_ptr<StackWork<T>>& work,
-                               bool of_x, const torch::Tensor& cotangent, const torch::Tensor& x,
-                               at::TensorList weights) {
+  static Tensors forward(AutogradContext* ctx, const c10::intrusive_ptr<StackWork<T>>& work,
+                         bool of_x, const torch::Tensor& cotangent, const torch::Tensor& x,
+                         at::TensorList weights) {
     const auto way = c10::make_intrusive<StackWayBack<T>>(work);
     const auto memory = torch::empty({of_x ? work->size * work->mlp.padded(work->inputs) : 0},
                                      work->memory.options());
     T* rows = of_x ? memory.template data_ptr<T>() : nullptr;
-    work->gated(cotangent, way->point.deltas.back());
+    work->pad(cotangent, way->point.deltas.back());
     work->mlp.backward(work->size, work->values(), way->point, way->gradient, rows);
-    variable_list kept{x};
-    kept.insert(kept.end(), weights.begin(), weights.end());
-    ctx->save_for_backward(std::move(kept));
-    ctx->saved_data["kept"] = c10::IValue::make_capsule(way);
+    keep_pass(ctx, way, x, weights);
     ctx->saved_data["of_x"] = of_x;
     ctx->set_materialize_grads(false);
     auto result = unpack_tensors<T>(work->mlp, way->gradient, T{1}, weights);
@@ -108,12 +94,12 @@ class StackGradient : public Function<StackGradient<T>> {
     return result;
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
+  static Tensors backward(AutogradContext* ctx, Tensors cotangents) {
     // The kernels end here: a third derivative through them would silently lack this part.
     CUTTLE_REQUIRE(!torch::GradMode::is_enabled(),
                    "linear layers on own kernels have no third derivative; for those of an encoder "
                    "set its fused: false");
-    const auto way = kept_in<StackWayBack<T>>(ctx);
+    const auto way = kept_pass<StackWayBack<T>>(ctx);
     const auto& work = *way->work;
     const auto kept = ctx->get_saved_variables();
     const auto weights = at::TensorList(kept).slice(1);
@@ -133,7 +119,7 @@ class StackGradient : public Function<StackGradient<T>> {
     std::fill_n(along.deltas.back(), work.size * work.mlp.padded(work.width), T{});
     work.mlp.tangent_backward(work.size, work.values(), way->point, along, direction, product,
                               of_x ? slope : nullptr);
-    variable_list result{{}, {}, work.dense(along.activations.back(), work.width), {}};
+    Tensors result{{}, {}, work.dense(along.activations.back(), work.width), {}};
     if (of_x) result.back() = work.dense(slope, work.inputs);
     const auto of_weights = unpack_tensors<T>(work.mlp, product, T{1}, weights);
     result.insert(result.end(), of_weights.begin(), of_weights.end());
@@ -142,24 +128,21 @@ class StackGradient : public Function<StackGradient<T>> {
 };
 
 template <class T>
-class Stack : public Function<Stack<T>> {
+class Stack : public torch::autograd::Function<Stack<T>> {
  public:
   static torch::Tensor forward(AutogradContext* ctx, const c10::intrusive_ptr<StackWork<T>>& work,
                                const torch::Tensor& x, at::TensorList weights) {
     pack_tensors<T>(work->mlp, weights, weights, work->packed);
     work->mlp.forward(work->size, work->values(), work->packed, work->point);
-    variable_list kept{x};
-    kept.insert(kept.end(), weights.begin(), weights.end());
-    ctx->save_for_backward(std::move(kept));
-    ctx->saved_data["kept"] = c10::IValue::make_capsule(work);
+    keep_pass(ctx, work, x, weights);
     return work->dense(work->point.activations.back(), work->width);
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list cotangents) {
+  static Tensors backward(AutogradContext* ctx, Tensors cotangents) {
     const auto kept = ctx->get_saved_variables();
     const bool of_x = kept[0].requires_grad();
-    auto result = StackGradient<T>::apply(kept_in<StackWork<T>>(ctx), of_x, cotangents[0], kept[0],
-                                          at::TensorList(kept).slice(1));
+    auto result = StackGradient<T>::apply(kept_pass<StackWork<T>>(ctx), of_x, cotangents[0],
+                                          kept[0], at::TensorList(kept).slice(1));
     result.insert(result.begin(), of_x ? 1 : 2, torch::Tensor());
     return result;
   }
