@@ -1,11 +1,12 @@
-"""The smoke table of learners: each trained for minutes on four real data sets, and once more with its mechanism off.
+"""The smoke table of learners: each trained for minutes on four real data sets, and again with its mechanism off.
 
     python3 tests/benchmark/learners.py [--build build/release] [--out runs/learners] [--sets omniglot,clinc150,...]
         [--minutes 1.0] [--episodes 600] [NAME ...]
 
 Omniglot 5-way 1-shot (three times --minutes), clinc150 (texts) 5-way, japanese_vowels (series) 3-way and av_digits
-(recordings, unseen speakers) 5-way, 1-shot, on classes that training never saw. Two runs of one thread side by side.
-Writes learners.md and learners.csv to OUT after every run. Unpacks archives of ../shared/data, or CUTTLE_DATA, and
+(recordings, unseen speakers) 5-way, 1-shot, on classes that training never saw. Minutes are the processor's: as many
+outer steps as one core does in them, so that other work on the machine changes nothing. Two runs of one thread side by
+side. Writes learners.md and learners.csv to OUT after every run. Unpacks archives of ../shared/data, or CUTTLE_DATA, and
 converts them once. A run that is done is not repeated, one that was interrupted goes on.
 """
 
@@ -87,15 +88,14 @@ def shards_of(name, out):
 
 
 def config_of(learner, name, arguments):
-    sense, encoder, way, share = SETS[name]
+    sense, encoder, way, _ = SETS[name]
     return {"name": f"{learner}-{name}",
             "data": {"shards": [shards_of(name, arguments.out)], "modalities": [sense], "in_memory": True},
             "episode": {"way": way, "shot": 1, "query": 5, "meta_batch_size": 4, **EPISODES.get(learner, {})},
             "model": {"fusion": "concat", "encoders": {sense: encoder}},
             "adapt": {"algorithm": learner, **SETTINGS.get(learner, {})},
             "step": {"outer_lr": 1e-3, "schedule": "cosine", **STEPS.get(learner, {})},
-            "train": {"minutes": share * arguments.minutes, "validate_every": 1000000, "validation_episodes": 200,
-                      "checkpoint_every": 200}}
+            "train": {"validate_every": 1000000, "validation_episodes": 20, "checkpoint_every": 1000}}
 
 
 def call(arguments, *words):
@@ -116,10 +116,12 @@ def run_one(learner, name, off, arguments):
         config = folder.with_suffix(".yaml")
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(json.dumps(config_of(learner, name, arguments)), encoding="utf-8")
-        words = [folder, "--resume"] if (folder / "checkpoints").exists() else [config, *off, "--run-dir", folder]
-        call(arguments, "train", *words)
+        bench = json.loads(call(arguments, "bench", config, *off, "--warmup", 5, "--steps", 25, "--json"))
+        steps = max(1, int(60e3 * SETS[name][3] * arguments.minutes / bench["cpu_ms_per_step"]))
+        words = [config, *off, f"train.steps={steps}", "--run-dir", folder]
+        call(arguments, "train", *([folder, "--resume"] if (folder / "checkpoints").exists() else words))
         entry = json.loads(call(arguments, "eval", folder, "--episodes", arguments.episodes, "--json"))
-        entry["bench"] = json.loads(call(arguments, "bench", config, *off, "--json"))
+        entry["bench"] = bench
         told.write_text(json.dumps(entry), encoding="utf-8")
     return json.loads(told.read_text(encoding="utf-8"))
 
@@ -137,7 +139,7 @@ def rows(done, arguments):
                  (entries.get(name) for name in SETS)]
         first = next(entry for entry in entries.values() if entry)
         bench = first["bench"]
-        yield [learner, *cells, f"{bench['tasks_per_second']:.1f}", bench["parameters"], f"{bench['peak_rss_mb']:.0f}",
+        yield [learner, *cells, f"{4e3 / bench['cpu_ms_per_step']:.1f}", bench["parameters"], f"{bench['peak_rss_mb']:.0f}",
                " ".join(off), first["step"] * 4]
 
 
