@@ -1,6 +1,7 @@
 """Files that are either whole or absent."""
 
 import contextlib
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -43,6 +44,11 @@ def atomic(path):
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def sha256_of(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path, text):

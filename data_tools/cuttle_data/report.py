@@ -19,6 +19,7 @@ class Report:
         self.notes = []
         self.warnings = []
         self.tables = []
+        self.texts = []
         self.json = None  # set: the whole output, for programs
 
     def skipped(self, what, reason):
@@ -37,6 +38,10 @@ class Report:
 
     def warn(self, text):
         self.warnings.append(text)
+
+    def say(self, text):
+        """Lines for people to use as they are, after everything else."""
+        self.texts.append(text)
 
     def table(self, title, head, rows):
         self.tables.append((title, head, rows))
@@ -63,6 +68,7 @@ class Report:
             if entries:
                 lines += [f"{title}: {len(entries)}", *kinds_of(entries)]
                 lines += [f"  {what}: {reason}" for what, reason in entries if every]
+        lines += self.texts
         text = "".join(line + "\n" for line in lines)
         return text.encode("utf-8", "backslashreplace").decode()
 
