@@ -87,14 +87,14 @@ def test_a_bert_for_masked_words_with_old_names_and_another_tokenizer_file(conve
                           (r"LayerNorm\.bias", "LayerNorm.beta"), ("^", "bert."))
     old |= {"cls.predictions.bias": torch.ones(12), "bert.embeddings.position_ids": torch.arange(16)[None]}
     config = {**sources.BERT, "hidden_act": "gelu_new"}
-    folder = sources.save_bert(tmp_path / "m", old, config, vocab_txt=None, tokenizer_config_json=None,
-                               tokenizer_json=sources.WORDPIECE)
+    folder = sources.save_bert(tmp_path / "m", old, config, vocab_txt=None, tokenizer_json=sources.WORDPIECE,
+                               tokenizer_config_json={"model_max_length": 7})
     record, tensors, said = convert(folder, "--license", "MIT", "--name", "mine")
     assert_equal(without_tokenizer(tensors), sources.bert())
     assert bytes(tensors["tokenizer.bytes"].numpy()).decode().split() == sources.VOCABULARY
     assert (record["name"], record["license"], record["sizes"]["activation"]) == ("mine", "MIT", "gelu_tanh")
     assert not record["tokenizer"]["lowercase"] and not record["tokenizer"]["strip_accents"]
-    assert record["preprocessing"] == {"max_tokens": 16} and record["output"] == {"width": 8, "pooling": "mean",
+    assert record["preprocessing"] == {"max_tokens": 7} and record["output"] == {"width": 8, "pooling": "mean",
                                                                                  "unit": False}
     assert "the language model's head" in said and "their mean" in said and "numbers of positions" in said
 
@@ -226,12 +226,14 @@ def test_a_vision_transformer_is_the_same_under_three_names(convert, tmp_path):
 def test_the_vision_part_of_a_clip(convert, tmp_path, whole):
     timm = sources.vit(pre_norm=True)
     timm["patch_embed.proj.bias"] = torch.zeros(8)
-    vision = {"num_attention_heads": 2, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+    vision = {"num_attention_heads": 2, "hidden_act": "quick_gelu"}
+    if not whole:  # left out where they are the usual ones
+        vision = {"model_type": "clip_vision_model", "num_attention_heads": 2}
     clip = {**sources.clip_vision(timm), "visual_projection.weight": torch.ones(4, 8), "logit_scale": torch.tensor(4.6),
             "vision_model.embeddings.position_ids": torch.arange(10)[None]}
     ready = {"do_center_crop": True, "crop_size": {"height": 12, "width": 12}, "size": {"shortest_edge": 14},
              "resample": 3, "image_mean": [0.48145466] * 3, "image_std": [0.25] * 3}
-    config = {"vision_config": vision, "hidden_act": "gelu"} if whole else vision
+    config = {"model_type": "clip", "vision_config": vision, "hidden_act": "gelu"} if whole else vision
     if whole:
         clip["text_model.final_layer_norm.bias"] = torch.ones(3)
     files = {"preprocessor_config.json": ready}

@@ -100,6 +100,7 @@ WORDS = "embeddings.word_embeddings.weight"
     (sources.bert(), {**BERT, "layer_norm_eps": -1}, "sizes.eps is -1"),
     (sources.bert(), {**BERT, "hidden_act": "silu"}, "the activation is silu"),
     (sources.bert(), {**BERT, "position_embedding_type": "relative_key"}, "positions are relative_key"),
+    (sources.bert(), {**BERT, "is_decoder": True}, "a decoder"),
     (sources.bert(), {**BERT, "model_type": "xlm-roberta"}, "a model of type xlm-roberta"),
     (sources.renamed(sources.bert(), ("^", "roberta.")), {}, "a model of type roberta"),
     (edited(sources.bert(), WORDS, lambda t: t[:, :6]), {"num_attention_heads": 2},
@@ -187,9 +188,13 @@ def test_sources_that_are_not_there_or_hold_nothing(refused, run, tmp_path):
     assert "holds no y; name a file or folder of tensors: there is none" in refused(wheel, "--inside", "y")
     torch.save(sources.lstm(), tmp_path / "voice.pt")
     assert "no known architecture" in refused(tmp_path / "voice.pt", "--architecture", "bert")
+    assert "is no wheel" in refused(tmp_path / "voice.pt", "--inside", "x")
+    assert "lstm_speaker reads no texts" in refused(tmp_path / "voice.pt", "--tokenizer", tmp_path / "voice.pt")
     for text, message in (("sizes", "no such key"), ("sizes.none=1", "no such key"), ("source.file=x", "no such key"),
                           ("sizes.width=big", "sizes.width is 6 now"), ("preprocessing.rate=[1]", "rate is 16000 now"),
-                          ("sizes.layers=2", "has lstm.weight_ih_l2"), ("sizes.width=-1", "sizes.width is -1"),
+                          ("output.width=3", "no such key"), ("preprocessing.hop=-1", "hop is 160 now"),
+                          ("preprocessing.hop=1.5", "hop is 160 now"), ("output.unit=1", "unit is true now"),
+                          ("sizes.layers=2", "has lstm.weight_ih_l2"), ("sizes.width=-1", "sizes.width is 6 now"),
                           ("sizes.layers=2000000000", "lacks lstm.weight_ih_l3")):
         assert message in refused(tmp_path / "voice.pt", "--set", text), text
 
@@ -207,7 +212,10 @@ def test_only_own_files_are_shown_and_damaged_ones_are_found(run, tmp_path):
     save_file(sources.lstm(), out)
     code, _, error = run("weights", out)
     assert code == 2 and "has no record of cuttle-data" in error
-    code, _, error = run("weights", "minilm")
+    for arguments in (["minilm"], [tmp_path], ["x.whl"], [out, "--license", "MIT", "--set", "a.b=c"]):
+        code, _, error = run("weights", *arguments)
+        assert code == 2 and "nothing says which file to make of it; add --out" in error
+    code, _, error = run("weights", tmp_path / "none")
     assert code == 2 and "No such file" in error
     assert run("weights", sources.save_bert(tmp_path / "m"), "--out", out, "--overwrite")[0] == 0
     tensors = load_file(out)
@@ -222,6 +230,26 @@ def test_only_own_files_are_shown_and_damaged_ones_are_found(run, tmp_path):
         save_file(tensors, out, {"cuttle.weights": json.dumps(changed)})
         code, _, error = run("weights", out)
         assert code == 2 and message in error, error
+    for name, dtype in ((WORDS, torch.float16), ("tokenizer.bytes", torch.bfloat16)):
+        changed = edited(tensors, name, lambda tensor: tensor.to(dtype))
+        save_file(changed, out, {"cuttle.weights": json.dumps(record)})
+        code, _, error = run("weights", out)
+        assert code == 2 and "its tensors are not F32, and tokenizer.bytes U8" in error
+
+
+def test_words_that_may_be_set(run, refused, tmp_path):
+    folder = sources.save_bert(tmp_path / "m")
+    assert "alike: mean or cls" in refused(folder, "--set", "output.pooling=max")
+    torch.save(sources.vit(), tmp_path / "v.pth")
+    for text, message in (("preprocessing.crop=left", "alike: centre or none"), ("preprocessing.mean=[1,2]", "alike)"),
+                          ("preprocessing.mean=[1,2,NaN]", "alike)"), ("sizes.heads=3", "3 heads do not divide 8")):
+        assert message in refused(tmp_path / "v.pth", "--set", "sizes.heads=2", "--set", text)
+    out = tmp_path / "x.safetensors"
+    code, _, error = run("weights", tmp_path / "v.pth", "--out", out, "--set", "sizes.heads=2", "--set",
+                         "preprocessing.mean=[1, 2, 3.5]", "--set", "preprocessing.crop=none")
+    assert (code, error) == (0, "")
+    said = run("weights", out)[1]
+    assert '"crop": "none"' in said and '"mean": [1, 2, 3.5]' in said
 
 
 def test_a_package_that_cannot_be_fetched_or_is_another(refused, tmp_path, monkeypatch):

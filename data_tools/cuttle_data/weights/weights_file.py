@@ -44,6 +44,10 @@ def read(path):
                         "has one, name it by --out")
     record = _record_of(text, path)
     stored = tensors.pop(TOKENIZER, None)
+    if any(str(tensor.dtype) != "torch.float32" for tensor in tensors.values()) or (
+            stored is not None and str(stored.dtype) != "torch.uint8"):
+        raise UserError(f"{path}: its tensors are not F32, and {TOKENIZER} U8 (changed by another program); make "
+                        "the file again")
     weights = Weights(record, tensors, None if stored is None else bytes(stored.numpy()))
     check_fit(weights, path)
     return weights

@@ -41,6 +41,9 @@ class Model(Architecture):
         if said.get("position_embedding_type", "absolute") != "absolute":
             raise UserError(f"{opened.tensors}: positions are {said['position_embedding_type']} (only absolute ones, "
                             "added to the words, are computed); name another model")
+        if said.get("is_decoder"):
+            raise UserError(f"{opened.tensors}: a decoder (its tokens see only those before them, which is not "
+                            "computed); name an encoder")
         activation = said.get("hidden_act", said.get("activation"))
         if activation is None:
             report.note("nothing says the activation and the norms' eps: exact GELU and 1e-12, as BERT has them")
@@ -58,8 +61,7 @@ class Model(Architecture):
             for key in keys:
                 agree(opened, key, sizes[found])
         tokenizer, stored = tokenizers.wordpiece(opened, vocabulary)
-        longest = opened.config("sentence_bert_config.json").get("max_seq_length")
-        return {"sizes": sizes, "preprocessing": {"max_tokens": longest or sizes["positions"]},
+        return {"sizes": sizes, "preprocessing": {"max_tokens": _longest(opened, sizes["positions"])},
                 "output": {"width": width, **_pooling(opened, report)}, "tokenizer": tokenizer,
                 "tokenizer_bytes": stored}
 
@@ -79,6 +81,15 @@ class Model(Architecture):
             yield from linear(f"{at}.intermediate.dense", inner, width)
             yield from linear(f"{at}.output.dense", width, inner)
             yield from norm(f"{at}.output.LayerNorm", width)
+
+
+def _longest(opened, positions):
+    """How many pieces of a text are read. Tokenizers without a limit say a very large number."""
+    for said in (opened.config("sentence_bert_config.json").get("max_seq_length"),
+                 opened.config("tokenizer_config.json").get("model_max_length")):
+        if type(said) in (int, float) and 2 < said <= positions:
+            return int(said)
+    return positions
 
 
 def _pooling(opened, report):

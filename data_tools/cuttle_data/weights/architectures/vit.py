@@ -7,6 +7,9 @@ from .. import pictures
 from ..architecture import Architecture, agree, count, linear, norm
 
 PATCHES, POSITIONS, INNER = "patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.fc1.weight"
+# What Hugging Face's configurations leave out where it is the usual, by model_type.
+USUAL = {"vit": {"hidden_act": "gelu", "layer_norm_eps": 1e-12},
+         **dict.fromkeys(("clip", "clip_vision_model"), {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5})}
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # of the usual widths: tiny, small, base, large, huge
 ACTIVATIONS = ("gelu", "quick_gelu")
 LAYER = r"^encoder\.layers?\.(\d+)\."
@@ -59,7 +62,9 @@ class Model(Architecture):
 
     def describe(self, tensors, opened, report):
         said = opened.config()
-        said = {**said, **said["vision_config"]} if isinstance(said.get("vision_config"), dict) else said
+        said = {**USUAL.get(str(said.get("model_type")), {}), **said}
+        if isinstance(said.get("vision_config"), dict):
+            said |= said["vision_config"]
         width, _, patch, _ = tensors[PATCHES].shape
         tokens = tensors[POSITIONS].numel() // max(width, 1) - 1
         size, pre_norm = math.isqrt(max(tokens, 0)) * patch, "norm_pre.weight" in tensors
@@ -68,6 +73,8 @@ class Model(Architecture):
             heads = HEADS[width]
             report.note(f"nothing says the number of heads: {heads}, as usual for {width} columns")
         activation = said.get("hidden_act", "quick_gelu" if "quickgelu" in str(said.get("architecture")) else "gelu")
+        if not opened.config():
+            report.note("nothing says the activation: gelu; --set sizes.activation=quick_gelu for OpenAI's CLIP")
         if activation not in ACTIVATIONS:
             raise UserError(f"{opened.tensors}: the activation is {activation} (known: {', '.join(ACTIVATIONS)}); name "
                             "another model")
