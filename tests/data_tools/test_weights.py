@@ -99,6 +99,22 @@ def test_a_bert_for_masked_words_with_old_names_and_another_tokenizer_file(conve
     assert "the language model's head" in said and "their mean" in said and "numbers of positions" in said
 
 
+def test_what_files_beside_the_tensors_say_in_other_ways(convert, tmp_path):
+    pieces = "".join(piece + "\r\n" for piece in sources.VOCABULARY)
+    said = {"do_lower_case": False, "strip_accents": True, "unk_token": {"content": "[UNK]"}, "model_max_length": 1e30}
+    folder = sources.save_bert(tmp_path / "m", vocab_txt=pieces, tokenizer_config_json=said,
+                               README_md="---\ntags: x\n---\nlicense: mit\n")
+    record, tensors, _ = convert(folder)
+    assert bytes(tensors["tokenizer.bytes"].numpy()).decode() == pieces.replace("\r", "")
+    assert (record["license"], record["preprocessing"]["max_tokens"]) == ("not stated", 16)
+    assert record["tokenizer"]["strip_accents"] and record["tokenizer"]["unknown"] == "[UNK]"
+    ready = {"do_rescale": False, "size": 12, "image_mean": [100, 101, 102], "image_std": [50, 51.5, 52]}
+    other = sources.save_folder(tmp_path / "v", sources.hugging_face_vit(sources.vit()), {"num_attention_heads": 2},
+                                {"preprocessor_config.json": ready})
+    record, _, _ = convert(other)
+    assert record["preprocessing"]["mean"] == [100, 101, 102] and record["preprocessing"]["deviation"] == [50, 51.5, 52]
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_distilbert_of_other_floats(convert, tmp_path, dtype):
     tensors = {name: tensor.to(dtype) for name, tensor in sources.bert(types=0).items()}
@@ -242,6 +258,13 @@ def test_the_vision_part_of_a_clip(convert, tmp_path, whole):
     assert record["sizes"]["pre_norm"] and record["sizes"]["activation"] == "quick_gelu"
     assert record["preprocessing"] == {"size": 12, "resize": 14, "crop": "centre", "interpolation": "bicubic",
                                        "mean": [122.7709383] * 3, "deviation": [63.75] * 3}
+
+
+def test_a_clip_of_timm_has_its_own_eps_and_pictures(convert, tmp_path):
+    torch.save(sources.vit(pre_norm=True), tmp_path / "clip.pth")
+    record, _, said = convert(tmp_path / "clip.pth", "--set", "sizes.heads=4", "--set", "sizes.activation=quick_gelu")
+    assert (record["sizes"]["eps"], record["sizes"]["activation"]) == (1e-5, "quick_gelu")
+    assert record["preprocessing"]["mean"][0] == 122.7709383 and "nothing says the activation" in said
 
 
 def test_a_timm_folder_says_how_pictures_are_made_ready(convert, tmp_path):

@@ -55,14 +55,16 @@ def test_damaged_files(refused, tmp_path):
 def test_flipped_bytes_never_crash(run, tmp_path):
     """Whatever is changed, the answer is a file or a reason."""
     folder, dice = sources.save_bert(tmp_path / "m", tokenizer_json=WORDPIECE), random.Random(5)
+    wheel = sources.zip_folder(tmp_path / "x-1-py3-none-any.whl", folder, "x")
     torch.save(sources.lstm(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     names = ("model.safetensors", "config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json")
-    for path, source in [*((folder / name, folder) for name in names), (tmp_path / "old.pth", tmp_path / "old.pth")]:
+    lone = (tmp_path / "old.pth", wheel)
+    for path, source in [*((folder / name, folder) for name in names), *zip(lone, lone)]:
         whole = path.read_bytes()
         for _ in range(40):
             changed = bytearray(whole)
             for _ in range(dice.randint(1, 3)):
-                changed[dice.randrange(min(len(whole), 1500))] = dice.randrange(256)
+                changed[dice.randrange(min(len(whole), 3000))] = dice.randrange(256)
             path.write_bytes(changed)
             code, _, error = run("weights", source, "--out", tmp_path / "x.safetensors", "--overwrite")
             assert code in (0, 2) and "internal error" not in error, (path.name, error)
@@ -132,6 +134,7 @@ def test_texts_that_cannot_be_read(refused, tmp_path):
         ({"vocab_txt": "\n".join(vocabulary[::-1]), "tokenizer_json": WORDPIECE}, "than those of tokenizer.json"),
         ({"tokenizer_json": BYTE_PAIRS}, "no WordPiece tokenizer"),
         ({"tokenizer_json": {**WORDPIECE, "normalizer": {"type": "NFC", "clean_text": True}}}, "WordPiece, NFC"),
+        ({"tokenizer_json": {**WORDPIECE, "model": {**WORDPIECE["model"], "vocab": {"a": 0, "b": 2}}}}, "not numbered"),
         ({"tokenizer_json": "[1]"}, "holds no JSON object"), ({"tokenizer_json": "["}, "no JSON"),
         ({"tokenizer_json": "[" * 100_000}, "no JSON"),
         ({"tokenizer_config_json": {"do_lower_case": "yes"}}, "lowercase is 'yes'"),
@@ -150,7 +153,8 @@ def test_texts_that_cannot_be_read(refused, tmp_path):
 
 @pytest.mark.parametrize("said", [
     {"size": "big", "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
-    {"size": 12, "image_mean": [0.5], "image_std": [1] * 3}, {"size": {"height": 12, "width": 14}},
+    {"size": 12, "image_mean": [0.5], "image_std": [1] * 3}, 
+    {"size": {"height": 12, "width": 14}, "image_mean": [0.5] * 3, "image_std": [1] * 3},
     {"size": 12, "resample": 1, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, {"size": {"longest_edge": 3}},
     {"size": {"height": None}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, {"size": 12, "image_mean": 5}])
 def test_pictures_that_nobody_knows_how_to_make_ready(refused, tmp_path, said):

