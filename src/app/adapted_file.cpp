@@ -15,11 +15,11 @@
 
 #include "app/loaded_run.hpp"
 #include "app/shard_paths.hpp"
-#include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/hash.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/safetensors.hpp"
 #include "cuttle/train/environment.hpp"
 
 namespace cuttle {
@@ -112,6 +112,7 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
                    {"config", dump_config(to.config, catalog_of(extensions))},
                    {"classes", nlohmann::json(to.classes).dump()}};
   file.metadata.merge(entries_of(to.inputs));
+  if (!to.held_files.empty()) file.metadata[kHeldFiles] = to.held_files;
   if (to.calibration) add_calibration(*to.calibration, file);
   if (!to.known_tasks.empty()) file.metadata[kKnownTasks] = to.known_tasks;
   if (to.novelty)
@@ -159,6 +160,8 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
   config = for_use(std::move(config), together, extensions);
   prepare_process(config, 0);
   model.parts = assemble(config, inputs, extensions);
+  model.to.held_files = model.parts.model->held_files();
+  check_held_files(file.metadata, model.to.held_files, path);
   const TaskKind& kind = *model.parts.kind;
   const nlohmann::json names =
       nlohmann::json::parse(metadata_entry(file, path, "classes"), nullptr, false);

@@ -21,6 +21,7 @@ struct AdaptedTo {
   std::optional<Novelty> novelty;
   std::string known_tasks = {};  ///< JSON: where the support set lies among the run's known tasks;
                                  ///< empty: the run has none
+  std::string held_files = {};   ///< Model::held_files
 };
 
 /// A file that stands alone: everything that `cuttle predict` needs.

@@ -174,6 +174,32 @@ void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions&
       [&] { request.with_mpi = [&](MpiSession& s) { return map_command(a, s, extensions); }; });
 }
 
+void add_features(CLI::App& app, FeaturesArguments& a, Request& request,
+                  const Extensions& extensions) {
+  auto* command = app.add_subcommand(
+      "features",
+      "compute the features of encoders with weights ahead of a run; without a config, tell what "
+      "is kept");
+  auto* config = command->add_option("config", a.config, "YAML file");
+  add_overrides(*command, a.overrides);
+  command
+      ->add_option("--bank", a.bank,
+                   "the folder, where no config names one; auto: CUTTLE_FEATURES, or the user's "
+                   "cache folder")
+      ->excludes(config);
+  auto* clear =
+      command->add_flag("--clear", a.clear, "remove what is kept; runs compute it again")
+          ->excludes(config);
+  command
+      ->add_option("--unused", a.unused, "only what no run has used for so many days")
+      ->check(CLI::Range(0.0, 1e6))
+      ->needs(clear);
+  command->add_flag("--json", a.json, "one JSON object on standard output");
+  command->callback([&] {
+    request.with_mpi = [&](MpiSession& s) { return features_command(a, s, extensions); };
+  });
+}
+
 void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensions& extensions) {
   auto* command = app.add_subcommand(
       "adapt", "adapt a trained model to new classes of which there are examples");
@@ -370,6 +396,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   EvalArguments eval;
   CompareArguments compare;
   MapArguments map;
+  FeaturesArguments features;
   AdaptArguments adapt;
   PredictArguments predict;
   InspectArguments inspect;
@@ -381,6 +408,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_eval(app, eval, request, extensions);
   add_compare(app, compare, request, extensions);
   add_map(app, map, request, extensions);
+  add_features(app, features, request, extensions);
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);
   add_inspect(app, inspect, request, extensions);

@@ -8,6 +8,7 @@
 #include "cuttle/core/timer.hpp"
 #include "cuttle/step/meta_step.hpp"
 #include "cuttle/train/environment.hpp"
+#include "cuttle/train/feature_bank.hpp"
 #include "cuttle/train/run_data.hpp"
 
 namespace cuttle {
@@ -71,7 +72,8 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     TrainState state = optimizer.start(ParameterList::initial(model->layout(), config.seed));
     MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                         config.reduce);
-    auto kept = data->keep(*model, state.parameters, config.data.in_memory);
+    auto kept =
+        keep_with_features(comm, config, *data, *model, state.parameters, console_of(comm.rank()));
     const auto source = data->source(
         parts,
         {Split::kTrain, config.episode, config.model.modality_dropout, false, config.augment},

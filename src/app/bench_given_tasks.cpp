@@ -7,9 +7,9 @@
 
 #include "app/commands.hpp"
 #include "app/measure.hpp"
-#include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/safetensors.hpp"
 #include "cuttle/core/timer.hpp"
 #include "cuttle/train/environment.hpp"
 #include "cuttle/train/run_state.hpp"

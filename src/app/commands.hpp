@@ -54,6 +54,17 @@ struct MapArguments {
 ExitCode map_command(const MapArguments& arguments, MpiSession& session,
                      const Extensions& extensions);
 
+struct FeaturesArguments {
+  std::string config, bank = "auto";  ///< config empty: banks are listed, or removed
+  std::vector<std::string> overrides;
+  bool clear = false, json = false;
+  double unused = 0;  ///< days; only with clear
+};
+/// Computes the features that a config's encoders hold weights for, ahead of its run; or tells, or
+/// removes, what is kept of all runs.
+ExitCode features_command(const FeaturesArguments& arguments, MpiSession& session,
+                          const Extensions& extensions);
+
 struct AdaptArguments {
   std::string run, out;
   std::vector<std::string> support, overrides;

@@ -16,7 +16,7 @@ ordered_json told(const ModalitySpec& spec) {
 }
 
 ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, const Assembly& parts) {
-  const auto& [config, inputs, classes, calibration, novelty, known_tasks] = to;
+  const auto& [config, inputs, classes, calibration, novelty, known_tasks, held_files] = to;
   ordered_json json{{"adapted", path},
                     {"run", config.name},
                     {"learner", config.adapt.type},
@@ -36,6 +36,7 @@ ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, cons
   } else {
     json["calibration"] = "none";
   }
+  if (!held_files.empty()) json[kHeldFiles] = held_files;
   if (!known_tasks.empty()) json["known_tasks"] = ordered_json::parse(known_tasks);
   return json;
 }

@@ -11,6 +11,7 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/evaluator.hpp"
+#include "cuttle/train/feature_bank.hpp"
 
 namespace cuttle {
 namespace {
@@ -256,7 +257,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
           if (!path.empty()) check_output(path);
     });
     const auto& [kind, model, learner] = run->parts;
-    auto kept = data->keep(*model, run->parameters, run->config.data.in_memory);
+    auto kept = keep_with_features(comm, run->config, *data, *model, run->parameters,
+                                   console_of(comm.rank()));
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;
     together(comm, "planning episodes", [&] {

@@ -8,10 +8,10 @@
 #include <limits>
 #include <utility>
 
-#include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
+#include "cuttle/core/safetensors.hpp"
 
 namespace cuttle {
 namespace {

@@ -93,6 +93,7 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   check_protocol(config, saved, extensions);
   check_trained_ways(config, saved, extensions);
   auto parts = assemble(config, inputs, extensions);
+  check_held_files(content.facts, parts.model->held_files(), source.folder);
   const auto layout = parts.model->layout();
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",

@@ -7,6 +7,7 @@
 #include "app/print_told.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/metrics/counter.hpp"
+#include "cuttle/train/feature_bank.hpp"
 
 namespace cuttle {
 namespace {
@@ -51,7 +52,8 @@ ExitCode map_command(const MapArguments& arguments, MpiSession& session,
       data = RunData::open(run->config, extensions, &run->inputs);
     });
     const auto& [kind, model, learner] = run->parts;
-    auto kept = data->keep(*model, run->parameters, run->config.data.in_memory);
+    auto kept = keep_with_features(comm, run->config, *data, *model, run->parameters,
+                                   console_of(comm.rank()));
     std::unique_ptr<const TaskSource> seen, held_out;
     together(comm, "planning episodes", [&] {
       seen = source_of(*data, *run, training, kept);

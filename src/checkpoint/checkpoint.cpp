@@ -2,13 +2,14 @@
 
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint_folders.hpp"
-#include "checkpoint/json_guard.hpp"
 #include "checkpoint/manifest.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/hash.hpp"
+#include "cuttle/core/json_guard.hpp"
 
 namespace cuttle {
 namespace {

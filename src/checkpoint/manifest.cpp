@@ -1,9 +1,10 @@
 #include "checkpoint/manifest.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
-#include "checkpoint/json_guard.hpp"
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/json_guard.hpp"
 
 namespace cuttle {
 namespace {

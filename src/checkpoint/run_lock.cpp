@@ -11,10 +11,11 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "checkpoint/json_guard.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/json_guard.hpp"
 #include "cuttle/core/log.hpp"
 
 namespace cuttle {
@@ -50,7 +51,7 @@ Holder parse_holder(const std::string& text) {
 }
 
 double seconds_silent(int file) {
-  struct stat status {};
+  struct stat status{};
   CUTTLE_REQUIRE(::fstat(file, &status) == 0, "cannot read the state of a run.lock: {}",
                  std::strerror(errno));
   timespec now{};

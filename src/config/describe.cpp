@@ -43,6 +43,10 @@ void describe(ConfigSchema& keys, DataOptions& o) {
   keys.add("modalities", o.modalities, plain_word(),
            "the ones to use, in this order; []: all in the shards");
   keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory", Resume::kChange);
+  keys.add("feature_bank", o.feature_bank, anything(),
+           "folder that keeps features of encoders with weights of others, for all runs; auto: "
+           "CUTTLE_FEATURES, or the user's cache folder; none: they are computed in every run",
+           Resume::kChange);
   keys.add("prefetch", o.prefetch, between(0, 4096), "micro-batches read ahead; 0: none",
            Resume::kChange);
 }

@@ -12,7 +12,7 @@ namespace cuttle {
 namespace {
 
 // Signal handlers reach nothing but globals.
-std::atomic<bool> stop_requested{false};
+std::atomic<bool> stop_is_requested{false};
 std::atomic<bool> checkpoint_requested{false};
 std::atomic<bool> watching{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not take a lock");
@@ -21,7 +21,7 @@ constexpr std::array<int, 3> kSignals = {SIGTERM, SIGINT, SIGUSR1};
 std::array<struct sigaction, kSignals.size()> previous_actions;
 
 extern "C" void on_stop(int signal_number) {
-  if (stop_requested.exchange(true)) ::_exit(128 + signal_number);
+  if (stop_is_requested.exchange(true)) ::_exit(128 + signal_number);
 }
 extern "C" void on_checkpoint(int) {
   checkpoint_requested.store(true);
@@ -31,7 +31,7 @@ extern "C" void on_checkpoint(int) {
 
 SignalWatch::SignalWatch() {
   CUTTLE_EXPECT(!watching.exchange(true));
-  stop_requested = false;
+  stop_is_requested = false;
   checkpoint_requested = false;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     struct sigaction action {};
@@ -52,8 +52,12 @@ SignalWatch::~SignalWatch() {
 
 SignalRequest SignalWatch::take() {
   const bool checkpoint = checkpoint_requested.exchange(false);
-  if (stop_requested.load()) return SignalRequest::kStop;
+  if (stop_is_requested.load()) return SignalRequest::kStop;
   return checkpoint ? SignalRequest::kCheckpoint : SignalRequest::kNone;
+}
+
+bool stop_requested() {
+  return watching.load() && stop_is_requested.load();
 }
 
 }  // namespace cuttle

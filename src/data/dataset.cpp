@@ -109,12 +109,20 @@ class ShardedDataset final : public Dataset {
     Sha256 hash;
     for (const ModalitySpec& spec : modalities_)
       hash.update(spec.name.c_str(), spec.name.size() + 1);
-    for (const ShardIndex& shard : shards_)
-      hash.update(shard.index_sha256.data(), shard.index_sha256.size());
+    add_shards(hash);
+    return hash.hex();
+  }
+  std::string content_fingerprint() const override {
+    Sha256 hash;
+    add_shards(hash);
     return hash.hex();
   }
 
  private:
+  void add_shards(Sha256& hash) const {
+    for (const ShardIndex& shard : shards_)
+      hash.update(shard.index_sha256.data(), shard.index_sha256.size());
+  }
   std::vector<std::string> paths() const {
     std::vector<std::string> all;
     for (const ShardIndex& shard : shards_) all.push_back(shard.path);

@@ -77,6 +77,8 @@ class SensesView final : public Dataset {
     return sha256(text + data_->fingerprint());
   }
 
+  std::string content_fingerprint() const override { return data_->content_fingerprint(); }
+
   const std::vector<std::string>& class_names() const override { return data_->class_names(); }
   const std::vector<std::string>& group_names() const override { return data_->group_names(); }
   const std::vector<std::int32_t>& classes_of(Split split) const override {

@@ -93,10 +93,12 @@ void Model::make_encoders(const ModelOptions& options, std::int64_t inner_steps,
       const auto& name = modalities_[m].name;
       const auto& type =
           find_type(registry.encoders, "model.encoders." + name + ".type", chosen[m].network.type);
-      encoders_[m] = type.make(
-          {modalities_[m], chosen[m].network, *layout_, "encoder." + name, inner_steps, registry});
+      encoders_[m] = type.make({modalities_[m], chosen[m].network, *layout_, "encoder." + name,
+                                inner_steps, registry, device_});
     }
   }
+  for (std::size_t m = 0; m < encoders_.size(); ++m)
+    if (encoders_[m]->fixed()) frozen_[m] = true;
   for (const auto& encoder : encoders_)
     for (const auto& block : encoder->blocks()) uses_support_ |= block->uses_support();
 }
@@ -160,6 +162,14 @@ std::string Model::frozen_encoders() const {
     if (frozen_[m])
       parts.push_back(modalities_[m].name +
                       (encoders_[m]->samples_apart() ? " once a sample" : " in every batch"));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string Model::held_files() const {
+  std::vector<std::string> parts;
+  for (std::size_t m = 0; m < encoders_.size(); ++m)
+    if (!encoders_[m]->held().empty())
+      parts.push_back(modalities_[m].name + " " + encoders_[m]->held());
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

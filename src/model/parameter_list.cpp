@@ -175,7 +175,12 @@ ParameterList ParameterList::initial(std::shared_ptr<const ParameterLayout> layo
                                      std::uint64_t seed, torch::Dtype dtype) {
   auto flat = torch::zeros({layout->flat_size()}, torch::kFloat64);
   double* values = flat.data_ptr<double>();
+  const Tensors places = layout->views(flat);
   for (std::int64_t i = 0; i < layout->count(); ++i) {
+    if (const auto& given = layout->spec(i).given; given.defined()) {
+      places[static_cast<std::size_t>(i)].copy_(given);
+      continue;
+    }
     Random random(start_of(layout->spec(i).name, seed));
     for (std::int64_t j = 0; j < layout->elements(i); ++j)
       values[layout->offset(i) + j] = draw(layout->spec(i), random);

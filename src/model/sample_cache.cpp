@@ -7,11 +7,9 @@
 
 namespace cuttle {
 
-torch::Tensor SampleCache::make(std::size_t modality, const RawModality& raw,
-                                std::size_t row) const {
+torch::Tensor SampleCache::make(std::size_t modality, const std::uint8_t* bytes,
+                                std::int64_t size) const {
   const Encoder& encoder = model_.encoder(modality);
-  const std::uint8_t* bytes = raw.bytes.data() + raw.offsets[row];
-  const std::int64_t size = raw.offsets[row + 1] - raw.offsets[row];
   if (!keeps_features(modality)) return encoder.prepare_row(bytes, size);
   const RawModality alone{{bytes, bytes + size}, {0, size}, {1}};
   const torch::NoGradGuard no_grad;
@@ -19,6 +17,13 @@ torch::Tensor SampleCache::make(std::size_t modality, const RawModality& raw,
   Context context;
   context.mode = Mode::kUse;
   return encoder.forward(parameters_, input, context).pooled.to(torch::kCPU);
+}
+
+void SampleCache::take(std::size_t modality, const std::vector<std::int64_t>& samples,
+                       const torch::Tensor& features) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    kept_[modality][samples[i]] = features.narrow(0, static_cast<std::int64_t>(i), 1);
 }
 
 ModalityInput SampleCache::input(std::size_t modality, const RawBatch& batch,
@@ -29,12 +34,17 @@ ModalityInput SampleCache::input(std::size_t modality, const RawBatch& batch,
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const std::int64_t row : rows) {
       const auto i = static_cast<std::size_t>(row);
-      if (batch.modalities[modality].changed) {
-        values.push_back(make(modality, batch.modalities[modality], i));
+      const RawModality& raw = batch.modalities[modality];
+      const auto made = [&] {
+        return make(modality, raw.bytes.data() + raw.offsets[i],
+                    raw.offsets[i + 1] - raw.offsets[i]);
+      };
+      if (raw.changed) {
+        values.push_back(made());
         continue;
       }
       auto& kept = kept_[modality][batch.samples[i]];
-      if (!kept.defined()) kept = make(modality, batch.modalities[modality], i);
+      if (!kept.defined()) kept = made();
       values.push_back(kept);
     }
   }

@@ -107,6 +107,17 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   return made;
 }
 
+void check_held_files(const std::map<std::string, std::string>& entries, const std::string& held,
+                      const std::string& file) {
+  const auto found = entries.find(kHeldFiles);
+  const std::string then = found == entries.end() ? std::string() : found->second;
+  CUTTLE_VALIDATE(then == held,
+                  "{}: was made with other weights of encoders ({} then, {} now; its answers would "
+                  "mean nothing with these); give the files that it had as "
+                  "model.encoders.SENSE.weights",
+                  file, then.empty() ? "none" : then, held.empty() ? "none" : held);
+}
+
 std::int64_t most_classes(const RunConfig& config, const Extensions& extensions) {
   const Section &target = config.episode.target, &algorithm = config.adapt;
   const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});

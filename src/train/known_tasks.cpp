@@ -8,8 +8,8 @@
 #include <numeric>
 #include <utility>
 
-#include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/safetensors.hpp"
 #include "cuttle/task/schedule.hpp"
 
 namespace cuttle {

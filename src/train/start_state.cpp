@@ -39,15 +39,18 @@ void check_resume(const RunConfig& config, const Catalog& catalog, const Checkpo
       "{}: the data is not what the run was trained and validated on (fingerprint {:.12} "
       "then, {:.12} now); give the same shards, or start a new run with train.init_from",
       folder, was("data_fingerprint"), facts.at("data_fingerprint"));
-  const auto files_of = [](const std::map<std::string, std::string>& of) {
-    const auto found = of.find("files_fingerprint");
-    return found == of.end() ? std::string() : found->second;
+  const auto same = [&](const char* name) {
+    const auto then = content.facts.find(name), now = facts.find(name);
+    return (then == content.facts.end() ? std::string() : then->second) ==
+           (now == facts.end() ? std::string() : now->second);
   };
-  CUTTLE_VALIDATE(files_of(content.facts) == files_of(facts),
+  CUTTLE_VALIDATE(same("files_fingerprint"),
                   "{}: sampling_weights is not the file that the run was trained by (later tasks "
                   "would be drawn otherwise than earlier ones); give the same, or start a new run "
                   "with train.init_from",
                   folder);
+  const auto held = facts.find(kHeldFiles);
+  check_held_files(content.facts, held == facts.end() ? std::string() : held->second, folder);
   for (const auto& spec : modalities_from_json(was("modalities")))
     CUTTLE_VALIDATE(!spec.centred,
                     "{}: an earlier version trained it on {} without the level of each recording, "
@@ -224,8 +227,9 @@ void agree_on_start(Communicator& comm, const std::map<std::string, std::string>
   std::vector<Fact> all{{"data_fingerprint", facts.at("data_fingerprint")},
                         {"parameters", state.parameters.sha256()},
                         {"step", std::to_string(state.step)}};
-  if (const auto files = facts.find("files_fingerprint"); files != facts.end())
-    all.push_back({files->first, files->second});
+  for (const char* name : {"files_fingerprint", kHeldFiles})
+    if (const auto files = facts.find(name); files != facts.end())
+      all.push_back({files->first, files->second});
   for (const auto& slot : state.slots)
     all.push_back({"optimizer." + slot.name,
                    ParameterList(state.parameters.shared_layout(), slot.values).sha256()});

@@ -1,5 +1,7 @@
 #include "train/step_loop.hpp"
 
+#include "cuttle/train/feature_bank.hpp"
+
 namespace cuttle {
 
 EvaluationPlan TrainingParts::validation_plan(std::int64_t episodes) const {
@@ -14,8 +16,8 @@ StepLoop::StepLoop(const TrainingParts& training, const ParameterList& parameter
     : reducer(training.comm,
               static_cast<std::size_t>(training.run.parts.model->layout()->reduced_size()),
               training.config.reduce),
-      kept(training.run.data->keep(*training.run.parts.model, parameters,
-                                   training.config.data.in_memory)),
+      kept(keep_with_features(training.comm, training.config, *training.run.data,
+                              *training.run.parts.model, parameters, training.console)),
       source(training.run.source(training.config, Split::kTrain, &kept)),
       tasks(
           *source,

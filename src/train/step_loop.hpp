@@ -15,6 +15,7 @@ struct TrainingParts {
   Communicator& comm;
   const RunConfig& config;
   const PreparedRun& run;
+  const Console& console;
 
   EvaluationPlan validation_plan(std::int64_t episodes) const;
 };

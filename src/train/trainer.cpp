@@ -28,7 +28,7 @@ struct Trainer::Impl {
   void settle_steps(const RunFolder& folder);
   void validate(RunData::Kept& kept);
   void checkpoint();
-  TrainingParts training() const { return {comm, config, ready}; }
+  TrainingParts training() const { return {comm, config, ready, console}; }
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
   bool due(std::int64_t every) const {
     return every > 0 && (state.step % every == 0 || finished());
@@ -96,6 +96,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   for (const auto& [name, text] : entries_of(ready.data->inputs())) facts[name] = text;
   facts["fused_blocks"] = ready.parts.model->fused_blocks();
   facts["frozen_encoders"] = ready.parts.model->frozen_encoders();
+  if (const auto held = ready.parts.model->held_files(); !held.empty()) facts[kHeldFiles] = held;
   start_state(comm, config, catalog, folder, facts, state, progress);
   agree_on_start(comm, facts, state);
   together(comm, "opening the records", [&] {

@@ -41,6 +41,10 @@ CASES = {
                  objectives={"align": {**ALIGN, "where": "both"}}, augment={"tasks": "query"},
                  sinks={"records": {"type": "jsonl"}, "console": {"type": "console"},
                         "board": {"type": "tensorboard"}}),
+    "weights": case(gradient("maml"), {"fusion": "concat", **DROPOUT},
+                    {"text": {"type": "bert", "weights": "", "trained": 1},
+                     "image": {"type": "efficientnet_lite", "weights": "", "trained": -1},
+                     "audio": {"type": "lstm_speaker", "weights": ""}}),
     "fomaml": case(gradient("fomaml"), {"fusion": "late", "head": "linear"},
                    {"audio": conv("mel_conv", "none"), "series": conv("series_conv", max_length=10)},
                    episode={"query": 1, "micro_batch": 3, "complete": True},
@@ -225,7 +229,10 @@ def config_of(name, sets):
     config = {key: value for key, value in CASES[name].items() if key != "use"}
     if "sampling_weights" in config["episode"]:
         config["episode"] = {**config["episode"], "sampling_weights": str(sets[config["data"]]["weights"])}
-    modalities = list(config["model"]["encoders"])
+    encoders = {sense: {**encoder, "weights": str(sets[config["data"]]["encoders"] / f"{encoder['type']}.safetensors")}
+                if "weights" in encoder else encoder for sense, encoder in config["model"]["encoders"].items()}
+    config["model"] = {**config["model"], "encoders": encoders}
+    modalities = list(encoders)
     data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}
     if "sources" in config:
         config["sources"] = {key: {**source, "shards": [sets[source["shards"]]["shards"]]}

@@ -8,6 +8,7 @@ import sys
 
 import driver
 import numpy as np
+import part_weights
 
 sys.path.insert(0, str(driver.ROOT / "data_tools"))
 
@@ -26,6 +27,7 @@ def make(folder):
         "7", "--shards", "1"))}}
     driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8")
     sets["senses"]["weights"] = _weights(folder / "senses", folder / "weights.csv")
+    sets["senses"]["encoders"] = part_weights.make(folder / "weights", 8000)
     sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))
     sets["users"] = _pair(folder, "users", [vector("v", 3), SERIES])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)

@@ -5,9 +5,9 @@
 
 Omniglot 5-way 1-shot (three times --minutes), clinc150 (texts) 5-way, japanese_vowels (series) 3-way and av_digits
 (recordings, unseen speakers) 5-way, 1-shot, on classes that training never saw. Minutes are the processor's: as many
-outer steps as one core does in them, so that other work on the machine changes nothing. Two runs of one thread side by
-side. Writes learners.md and learners.csv to OUT after every run. Unpacks archives of ../shared/data, or CUTTLE_DATA, and
-converts them once. A run that is done is not repeated, one that was interrupted goes on.
+outer steps as a core does in them, so that other work on the machine changes nothing. Two runs of one thread side by
+side. Writes learners.md and learners.csv to OUT after every run. Unpacks archives of ../shared/data, or CUTTLE_DATA,
+and converts them once. A run that is done is not repeated, one that was interrupted goes on.
 """
 
 import argparse
@@ -139,8 +139,8 @@ def rows(done, arguments):
                  (entries.get(name) for name in SETS)]
         first = next(entry for entry in entries.values() if entry)
         bench = first["bench"]
-        yield [learner, *cells, f"{4e3 / bench['cpu_ms_per_step']:.1f}", bench["parameters"], f"{bench['peak_rss_mb']:.0f}",
-               " ".join(off), first["step"] * 4]
+        yield [learner, *cells, f"{4e3 / bench['cpu_ms_per_step']:.1f}", bench["parameters"],
+               f"{bench['peak_rss_mb']:.0f}", " ".join(off), first["step"] * 4]
 
 
 def write(done, arguments):

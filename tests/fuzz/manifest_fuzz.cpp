@@ -1,5 +1,5 @@
-#include "checkpoint/json_guard.hpp"
 #include "checkpoint/manifest.hpp"
+#include "cuttle/core/json_guard.hpp"
 #include "fuzz/fuzz.hpp"
 
 // The JSON of a checkpoint: its manifest, and through the same guard facts and lock files.

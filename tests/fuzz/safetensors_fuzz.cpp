@@ -1,4 +1,4 @@
-#include "cuttle/checkpoint/safetensors.hpp"
+#include "cuttle/core/safetensors.hpp"
 #include "fuzz/fuzz.hpp"
 
 // What is read must come out of a file of our own again, whoever wrote it.

@@ -14,8 +14,8 @@
 
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/adapt/learner.hpp"
-#include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/safetensors.hpp"
 #include "cuttle/sense/raw.hpp"
 
 namespace cuttle {

@@ -85,6 +85,7 @@ class FakeDataset : public Dataset {
     return static_cast<std::int64_t>(modality) + 1;
   }
   std::string fingerprint() const override { return "fake"; }
+  std::string content_fingerprint() const override { return "fake"; }
 
  private:
   std::vector<ModalitySpec> modalities_;

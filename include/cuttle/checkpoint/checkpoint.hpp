@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cuttle/checkpoint/safetensors.hpp"
+#include "cuttle/core/safetensors.hpp"
 
 namespace cuttle {
 

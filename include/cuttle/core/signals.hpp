@@ -19,4 +19,7 @@ class SignalWatch {
   SignalRequest take();
 };
 
+/// Whether a watch has seen a request to stop: for long work that can be left half done.
+bool stop_requested();
+
 }  // namespace cuttle

@@ -53,6 +53,8 @@ class Dataset {
   /// splits, presence, checksums of all data), in order; paths do not matter. Equal on all ranks,
   /// kept in checkpoints.
   virtual std::string fingerprint() const = 0;
+  /// The same of the shards alone, whichever modalities are in use.
+  virtual std::string content_fingerprint() const = 0;
 };
 
 /// The data set as if its shards had these modalities: what it lacks, no sample has; what is not

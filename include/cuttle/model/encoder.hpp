@@ -45,6 +45,10 @@ class Encoder {
   virtual bool whole_tasks() const { return false; }
   /// Whether own kernels compute all blocks as one (linear_stack).
   bool stacked() const;
+  /// SHA-256 of the file whose values it holds, which are no parameters; empty: it holds none.
+  const std::string& held() const { return held_; }
+  /// Whether all its values are held: nothing of it ever learns.
+  bool fixed() const { return fixed_; }
   Feature forward(const Tensors& parameters, const ModalityInput& input, const Context& context,
                   bool tokens = false) const;
 
@@ -60,6 +64,8 @@ class Encoder {
   Blocks blocks_;
   std::int64_t width_ = 0;
   std::vector<LinearLayer> stack_;  ///< all blocks, if own kernels may compute them as one
+  std::string held_;
+  bool fixed_ = false;
 
  private:
   std::size_t token_blocks_ = 0;
@@ -74,6 +80,7 @@ struct EncoderRequest {
   std::string prefix;            ///< "encoder.<modality>"
   std::int64_t inner_steps = 0;  ///< of training
   const ModelRegistry& registry;
+  torch::Device device = torch::kCPU;  ///< where it is meant to be computed
 };
 using EncoderType = Type<Encoder, EncoderRequest>;
 

@@ -70,10 +70,12 @@ class Model {
   /// modality, unless its encoder says `fused: false`; else empty. An engine may then compute whole
   /// tasks.
   const std::vector<LinearLayer>& perceptron() const { return perceptron_; }
-  /// Its parameters are before the learned ones and embed() keeps no graph of it.
+  /// Its parameters, if it has any, are before the learned ones, and embed() keeps no graph of it.
   bool frozen(std::size_t modality) const { return frozen_[modality]; }
   /// As in "text once a sample, image in every batch"; empty: none is frozen.
   std::string frozen_encoders() const;
+  /// Files whose values encoders hold, as in "text SHA-256, image SHA-256"; empty: none does.
+  std::string held_files() const;
   /// Which blocks own kernels compute, as in "image 4 of 5, text 2 of 4 (avx2)".
   std::string fused_blocks() const;
 

@@ -46,6 +46,7 @@ struct ParameterSpec {
   bool first_rows = false;  ///< its rows stand for themselves: of an array with more of them (of a
                             ///< model for more classes, say) the first serve
   bool training_only = false;  ///< an adapted model does without it
+  torch::Tensor given = {};    ///< float32 values that it starts from, in place of `init`'s
 };
 /// The spec of such rows.
 ParameterSpec rows_of(std::string name, std::vector<std::int64_t> shape, Init init,

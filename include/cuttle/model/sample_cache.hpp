@@ -29,18 +29,23 @@ class SampleCache {
   bool keeps(std::size_t modality) const {
     return keeps_features(modality) || (input_rows_ && model_.encoder(modality).dear_rows());
   }
+  /// Whether features of a modality are kept, and not rows.
+  bool keeps_features(std::size_t modality) const {
+    return model_.frozen(modality) && model_.encoder(modality).samples_apart() &&
+           !model_.fusion().wants_tokens();
+  }
+  const Model& model() const { return model_; }
+  /// What is kept of a sample of which these are the raw bytes, on the CPU, whoever asks.
+  torch::Tensor make(std::size_t modality, const std::uint8_t* bytes, std::int64_t size) const;
+  /// Keeps row i of `features` as what make() would give for samples[i] of the data set.
+  void take(std::size_t modality, const std::vector<std::int64_t>& samples,
+            const torch::Tensor& features);
   /// On the CPU, for a modality that it keeps: the input of these samples of `batch`, which all
   /// have it; features where these are kept. Changed ones are made, and not kept.
   ModalityInput input(std::size_t modality, const RawBatch& batch,
                       const std::vector<std::int64_t>& rows);
 
  private:
-  bool keeps_features(std::size_t modality) const {
-    return model_.frozen(modality) && model_.encoder(modality).samples_apart() &&
-           !model_.fusion().wants_tokens();
-  }
-  torch::Tensor make(std::size_t modality, const RawModality& raw, std::size_t row) const;
-
   const Model& model_;
   Tensors parameters_;
   bool input_rows_;

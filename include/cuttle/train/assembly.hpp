@@ -69,4 +69,10 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& json);
 std::map<std::string, std::string> entries_of(const TaskInputs& inputs);
 TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const std::string& file);
 
+/// The entry that says which files of values a model's encoders hold (Model::held_files).
+constexpr const char* kHeldFiles = "encoder_weights";
+/// UserError unless those of saved entries are `held`: `file` was made with others.
+void check_held_files(const std::map<std::string, std::string>& entries, const std::string& held,
+                      const std::string& file);
+
 }  // namespace cuttle

@@ -1,4 +1,4 @@
-#include "cuttle/checkpoint/safetensors.hpp"
+#include "cuttle/core/safetensors.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

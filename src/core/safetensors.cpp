@@ -1,15 +1,16 @@
-#include "cuttle/checkpoint/safetensors.hpp"
+#include "cuttle/core/safetensors.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <set>
 
-#include "checkpoint/json_guard.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/json_guard.hpp"
 
 namespace cuttle {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <exception>
 
-#include "cuttle/checkpoint/safetensors.hpp"
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/safetensors.hpp"
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;

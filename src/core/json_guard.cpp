@@ -1,5 +1,6 @@
-#include "checkpoint/json_guard.hpp"
+#include "cuttle/core/json_guard.hpp"
 
+#include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 

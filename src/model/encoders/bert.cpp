@@ -1,0 +1,195 @@
+#include <torch/types.h>
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/sense/raw.hpp"
+#include "model/encoders/common.hpp"
+#include "model/pretrained/weights.hpp"
+#include "model/pretrained/wordpiece.hpp"
+#include "model/rows.hpp"
+
+namespace cuttle {
+namespace {
+
+/// What all layers share.
+struct Shape {
+  std::int64_t width, heads, inner;
+  double eps;
+  std::string activation;
+};
+
+torch::Tensor affine(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) {
+  return torch::linear(x, linear.weight.in(p), linear.bias.in(p));
+}
+
+torch::Tensor layer_norm(const Tensors& p, const GivenAffine& norm, const torch::Tensor& x,
+                         double eps) {
+  return torch::layer_norm(x, {x.size(-1)}, norm.weight.in(p), norm.bias.in(p), eps);
+}
+
+/// Tokens [m, T] to the sum of word, place and kind, normalised: [m, T, W].
+class BertEmbeddings final : public Block {
+ public:
+  BertEmbeddings(Weights& weights, const Shape& shape, std::int64_t vocabulary, bool learns)
+      : eps_(shape.eps),
+        words_(
+            weights.take("embeddings.word_embeddings.weight", {vocabulary, shape.width}, learns)),
+        places_(weights.take("embeddings.position_embeddings.weight",
+                             {weights.number("sizes", "positions"), shape.width}, learns)),
+        norm_(weights.affine("embeddings.LayerNorm", {shape.width}, learns)) {
+    const std::int64_t kinds = weights.entry("sizes", "types").get<std::int64_t>();
+    has_kinds_ = kinds > 0;  // DistilBERT has none
+    if (has_kinds_)
+      kinds_ =
+          weights.take("embeddings.token_type_embeddings.weight", {kinds, shape.width}, learns);
+  }
+  std::string kind() const override { return "bert_embeddings"; }
+  bool samples_apart() const override { return true; }
+  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
+    auto x = look_up(words_.in(p), input.values) + places_.in(p).narrow(0, 0, input.values.size(1));
+    if (has_kinds_) x = x + kinds_.in(p)[0];
+    return {layer_norm(p, norm_, x, eps_), input.mask};
+  }
+
+ private:
+  double eps_;
+  Given words_, places_, kinds_;
+  bool has_kinds_;
+  GivenAffine norm_;
+};
+
+/// Self-attention, then a perceptron; each is added to what came in and normalised after
+/// (post-norm, Vaswani et al. 2017, as Devlin et al. 2019 have it).
+class BertLayer final : public Block {
+ public:
+  BertLayer(Weights& weights, const std::string& name, const Shape& shape, bool learns)
+      : shape_(shape),
+        queries_(
+            weights.affine(name + ".attention.self.query", {shape.width, shape.width}, learns)),
+        keys_(weights.affine(name + ".attention.self.key", {shape.width, shape.width}, learns)),
+        values_(weights.affine(name + ".attention.self.value", {shape.width, shape.width}, learns)),
+        out_(weights.affine(name + ".attention.output.dense", {shape.width, shape.width}, learns)),
+        norm1_(weights.affine(name + ".attention.output.LayerNorm", {shape.width}, learns)),
+        up_(weights.affine(name + ".intermediate.dense", {shape.inner, shape.width}, learns)),
+        down_(weights.affine(name + ".output.dense", {shape.width, shape.inner}, learns)),
+        norm2_(weights.affine(name + ".output.LayerNorm", {shape.width}, learns)) {}
+  std::string kind() const override { return "bert_layer"; }
+  bool samples_apart() const override { return true; }
+  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
+    const auto& x = input.values;
+    const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.width / shape_.heads));
+    auto scores = torch::matmul(heads(p, queries_, x) * scale, heads(p, keys_, x).transpose(2, 3));
+    if (input.mask.defined())
+      scores = scores.masked_fill((input.mask == 0).view({x.size(0), 1, 1, x.size(1)}), -1e30);
+    const auto mixed = torch::matmul(torch::softmax(scores, 3), heads(p, values_, x));
+    const auto seen = layer_norm(
+        p, norm1_, x + affine(p, out_, mixed.transpose(1, 2).reshape(x.sizes())), shape_.eps);
+    const auto inner = activated(affine(p, up_, seen));
+    return {layer_norm(p, norm2_, seen + affine(p, down_, inner), shape_.eps), input.mask};
+  }
+
+ private:
+  /// [m, T, W] -> [m, heads, T, W / heads].
+  torch::Tensor heads(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) const {
+    return affine(p, linear, x)
+        .view({x.size(0), x.size(1), shape_.heads, shape_.width / shape_.heads})
+        .transpose(1, 2);
+  }
+  torch::Tensor activated(const torch::Tensor& x) const {
+    if (shape_.activation == "relu") return torch::relu(x);
+    return torch::gelu(x, shape_.activation == "gelu" ? "none" : "tanh");
+  }
+
+  Shape shape_;
+  GivenAffine queries_, keys_, values_, out_, norm1_, up_, down_, norm2_;
+};
+
+/// The mean over real tokens, or the first one, of length 1 if asked for: [m, T, W] -> [m, W].
+class BertPool final : public Block {
+ public:
+  BertPool(bool first, bool unit) : first_(first), unit_(unit) {}
+  std::string kind() const override { return "pool"; }
+  bool samples_apart() const override { return true; }
+  Signal forward(const Tensors&, const Signal& input, const Context&) const override {
+    auto pooled = input.values.select(1, 0);
+    if (!first_) {
+      const auto real = input.mask.unsqueeze(2).to(input.values.dtype());
+      pooled = (input.values * real).sum(1) / real.sum(1).clamp_min(1.0);
+    }
+    if (unit_) pooled = pooled / (pooled.square().sum(1, true) + 1e-24).sqrt();
+    return {pooled, {}};
+  }
+
+ private:
+  bool first_, unit_;
+};
+
+/// Texts through a trained BERT, DistilBERT or MiniLM: pieces of words that attend to each other.
+class BertEncoder final : public PretrainedEncoder {
+ public:
+  using Options = PretrainedOptions;
+  BertEncoder(const EncoderRequest& request, const Options& options)
+      : BertEncoder(request, options, Weights(request, options, "bert")) {}
+
+  ModalityInput prepare(const RawModality& raw) const override {
+    std::vector<torch::Tensor> rows;
+    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      rows.push_back(torch::tensor(tokens_.ids(
+          {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)}, most_)));
+    });
+    return pad_rows(rows);
+  }
+
+ private:
+  BertEncoder(const EncoderRequest& request, const Options& options, Weights weights)
+      : tokens_(read_tokens(weights)), most_(weights.number("preprocessing", "max_tokens")) {
+    expect_kind(request, {ModalityKind::kText});
+    const Shape shape{weights.number("sizes", "width"), weights.number("sizes", "heads"),
+                      weights.number("sizes", "inner"), weights.real("sizes", "eps"),
+                      weights.text("sizes", "activation")};
+    const std::int64_t layers = weights.number("sizes", "layers");
+    const std::int64_t vocabulary = weights.number("sizes", "vocabulary");
+    CUTTLE_VALIDATE(tokens_.size() <= vocabulary && shape.width % shape.heads == 0 &&
+                        most_ <= weights.number("sizes", "positions") && most_ >= 2,
+                    "model.encoders.{}.weights: sizes of the file do not fit each other (a "
+                    "tokenizer of {} pieces for {} rows, {} columns for {} heads, {} tokens of {} "
+                    "places); make it again with cuttle-data weights",
+                    request.spec.name, tokens_.size(), vocabulary, shape.width, shape.heads, most_,
+                    weights.number("sizes", "positions"));
+    blocks_.push_back(std::make_unique<BertEmbeddings>(weights, shape, vocabulary,
+                                                       weights.learns(0, layers + 1)));
+    for (std::int64_t i = 0; i < layers; ++i)
+      blocks_.push_back(std::make_unique<BertLayer>(weights, "encoder.layer." + std::to_string(i),
+                                                    shape, weights.learns(i + 1, layers + 1)));
+    tokens_end_here(shape.width);
+    blocks_.push_back(std::make_unique<BertPool>(weights.text("output", "pooling") == "cls",
+                                                 weights.flag("output", "unit")));
+    width_ = shape.width;
+    holds(weights, options.trained);
+  }
+  static WordPiece read_tokens(Weights& weights) {
+    try {
+      return {weights.tokenizer(), weights.flag("tokenizer", "lowercase")};
+    } catch (const std::out_of_range&) {
+      throw UserError(
+          "model.encoders: the weights' tokenizer has not [UNK], [CLS] and [SEP] (it is "
+          "no vocabulary of BERT's); make the file again with cuttle-data weights");
+    }
+  }
+  torch::Tensor as_tokens(const torch::Tensor& values) const override { return values; }
+
+  WordPiece tokens_;
+  std::int64_t most_;
+};
+
+}  // namespace
+
+EncoderType row_of_bert() {
+  return type_of<BertEncoder, EncoderType>(
+      "texts: a trained BERT, DistilBERT or MiniLM (weights: FILE)", "Devlin et al. 2019");
+}
+
+}  // namespace cuttle

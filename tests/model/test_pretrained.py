@@ -1,0 +1,208 @@
+"""Encoders with weights of others: small made-up ones compute what the papers say, and wrong files are refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import weights_reference as reference
+import weights_sources as sources
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+TEXTS = ["the a", "ab, thing", "", "the " * 30, "É中 a", "[SEP] the", "a\x00b\x07 \xe9"]
+WORD = sources.VOCABULARY
+
+
+def bytes_of(text):
+    return np.frombuffer(text.encode(), "u1").copy()
+
+
+def record_of(path):
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["cuttle.weights"])
+
+
+def changed(path, out, tensors=None, **record):
+    """The file with other tensors or entries of its record."""
+    told = {**record_of(path), **record}
+    save_file({**load_file(path), **(tensors or {})}, out, metadata={"cuttle.weights": json.dumps(told)})
+    return out
+
+
+@pytest.mark.parametrize("types", [2, 0])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_bert(weights, encode, tmp_path, types, pooling):
+    tensors = sources.bert(types=types)
+    tensors["embeddings.word_embeddings.weight"] = tensors["embeddings.word_embeddings.weight"][:len(WORD)]
+    config = sources.BERT
+    if types == 0:
+        tensors = sources.distilbert(tensors)
+        config = {"model_type": "distilbert", "n_heads": 2, "n_layers": 2, "dim": 8, "hidden_dim": 12,
+                  "activation": "gelu", "sinusoidal_pos_embds": False}
+    file = weights(sources.save_bert(tmp_path / "bert", tensors, config))
+    told = record_of(file)["output"]
+    file = changed(file, tmp_path / "changed.safetensors", output={**told, "pooling": pooling, "unit": True})
+    most = record_of(file)["preprocessing"]["max_tokens"]
+    made = encode("bert", file, {f"{i}": bytes_of(text) for i, text in enumerate(TEXTS)})
+    held = load_file(file)
+    held.pop("tokenizer.bytes")
+    for i, text in enumerate(TEXTS):
+        ids = made[f"{i}.input"][0]
+        assert ids[0] == WORD.index("[CLS]") and ids[-1] == WORD.index("[SEP]") and len(ids) <= most
+        states = reference.bert_states(held, torch.tensor(ids), 2)
+        pooled = states.mean(0) if pooling == "mean" else states[0]
+        wanted = torch.nn.functional.normalize(pooled, dim=0).numpy()
+        assert np.abs(made[f"{i}"][0] - wanted).max() < 2e-6, text
+
+
+def test_word_pieces(weights, encode, tmp_path):
+    file = weights(sources.save_bert(tmp_path / "bert", sources.bert(vocabulary=len(WORD))))
+    made = encode("bert", file, {f"{i}": bytes_of(text) for i, text in enumerate(TEXTS)}, "input")
+    words = [[WORD[place] for place in made[f"{i}.input"][0][1:-1]] for i in range(len(TEXTS))]
+    assert words[0] == ["the", "a"]
+    assert words[1] == ["a", "##b", ",", "[UNK]"]  # there is no piece for "th"
+    assert words[2] == [] and set(words[3]) == {"the"}
+    assert words[4] == ["[UNK]", "中", "a"]  # lower case, no accent, and e is no piece
+    assert words[5] == ["[SEP]", "the"]
+    assert words[6] == ["a", "##b", "[UNK]"]  # control characters are no part of words
+
+
+def test_a_speaker_encoder(weights, encode, tmp_path):
+    tensors = sources.lstm(mels=40, width=6)
+    torch.save({"model_state": tensors}, tmp_path / "voice.pt")
+    file = weights(tmp_path / "voice.pt")
+    draw = np.random.default_rng(1)
+    sounds = {"short": draw.normal(0, 3000, 7000), "quiet": draw.normal(0, 30, 41000), "none": np.zeros(30000),
+              "long": draw.normal(0, 9000, 60000), "one": np.array([5.0])}
+    sounds = {name: sound.astype("i2") for name, sound in sounds.items()}
+    made = encode("lstm_speaker", file, sounds)
+    for name, sound in sounds.items():
+        assert np.abs(made[name][0] - reference.speaker(tensors, sound).numpy()).max() < 2e-6, name
+
+
+def efficientnet(stem=8, head=12, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4))):
+    """Random tensors under the names of the package, of few channels."""
+    random, shapes = sources.Random(5), []
+
+    def normed(conv, norm, *shape):
+        shapes.extend([(f"{conv}.weight", shape), *sources.norm(norm, shape[0]),
+                       *((f"{norm}.running_{what}", (shape[0], )) for what in ("mean", "var"))])
+
+    normed("_conv_stem", "_bn0", stem, 3, 3, 3)
+    place, last = 0, stem
+    for repeats, kernel, _, expansion, out in stages:
+        for _ in range(repeats):
+            at, wide = f"_blocks.{place}", last * expansion
+            if expansion > 1:
+                normed(f"{at}._expand_conv", f"{at}._bn0", wide, last, 1, 1)
+            normed(f"{at}._depthwise_conv", f"{at}._bn1", wide, 1, kernel, kernel)
+            normed(f"{at}._project_conv", f"{at}._bn2", out, wide, 1, 1)
+            place, last = place + 1, out
+    normed("_conv_head", "_bn1", head, last, 1, 1)
+    tensors = random.of(shapes)
+    return {name: tensor.abs() + 0.1 if name.endswith("var") else tensor for name, tensor in tensors.items()}
+
+
+def efficientnet_file(path, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4))):
+    told = {"format": 1, "name": "small", "architecture": "efficientnet_lite", "sense": "image",
+            "sizes": {"stem": 8, "head": 12, "stages": stages, "eps": 1e-3},
+            "preprocessing": {"size": 33, "mean": [127] * 3, "deviation": [128] * 3, "crop": "centre",
+                              "interpolation": "bicubic"}, "output": {"width": 12}}
+    save_file(efficientnet(), path, metadata={"cuttle.weights": json.dumps(told)})
+    return path
+
+
+def test_an_efficientnet(encode, tmp_path):
+    file = efficientnet_file(tmp_path / "weights.safetensors")
+    picture = np.random.default_rng(2).integers(0, 256, (33, 33, 3), "u1")
+    made = encode("efficientnet_lite", file, {"0": picture})
+    ready = torch.tensor((picture.astype("f8") - 127) / 128).permute(2, 0, 1)[None]
+    wanted = reference.efficientnet_lite_features(efficientnet(), ready, record_of(file)["sizes"]["stages"])
+    assert np.abs(made["0.input"] - ready.numpy()).max() < 1e-6
+    assert np.abs(made["0"] - wanted.numpy()).max() < 1e-5 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (20, 31, 3), (90, 33, 1), (33, 33, 1), (300, 257, 3)])
+def test_pictures_are_resized_as_pillow_does(encode, tmp_path, shape):
+    file = efficientnet_file(tmp_path / "weights.safetensors")
+    picture = np.random.default_rng(3).integers(0, 256, shape, "u1")
+    made = encode("efficientnet_lite", file, {"0": picture}, "input")["0.input"][0]
+    side, top, left = min(shape[:2]), *((n - min(shape[:2])) // 2 for n in shape[:2])
+    square = Image.fromarray(np.broadcast_to(picture, (*shape[:2], 3))[top:top + side, left:left + side].copy())
+    wanted = np.asarray(square.resize((33, 33), Image.Resampling.BICUBIC)).astype("f4")
+    assert (np.rint(made.transpose(1, 2, 0) * 128 + 127) == wanted).all()
+
+
+def derivatives(tensors, features):
+    """As the peer's, by PyTorch: {name: gradient, name.moved: Hessian-vector product}."""
+    leaves = {name: tensor.double().requires_grad_(True) for name, tensor in tensors.items() if "running" not in name}
+    fixed = {name: tensor.double() for name, tensor in tensors.items() if "running" in name}
+    loss = sum(made.square().sum() for made in features({**leaves, **fixed}))
+    gradient = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
+    along = sum((part.flatten() * torch.arange(part.numel()).double().cos()).sum() for part in gradient)
+    moved = torch.autograd.grad(along, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    return {**dict(zip(leaves, gradient)), **{f"{name}.moved": part for name, part in zip(leaves, moved)}}
+
+
+def compare_derivatives(made, wanted):
+    assert made.keys() == wanted.keys()
+    moved = 0.0
+    for name, part in wanted.items():
+        part = part.detach().numpy()
+        assert np.abs(made[name] - part).max() <= 1e-9 * np.abs(part).max() + 1e-12, name
+        moved = max(moved, np.abs(part).max() if name.endswith(".moved") else 0)
+    assert moved > 1e-3
+
+
+def test_derivatives_of_bert(weights, encode, tmp_path):
+    file = weights(sources.save_bert(tmp_path / "bert", sources.bert(vocabulary=len(WORD))))
+    texts = {f"{i}": bytes_of(text) for i, text in enumerate(TEXTS[:3])}
+    ids = encode("bert", file, texts, "input")
+    held = load_file(file)
+    held.pop("tokenizer.bytes")
+    wanted = derivatives(held, lambda w: [reference.bert_states(w, torch.tensor(ids[f"{name}.input"][0]), 2).mean(0)
+                                          for name in texts])
+    compare_derivatives(encode("bert", file, texts, "derivatives"), wanted)
+
+
+def test_derivatives_of_an_efficientnet(encode, tmp_path):
+    file = efficientnet_file(tmp_path / "weights.safetensors")
+    pictures = {f"{i}": np.random.default_rng(i).integers(0, 256, (33, 33, 3), "u1") for i in range(2)}
+    ready = [torch.tensor(encode("efficientnet_lite", file, {"0": picture}, "input")["0.input"]).double()
+             for picture in pictures.values()]
+    wanted = derivatives(efficientnet(), lambda w: [reference.efficientnet_lite_features(
+        w, picture, record_of(file)["sizes"]["stages"]) for picture in ready])
+    compare_derivatives(encode("efficientnet_lite", file, pictures, "derivatives"), wanted)
+
+
+def test_wrong_files_are_refused(weights, refusal, tmp_path):
+    file = weights(sources.save_bert(tmp_path / "bert", sources.bert(vocabulary=len(WORD))))
+    text, picture = bytes_of("a"), np.zeros((8, 8, 3), "u1")
+    assert "is no file; make it with cuttle-data weights" in refusal("bert", tmp_path / "nowhere", text)
+    assert "holds weights of bert and not of efficientnet_lite" in refusal("efficientnet_lite", file, picture)
+    assert "bert needs a modality of kind text" in refusal("bert", file, picture)
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(file.read_bytes()[:-10])
+    assert str(cut) in refusal("bert", cut, text)
+    save_file({"x": torch.zeros(2)}, tmp_path / "plain.safetensors")
+    assert "says not what it is the weights of" in refusal("bert", tmp_path / "plain.safetensors", text)
+    sizes = record_of(file)["sizes"]
+    for entry, value, said in [("layers", 3, "has no encoder.layer.2"), ("layers", -1, "which is no size"),
+                               ("width", 12, "and its sizes ask for"), ("heads", 3, "do not fit each other"),
+                               ("positions", 4, "do not fit each other"), ("vocabulary", 10**18, "is no size"),
+                               ("eps", "small", "is no number"), ("activation", 5, "is no word")]:
+        wrong = changed(file, tmp_path / "wrong.safetensors", sizes={**sizes, entry: value})
+        assert said in refusal("bert", wrong, text), entry
+    no_words = changed(file, tmp_path / "wrong.safetensors", {"tokenizer.bytes": torch.zeros(3, dtype=torch.uint8)})
+    assert "has not [UNK], [CLS] and [SEP]" in refusal("bert", no_words, text)
+    half = changed(file, tmp_path / "wrong.safetensors", {"embeddings.LayerNorm.bias": torch.zeros(8).half()})
+    assert "make it again" in refusal("bert", half, text)
+    picture_file = efficientnet_file(tmp_path / "picture.safetensors", stages=[[1, 3, 1, 1]])
+    assert "a stage is [repeats, kernel, stride, expansion, channels]" in refusal(
+        "efficientnet_lite", picture_file, picture)
+    shutil.copy(picture_file, tmp_path / "two.safetensors")
+    assert "sees grey or RGB pictures" in refusal("efficientnet_lite", efficientnet_file(picture_file),
+                                                  np.zeros((8, 8, 2), "u1"))
