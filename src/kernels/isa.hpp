@@ -213,14 +213,29 @@ struct Transposition {
 };
 
 /// The cells of an LSTM over whole vectors. Forward with of_h null: next_h and next_c from the sums
-/// `gates` ([4, size]: input, forget, cell, output) and c. Else the way back: the gradients of those
-/// sums in their place, and that of c in next_c.
+/// `gates` ([4, size]: input, forget, cell, output) and c. Else the way back: the gradients of
+/// those sums in their place, and that of c in next_c.
 template <class T>
 struct Cells {
   std::int64_t size;
   T* gates;
   const T *c, *of_h, *of_c;
   T *next_h, *next_c;
+};
+
+enum class RowStep { kGelu, kGeluTanh, kRelu, kSoftmax, kNorm };
+
+/// Rows of `columns` values, `stride` (whole vectors) from each other, changed in place: activated;
+/// the softmax of `number` times them (zeros up to the stride); or with `added` (as x) added, less
+/// their mean, over the root of their variance + `number`, times scale, plus shift ([columns]). But
+/// for the softmax columns are whole vectors, too.
+template <class T>
+struct Rows {
+  RowStep step;
+  T* x;
+  std::int64_t rows, columns, stride;
+  const T *added, *scale, *shift;
+  T number;
 };
 
 template <class T>
@@ -241,6 +256,7 @@ struct Isa {
   void (*product)(const Product<T>&);
   void (*transpose)(const Transposition<T>&);
   void (*cells)(const Cells<T>&);
+  void (*rows_of)(const Rows<T>&);
 };
 
 template <class T>

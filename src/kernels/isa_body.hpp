@@ -2,6 +2,7 @@
 
 #include "kernels/cells.hpp"
 #include "kernels/products.hpp"
+#include "kernels/row_steps.hpp"
 #include "kernels/tiles.hpp"
 #include "kernels/windows.hpp"
 #include "kernels/winograd_steps.hpp"
@@ -11,10 +12,10 @@ namespace cuttle::kernels {
 namespace {
 
 template <class T>
-constexpr Isa<T> kIsa = {kLanes<T>,      kRows,       convolve<T>,  correlate<T>,
-                         outer<T>,       winograd<T>, pool<T>,      select<T>,
-                         window_sums<T>, spread<T>,   gradient<T>,  moments<T>,
-                         products<T>,    product<T>,  transpose<T>, cells<T>};
+constexpr Isa<T> kIsa = {kLanes<T>,   kRows,      convolve<T>, correlate<T>,   outer<T>,
+                         winograd<T>, pool<T>,    select<T>,   window_sums<T>, spread<T>,
+                         gradient<T>, moments<T>, products<T>, product<T>,     transpose<T>,
+                         cells<T>,    rows<T>};
 
 }  // namespace
 }  // namespace cuttle::kernels

@@ -7,16 +7,27 @@
 
 namespace cuttle {
 
-torch::Tensor SampleCache::make(std::size_t modality, const std::uint8_t* bytes,
-                                std::int64_t size) const {
+torch::Tensor SampleCache::features(std::size_t modality, const RawModality& raw) const {
   const Encoder& encoder = model_.encoder(modality);
-  if (!keeps_features(modality)) return encoder.prepare_row(bytes, size);
-  const RawModality alone{{bytes, bytes + size}, {0, size}, {1}};
   const torch::NoGradGuard no_grad;
-  const auto input = encoder.prepare(alone).on(model_.device());
   Context context;
   context.mode = Mode::kUse;
-  return encoder.forward(parameters_, input, context).pooled.to(torch::kCPU);
+  const auto of = [&](const RawModality& some) {
+    const auto input = encoder.prepare(some).on(model_.device());
+    return encoder.forward(parameters_, input, context).pooled.to(torch::kCPU);
+  };
+  if (encoder.batch_changes_no_bit()) return of(raw);
+  Tensors rows;
+  for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    rows.push_back(of({{bytes, bytes + size}, {0, size}, {1}}));
+  });
+  return torch::cat(rows);
+}
+
+torch::Tensor SampleCache::make(std::size_t modality, const std::uint8_t* bytes,
+                                std::int64_t size) const {
+  if (keeps_features(modality)) return features(modality, {{bytes, bytes + size}, {0, size}, {1}});
+  return model_.encoder(modality).prepare_row(bytes, size);
 }
 
 void SampleCache::take(std::size_t modality, const std::vector<std::int64_t>& samples,

@@ -17,6 +17,7 @@ namespace {
 
 /// Raised when an encoder's code computes other features than before.
 constexpr const char* kVersion = "1";
+constexpr std::int64_t kTogether = 32;  ///< samples in one pass
 
 /// The samples of one sense that a cache shall have the features of.
 struct Wanted {
@@ -48,13 +49,16 @@ std::map<std::string, std::string> facts_of(const Wanted& wanted, const RunConfi
 /// asked for.
 std::optional<torch::Tensor> computed(const Wanted& wanted, std::int64_t first, std::int64_t n) {
   Tensors rows;
-  std::vector<std::uint8_t> bytes;
-  for (std::int64_t i = first; i < first + n; ++i) {
+  for (const std::int64_t end = first + n; first < end; first += kTogether) {
     if (stop_requested()) return std::nullopt;
-    bytes.clear();
-    const auto size =
-        wanted.data->read(wanted.samples[static_cast<std::size_t>(i)], wanted.modality, bytes);
-    rows.push_back(wanted.cache->make(wanted.modality, bytes.data(), size));
+    RawModality raw;
+    raw.offsets.push_back(0);
+    for (std::int64_t i = first; i < std::min(end, first + kTogether); ++i) {
+      wanted.data->read(wanted.samples[static_cast<std::size_t>(i)], wanted.modality, raw.bytes);
+      raw.offsets.push_back(static_cast<std::int64_t>(raw.bytes.size()));
+      raw.present.push_back(1);
+    }
+    rows.push_back(wanted.cache->features(wanted.modality, raw));
   }
   return torch::cat(rows).contiguous();
 }

@@ -1,4 +1,4 @@
-"""Features of encoders with weights of others: computed once, by all ranks, shared by runs, whatever happens to them."""
+"""Features of encoders with weights of others: computed once by all ranks, shared by runs, whatever happens to them."""
 
 import json
 import os

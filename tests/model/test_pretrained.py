@@ -58,6 +58,17 @@ def test_bert(weights, encode, tmp_path, types, pooling):
         assert np.abs(made[f"{i}"][0] - wanted).max() < 2e-6, text
 
 
+def test_bert_on_own_kernels(weights, encode, tmp_path):
+    config = {**sources.BERT, "hidden_size": 32, "intermediate_size": 48}
+    tensors = sources.bert(width=32, inner=48, vocabulary=len(WORD))
+    tensors = {name: tensor / tensor.shape[-1]**0.5 if tensor.dim() > 1 else tensor for name, tensor in tensors.items()}
+    file = weights(sources.save_bert(tmp_path / "bert", tensors, config))
+    made = encode("bert", file, {f"{i}": bytes_of(text) for i, text in enumerate(TEXTS)})
+    for i, text in enumerate(TEXTS):
+        states = reference.bert_states(tensors, torch.tensor(made[f"{i}.input"][0]), 2)
+        assert np.abs(made[f"{i}"][0] - states.mean(0).numpy()).max() < 1e-5, text
+
+
 def test_word_pieces(weights, encode, tmp_path):
     file = weights(sources.save_bert(tmp_path / "bert", sources.bert(vocabulary=len(WORD))))
     made = encode("bert", file, {f"{i}": bytes_of(text) for i, text in enumerate(TEXTS)}, "input")

@@ -45,6 +45,8 @@ class Encoder {
   virtual bool whole_tasks() const { return false; }
   /// Whether own kernels compute all blocks as one (linear_stack).
   bool stacked() const;
+  /// Whether, in use, features are the same bits whatever batch they are computed in.
+  virtual bool batch_changes_no_bit() const { return false; }
   /// SHA-256 of the file whose values it holds, which are no parameters; empty: it holds none.
   const std::string& held() const { return held_; }
   /// Whether all its values are held: nothing of it ever learns.

@@ -35,9 +35,10 @@ class SampleCache {
            !model_.fusion().wants_tokens();
   }
   const Model& model() const { return model_; }
-  /// What is kept of a sample of which these are the raw bytes, on the CPU, whoever asks.
-  torch::Tensor make(std::size_t modality, const std::uint8_t* bytes, std::int64_t size) const;
-  /// Keeps row i of `features` as what make() would give for samples[i] of the data set.
+  /// The features that are kept of these samples, which all have the modality: [n, width] on the
+  /// CPU, the same bits whoever asks.
+  torch::Tensor features(std::size_t modality, const RawModality& raw) const;
+  /// Keeps row i of `features` as those of samples[i] of the data set.
   void take(std::size_t modality, const std::vector<std::int64_t>& samples,
             const torch::Tensor& features);
   /// On the CPU, for a modality that it keeps: the input of these samples of `batch`, which all
@@ -46,6 +47,8 @@ class SampleCache {
                       const std::vector<std::int64_t>& rows);
 
  private:
+  torch::Tensor make(std::size_t modality, const std::uint8_t* bytes, std::int64_t size) const;
+
   const Model& model_;
   Tensors parameters_;
   bool input_rows_;

@@ -1,10 +1,12 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/kernels/post_norm_layer.hpp"
 #include "cuttle/sense/raw.hpp"
 #include "model/encoders/common.hpp"
 #include "model/pretrained/weights.hpp"
@@ -20,6 +22,12 @@ struct Shape {
   double eps;
   std::string activation;
 };
+
+/// How many tokens of each text are real.
+std::vector<std::int64_t> lengths_of(const Signal& input) {
+  const auto counts = input.mask.sum(1).to(torch::kInt64).to(torch::kCPU);
+  return {counts.data_ptr<std::int64_t>(), counts.data_ptr<std::int64_t>() + counts.numel()};
+}
 
 torch::Tensor affine(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) {
   return torch::linear(x, linear.weight.in(p), linear.bias.in(p));
@@ -61,8 +69,15 @@ class BertEmbeddings final : public Block {
   GivenAffine norm_;
 };
 
+kernels::Activation activation_of(const std::string& name) {
+  return name == "gelu"        ? kernels::Activation::kGelu
+         : name == "gelu_tanh" ? kernels::Activation::kGeluTanh
+                               : kernels::Activation::kRelu;
+}
+
 /// Self-attention, then a perceptron; each is added to what came in and normalised after
-/// (post-norm, Vaswani et al. 2017, as Devlin et al. 2019 have it).
+/// (post-norm, Vaswani et al. 2017, as Devlin et al. 2019 have it). On own kernels where it does
+/// not learn: without padding.
 class BertLayer final : public Block {
  public:
   BertLayer(Weights& weights, const std::string& name, const Shape& shape, bool learns)
@@ -75,11 +90,15 @@ class BertLayer final : public Block {
         norm1_(weights.affine(name + ".attention.output.LayerNorm", {shape.width}, learns)),
         up_(weights.affine(name + ".intermediate.dense", {shape.inner, shape.width}, learns)),
         down_(weights.affine(name + ".output.dense", {shape.width, shape.inner}, learns)),
-        norm2_(weights.affine(name + ".output.LayerNorm", {shape.width}, learns)) {}
+        norm2_(weights.affine(name + ".output.LayerNorm", {shape.width}, learns)) {
+    if (!learns) pack();
+  }
   std::string kind() const override { return "bert_layer"; }
   bool samples_apart() const override { return true; }
+  bool fused() const override { return packed_ != nullptr; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto& x = input.values;
+    if (packed_ && x.is_cpu() && x.scalar_type() == torch::kFloat32) return on_kernels(input);
     const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.width / shape_.heads));
     auto scores = torch::matmul(heads(p, queries_, x) * scale, heads(p, keys_, x).transpose(2, 3));
     if (input.mask.defined())
@@ -92,6 +111,41 @@ class BertLayer final : public Block {
   }
 
  private:
+  void pack() {
+    const kernels::PostNormShape shape{shape_.width, shape_.heads, shape_.inner,
+                                       static_cast<float>(shape_.eps),
+                                       activation_of(shape_.activation)};
+    if (!queries_.weight.held.is_cpu() || !kernels::PostNormLayer::fits(shape)) return;
+    const auto places = [](const torch::Tensor& weight, const torch::Tensor& bias) {
+      return kernels::MlpWeights<const float>{weight.data_ptr<float>(), bias.data_ptr<float>()};
+    };
+    const auto held = [&](const GivenAffine& of) { return places(of.weight.held, of.bias.held); };
+    const auto all = torch::cat({queries_.weight.held, keys_.weight.held, values_.weight.held});
+    const auto biases = torch::cat({queries_.bias.held, keys_.bias.held, values_.bias.held});
+    packed_ = std::make_unique<const kernels::PostNormLayer>(
+        shape, kernels::PostNormWeights{places(all, biases), held(out_), held(norm1_), held(up_),
+                                        held(down_), held(norm2_)});
+  }
+  /// Real tokens alone; padding stays what it was.
+  Signal on_kernels(const Signal& input) const {
+    auto x = input.values.contiguous();
+    const std::int64_t samples = x.size(0), steps = x.size(1), width = x.size(2);
+    const auto lengths = lengths_of(input);
+    Tensors texts;
+    for (std::int64_t i = 0; i < samples; ++i)
+      texts.push_back(x[i].narrow(0, 0, lengths[static_cast<std::size_t>(i)]));
+    const auto tokens = samples == 1 ? texts[0].clone() : torch::cat(texts);
+    packed_->forward(lengths, tokens.data_ptr<float>());
+    if (tokens.size(0) == samples * steps) return {tokens.view(x.sizes()), input.mask};
+    auto made = torch::zeros({samples, steps, width}, x.options());
+    std::int64_t first = 0;
+    for (std::int64_t i = 0; i < samples; ++i) {
+      const std::int64_t length = lengths[static_cast<std::size_t>(i)];
+      made[i].narrow(0, 0, length).copy_(tokens.narrow(0, first, length));
+      first += length;
+    }
+    return {made, input.mask};
+  }
   /// [m, T, W] -> [m, heads, T, W / heads].
   torch::Tensor heads(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) const {
     return affine(p, linear, x)
@@ -105,6 +159,7 @@ class BertLayer final : public Block {
 
   Shape shape_;
   GivenAffine queries_, keys_, values_, out_, norm1_, up_, down_, norm2_;
+  std::unique_ptr<const kernels::PostNormLayer> packed_;  ///< null: LibTorch's operations
 };
 
 /// The mean over real tokens, or the first one, of length 1 if asked for: [m, T, W] -> [m, W].
@@ -116,8 +171,13 @@ class BertPool final : public Block {
   Signal forward(const Tensors&, const Signal& input, const Context&) const override {
     auto pooled = input.values.select(1, 0);
     if (!first_) {
-      const auto real = input.mask.unsqueeze(2).to(input.values.dtype());
-      pooled = (input.values * real).sum(1) / real.sum(1).clamp_min(1.0);
+      // Text by text: sums over padding would have their terms in another order.
+      const auto lengths = lengths_of(input);
+      Tensors means;
+      for (std::size_t i = 0; i < lengths.size(); ++i)
+        means.push_back(
+            input.values[static_cast<std::int64_t>(i)].narrow(0, 0, lengths[i]).mean(0));
+      pooled = torch::stack(means);
     }
     if (unit_) pooled = pooled / (pooled.square().sum(1, true) + 1e-24).sqrt();
     return {pooled, {}};
@@ -142,6 +202,7 @@ class BertEncoder final : public PretrainedEncoder {
     });
     return pad_rows(rows);
   }
+  bool batch_changes_no_bit() const override { return fixed() && on_kernels_; }
 
  private:
   BertEncoder(const EncoderRequest& request, const Options& options, Weights weights)
@@ -164,6 +225,8 @@ class BertEncoder final : public PretrainedEncoder {
     for (std::int64_t i = 0; i < layers; ++i)
       blocks_.push_back(std::make_unique<BertLayer>(weights, "encoder.layer." + std::to_string(i),
                                                     shape, weights.learns(i + 1, layers + 1)));
+    on_kernels_ = std::all_of(blocks_.begin() + 1, blocks_.end(),
+                              [](const auto& block) { return block->fused(); });
     tokens_end_here(shape.width);
     blocks_.push_back(std::make_unique<BertPool>(weights.text("output", "pooling") == "cls",
                                                  weights.flag("output", "unit")));
@@ -183,6 +246,7 @@ class BertEncoder final : public PretrainedEncoder {
 
   WordPiece tokens_;
   std::int64_t most_;
+  bool on_kernels_ = false;
 };
 
 }  // namespace

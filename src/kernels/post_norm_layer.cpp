@@ -1,0 +1,123 @@
+#include "cuttle/kernels/post_norm_layer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/paths.hpp"
+#include "kernels/workspace.hpp"
+
+namespace cuttle::kernels {
+namespace {
+
+constexpr std::int64_t kWidest = 16;  ///< values of float in the widest vector
+
+Mlp<float> linear(std::int64_t in, std::int64_t out) {
+  return Mlp<float>({{in, out, false}});
+}
+
+/// to [size, out] = x W^T + b; all sizes are whole vectors.
+void apply(const Mlp<float>& layer, std::int64_t size, const float* x, const float* packed,
+           float* to) {
+  Mlp<float>::Point point;
+  point.activations = {to};
+  layer.forward(size, x, packed, point);
+}
+
+}  // namespace
+
+bool PostNormLayer::fits(const PostNormShape& shape) {
+  return shape.width % kWidest == 0 && shape.inner % kWidest == 0 &&
+         shape.width % shape.heads == 0 && shape.width / shape.heads % kWidest == 0;
+}
+
+PostNormLayer::PostNormLayer(const PostNormShape& shape, const PostNormWeights& weights)
+    : shape_(shape),
+      in_(linear(shape.width, 3 * shape.width)),
+      out_(linear(shape.width, shape.width)),
+      up_(linear(shape.width, shape.inner)),
+      down_(linear(shape.inner, shape.width)) {
+  weights_.resize(static_cast<std::size_t>(in_.packed_size() + out_.packed_size() +
+                                           up_.packed_size() + down_.packed_size()));
+  float* to = weights_.data();
+  const auto pack = [&](const Mlp<float>& layer, const MlpWeights<const float>& from) {
+    layer.pack({from}, to);
+    to += layer.packed_size();
+  };
+  pack(in_, weights.in);
+  pack(out_, weights.out);
+  pack(up_, weights.up);
+  pack(down_, weights.down);
+  for (const auto* values :
+       {weights.norm1.weight, weights.norm1.bias, weights.norm2.weight, weights.norm2.bias})
+    norms_.insert(norms_.end(), values, values + shape.width);
+}
+
+/// Of one text: `all` [length, 3 width] are queries, keys and values; mixed [length, width].
+void PostNormLayer::attend(std::int64_t length, const float* all, float* mixed) const {
+  const auto& loops = isa<float>();
+  const std::int64_t width = shape_.width, head = width / shape_.heads, stride = 3 * width;
+  const std::int64_t columns = in_.padded(length);
+  Scratch scratch;
+  float* turned = scratch.take<float>(head * columns);
+  float* scores = scratch.take<float>(length * columns);
+  float* part = scratch.take<float>(length * head);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head));
+  for (std::int64_t h = 0; h < shape_.heads; ++h) {
+    const float *queries = all + h * head, *keys = queries + width, *values = keys + width;
+    loops.transpose({keys, length, head, stride, turned, columns});
+    loops.product({1,
+                   {{queries, stride, 1, turned, columns, head}, {}},
+                   nullptr,
+                   scores,
+                   length,
+                   columns,
+                   false,
+                   nullptr});
+    loops.rows_of(
+        {RowStep::kSoftmax, scores, length, length, columns, nullptr, nullptr, nullptr, scale});
+    loops.product({1,
+                   {{scores, columns, 1, values, stride, length}, {}},
+                   nullptr,
+                   part,
+                   length,
+                   head,
+                   false,
+                   nullptr});
+    for (std::int64_t t = 0; t < length; ++t)
+      std::copy_n(part + t * head, head, mixed + t * width + h * head);
+  }
+}
+
+void PostNormLayer::forward(const std::vector<std::int64_t>& lengths, float* x) const {
+  const auto& loops = isa<float>();
+  std::int64_t size = 0;
+  for (const std::int64_t length : lengths) size += length;
+  const std::int64_t width = shape_.width, inner = shape_.inner;
+  Scratch scratch;
+  float* wide = scratch.take<float>(size * std::max(3 * width, inner));
+  float* mixed = scratch.take<float>(size * width);
+  float* made = scratch.take<float>(size * width);
+  const float* packed = weights_.data();
+  apply(in_, size, x, packed, wide);
+  packed += in_.packed_size();
+  std::int64_t first = 0;
+  for (const std::int64_t length : lengths) {
+    attend(length, wide + first * 3 * width, mixed + first * width);
+    first += length;
+  }
+  apply(out_, size, mixed, packed, made);
+  packed += out_.packed_size();
+  const float* norms = norms_.data();
+  loops.rows_of({RowStep::kNorm, x, size, width, width, made, norms, norms + width, shape_.eps});
+  apply(up_, size, x, packed, wide);
+  packed += up_.packed_size();
+  const RowStep step = shape_.activation == Activation::kGelu       ? RowStep::kGelu
+                       : shape_.activation == Activation::kGeluTanh ? RowStep::kGeluTanh
+                                                                    : RowStep::kRelu;
+  loops.rows_of({step, wide, size, inner, inner, nullptr, nullptr, nullptr, 0});
+  apply(down_, size, wide, packed, made);
+  norms += 2 * width;
+  loops.rows_of({RowStep::kNorm, x, size, width, width, made, norms, norms + width, shape_.eps});
+}
+
+}  // namespace cuttle::kernels
