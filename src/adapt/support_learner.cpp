@@ -11,6 +11,9 @@
 namespace cuttle {
 
 TaskResult SupportLearner::meta_gradient(const ParameterList& parameters, const Task& task) const {
+  if (const auto layers = task_layers(task.query.way))
+    if (auto result = gradient_by_layers(*model_, *kind_, *objectives_, parameters, task, *layers))
+      return *std::move(result);
   const auto leaves = as_leaves(parameters.tensors());
   Statistics seen;
   Context context;

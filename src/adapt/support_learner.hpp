@@ -2,9 +2,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "adapt/embed.hpp"
+#include "adapt/task_layers.hpp"
 
 namespace cuttle {
 
@@ -49,6 +51,9 @@ class SupportLearner : public Learner {
   };
   /// In training; `query` is the embedding of task.query.
   virtual Outcome outcome(const Support& support, const Task& task, const Embedding& query) const;
+  /// Where that is the kind's loss of what layers say that the support makes, and nothing else:
+  /// these for tasks of so many classes (or values). Small models then take no graph.
+  virtual std::optional<TaskLayers> task_layers(std::int64_t) const { return std::nullopt; }
 
   /// Logarithms of how much the samples count, [samples]; zeros where all count alike.
   torch::Tensor log_counts(const Batch& support, const torch::TensorOptions& like) const;

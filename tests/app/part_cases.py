@@ -91,6 +91,8 @@ CASES = {
     "r2d2": case({"algorithm": "r2d2"}, GATED, {"text": conv("char_conv", "instance"), "vector": MLP},
                  episode={"way_min": 2, "shot_min": 1, "shot": 2, "micro_batch": 4},
                  step={"outer_lr": 0.001, "optimizer": "lion", "weight_decay": 0.1}),
+    "vectors_r2d2": case({"algorithm": "r2d2"}, {"fusion": "concat", **DROPOUT}, {"vector": MLP},
+                         episode={"way_min": 2, "shot_min": 1, "shot": 2, "micro_batch": 2}),
     "snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat", **DROPOUT},
                   {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")}, episode={"shot": 2}),
     "matching": case({"algorithm": "matching", "full_context": True, "processing_steps": 2},

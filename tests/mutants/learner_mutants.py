@@ -45,6 +45,42 @@ ADAPT = {"meta_gradient_test": {
         ("{0, 0, dilation, 0}", "{0, 0, 0, dilation}"),
         ("(query * key_(p, x)).sum(1, true)", "(x.narrow(1, 0, 1) - 1e30)"),
     ],
+}, "task_layers_test": {
+    "src/adapt/task_layers.cpp": [
+        ("packed_size(), T{1}, more, gradient);", "packed_size(), T{0}, more, gradient);"),
+        ("return static_cast<T>(weight);", "return static_cast<T>(weight > 0);"),
+        ("(model.lite() > 0 &&", "(model.lite() < 0 &&"),
+        ("kind.simple_loss() && objectives.empty()", "kind.simple_loss() && (true || objectives.empty())"),
+    ],
+    "src/adapt/plain_rows.hpp": [
+        ("std::int64_t j = i + 1;", "std::int64_t j = i + 2;"),
+        ("sums[i % kSums] += a[i] * b[i]", "sums[i % kSums] = a[i] * b[i]"),
+    ],
+    "src/adapt/learners/protonet.cpp": [
+        ("shift[c] = -dot(", "shift[c] = dot("),
+        ("shares_.end()) <= 1", "shares_.end()) >= 0"),
+        ("-share(i) * of_layer[", "share(i) * of_layer["),
+        ("scale_ >= 0 || options_.part_loss > 0.0", "options_.part_loss > 0.0"),
+    ],
+    "src/adapt/learners/pretrain.cpp": [
+        ("std::copy_n(of_layer + weights(), rows_.way,", "std::copy_n(of_layer, rows_.way,"),
+        ("!options_.cosine() && !teacher_", "!teacher_"),
+    ],
+    "src/adapt/learners/r2d2.cpp": [
+        ("= root(i) * support.answer(i, c)", "= support.answer(i, c)"),
+        ("add_products(T{-1}, b, slope.data());", ""),
+        ("-root(i) * b[at] / scale_", "root(i) * b[at] / scale_"),
+        ("-ridge_ * dot(", "ridge_ * dot("),
+    ],
+    "src/adapt/learners/decoding_layers.hpp": [
+        (" + dot(width, first + support.width, mean_.data())", ""),
+        ("support_.weights[room(sample)] /", "T{1} /"),
+        ("add_scaled(width_, of_bias[h], mean_.data(), of_first", "add_scaled(width_, T{0}, mean_.data(), of_first"),
+        ("add_scaled(features, T{1}, of_x", "add_scaled(features, T{0}, of_x"),
+    ],
+    "src/adapt/learners/neural_process.cpp": [
+        ("options_.attention || (in", "(in"),
+    ],
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
         ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),

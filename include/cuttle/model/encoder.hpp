@@ -43,8 +43,9 @@ class Encoder {
   bool samples_apart() const;
   /// Whether an engine may compute whole tasks where all blocks are linear layers.
   virtual bool whole_tasks() const { return false; }
-  /// Whether own kernels compute all blocks as one (linear_stack).
+  /// Whether own kernels compute all blocks as one (linear_stack); these.
   bool stacked() const;
+  const std::vector<LinearLayer>& stack() const { return stack_; }
   /// Whether, in use, features are the same bits whatever batch they are computed in.
   virtual bool batch_changes_no_bit() const { return false; }
   /// SHA-256 of the file whose values it holds, which are no parameters; empty: it holds none.

@@ -4,8 +4,10 @@
 #include <optional>
 
 #include "adapt/layers.hpp"
+#include "adapt/learners/decoding_layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
+#include "cuttle/model/linear_stack.hpp"
 
 namespace cuttle {
 namespace {
@@ -52,17 +54,16 @@ class NeuralProcess final : public SupportLearner {
   }
 
  private:
-  /// Of one hidden layer.
-  struct Perceptron {
-    Perceptron(ParameterLayout& layout, const std::string& name, std::int64_t in,
-               std::int64_t hidden, std::int64_t out)
-        : first(layout, name + ".0", {hidden, in}), second(layout, name + ".1", {out, hidden}) {}
-    torch::Tensor operator()(const Tensors& p, const Tensors& x) const {
-      return second(p, torch::relu(first(p, torch::cat(x, 1))));
-    }
-    OwnLayer first, second;
-  };
-
+  std::optional<TaskLayers> task_layers(std::int64_t way) const override {
+    const std::int64_t in = width_as_one(model_->fusion()) + answers_, hidden = options_.width;
+    if (options_.attention || (in + 1) * hidden + (hidden + 1) * hidden > kMostPackedWeights)
+      return std::nullopt;
+    return TaskLayers::by({{width_as_one(model_->fusion()), hidden, true}, {hidden, way, false}},
+                          [=](const auto& support, auto* layers) {
+                            return DecodingLayers(support, layers, encoder_, decoder_, answers_,
+                                                  hidden);
+                          });
+  }
   /// r_i, and what queries weigh them by: log counts and, with attention, keys.
   Tensors study(const Support& support) const override {
     const auto x = as_one(support.embedding);
@@ -87,7 +88,7 @@ class NeuralProcess final : public SupportLearner {
 
   Options options_;
   std::int64_t answers_;
-  Perceptron encoder_, decoder_;
+  ProcessPart encoder_, decoder_;
   std::optional<OwnLayer> key_;
 };
 

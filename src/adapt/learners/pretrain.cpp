@@ -1,5 +1,6 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,6 +40,27 @@ struct PretrainOptions : ClassifierOptions, TeacherOptions {
   }
 };
 
+/// The classifier of the training classes as a layer: nothing is made of a support.
+template <class T>
+class ClassifierLayer final : public MadeLayers<T> {
+ public:
+  ClassifierLayer(const SampleRows<T>& rows, T* layer, std::int64_t weight, std::int64_t bias)
+      : rows_(rows), weight_(weight), bias_(bias) {
+    std::copy_n(rows.own(weight), weights(), layer);
+    std::copy_n(rows.own(bias), rows.way, layer + weights());
+  }
+  void back(const T* of_layer) override {
+    std::copy_n(of_layer, weights(), rows_.of_own(weight_));
+    std::copy_n(of_layer + weights(), rows_.way, rows_.of_own(bias_));
+  }
+
+ private:
+  std::int64_t weights() const { return rows_.way * rows_.width; }
+
+  const SampleRows<T>& rows_;
+  std::int64_t weight_, bias_;
+};
+
 /// Supervised training on all training classes, then a new classifier for each task on the frozen
 /// features (Chen, Liu, Kira, Wang, Huang 2019, "A closer look at few-shot classification":
 /// Baseline with a linear, Baseline++ with a cosine classifier), or with all of the model tuned
@@ -68,6 +90,14 @@ class Pretrain final : public SupportLearner {
     CUTTLE_VALIDATE(task.support.size == 0 && task.query.way == classes_,
                     "adapt.algorithm: pretrain learns from minibatches of all classes, not from "
                     "episodes; set episode.source: minibatches");
+    if (!options_.cosine() && !teacher_ && options_.transform != "centred_unit") {
+      const auto layers = TaskLayers::by({{width_as_one(model_->fusion()), classes_, false}},
+                                         [this](const auto& rows, auto* layer) {
+                                           return ClassifierLayer(rows, layer, weight_, bias_);
+                                         });
+      if (auto result = gradient_by_layers(*model_, *kind_, *objectives_, parameters, task, layers))
+        return *std::move(result);
+    }
     const auto leaves = as_leaves(parameters.tensors());
     Statistics seen;
     Context context;

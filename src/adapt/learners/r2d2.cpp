@@ -1,7 +1,10 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
@@ -64,6 +67,76 @@ torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places&
   return combined(model.fusion(), parts, query.weights);
 }
 
+/// The same of a support without parts, as a layer on queries of weight exp(scale) W^T and bias
+/// shift. With the dual solution A = K^-1 Y of K = X X^T + lambda I, and B = K^-1 X dW,
+///   dX = A (dW - X^T B)^T - B W^T,  dlambda = -sum of A * B.
+template <class T>
+class RidgeLayer final : public MadeLayers<T> {
+ public:
+  RidgeLayer(const SampleRows<T>& support, T* layer, const R2d2Places& places)
+      : support_(support),
+        places_(places),
+        weight_(layer),
+        ridge_(std::exp(*support.own(places.ridge))),
+        scale_(std::exp(*support.own(places.scale))),
+        x_(room(n_ * width_)),
+        factor_(room(n_ * n_)),
+        dual_(room(n_ * way_)) {
+    for (std::int64_t i = 0; i < n_; ++i) {
+      add_scaled(width_, root(i), support.row(i), x(i));
+      for (std::int64_t c = 0; c < way_; ++c)
+        dual_[room(i * way_ + c)] = root(i) * support.answer(i, c);
+      for (std::int64_t j = 0; j <= i; ++j) factor_[room(i * n_ + j)] = dot(width_, x(i), x(j));
+      factor_[room(i * n_ + i)] += ridge_;
+    }
+    cholesky(n_, factor_.data());
+    cholesky_solve(n_, factor_.data(), way_, dual_.data());
+    std::fill_n(layer, way_ * width_, T{});
+    add_products(scale_, dual_, layer);
+    std::fill_n(layer + way_ * width_, way_, *support.own(places.shift));
+  }
+
+  void back(const T* of_layer) override {
+    std::vector<T> b(dual_.size()), slope(room(way_ * width_));
+    for (std::int64_t i = 0; i < n_; ++i)
+      for (std::int64_t c = 0; c < way_; ++c)
+        b[room(i * way_ + c)] = scale_ * dot(width_, x(i), of_layer + c * width_);
+    cholesky_solve(n_, factor_.data(), way_, b.data());
+    add_scaled(way_ * width_, scale_, of_layer, slope.data());
+    add_products(T{-1}, b, slope.data());
+    for (std::int64_t i = 0; i < n_; ++i)
+      for (std::int64_t c = 0; c < way_; ++c) {
+        const std::size_t at = room(i * way_ + c);
+        T* to = support_.of_row(i);
+        add_scaled(width_, root(i) * dual_[at], &slope[room(c * width_)], to);
+        add_scaled(width_, -root(i) * b[at] / scale_, weight_ + c * width_, to);
+      }
+    *support_.of_own(places_.ridge) = -ridge_ * dot(n_ * way_, b.data(), dual_.data());
+    *support_.of_own(places_.scale) = dot(way_ * width_, of_layer, weight_);
+    for (std::int64_t c = 0; c < way_; ++c)
+      *support_.of_own(places_.shift) += of_layer[way_ * width_ + c];
+  }
+
+ private:
+  static std::size_t room(std::int64_t count) { return static_cast<std::size_t>(count); }
+  T* x(std::int64_t sample) { return x_.data() + sample * width_; }
+  /// Of what the sample's squared error counts.
+  T root(std::int64_t sample) const { return std::sqrt(support_.weights[room(sample)]); }
+  /// to [way, width] += scale * of^T X.
+  void add_products(T scale, const std::vector<T>& of, T* to) {
+    for (std::int64_t i = 0; i < n_; ++i)
+      for (std::int64_t c = 0; c < way_; ++c)
+        add_scaled(width_, scale * of[room(i * way_ + c)], x(i), to + c * width_);
+  }
+
+  const SampleRows<T>& support_;
+  R2d2Places places_;
+  const T* weight_;
+  T ridge_, scale_;
+  std::int64_t n_ = support_.size, way_ = support_.way, width_ = support_.width;
+  std::vector<T> x_, factor_, dual_;
+};
+
 class R2d2 final : public SupportLearner {
  public:
   using Options = R2d2Options;
@@ -74,6 +147,11 @@ class R2d2 final : public SupportLearner {
                 own_number(request.layout, "shift", 0)} {}
 
  private:
+  std::optional<TaskLayers> task_layers(std::int64_t way) const override {
+    return TaskLayers::by(
+        {{width_as_one(model_->fusion()), way, false}},
+        [this](const auto& support, auto* layer) { return RidgeLayer(support, layer, places_); });
+  }
   Tensors study(const Support& support) const override {
     const auto& known = support.embedding;
     return solve(support.parameters, places_, known,

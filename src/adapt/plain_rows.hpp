@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+// Rows of numbers, for tasks so small that loops are done before a library has dispatched an
+// operation.
+namespace cuttle {
+
+/// to += scale * from.
+template <class T>
+void add_scaled(std::int64_t count, T scale, const T* from, T* to) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] += scale * from[i];
+}
+
+/// In as many sums as the compiler can keep in vectors.
+template <class T>
+T dot(std::int64_t count, const T* a, const T* b) {
+  constexpr std::int64_t kSums = 8;
+  T sums[kSums] = {};
+  std::int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (std::int64_t s = 0; s < kSums; ++s) sums[s] += a[i + s] * b[i + s];
+  for (; i < count; ++i) sums[i % kSums] += a[i] * b[i];
+  T sum = 0;
+  for (const T value : sums) sum += value;
+  return sum;
+}
+
+/// Of a [n, n], symmetric and positive definite, the lower triangle becomes its Cholesky factor.
+template <class T>
+void cholesky(std::int64_t n, T* a) {
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j <= i; ++j) {
+      const T rest = a[i * n + j] - dot(j, a + i * n, a + j * n);
+      a[i * n + j] = i == j ? std::sqrt(rest) : rest / a[j * n + j];
+    }
+}
+
+/// x [n, columns] becomes A^-1 x, by A's factor.
+template <class T>
+void cholesky_solve(std::int64_t n, const T* factor, std::int64_t columns, T* x) {
+  const auto divide = [&](std::int64_t i) {
+    for (std::int64_t c = 0; c < columns; ++c) x[i * columns + c] /= factor[i * n + i];
+  };
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < i; ++j)
+      add_scaled(columns, -factor[i * n + j], x + j * columns, x + i * columns);
+    divide(i);
+  }
+  for (std::int64_t i = n; i-- > 0;) {
+    for (std::int64_t j = i + 1; j < n; ++j)
+      add_scaled(columns, -factor[j * n + i], x + j * columns, x + i * columns);
+    divide(i);
+  }
+}
+
+}  // namespace cuttle

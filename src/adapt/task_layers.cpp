@@ -1,0 +1,180 @@
+#include "adapt/task_layers.hpp"
+
+#include <torch/types.h>
+
+#include <algorithm>
+
+#include "adapt/surface/perceptron_parts.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Where weights and biases are that follow each other.
+template <class T>
+std::vector<kernels::MlpWeights<T>> places_of(const std::vector<kernels::MlpLayer>& shapes,
+                                              T* dense) {
+  std::vector<kernels::MlpWeights<T>> places;
+  for (const auto& [in, out, relu] : shapes) {
+    places.push_back({dense, dense + in * out});
+    dense += (in + 1) * out;
+  }
+  return places;
+}
+
+std::int64_t numbers_of(const std::vector<kernels::MlpLayer>& shapes) {
+  std::int64_t numbers = 0;
+  for (const auto& [in, out, relu] : shapes) numbers += (in + 1) * out;
+  return numbers;
+}
+
+template <class T>
+std::vector<T> weights_of(const TaskKind& kind, const Batch& support) {
+  std::vector<T> weights(static_cast<std::size_t>(support.size), T{1});
+  if (const auto given = kind.support_weights(support); given.defined())
+    std::transform(given.data_ptr<double>(), given.data_ptr<double>() + support.size,
+                   weights.begin(), [](double weight) { return static_cast<T>(weight); });
+  return weights;
+}
+
+/// A task's parameters and its result, flat, and the encoder between them.
+template <class T>
+struct Body {
+  Body(const Model& of, const TaskKind& target, const ParameterList& parameters)
+      : model(of),
+        kind(target),
+        stack(of.encoder(0).stack()),
+        mlp(shapes_of(stack)),
+        options(parameters.flat().options()),
+        flat(parameters.flat().data_ptr<T>()) {
+    result.gradient = torch::zeros({model.layout()->flat_size()}, options);
+    of_flat = result.gradient.template data_ptr<T>();
+  }
+  template <class U>
+  std::vector<kernels::MlpWeights<U>> places(U* in) const {
+    std::vector<kernels::MlpWeights<U>> places;
+    for (const auto& layer : stack)
+      places.push_back(
+          {in + model.layout()->offset(layer.weight), in + model.layout()->offset(layer.bias)});
+    return places;
+  }
+  /// Of a learner's outputs for the query.
+  void report(double loss, const torch::Tensor& outputs, const Batch& query) {
+    result.values.push_back(loss);
+    for (const double value : kind.measure(outputs, query)) result.values.push_back(value);
+  }
+
+  const Model& model;
+  const TaskKind& kind;
+  const std::vector<LinearLayer>& stack;
+  kernels::Mlp<T> mlp;
+  torch::TensorOptions options;
+  const T* flat;
+  T* of_flat;
+  TaskResult result;
+};
+
+/// What the encoder makes of a batch, which may be empty, and the way back.
+template <class T>
+class EmbeddedRows {
+ public:
+  EmbeddedRows(const Body<T>& body, const Batch& batch, const T* packed,
+               std::vector<T> weights = {})
+      : body_(body),
+        memory_(body.options, body.mlp.point_size(batch.size)),
+        point_(body.mlp.point(batch.size, memory_.take(0))),
+        rows_{batch.size,
+              batch.way,
+              body.stack.back().out,
+              body.mlp.padded(body.stack.back().out),
+              point_.activations.back(),
+              point_.deltas.back(),
+              nullptr,
+              nullptr,
+              std::move(weights),
+              *body.model.layout(),
+              body.flat,
+              body.of_flat} {
+    if (rows_.size == 0) return;
+    samples_.emplace(batch, body.kind);
+    rows_.labels = samples_->view.labels;
+    rows_.targets = samples_->view.targets;
+    body.mlp.forward(rows_.size, samples_->view.x, packed, point_);
+    std::fill_n(rows_.of_features, rows_.size * rows_.stride, T{});
+  }
+  const SampleRows<T>& rows() const { return rows_; }
+  /// Adds to the gradient of the encoder, packed, what follows from that of the rows.
+  void back(T* gradient) const {
+    if (rows_.size == 0) return;
+    Memory<T> memory(body_.options, body_.mlp.packed_size());
+    T* more = memory.take(0);
+    body_.mlp.backward(rows_.size, samples_->view.x, point_, more);
+    add_scaled(body_.mlp.packed_size(), T{1}, more, gradient);
+  }
+
+ private:
+  const Body<T>& body_;
+  Memory<T> memory_;
+  typename kernels::Mlp<T>::Point point_;
+  std::optional<Samples<T>> samples_;
+  SampleRows<T> rows_;
+};
+
+/// The layers that are made follow the encoder's in one perceptron, which the query goes through;
+/// the support goes through the encoder alone, whose packed weights are the first of all.
+template <class T>
+std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
+                                      const ParameterList& parameters, const Task& task,
+                                      const std::vector<kernels::MlpLayer>& made_shapes,
+                                      const TaskLayers::Make<T>& make) {
+  Body<T> body(model, kind, parameters);
+  auto shapes = shapes_of(body.stack);
+  shapes.insert(shapes.end(), made_shapes.begin(), made_shapes.end());
+  const kernels::Mlp<T> made(made_shapes), all(std::move(shapes));
+  const std::int64_t size = all.packed_size(), numbers = numbers_of(made_shapes),
+                     many = task.query.size;
+  Memory<T> memory(body.options, 2 * size + 2 * numbers + all.point_size(many));
+  T *packed = memory.take(size), *gradient = memory.take(size);
+  T *layers = memory.take(numbers), *of_layers = memory.take(numbers);
+  body.mlp.pack(body.places(body.flat), packed);
+  const EmbeddedRows<T> support(body, task.support, packed, weights_of<T>(kind, task.support));
+  const auto learned = make(support.rows(), layers);
+  if (!learned->complete()) return std::nullopt;
+  made.pack(places_of<const T>(made_shapes, layers), packed + body.mlp.packed_size());
+
+  const Samples<T> query(task.query, kind);
+  auto asked = all.point(many, memory.take(all.point_size(many)));
+  const double loss = all.gradient(query.view, packed, asked, gradient);
+  body.report(loss, outputs_of(all, asked, query, made_shapes.back().out), task.query);
+
+  made.unpack(gradient + body.mlp.packed_size(), places_of(made_shapes, of_layers));
+  learned->back(of_layers);
+  support.back(gradient);
+  body.mlp.unpack(gradient, body.places(body.of_flat));
+  return std::move(body.result);
+}
+
+/// Whether batch and model are vectors, one a sample, and linear layers.
+bool by_rows(const Model& model, const TaskKind& kind, const Objectives& objectives) {
+  return model.modalities().size() == 1 && !model.frozen(0) && model.encoder(0).stacked() &&
+         model.fusion().passes_through() && kind.simple_loss() && objectives.empty();
+}
+
+}  // namespace
+
+std::optional<TaskResult> gradient_by_layers(const Model& model, const TaskKind& kind,
+                                             const Objectives& objectives,
+                                             const ParameterList& parameters, const Task& task,
+                                             const TaskLayers& layers) {
+  const auto& flat = parameters.flat();
+  if (!by_rows(model, kind, objectives) || !fits(task.query, flat) ||
+      (task.support.size > 0 && !fits(task.support, flat)) ||
+      (model.lite() > 0 && model.lite() < task.support.size) ||
+      numbers_of(shapes_of(model.encoder(0).stack())) + numbers_of(layers.shapes) >
+          kMostPackedWeights)
+    return std::nullopt;
+  if (flat.scalar_type() == torch::kFloat64)
+    return gradient_in<double>(model, kind, parameters, task, layers.shapes, layers.in_double);
+  return gradient_in<float>(model, kind, parameters, task, layers.shapes, layers.in_float);
+}
+
+}  // namespace cuttle

@@ -1,0 +1,211 @@
+// Learners whose answers are layers that a support set makes, on own kernels without a graph:
+// against the same learners by the graph on LibTorch's operations.
+#include <ATen/record_function.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cuttle/train/assembly.hpp"
+
+namespace cuttle {
+namespace {
+
+constexpr std::int64_t kInputs = 7;
+
+struct Settings {
+  std::string algorithm;
+  std::map<std::string, std::string> keys = {};
+  std::string target = "class", class_weights = "balanced";
+  std::vector<std::int64_t> support = {0, 0, 0, 0, 1, 1, 2};  ///< labels
+  std::int64_t way = 3, trained_way = 3;
+  std::int64_t width = 24;
+  bool fused = true, objective = false, lacking = false, lite = false;
+};
+
+/// Small embeddings.
+class Small final : public Objective {
+ public:
+  using Options = NoOptions;
+  Small(const ObjectiveRequest&, const Options&) {}
+  torch::Tensor loss(const Tensors&, const Pass& pass, const Batch&,
+                     const Context&) const override {
+    return pass.embedding.parts[0].square().mean();
+  }
+};
+
+Assembly parts_of(const Settings& settings) {
+  Extensions extensions;
+  extensions.objectives["small"] = type_of<Small, ObjectiveType>("", "");
+  RunConfig config;
+  if (settings.objective) config.objectives["own"].objective = "small";
+  config.adapt = Section(settings.algorithm, settings.keys);
+  config.episode.target = Section(settings.target);
+  const bool classes = settings.target == "class";
+  if (classes) config.episode.target.values["class_weights"] = settings.class_weights;
+  config.episode.way = classes ? settings.trained_way : 1;
+  if (settings.algorithm == "pretrain") config.episode.source = Section("minibatches");
+  config.model.lite = settings.lite ? 2 : 0;
+  config.model.encoders["x"] = Section("mlp", {{"width", std::to_string(settings.width)},
+                                               {"fused", settings.fused ? "true" : "false"}});
+  ModalitySpec spec;
+  spec.name = "x";
+  spec.shape = {kInputs};
+  return assemble(config, {{spec}, classes ? 0 : settings.way, settings.trained_way}, extensions);
+}
+
+Batch batch_of(const Settings& settings, const std::vector<std::int64_t>& labels) {
+  Batch batch;
+  batch.size = static_cast<std::int64_t>(labels.size());
+  batch.way = settings.way;
+  batch.labels = torch::tensor(labels, torch::kInt64);
+  if (settings.target == "value")
+    batch.targets = torch::randn({batch.size, settings.way}, torch::kFloat64);
+  ModalityInput input;
+  input.values = torch::randn({batch.size, kInputs}, torch::kFloat64);
+  input.rows = torch::arange(batch.size, torch::kInt64);
+  batch.modalities = {input};
+  return batch;
+}
+
+Task random_task(const Settings& settings, torch::Dtype dtype, std::uint64_t seed = 3) {
+  torch::manual_seed(seed);
+  Task task;
+  Batch support = batch_of(settings, settings.support);
+  if (settings.lacking) {
+    support.modalities[0].rows = torch::arange(1, support.size, torch::kInt64);
+    support.modalities[0].values = support.modalities[0].values.slice(0, 1);
+  }
+  if (settings.algorithm == "pretrain") support = select_rows(support, {});
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < 13; ++i) labels.push_back((2 * i + 1) % settings.way);
+  task.support = support.to(dtype);
+  task.query = batch_of(settings, labels).to(dtype);
+  return task;
+}
+
+/// Near the initial ones: where something learned starts at zero, mistakes in it would not show.
+ParameterList start(const Assembly& parts, torch::Dtype dtype) {
+  const auto list = ParameterList::initial(parts.model->layout(), 5, dtype);
+  torch::manual_seed(11);
+  list.flat().add_(0.02 * torch::randn(list.flat().sizes(), torch::kFloat64).to(dtype));
+  return list;
+}
+
+double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
+  return ((value - reference).norm() / reference.norm()).item<double>();
+}
+
+/// A task's result, and how many of LibTorch's operations it took.
+struct Computed {
+  TaskResult result;
+  std::int64_t operations;
+};
+
+thread_local std::int64_t operations_seen = 0;
+
+Computed compute(const Settings& settings, torch::Dtype dtype) {
+  const auto parts = parts_of(settings);
+  const auto parameters = start(parts, dtype);
+  const Task task = random_task(settings, dtype);
+  operations_seen = 0;
+  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
+      [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> {
+        ++operations_seen;
+        return nullptr;
+      }));
+  auto result = parts.learner->meta_gradient(parameters, task);
+  at::removeCallback(handle);
+  return {std::move(result), operations_seen};
+}
+
+/// Our result for float32 and float64 beside the graph's; the number of operations tells which way
+/// was taken.
+void expect_same(Settings settings, bool by_layers) {
+  for (const auto& [dtype, tolerance] :
+       {std::pair(torch::kFloat64, 1e-10), {torch::kFloat32, 2e-5}}) {
+    settings.fused = true;
+    const auto own = compute(settings, dtype);
+    settings.fused = false;
+    const auto graph = compute(settings, dtype);
+    EXPECT_LT(relative_error(own.result.gradient, graph.result.gradient), tolerance);
+    ASSERT_EQ(own.result.values.size(), graph.result.values.size());
+    for (std::size_t i = 0; i < own.result.values.size(); ++i)
+      EXPECT_NEAR(own.result.values[i], graph.result.values[i],
+                  tolerance * (1 + graph.result.values[i]));
+    if (by_layers)
+      EXPECT_LT(own.operations, graph.operations / 3);
+    else
+      EXPECT_GT(own.operations, graph.operations / 2);
+  }
+}
+
+std::string say(const testing::TestParamInfo<Settings>& info) {
+  return info.param.algorithm + "_" + std::to_string(info.index);
+}
+
+class TaskLayers : public testing::TestWithParam<Settings> {
+ protected:
+  TaskLayers() { torch::set_num_threads(1); }
+};
+
+TEST_P(TaskLayers, AreTheGraphsGradient) {
+  expect_same(GetParam(), true);
+}
+
+TEST_P(TaskLayers, LeaveWhatTheyDoNotKnowToTheGraph) {
+  Settings settings = GetParam();
+  settings.objective = true;
+  expect_same(settings, false);
+  if (settings.algorithm == "pretrain") return;  // it has no support
+  settings.objective = false;
+  settings.lacking = true;
+  expect_same(settings, false);
+  settings.lacking = false;
+  settings.lite = true;
+  expect_same(settings, false);
+}
+
+TEST_P(TaskLayers, AreTheSameWhateverTasksCameBefore) {
+  const auto parts = parts_of(GetParam());
+  const auto parameters = start(parts, torch::kFloat32);
+  const auto gradient = [&](std::uint64_t seed) {
+    return parts.learner->meta_gradient(parameters, random_task(GetParam(), torch::kFloat32, seed))
+        .gradient;
+  };
+  const auto alone = gradient(3);
+  gradient(4);
+  EXPECT_TRUE(torch::equal(gradient(3), alone));
+}
+
+// A width of 24 is not whole vectors of every instruction set, one of 32 is.
+INSTANTIATE_TEST_SUITE_P(
+    Learners, TaskLayers,
+    testing::Values(Settings{"protonet"},
+                    Settings{"protonet", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
+                    Settings{"r2d2"}, Settings{"r2d2", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
+                    Settings{"r2d2", {}, "class", "balanced", {0, 0, 2}},
+                    Settings{"r2d2", {}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
+                    Settings{"neural_process", {{"width", "9"}}},
+                    Settings{"neural_process", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
+                    Settings{"neural_process", {}, "class", "balanced", {0, 0, 2}},
+                    Settings{"neural_process", {}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
+                    Settings{"pretrain"}, Settings{"pretrain", {}, "class", "none", {}, 6, 6, 32}),
+    say);
+
+/// A class without a sample is neither near nor far, which takes more than layers.
+TEST(TaskLayersOf, ProtonetLeaveClassesWithoutASampleToTheGraph) {
+  expect_same({"protonet", {}, "class", "balanced", {0, 0, 2}}, false);
+}
+
+TEST(TaskLayersOf, OtherSettingsAreNotTaken) {
+  expect_same({"protonet", {{"distance", "cosine"}}}, false);
+  expect_same({"pretrain", {{"classifier", "cosine"}}}, false);
+  expect_same({"neural_process", {{"attention", "true"}}}, false);
+}
+
+}  // namespace
+}  // namespace cuttle
