@@ -27,6 +27,18 @@ T dot(std::int64_t count, const T* a, const T* b) {
   return sum;
 }
 
+/// y [columns] += x a, of a [rows, columns].
+template <class T>
+void add_times_rows(std::int64_t rows, std::int64_t columns, const T* x, const T* a, T* y) {
+  constexpr std::int64_t kRows = 4;
+  std::int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows, a += kRows * columns)
+    for (std::int64_t i = 0; i < columns; ++i)
+      y[i] += x[r] * a[i] + x[r + 1] * a[columns + i] + x[r + 2] * a[2 * columns + i] +
+              x[r + 3] * a[3 * columns + i];
+  for (; r < rows; ++r, a += columns) add_scaled(columns, x[r], a, y);
+}
+
 /// Of a [n, n], symmetric and positive definite, the lower triangle becomes its Cholesky factor.
 template <class T>
 void cholesky(std::int64_t n, T* a) {

@@ -14,6 +14,9 @@ TaskResult SupportLearner::meta_gradient(const ParameterList& parameters, const 
   if (const auto layers = task_layers(task.query.way))
     if (auto result = gradient_by_layers(*model_, *kind_, *objectives_, parameters, task, *layers))
       return *std::move(result);
+  if (const auto on_rows = outcome_on_rows(task))
+    if (auto result = gradient_by_rows(*model_, *kind_, *objectives_, parameters, task, *on_rows))
+      return *std::move(result);
   const auto leaves = as_leaves(parameters.tensors());
   Statistics seen;
   Context context;
@@ -91,9 +94,8 @@ std::unique_ptr<Adapted> SupportLearner::restore(const std::map<std::string, tor
                                  support_in(*model_, state, way));
 }
 
-Batch SupportLearner::shuffled(const Batch& support, const RandomKey& key) {
-  Random random(key.with(Stream::kModel, 8));
-  return select_rows(support, random.sample(support.size, support.size));
+std::vector<std::int64_t> SupportLearner::order_of(std::int64_t count, const RandomKey& key) {
+  return Random(key.with(Stream::kModel, 8)).sample(count, count);
 }
 
 torch::Tensor SupportLearner::log_counts(const Batch& support,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "adapt/embed.hpp"
 #include "adapt/task_layers.hpp"
@@ -33,8 +34,11 @@ class SupportLearner : public Learner {
  protected:
   /// The order that a task's samples are read in; what is saved has it.
   virtual Batch in_order(const Batch& support, const RandomKey&) const { return support; }
-  /// An order that says nothing of classes.
-  static Batch shuffled(const Batch& support, const RandomKey& key);
+  /// An order that says nothing of classes: of so many samples, and of a support.
+  static std::vector<std::int64_t> order_of(std::int64_t count, const RandomKey& key);
+  static Batch shuffled(const Batch& support, const RandomKey& key) {
+    return select_rows(support, order_of(support.size, key));
+  }
   /// A task's own form of the parameters; what is saved has it.
   virtual Tensors dealt(Tensors parameters, const RandomKey&) const { return parameters; }
 
@@ -51,9 +55,11 @@ class SupportLearner : public Learner {
   };
   /// In training; `query` is the embedding of task.query.
   virtual Outcome outcome(const Support& support, const Task& task, const Embedding& query) const;
-  /// Where that is the kind's loss of what layers say that the support makes, and nothing else:
-  /// these for tasks of so many classes (or values). Small models then take no graph.
+  /// Small models take no graph where these say what outcome() does, with the settings at hand:
+  /// layers that the support makes, if it is the kind's loss of what they say and nothing else (for
+  /// tasks of so many classes or values), or all of it on rows.
   virtual std::optional<TaskLayers> task_layers(std::int64_t) const { return std::nullopt; }
+  virtual std::optional<TaskOutcome> outcome_on_rows(const Task&) const { return std::nullopt; }
 
   /// Logarithms of how much the samples count, [samples]; zeros where all count alike.
   torch::Tensor log_counts(const Batch& support, const torch::TensorOptions& like) const;

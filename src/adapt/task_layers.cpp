@@ -153,10 +153,35 @@ std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
   return std::move(body.result);
 }
 
-/// Whether batch and model are vectors, one a sample, and linear layers.
-bool by_rows(const Model& model, const TaskKind& kind, const Objectives& objectives) {
+template <class T>
+TaskResult gradient_in(const Model& model, const TaskKind& kind, const ParameterList& parameters,
+                       const Task& task, const TaskOutcome::Compute<T>& compute) {
+  Body<T> body(model, kind, parameters);
+  const std::int64_t size = body.mlp.packed_size();
+  Memory<T> memory(body.options, 2 * size);
+  T *packed = memory.take(size), *gradient = memory.take(size);
+  body.mlp.pack(body.places(body.flat), packed);
+  std::fill_n(gradient, size, T{});
+  const EmbeddedRows<T> support(body, task.support, packed, weights_of<T>(kind, task.support));
+  const EmbeddedRows<T> query(body, task.query, packed);
+  const auto outputs = torch::empty({task.query.size, task.query.way}, body.options);
+  compute(support.rows(), query.rows(), outputs.template data_ptr<T>());
+  body.report(kind.loss(outputs, task.query).template item<double>(), outputs, task.query);
+  support.back(gradient);
+  query.back(gradient);
+  body.mlp.unpack(gradient, body.places(body.of_flat));
+  return std::move(body.result);
+}
+
+/// Whether model and task are vectors, none missing, linear layers and a loss that the kernels
+/// know, with nothing beside it.
+bool by_rows(const Model& model, const TaskKind& kind, const Objectives& objectives,
+             const ParameterList& parameters, const Task& task) {
+  const auto& flat = parameters.flat();
   return model.modalities().size() == 1 && !model.frozen(0) && model.encoder(0).stacked() &&
-         model.fusion().passes_through() && kind.simple_loss() && objectives.empty();
+         model.fusion().passes_through() && kind.simple_loss() && objectives.empty() &&
+         fits(task.query, flat) && (task.support.size == 0 || fits(task.support, flat)) &&
+         !(model.lite() > 0 && model.lite() < task.support.size);
 }
 
 }  // namespace
@@ -165,16 +190,23 @@ std::optional<TaskResult> gradient_by_layers(const Model& model, const TaskKind&
                                              const Objectives& objectives,
                                              const ParameterList& parameters, const Task& task,
                                              const TaskLayers& layers) {
-  const auto& flat = parameters.flat();
-  if (!by_rows(model, kind, objectives) || !fits(task.query, flat) ||
-      (task.support.size > 0 && !fits(task.support, flat)) ||
-      (model.lite() > 0 && model.lite() < task.support.size) ||
+  if (!by_rows(model, kind, objectives, parameters, task) ||
       numbers_of(shapes_of(model.encoder(0).stack())) + numbers_of(layers.shapes) >
           kMostPackedWeights)
     return std::nullopt;
-  if (flat.scalar_type() == torch::kFloat64)
+  if (parameters.flat().scalar_type() == torch::kFloat64)
     return gradient_in<double>(model, kind, parameters, task, layers.shapes, layers.in_double);
   return gradient_in<float>(model, kind, parameters, task, layers.shapes, layers.in_float);
+}
+
+std::optional<TaskResult> gradient_by_rows(const Model& model, const TaskKind& kind,
+                                           const Objectives& objectives,
+                                           const ParameterList& parameters, const Task& task,
+                                           const TaskOutcome& outcome) {
+  if (!by_rows(model, kind, objectives, parameters, task)) return std::nullopt;
+  if (parameters.flat().scalar_type() == torch::kFloat64)
+    return gradient_in<double>(model, kind, parameters, task, outcome.in_double);
+  return gradient_in<float>(model, kind, parameters, task, outcome.in_float);
 }
 
 }  // namespace cuttle

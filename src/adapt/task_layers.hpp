@@ -71,11 +71,30 @@ struct TaskLayers {
   }
 };
 
+/// For either precision, what training makes of the rows of support and query: it adds to their
+/// gradients and the parameters', and gives the outputs [query, way] that are reported.
+struct TaskOutcome {
+  template <class T>
+  using Compute =
+      std::function<void(const SampleRows<T>& support, const SampleRows<T>& query, T* outputs)>;
+
+  template <class Both>
+  explicit TaskOutcome(const Both& compute) : in_float(compute), in_double(compute) {}
+
+  Compute<float> in_float;
+  Compute<double> in_double;
+};
+
 /// Learner::meta_gradient of what these layers say of a task's query. Null where it needs the
 /// graph: something beside linear layers and a loss that the kernels know, or missing samples.
 std::optional<TaskResult> gradient_by_layers(const Model& model, const TaskKind& kind,
                                              const Objectives& objectives,
                                              const ParameterList& parameters, const Task& task,
                                              const TaskLayers& layers);
+/// The same of an outcome.
+std::optional<TaskResult> gradient_by_rows(const Model& model, const TaskKind& kind,
+                                           const Objectives& objectives,
+                                           const ParameterList& parameters, const Task& task,
+                                           const TaskOutcome& outcome);
 
 }  // namespace cuttle

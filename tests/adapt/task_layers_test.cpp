@@ -184,16 +184,33 @@ TEST_P(TaskLayers, AreTheSameWhateverTasksCameBefore) {
 // A width of 24 is not whole vectors of every instruction set, one of 32 is.
 INSTANTIATE_TEST_SUITE_P(
     Learners, TaskLayers,
-    testing::Values(Settings{"protonet"},
-                    Settings{"protonet", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
-                    Settings{"r2d2"}, Settings{"r2d2", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
-                    Settings{"r2d2", {}, "class", "balanced", {0, 0, 2}},
-                    Settings{"r2d2", {}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
-                    Settings{"neural_process", {{"width", "9"}}},
-                    Settings{"neural_process", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
-                    Settings{"neural_process", {}, "class", "balanced", {0, 0, 2}},
-                    Settings{"neural_process", {}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
-                    Settings{"pretrain"}, Settings{"pretrain", {}, "class", "none", {}, 6, 6, 32}),
+    testing::Values(
+        Settings{"protonet"}, Settings{"protonet", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
+        Settings{"r2d2"}, Settings{"r2d2", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
+        Settings{"r2d2", {}, "class", "balanced", {0, 0, 2}},
+        Settings{"r2d2", {}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
+        Settings{"neural_process", {{"width", "9"}}},
+        Settings{"neural_process", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
+        Settings{"neural_process", {}, "class", "balanced", {0, 0, 2}},
+        Settings{"neural_process", {}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
+        Settings{"mann", {{"hidden", "9"}, {"slots", "7"}, {"slot_width", "5"}, {"reads", "3"}}},
+        Settings{"mann",
+                 {{"hidden", "16"}, {"slots", "12"}, {"slot_width", "8"}, {"reads", "1"}},
+                 "class",
+                 "none",
+                 {3, 1, 0, 2},
+                 4,
+                 6,
+                 32},
+        Settings{"mann",
+                 {{"hidden", "9"}, {"slots", "5"}, {"slot_width", "4"}, {"reads", "2"}},
+                 "value",
+                 "",
+                 {0, 0, 0, 1},
+                 2,
+                 2,
+                 32},
+        Settings{"pretrain"}, Settings{"pretrain", {}, "class", "none", {}, 6, 6, 32}),
     say);
 
 /// A class without a sample is neither near nor far, which takes more than layers.
@@ -205,6 +222,7 @@ TEST(TaskLayersOf, OtherSettingsAreNotTaken) {
   expect_same({"protonet", {{"distance", "cosine"}}}, false);
   expect_same({"pretrain", {{"classifier", "cosine"}}}, false);
   expect_same({"neural_process", {{"attention", "true"}}}, false);
+  expect_same({"mann", {{"hidden", "9"}, {"slots", "0"}}}, false);
 }
 
 }  // namespace

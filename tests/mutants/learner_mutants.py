@@ -81,6 +81,23 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/neural_process.cpp": [
         ("options_.attention || (in", "(in"),
     ],
+    "src/adapt/learners/slot_sequence.hpp": [
+        ("write[least] += T{1} - share", "write[least] += share"),
+        ("std::find(chosen, chosen + j, i) == chosen + j &&", ""),
+        ("static_cast<T>(SlotMemory::kUsageKept) * was", "was"),
+        ("unit * (of_unit[room(c)] - along * key[c])", "unit * of_unit[room(c)]"),
+        ("*= -is.shrink[i]", "*= is.shrink[i]"),
+        ("of.sharpness += of_score", "of.sharpness -= of_score"),
+        (" - of_write[room(least[j])]", ""),
+        ("= share * of_write[room(i)]", "= of_write[room(i)]"),
+        ("of_memory(c)[least[j]] = T{};", "of_memory(c)[least[j]] += T{};"),
+        ("of.cell[room(u)] = of_cell * forget[u]", "of.cell[room(u)] = T{}"),
+    ],
+    "src/adapt/learners/slot_task.hpp": [
+        ("if (t > 0) answer_of(support, query, t - 1, before)", "answer_of(support, query, t, before)"),
+        ("answer_of(support, query, support.size - 1,", "answer_of(support, query, 0,"),
+        ("rows->of_row(i)", "rows->of_row(0)"),
+    ],
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
         ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
@@ -212,7 +229,7 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/slot_memory.cpp": [
         ("gate * was.read + (1 - gate) * least", "gate * least + (1 - gate) * was.read"),
         ("was.memory * (1 - least.sum(1)).unsqueeze(2)", "was.memory"),
-        ("kUsageKept = 0.95", "kUsageKept = 0.5"),
+        ("kUsageKept * was.usage", "0.5 * was.usage"),
         ("torch::cat({input, was.recalled()}, 1)", "torch::cat({input, 0 * was.recalled()}, 1)"),
         ("matmul(heads(*add_))", "matmul(heads(*key_))"),
     ],

@@ -1,11 +1,13 @@
 #include <torch/types.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "adapt/fast_weights.hpp"
 #include "adapt/layers.hpp"
 #include "adapt/learners/slot_memory.hpp"
+#include "adapt/learners/slot_task.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
 #include "cuttle/core/error.hpp"
@@ -83,6 +85,12 @@ class Mann final : public SupportLearner {
   }
 
  private:
+  std::optional<TaskOutcome> outcome_on_rows(const Task& task) const override {
+    if (memory_.slots() == 0) return std::nullopt;
+    return TaskOutcome(SlotTask{memory_, head_, outputs_, order_of(task.support.size, task.key),
+                                query_order(task.query.size, task.key)});
+  }
+
   /// How many samples of its class each comes after; of values, of all.
   static std::vector<std::int64_t> instances(const Batch& batch) {
     std::vector<std::int64_t> counts(static_cast<std::size_t>(batch.way)), places;
@@ -102,6 +110,10 @@ class Mann final : public SupportLearner {
     return rows;
   }
 
+  /// Of queries in training, not as they lie: one class after the other.
+  static std::vector<std::int64_t> query_order(std::int64_t count, const RandomKey& key) {
+    return Random(key.with(Stream::kModel, 15)).sample(count, count);
+  }
   Batch in_order(const Batch& support, const RandomKey& key) const override {
     return shuffled(support, key);
   }
@@ -151,11 +163,8 @@ class Mann final : public SupportLearner {
   /// The mean over support and query of what each costs when it comes.
   Outcome outcome(const Support& support, const Task& task, const Embedding& query) const override {
     const Tensors known = study(support);
-    // Not as they lie: one class after the other.
-    Random random(task.key.with(Stream::kModel, 15));
     const auto x = as_one(query);
-    const auto order =
-        torch::tensor(random.sample(task.query.size, task.query.size)).to(x.device());
+    const auto order = torch::tensor(query_order(task.query.size, task.key)).to(x.device());
     const auto answers = answers_of(task.query, outputs_, x.options()).index_select(0, order);
     const auto said =
         sequence(support.parameters, {known[0], known[1], known[2], known[3], known[4]},

@@ -11,8 +11,7 @@ namespace {
 
 /// Rows of length 1; a slot that hardly anything was written to is like nothing.
 torch::Tensor unit(const torch::Tensor& x) {
-  constexpr double kHardlyAnything = 1e-2;
-  return x * (x.square().sum(-1, true) + kHardlyAnything).rsqrt();
+  return x * (x.square().sum(-1, true) + SlotMemory::kHardlyAnything).rsqrt();
 }
 
 }  // namespace
@@ -44,7 +43,6 @@ SlotState SlotMemory::step(const Tensors& p, const SlotState& was, torch::Tensor
   const auto gates = in_(p, input) + was.hidden.matmul(parameter_at(p, back_).t());
   std::tie(is.hidden, is.cell) = lstm_step(gates, was.cell);
   if (options_.slots == 0) return is;
-  constexpr double kUsageKept = 0.95;  // gamma
   const auto heads = [&](const OwnLayer& layer) {
     return layer(p, is.hidden).tanh().view({-1, options_.reads, options_.slot_width});
   };

@@ -45,6 +45,11 @@ class SlotMemory {
  public:
   SlotMemory(ParameterLayout& layout, const SlotMemoryOptions& options, std::int64_t inputs);
 
+  static constexpr double kUsageKept = 0.95;  ///< gamma
+  static constexpr double kHardlyAnything =
+      1e-2;  ///< a row of such a squared length is like nothing
+
+  std::int64_t slots() const { return options_.slots; }
   /// Columns of hidden() and of recalled(), side by side.
   std::int64_t width() const { return options_.hidden + recalled_; }
   SlotState blank(const torch::TensorOptions& like) const;
@@ -54,6 +59,9 @@ class SlotMemory {
   torch::Tensor seen(const SlotState& state) const;
 
  private:
+  template <class T>
+  friend class SlotSequence;
+
   SlotMemoryOptions options_;
   std::int64_t recalled_;
   OwnLayer in_;
