@@ -10,12 +10,14 @@
 
 namespace cuttle {
 
+double Normal::initial(std::int64_t in, std::int64_t out) {
+  return std::sqrt(2.0 / static_cast<double>(in + out));
+}
+
 Normal::Normal(const torch::Tensor& numbers, std::int64_t in) {
   const auto halves = numbers.chunk(2, 1);
-  const auto out = static_cast<double>(halves[0].size(1));
   mean = halves[0];
-  deviation =
-      torch::softplus(halves[1]) * std::sqrt(2.0 / (static_cast<double>(in) + out)) / M_LN2 + 1e-10;
+  deviation = torch::softplus(halves[1]) * initial(in, mean.size(1)) / M_LN2 + kLeastDeviation;
 }
 
 torch::Tensor Normal::divergence() const {
@@ -25,10 +27,14 @@ torch::Tensor Normal::divergence() const {
 torch::Tensor Draws::operator()(const Normal& normal) {
   const auto& mean = normal.mean;
   if (!random_) return mean;
-  auto noise = torch::empty(mean.sizes(), torch::kFloat64);
-  auto* values = noise.data_ptr<double>();
-  for (std::int64_t i = 0; i < noise.numel(); ++i) values[i] = random_->normal();
-  return mean + normal.deviation * noise.to(mean.options().requires_grad(false));
+  const auto drawn = torch::tensor(noise(mean.numel()), torch::kFloat64).view(mean.sizes());
+  return mean + normal.deviation * drawn.to(mean.options().requires_grad(false));
+}
+
+std::vector<double> Draws::noise(std::int64_t count) {
+  std::vector<double> numbers;
+  for (std::int64_t i = 0; i < count && random_; ++i) numbers.push_back(random_->normal());
+  return numbers;
 }
 
 ClassCoder::ClassCoder(ParameterLayout& layout, const std::string& name, std::int64_t width,
@@ -67,7 +73,7 @@ Normal ClassCoder::decode(const Tensors& p, const torch::Tensor& codes) const {
 
 torch::Tensor ClassCoder::correlations(const Tensors& p) const {
   const auto& decoder = parameter_at(p, decoder_);
-  const auto columns = decoder / (decoder.square().sum(0, true) + 1e-12).sqrt();
+  const auto columns = decoder / (decoder.square().sum(0, true) + kLeastSquare).sqrt();
   const auto c = columns.t().matmul(columns);
   return (c - torch::eye(c.size(0), c.options().requires_grad(false))).square().mean();
 }

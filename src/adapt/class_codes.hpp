@@ -17,6 +17,9 @@ namespace cuttle {
 /// Rows of means and of deviations.
 struct Normal {
   torch::Tensor mean, deviation;
+  /// Glorot's: of `out` columns made of `in`.
+  static double initial(std::int64_t in, std::int64_t out);
+  static constexpr double kLeastDeviation = 1e-10;
   /// Of `numbers` [n, 2 columns] that a layer made of `in` columns. Deviations are positive, start
   /// about as large as Glorot's initial weights, and grow no faster than what they are made of.
   Normal(const torch::Tensor& numbers, std::int64_t in);
@@ -30,6 +33,8 @@ class Draws {
   Draws() = default;
   explicit Draws(const RandomKey& key) : random_(Random(key.with(Stream::kModel, 13))) {}
   torch::Tensor operator()(const Normal& normal);
+  /// That many of N(0, 1); none without a key.
+  std::vector<double> noise(std::int64_t count);
 
  private:
   std::optional<Random> random_;
@@ -38,6 +43,8 @@ class Draws {
 /// Encoder, relation net and decoder of one part of the embedding.
 class ClassCoder {
  public:
+  static constexpr double kLeastSquare = 1e-12;  ///< beside a column's squared length
+
   ClassCoder(ParameterLayout& layout, const std::string& name, std::int64_t width,
              std::int64_t latent);
   /// [way]: the codes of classes as a support set's `part` of the embedding tells them, of samples
@@ -51,6 +58,9 @@ class ClassCoder {
   torch::Tensor correlations(const Tensors& p) const;
 
  private:
+  template <class T>
+  friend class CodeLayer;
+
   std::int64_t latent_, encoder_, decoder_;
   std::vector<std::int64_t> relation_;
 };

@@ -39,6 +39,28 @@ void add_times_rows(std::int64_t rows, std::int64_t columns, const T* x, const T
   for (; r < rows; ++r, a += columns) add_scaled(columns, x[r], a, y);
 }
 
+/// to [n, m] += a b, of a [n, k] and b [k, m].
+template <class T>
+void add_product(std::int64_t n, std::int64_t k, std::int64_t m, const T* a, const T* b, T* to) {
+  for (std::int64_t i = 0; i < n; ++i) add_times_rows(k, m, a + i * k, b, to + i * m);
+}
+
+/// to [n, m] += a b^T, of a [n, k] and b [m, k].
+template <class T>
+void add_product_turned(std::int64_t n, std::int64_t k, std::int64_t m, const T* a, const T* b,
+                        T* to) {
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < m; ++j) to[i * m + j] += dot(k, a + i * k, b + j * k);
+}
+
+/// to [n, m] += scale * a^T b, of a [k, n] and b [k, m].
+template <class T>
+void add_outer(std::int64_t k, std::int64_t n, std::int64_t m, T scale, const T* a, const T* b,
+               T* to) {
+  for (std::int64_t i = 0; i < k; ++i)
+    for (std::int64_t j = 0; j < n; ++j) add_scaled(m, scale * a[i * n + j], b + i * m, to + j * m);
+}
+
 /// Of a [n, n], symmetric and positive definite, the lower triangle becomes its Cholesky factor.
 template <class T>
 void cholesky(std::int64_t n, T* a) {

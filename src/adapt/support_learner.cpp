@@ -11,7 +11,7 @@
 namespace cuttle {
 
 TaskResult SupportLearner::meta_gradient(const ParameterList& parameters, const Task& task) const {
-  if (const auto layers = task_layers(task.query.way))
+  if (const auto layers = task_layers(task))
     if (auto result = gradient_by_layers(*model_, *kind_, *objectives_, parameters, task, *layers))
       return *std::move(result);
   if (const auto on_rows = outcome_on_rows(task))

@@ -55,10 +55,10 @@ class SupportLearner : public Learner {
   };
   /// In training; `query` is the embedding of task.query.
   virtual Outcome outcome(const Support& support, const Task& task, const Embedding& query) const;
-  /// Small models take no graph where these say what outcome() does, with the settings at hand:
-  /// layers that the support makes, if it is the kind's loss of what they say and nothing else (for
-  /// tasks of so many classes or values), or all of it on rows.
-  virtual std::optional<TaskLayers> task_layers(std::int64_t) const { return std::nullopt; }
+  /// Small models take no graph where these compute what outcome() says, with the settings at hand:
+  /// layers that the support makes, if it is the kind's loss of what they say (and a loss beside it
+  /// of the support alone, whose gradient their back() adds), or all of it on rows.
+  virtual std::optional<TaskLayers> task_layers(const Task&) const { return std::nullopt; }
   virtual std::optional<TaskOutcome> outcome_on_rows(const Task&) const { return std::nullopt; }
 
   /// Logarithms of how much the samples count, [samples]; zeros where all count alike.

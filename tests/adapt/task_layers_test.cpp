@@ -210,7 +210,22 @@ INSTANTIATE_TEST_SUITE_P(
                  2,
                  2,
                  32},
-        Settings{"pretrain"}, Settings{"pretrain", {}, "class", "none", {}, 6, 6, 32}),
+        Settings{"leo", {{"latent", "5"}}}, Settings{"leo", {{"sampled", "false"}, {"kl", "0.3"}}},
+        Settings{"leo",
+                 {{"latent", "8"},
+                  {"inner_lr", "0.2"},
+                  {"finetune_lr", "0.1"},
+                  {"kl", "0.3"},
+                  {"encoder_penalty", "0.5"}},
+                 "class",
+                 "none",
+                 {3, 1, 0, 2},
+                 4,
+                 6,
+                 32},
+        Settings{"leo", {{"latent", "3"}, {"finetune_steps", "0"}}, "class", "balanced", {0, 0, 2}},
+        Settings{"leo", {{"latent", "3"}, {"inner_steps", "0"}}}, Settings{"pretrain"},
+        Settings{"pretrain", {}, "class", "none", {}, 6, 6, 32}),
     say);
 
 /// A class without a sample is neither near nor far, which takes more than layers.

@@ -1,12 +1,14 @@
 #include <torch/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "adapt/class_codes.hpp"
 #include "adapt/fast_weights.hpp"
 #include "adapt/layers.hpp"
+#include "adapt/learners/code_layer.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
 #include "cuttle/adapt/autograd.hpp"
@@ -98,12 +100,26 @@ class Leo final : public SupportLearner {
   using Watch = std::function<void(const Tensors& weights)>;
 
   Outcome outcome(const Support& support, const Task& task, const Embedding& query) const override {
-    Draws draws = options_.sampled ? Draws(task.key) : Draws();
+    Draws draws = draws_of(task);
     auto penalty = torch::zeros({}, query.mask.options());
     const auto weights =
         solve(support.parameters, support.embedding, support.batch, draws, &penalty);
     return {outputs_of(weights, support.embedding, query), {}, penalty};
   }
+  std::optional<TaskLayers> task_layers(const Task& task) const override {
+    const CodeLoop loop{code_rate_,
+                        weight_rate_,
+                        options_.inner_steps,
+                        options_.finetune_steps,
+                        options_.kl,
+                        options_.encoder_penalty,
+                        options_.orthogonality};
+    return TaskLayers::by({{width_as_one(model_->fusion()), task.query.way, false}},
+                          [this, loop, draws = draws_of(task)](const auto& support, auto* layer) {
+                            return CodeLayer(support, layer, coders_[0], loop, draws);
+                          });
+  }
+  Draws draws_of(const Task& task) const { return options_.sampled ? Draws(task.key) : Draws(); }
   Tensors study(const Support& support) const override {
     Draws means;
     return solve(support.parameters, support.embedding, support.batch, means);

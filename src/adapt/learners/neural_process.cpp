@@ -54,15 +54,15 @@ class NeuralProcess final : public SupportLearner {
   }
 
  private:
-  std::optional<TaskLayers> task_layers(std::int64_t way) const override {
+  std::optional<TaskLayers> task_layers(const Task& task) const override {
     const std::int64_t in = width_as_one(model_->fusion()) + answers_, hidden = options_.width;
     if (options_.attention || (in + 1) * hidden + (hidden + 1) * hidden > kMostPackedWeights)
       return std::nullopt;
-    return TaskLayers::by({{width_as_one(model_->fusion()), hidden, true}, {hidden, way, false}},
-                          [=](const auto& support, auto* layers) {
-                            return DecodingLayers(support, layers, encoder_, decoder_, answers_,
-                                                  hidden);
-                          });
+    return TaskLayers::by(
+        {{width_as_one(model_->fusion()), hidden, true}, {hidden, task.query.way, false}},
+        [=](const auto& support, auto* layers) {
+          return DecodingLayers(support, layers, encoder_, decoder_, answers_, hidden);
+        });
   }
   /// r_i, and what queries weigh them by: log counts and, with attention, keys.
   Tensors study(const Support& support) const override {

@@ -125,10 +125,10 @@ class ProtoNet final : public SupportLearner {
       made.beside = options_.part_loss * loss_of_parts(parts, task.query.labels);
     return made;
   }
-  std::optional<TaskLayers> task_layers(std::int64_t way) const override {
+  std::optional<TaskLayers> task_layers(const Task& task) const override {
     if (scale_ >= 0 || options_.part_loss > 0.0) return std::nullopt;
     return TaskLayers::by(
-        {{width_as_one(model_->fusion()), way, false}},
+        {{width_as_one(model_->fusion()), task.query.way, false}},
         [](const auto& support, auto* layer) { return PrototypeLayer(support, layer); });
   }
   Tensors study(const Support& support) const override {

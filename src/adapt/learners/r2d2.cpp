@@ -92,7 +92,7 @@ class RidgeLayer final : public MadeLayers<T> {
     cholesky(n_, factor_.data());
     cholesky_solve(n_, factor_.data(), way_, dual_.data());
     std::fill_n(layer, way_ * width_, T{});
-    add_products(scale_, dual_, layer);
+    add_outer(n_, way_, width_, scale_, dual_.data(), x_.data(), layer);
     std::fill_n(layer + way_ * width_, way_, *support.own(places.shift));
   }
 
@@ -103,7 +103,7 @@ class RidgeLayer final : public MadeLayers<T> {
         b[room(i * way_ + c)] = scale_ * dot(width_, x(i), of_layer + c * width_);
     cholesky_solve(n_, factor_.data(), way_, b.data());
     add_scaled(way_ * width_, scale_, of_layer, slope.data());
-    add_products(T{-1}, b, slope.data());
+    add_outer(n_, way_, width_, T{-1}, b.data(), x_.data(), slope.data());
     for (std::int64_t i = 0; i < n_; ++i)
       for (std::int64_t c = 0; c < way_; ++c) {
         const std::size_t at = room(i * way_ + c);
@@ -122,13 +122,6 @@ class RidgeLayer final : public MadeLayers<T> {
   T* x(std::int64_t sample) { return x_.data() + sample * width_; }
   /// Of what the sample's squared error counts.
   T root(std::int64_t sample) const { return std::sqrt(support_.weights[room(sample)]); }
-  /// to [way, width] += scale * of^T X.
-  void add_products(T scale, const std::vector<T>& of, T* to) {
-    for (std::int64_t i = 0; i < n_; ++i)
-      for (std::int64_t c = 0; c < way_; ++c)
-        add_scaled(width_, scale * of[room(i * way_ + c)], x(i), to + c * width_);
-  }
-
   const SampleRows<T>& support_;
   R2d2Places places_;
   const T* weight_;
@@ -147,9 +140,9 @@ class R2d2 final : public SupportLearner {
                 own_number(request.layout, "shift", 0)} {}
 
  private:
-  std::optional<TaskLayers> task_layers(std::int64_t way) const override {
+  std::optional<TaskLayers> task_layers(const Task& task) const override {
     return TaskLayers::by(
-        {{width_as_one(model_->fusion()), way, false}},
+        {{width_as_one(model_->fusion()), task.query.way, false}},
         [this](const auto& support, auto* layer) { return RidgeLayer(support, layer, places_); });
   }
   Tensors study(const Support& support) const override {
