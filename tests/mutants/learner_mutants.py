@@ -89,8 +89,7 @@ ADAPT = {"meta_gradient_test": {
         ("of_second[j + room(width_)] =", "of_second[j + room(width_)] = 0 *"),
         ("&of_codes[room(m * latent_)]", "&of_codes[room(i * latent_)]"),
         ("(deviation - T{1} / deviation)", "deviation"),
-        ("(of[room(i)] - columns[room(i)] * along[l])",
-         "(of[room(i)] + columns[room(i)] * along[l])"),
+        ("(row(of, r)[l] - row(padded", "(row(of, r)[l] + row(padded"),
         ("add_product(n_, way_, width_, moved.data(), weights.data(), of_x_.data());", ""),
     ],
     "src/adapt/learners/slot_sequence.hpp": [

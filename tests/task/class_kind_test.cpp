@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "cuttle/task/task_kind.hpp"
@@ -94,6 +95,30 @@ TEST(ClassKind, EvenSupportsKeepTheirBits) {
   batch = uneven_batch();
   batch.even = true;  // as Model::prepare says
   EXPECT_FALSE(kind->support_weights(batch).defined());
+}
+
+/// The loop that counts right answers against argmax, with ties and with what is no number.
+TEST(ClassKind, AccuracyIsByTheLargestOutput) {
+  const auto kind = kind_of("none");
+  const Batch batch = uneven_batch();
+  auto outputs = some_outputs(batch).to(torch::kFloat32);
+  for (int c = 0; c < 4; ++c) outputs[0][c] = 0.5;
+  outputs[1][2] = outputs[1][0] = 2.0;
+  outputs[2][3] = outputs[5][2] = std::nan("");
+  outputs[4].fill_(-std::numeric_limits<float>::infinity());
+  const auto right = outputs.argmax(1).eq(batch.labels);
+  const double share = right.to(torch::kFloat64).mean().item<double>();
+  EXPECT_GT(share, 0);
+  EXPECT_LT(share, 1);
+  EXPECT_EQ(kind->measure(outputs, batch)[0], share);
+  EXPECT_EQ(kind->measure(outputs.to(torch::kFloat64), batch)[0], share);
+  EXPECT_EQ(kind->measure(outputs.t().contiguous().t(), batch)[0], share);
+  for (std::int64_t i = 0; i < batch.size; ++i) {
+    Batch one = batch;
+    one.labels = batch.labels.slice(0, i, i + 1);
+    one.size = 1;
+    EXPECT_EQ(kind->measure(outputs.slice(0, i, i + 1), one)[0], right[i].item<bool>() ? 1 : 0);
+  }
 }
 
 }  // namespace

@@ -321,28 +321,39 @@ void CodeLayer<T>::back_to_encoder(const Values& of_z) {
   add_product(n_, latent_, width_, of_codes.data(), own(coder_.encoder_), of_x_.data());
 }
 
-/// Of ClassCoder::correlations.
+/// Of ClassCoder::correlations. Both products with the decoder's columns U, of length 1, are those
+/// of a linear layer: U^T U as if it were a gradient, and U (U^T U - I) as what that layer gives.
 template <class T>
 void CodeLayer<T>::back_from_correlations() const {
-  const std::int64_t rows = 2 * width_;
+  const kernels::Mlp<T> layer({{latent_, latent_, false}});
+  const std::int64_t rows = 2 * width_, stride = layer.padded(latent_);
   const T* decoder = own(coder_.decoder_);
-  Values columns(decoder, decoder + rows * latent_), length(room(latent_)),
-      c(room(latent_ * latent_)), of(room(rows * latent_)), along(room(latent_));
-  for (std::int64_t i = 0; i < rows * latent_; ++i)
-    length[room(i % latent_)] += columns[room(i)] * columns[room(i)];
+  Values length(room(latent_)), along(room(latent_)), padded(room(rows * stride)),
+      of(padded.size()), c(room(layer.packed_size()));
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t l = 0; l < latent_; ++l)
+      length[room(l)] += decoder[r * latent_ + l] * decoder[r * latent_ + l];
   for (T& square : length) square = std::sqrt(square + static_cast<T>(ClassCoder::kLeastSquare));
-  for (std::int64_t i = 0; i < rows * latent_; ++i) columns[room(i)] /= length[room(i % latent_)];
-  add_outer(rows, latent_, latent_, T{1}, columns.data(), columns.data(), c.data());
-  for (std::int64_t l = 0; l < latent_; ++l) c[room(l * latent_ + l)] -= T{1};
-  add_product(rows, latent_, latent_, columns.data(), c.data(), of.data());
-  for (std::int64_t i = 0; i < rows * latent_; ++i)
-    along[room(i % latent_)] += of[room(i)] * columns[room(i)];
-  const T scale = static_cast<T>(4 * loop_.orthogonality) / static_cast<T>(latent_ * latent_);
-  T* of_decoder = support_.of_own(coder_.decoder_);
-  for (std::int64_t i = 0; i < rows * latent_; ++i) {
-    const std::size_t l = room(i % latent_);
-    of_decoder[i] += scale * (of[room(i)] - columns[room(i)] * along[l]) / length[l];
+  Values columns(decoder, decoder + rows * latent_);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t l = 0; l < latent_; ++l) columns[room(r * latent_ + l)] /= length[room(l)];
+    std::copy_n(&columns[room(r * latent_)], latent_, &padded[room(r * stride)]);
   }
+  typename kernels::Mlp<T>::Point point;
+  point.activations = {of.data()};
+  point.deltas = {padded.data()};
+  layer.backward(rows, columns.data(), point, c.data());
+  for (std::int64_t l = 0; l < latent_; ++l) c[room(l * stride + l)] -= T{1};
+  std::fill_n(&c[room(latent_ * stride)], stride, T{});
+  layer.forward(rows, columns.data(), c.data(), point);
+  const auto row = [&](Values& values, std::int64_t r) { return &values[room(r * stride)]; };
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t l = 0; l < latent_; ++l) along[room(l)] += row(of, r)[l] * row(padded, r)[l];
+  const T scale = static_cast<T>(4 * loop_.orthogonality) / static_cast<T>(latent_ * latent_);
+  T* to = support_.of_own(coder_.decoder_);
+  for (std::int64_t r = 0; r < rows; ++r, to += latent_)
+    for (std::int64_t l = 0; l < latent_; ++l)
+      to[l] += scale * (row(of, r)[l] - row(padded, r)[l] * along[room(l)]) / length[room(l)];
 }
 
 }  // namespace cuttle
