@@ -13,7 +13,7 @@
 #define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
 #define CUTTLE_ENCODERS(row)                                                                 \
   row(bert) row(char_conv) row(conv4) row(efficientnet_lite) row(lstm_speaker) row(mel_conv) \
-      row(mlp) row(resnet12) row(series_conv) row(table) row(transformer)
+      row(mlp) row(resnet) row(resnet12) row(series_conv) row(table) row(transformer) row(vit)
 
 namespace cuttle {
 

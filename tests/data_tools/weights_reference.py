@@ -81,6 +81,54 @@ def efficientnet_lite_features(w, pictures, stages):
     return relu6(norm(convolved(x, "_conv_head"), "_bn1")).mean((2, 3))
 
 
+def resnet_map(w, pictures, block):
+    """The last map [n, channels, h, w] of a ResNet of `basic` or `bottleneck` blocks."""
+    w = double(w)
+
+    def convolved(x, name, norm, stride=1):
+        kernel = w[f"{name}.weight"]
+        x = functional.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
+        return functional.batch_norm(x, w[f"{norm}.running_mean"], w[f"{norm}.running_var"], w[f"{norm}.weight"],
+                                     w[f"{norm}.bias"], False, 0.0, 1e-5)
+
+    x = torch.relu(convolved(pictures.double(), "conv1", "bn1", 2))
+    x = functional.max_pool2d(x, 3, 2, 1)
+    for stage in range(1, 5):
+        place = 0
+        while f"layer{stage}.{place}.conv1.weight" in w:
+            at, stride = f"layer{stage}.{place}.", 2 if stage > 1 and place == 0 else 1
+            y, strides = x, (1, stride, 1) if block == "bottleneck" else (stride, 1)
+            for number, step in enumerate(strides, 1):
+                y = convolved(y, f"{at}conv{number}", f"{at}bn{number}", step)
+                y = torch.relu(y) if number < len(strides) else y
+            if f"{at}downsample.0.weight" in w:
+                x = convolved(x, f"{at}downsample.0", f"{at}downsample.1", stride)
+            x, place = torch.relu(x + y), place + 1
+    return x
+
+
+def vit_states(w, pictures, heads, eps, quick=False):
+    """States [n, 1 + patches, width] of a vision transformer after its last norm."""
+    w = double(w)
+    width, _, patch, _ = w["patch_embed.proj.weight"].shape
+    cut = functional.unfold(pictures.double(), patch, stride=patch).transpose(1, 2)
+    x = cut @ w["patch_embed.proj.weight"].reshape(width, -1).T + w["patch_embed.proj.bias"]
+    x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], 1) + w["pos_embed"]
+    if "norm_pre.weight" in w:
+        x = layer_norm(x, w, "norm_pre", eps)
+    layer = 0
+    while f"blocks.{layer}.mlp.fc1.weight" in w:
+        at = f"blocks.{layer}."
+        parts = linear(layer_norm(x, w, f"{at}norm1", eps), w, f"{at}attn.qkv")
+        q, k, v = parts.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1) @ v
+        x = x + linear(mixed.transpose(1, 2).flatten(2), w, f"{at}attn.proj")
+        inner = linear(layer_norm(x, w, f"{at}norm2", eps), w, f"{at}mlp.fc1")
+        inner = inner / (1 + torch.exp(-1.702 * inner)) if quick else functional.gelu(inner)
+        x, layer = x + linear(inner, w, f"{at}mlp.fc2"), layer + 1
+    return layer_norm(x, w, "norm", eps)
+
+
 def ready_picture(pixels, size=224, interpolation="bicubic", mean=127.0, deviation=128.0):
     """[1, 3, size, size] of uint8 pixels [h, w, 3]: the shorter side to `size`, then the centre, as torchvision does;
     nothing is rounded to bytes in between. (torch's bicubic is Pillow's with antialias=True only.)"""

@@ -1,11 +1,12 @@
 // What an encoder with weights makes of samples, for comparison with other programs:
-//   pretrained_peer TYPE WEIGHTS INPUT.safetensors OUTPUT.safetensors [input | derivatives]
+//   pretrained_peer TYPE WEIGHTS INPUT OUTPUT [input | derivatives [TRAINED]]
 // INPUT: arrays of one kind, U8 [bytes] of texts, U8 [height, width, channels] of pictures (all of
 // one shape) or I16 [samples] of sounds at 16 kHz. OUTPUT: what the encoder prepared as NAME.input
-// (I64 ids of texts, F32 else) and, but for `input`, their features under the same names. With
-// `derivatives`, all in F64: of the sum of the squares of all samples' features, the gradient with
-// respect to every parameter as NAME, and its Hessian times (cos 0, cos 1, ..) of each as
-// NAME.moved.
+// (I64 ids of texts, F32 else) and, but for `input`, their features under the same names and their
+// tokens as NAME.tokens. With `derivatives`, of the sum of the squares of all samples' features:
+// the gradient with respect to every parameter of the last TRAINED blocks as NAME, and its Hessian
+// times (cos 0, cos 1, ..) of each as NAME.moved; where TRAINED is not said, of all, and in F64
+// (what is held is F32).
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
@@ -19,6 +20,8 @@
 
 namespace cuttle {
 namespace {
+
+const std::string kAll = "-1";
 
 ModalitySpec spec_of(const NamedArray& array) {
   ModalitySpec spec;
@@ -47,7 +50,7 @@ NamedArray array_of(const std::string& name, const torch::Tensor& tensor) {
 
 /// The encoder, with `trained` of its blocks in the layout.
 std::unique_ptr<const Encoder> encoder_of(const std::string& type, const std::string& weights,
-                                          const NamedArray& sample, const char* trained,
+                                          const NamedArray& sample, const std::string& trained,
                                           ParameterLayout& layout) {
   const ModelRegistry registry;
   const ModalitySpec spec = spec_of(sample);
@@ -69,28 +72,33 @@ void encode(const std::string& type, const std::string& weights,
   for (const auto& sample : samples) {
     const auto input = encoder->prepare(raw_of(sample));
     made.push_back(array_of(sample.name + ".input", input.values));
-    if (features_too) made.push_back(array_of(sample.name, encoder->forward({}, input, {}).pooled));
+    if (!features_too) continue;
+    const auto feature = encoder->forward({}, input, {}, true);
+    made.push_back(array_of(sample.name, feature.pooled));
+    made.push_back(array_of(sample.name + ".tokens", feature.tokens));
   }
   write_file_atomically(to, encode_safetensors(made));
 }
 
 void differentiate(const std::string& type, const std::string& weights,
-                   const std::vector<NamedArray>& samples, const std::string& to) {
+                   const std::vector<NamedArray>& samples, const std::string& to,
+                   const std::string& trained) {
+  const auto dtype = trained == kAll ? torch::kFloat64 : torch::kFloat32;
   const auto layout = std::make_shared<ParameterLayout>();
-  const auto encoder = encoder_of(type, weights, samples.at(0), "-1", *layout);
-  const auto start = ParameterList::initial(layout, 0, torch::kFloat64);
+  const auto encoder = encoder_of(type, weights, samples.at(0), trained, *layout);
+  const auto start = ParameterList::initial(layout, 0, dtype);
   Tensors leaves;
   for (const auto& value : start.tensors()) leaves.push_back(value.clone().requires_grad_(true));
-  auto loss = torch::zeros({}, torch::kFloat64);
+  auto loss = torch::zeros({}, dtype);
   for (const auto& sample : samples) {
     auto input = encoder->prepare(raw_of(sample));
-    if (input.values.is_floating_point()) input.values = input.values.to(torch::kFloat64);
+    if (input.values.is_floating_point()) input.values = input.values.to(dtype);
     loss = loss + encoder->forward(leaves, input, {}).pooled.square().sum();
   }
   const auto gradient = torch::autograd::grad({loss}, leaves, {}, true, true);
-  auto along = torch::zeros({}, torch::kFloat64);
+  auto along = torch::zeros({}, dtype);
   for (const auto& part : gradient)
-    along = along + (part.flatten() * torch::arange(part.numel(), torch::kFloat64).cos()).sum();
+    along = along + (part.flatten() * torch::arange(part.numel(), dtype).cos()).sum();
   const auto moved = torch::autograd::grad({along}, leaves, {}, false, false, true);
   std::vector<NamedArray> made;
   for (std::size_t i = 0; i < leaves.size(); ++i) {
@@ -107,12 +115,13 @@ void differentiate(const std::string& type, const std::string& weights,
 }  // namespace cuttle
 
 int main(int count, char** words) {
-  if (count < 5 || count > 6) return 2;
-  const std::string what = count == 6 ? words[5] : "features";
+  if (count < 5 || count > 7) return 2;
+  const std::string what = count > 5 ? words[5] : "features";
   try {
     const auto samples = cuttle::read_safetensors(words[3]).arrays;
     if (what == "derivatives")
-      cuttle::differentiate(words[1], words[2], samples, words[4]);
+      cuttle::differentiate(words[1], words[2], samples, words[4],
+                            count == 7 ? words[6] : cuttle::kAll);
     else
       cuttle::encode(words[1], words[2], samples, words[4], what == "features");
   } catch (const std::exception& problem) {

@@ -8,8 +8,7 @@ import pytest
 import torch
 import weights_reference as reference
 import weights_sources as sources
-from PIL import Image
-from safetensors import safe_open
+from made_weights import changed, compare_derivatives, derivatives, record_of
 from safetensors.torch import load_file, save_file
 
 TEXTS = ["the a", "ab, thing", "", "the " * 30, "É中 a", "[SEP] the", "a\x00b\x07 \xe9"]
@@ -18,18 +17,6 @@ WORD = sources.VOCABULARY
 
 def bytes_of(text):
     return np.frombuffer(text.encode(), "u1").copy()
-
-
-def record_of(path):
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["cuttle.weights"])
-
-
-def changed(path, out, tensors=None, **record):
-    """The file with other tensors or entries of its record."""
-    told = {**record_of(path), **record}
-    save_file({**load_file(path), **(tensors or {})}, out, metadata={"cuttle.weights": json.dumps(told)})
-    return out
 
 
 @pytest.mark.parametrize("types", [2, 0])
@@ -136,38 +123,6 @@ def test_an_efficientnet(encode, tmp_path):
     assert np.abs(made["0"] - wanted.numpy()).max() < 1e-5 * wanted.abs().max()
 
 
-@pytest.mark.parametrize("shape", [(64, 64, 3), (20, 31, 3), (90, 33, 1), (33, 33, 1), (300, 257, 3)])
-def test_pictures_are_resized_as_pillow_does(encode, tmp_path, shape):
-    file = efficientnet_file(tmp_path / "weights.safetensors")
-    picture = np.random.default_rng(3).integers(0, 256, shape, "u1")
-    made = encode("efficientnet_lite", file, {"0": picture}, "input")["0.input"][0]
-    side, top, left = min(shape[:2]), *((n - min(shape[:2])) // 2 for n in shape[:2])
-    square = Image.fromarray(np.broadcast_to(picture, (*shape[:2], 3))[top:top + side, left:left + side].copy())
-    wanted = np.asarray(square.resize((33, 33), Image.Resampling.BICUBIC)).astype("f4")
-    assert (np.rint(made.transpose(1, 2, 0) * 128 + 127) == wanted).all()
-
-
-def derivatives(tensors, features):
-    """As the peer's, by PyTorch: {name: gradient, name.moved: Hessian-vector product}."""
-    leaves = {name: tensor.double().requires_grad_(True) for name, tensor in tensors.items() if "running" not in name}
-    fixed = {name: tensor.double() for name, tensor in tensors.items() if "running" in name}
-    loss = sum(made.square().sum() for made in features({**leaves, **fixed}))
-    gradient = torch.autograd.grad(loss, list(leaves.values()), create_graph=True)
-    along = sum((part.flatten() * torch.arange(part.numel()).double().cos()).sum() for part in gradient)
-    moved = torch.autograd.grad(along, list(leaves.values()), allow_unused=True, materialize_grads=True)
-    return {**dict(zip(leaves, gradient)), **{f"{name}.moved": part for name, part in zip(leaves, moved)}}
-
-
-def compare_derivatives(made, wanted):
-    assert made.keys() == wanted.keys()
-    moved = 0.0
-    for name, part in wanted.items():
-        part = part.detach().numpy()
-        assert np.abs(made[name] - part).max() <= 1e-9 * np.abs(part).max() + 1e-12, name
-        moved = max(moved, np.abs(part).max() if name.endswith(".moved") else 0)
-    assert moved > 1e-3
-
-
 def test_derivatives_of_bert(weights, encode, tmp_path):
     file = weights(sources.save_bert(tmp_path / "bert", sources.bert(vocabulary=len(WORD))))
     texts = {f"{i}": bytes_of(text) for i, text in enumerate(TEXTS[:3])}
@@ -204,7 +159,8 @@ def test_wrong_files_are_refused(weights, refusal, tmp_path):
     for entry, value, said in [("layers", 3, "has no encoder.layer.2"), ("layers", -1, "which is no size"),
                                ("width", 12, "and its sizes ask for"), ("heads", 3, "do not fit each other"),
                                ("positions", 4, "do not fit each other"), ("vocabulary", 10**18, "is no size"),
-                               ("eps", "small", "is no number"), ("activation", 5, "is no word")]:
+                               ("eps", "small", "is no number"), ("activation", 5, "is no word"),
+                               ("activation", "selu", "sizes.activation is selu (known")]:
         wrong = changed(file, tmp_path / "wrong.safetensors", sizes={**sizes, entry: value})
         assert said in refusal("bert", wrong, text), entry
     no_words = changed(file, tmp_path / "wrong.safetensors", {"tokenizer.bytes": torch.zeros(3, dtype=torch.uint8)})

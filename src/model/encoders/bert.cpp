@@ -1,7 +1,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -9,6 +9,7 @@
 #include "cuttle/kernels/post_norm_layer.hpp"
 #include "cuttle/sense/raw.hpp"
 #include "model/encoders/common.hpp"
+#include "model/pretrained/attention.hpp"
 #include "model/pretrained/weights.hpp"
 #include "model/pretrained/wordpiece.hpp"
 #include "model/rows.hpp"
@@ -23,19 +24,12 @@ struct Shape {
   std::string activation;
 };
 
-/// How many tokens of each text are real.
-std::vector<std::int64_t> lengths_of(const Signal& input) {
-  const auto counts = input.mask.sum(1).to(torch::kInt64).to(torch::kCPU);
-  return {counts.data_ptr<std::int64_t>(), counts.data_ptr<std::int64_t>() + counts.numel()};
-}
-
-torch::Tensor affine(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) {
-  return torch::linear(x, linear.weight.in(p), linear.bias.in(p));
-}
-
-torch::Tensor layer_norm(const Tensors& p, const GivenAffine& norm, const torch::Tensor& x,
-                         double eps) {
-  return torch::layer_norm(x, {x.size(-1)}, norm.weight.in(p), norm.bias.in(p), eps);
+/// The activation as the kernels know it; nothing if they do not.
+std::optional<kernels::Activation> on_kernels_as(const std::string& activation) {
+  if (activation == "gelu") return kernels::Activation::kGelu;
+  if (activation == "gelu_tanh") return kernels::Activation::kGeluTanh;
+  if (activation == "relu") return kernels::Activation::kRelu;
+  return std::nullopt;
 }
 
 /// Tokens [m, T] to the sum of word, place and kind, normalised: [m, T, W].
@@ -69,12 +63,6 @@ class BertEmbeddings final : public Block {
   GivenAffine norm_;
 };
 
-kernels::Activation activation_of(const std::string& name) {
-  return name == "gelu"        ? kernels::Activation::kGelu
-         : name == "gelu_tanh" ? kernels::Activation::kGeluTanh
-                               : kernels::Activation::kRelu;
-}
-
 /// Self-attention, then a perceptron; each is added to what came in and normalised after
 /// (post-norm, Vaswani et al. 2017, as Devlin et al. 2019 have it). On own kernels where it does
 /// not learn: without padding.
@@ -99,22 +87,21 @@ class BertLayer final : public Block {
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto& x = input.values;
     if (packed_ && x.is_cpu() && x.scalar_type() == torch::kFloat32) return on_kernels(input);
-    const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.width / shape_.heads));
-    auto scores = torch::matmul(heads(p, queries_, x) * scale, heads(p, keys_, x).transpose(2, 3));
-    if (input.mask.defined())
-      scores = scores.masked_fill((input.mask == 0).view({x.size(0), 1, 1, x.size(1)}), -1e30);
-    const auto mixed = torch::matmul(torch::softmax(scores, 3), heads(p, values_, x));
-    const auto seen = layer_norm(
-        p, norm1_, x + affine(p, out_, mixed.transpose(1, 2).reshape(x.sizes())), shape_.eps);
-    const auto inner = activated(affine(p, up_, seen));
+    const auto part = [&](const GivenAffine& linear) {
+      return in_heads(affine(p, linear, x), shape_.heads);
+    };
+    const auto mixed = attended(part(queries_), part(keys_), part(values_), input.mask);
+    const auto seen = layer_norm(p, norm1_, x + affine(p, out_, mixed), shape_.eps);
+    const auto inner = activated(affine(p, up_, seen), shape_.activation);
     return {layer_norm(p, norm2_, seen + affine(p, down_, inner), shape_.eps), input.mask};
   }
 
  private:
   void pack() {
+    const auto activation = on_kernels_as(shape_.activation);
+    if (!activation) return;
     const kernels::PostNormShape shape{shape_.width, shape_.heads, shape_.inner,
-                                       static_cast<float>(shape_.eps),
-                                       activation_of(shape_.activation)};
+                                       static_cast<float>(shape_.eps), *activation};
     if (!queries_.weight.held.is_cpu() || !kernels::PostNormLayer::fits(shape)) return;
     const auto places = [](const torch::Tensor& weight, const torch::Tensor& bias) {
       return kernels::MlpWeights<const float>{weight.data_ptr<float>(), bias.data_ptr<float>()};
@@ -146,45 +133,10 @@ class BertLayer final : public Block {
     }
     return {made, input.mask};
   }
-  /// [m, T, W] -> [m, heads, T, W / heads].
-  torch::Tensor heads(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) const {
-    return affine(p, linear, x)
-        .view({x.size(0), x.size(1), shape_.heads, shape_.width / shape_.heads})
-        .transpose(1, 2);
-  }
-  torch::Tensor activated(const torch::Tensor& x) const {
-    if (shape_.activation == "relu") return torch::relu(x);
-    return torch::gelu(x, shape_.activation == "gelu" ? "none" : "tanh");
-  }
 
   Shape shape_;
   GivenAffine queries_, keys_, values_, out_, norm1_, up_, down_, norm2_;
   std::unique_ptr<const kernels::PostNormLayer> packed_;  ///< null: LibTorch's operations
-};
-
-/// The mean over real tokens, or the first one, of length 1 if asked for: [m, T, W] -> [m, W].
-class BertPool final : public Block {
- public:
-  BertPool(bool first, bool unit) : first_(first), unit_(unit) {}
-  std::string kind() const override { return "pool"; }
-  bool samples_apart() const override { return true; }
-  Signal forward(const Tensors&, const Signal& input, const Context&) const override {
-    auto pooled = input.values.select(1, 0);
-    if (!first_) {
-      // Text by text: sums over padding would have their terms in another order.
-      const auto lengths = lengths_of(input);
-      Tensors means;
-      for (std::size_t i = 0; i < lengths.size(); ++i)
-        means.push_back(
-            input.values[static_cast<std::int64_t>(i)].narrow(0, 0, lengths[i]).mean(0));
-      pooled = torch::stack(means);
-    }
-    if (unit_) pooled = pooled / (pooled.square().sum(1, true) + 1e-24).sqrt();
-    return {pooled, {}};
-  }
-
- private:
-  bool first_, unit_;
 };
 
 /// Texts through a trained BERT, DistilBERT or MiniLM: pieces of words that attend to each other.
@@ -210,7 +162,7 @@ class BertEncoder final : public PretrainedEncoder {
     expect_kind(request, {ModalityKind::kText});
     const Shape shape{weights.number("sizes", "width"), weights.number("sizes", "heads"),
                       weights.number("sizes", "inner"), weights.real("sizes", "eps"),
-                      weights.text("sizes", "activation")};
+                      activation_of(weights)};
     const std::int64_t layers = weights.number("sizes", "layers");
     const std::int64_t vocabulary = weights.number("sizes", "vocabulary");
     CUTTLE_VALIDATE(tokens_.size() <= vocabulary && shape.width % shape.heads == 0 &&
@@ -228,8 +180,7 @@ class BertEncoder final : public PretrainedEncoder {
     on_kernels_ = std::all_of(blocks_.begin() + 1, blocks_.end(),
                               [](const auto& block) { return block->fused(); });
     tokens_end_here(shape.width);
-    blocks_.push_back(std::make_unique<BertPool>(weights.text("output", "pooling") == "cls",
-                                                 weights.flag("output", "unit")));
+    blocks_.push_back(make_token_pool(weights));
     width_ = shape.width;
     holds(weights, options.trained);
   }

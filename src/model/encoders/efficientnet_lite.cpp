@@ -5,6 +5,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "model/encoders/common.hpp"
+#include "model/pretrained/fixed_norm_conv.hpp"
 #include "model/pretrained/picture.hpp"
 #include "model/pretrained/weights.hpp"
 #include "model/rows.hpp"
@@ -12,63 +13,8 @@
 namespace cuttle {
 namespace {
 
-struct ConvShape {
-  std::int64_t in, out, kernel = 1, stride = 1;
-  bool by_channel = false, relu6 = true;
-};
-
-/// TensorFlow's SAME: as much as an output of ceil(n / stride) needs, the odd one at the end.
-std::pair<std::int64_t, std::int64_t> same_padding(std::int64_t n, const ConvShape& shape) {
-  const std::int64_t out = (n + shape.stride - 1) / shape.stride;
-  const std::int64_t all = std::max<std::int64_t>(0, (out - 1) * shape.stride + shape.kernel - n);
-  return {all / 2, all - all / 2};
-}
-
-/// Convolution, norm by the running statistics of the weights' own training (which stay), ReLU6.
-/// Where nothing learns, the norm is part of the convolution.
-class FixedNormConv {
- public:
-  FixedNormConv(Weights& weights, const std::string& conv, const std::string& norm,
-                const ConvShape& shape, double eps, bool learns)
-      : shape_(shape),
-        weight_(weights.take(
-            conv + ".weight",
-            {shape.out, shape.by_channel ? 1 : shape.in, shape.kernel, shape.kernel}, learns)),
-        norm_(weights.affine(norm, {shape.out}, learns)),
-        mean_(weights.hold(norm + ".running_mean", {shape.out})),
-        over_deviation_(
-            (weights.hold(norm + ".running_var", {shape.out}).to(torch::kFloat64) + eps).rsqrt()) {
-    if (learns) return;
-    const auto scale = norm_.weight.held.to(torch::kFloat64) * over_deviation_;
-    folded_bias_ = (norm_.bias.held.to(torch::kFloat64) - mean_.to(torch::kFloat64) * scale)
-                       .to(torch::kFloat32);
-    weight_.held = (weight_.held.to(torch::kFloat64) * scale.view({-1, 1, 1, 1}))
-                       .to(torch::kFloat32)
-                       .contiguous(torch::MemoryFormat::ChannelsLast);
-  }
-
-  torch::Tensor forward(const Tensors& p, torch::Tensor x) const {
-    const auto [top, bottom] = same_padding(x.size(2), shape_);
-    const auto [left, right] = same_padding(x.size(3), shape_);
-    if (top != bottom || left != right) x = torch::constant_pad_nd(x, {left, right, top, bottom});
-    const bool padded = top != bottom || left != right;
-    const std::vector<std::int64_t> padding{padded ? 0 : top, padded ? 0 : left};
-    const std::int64_t groups = shape_.by_channel ? shape_.out : 1;
-    x = torch::conv2d(x, weight_.in(p), folded_bias_, shape_.stride, padding, 1, groups);
-    if (!folded_bias_.defined()) {
-      const auto scale = (norm_.weight.in(p)*over_deviation_.to(x.dtype())).view({1, -1, 1, 1});
-      x = (x - mean_.to(x.dtype()).view({1, -1, 1, 1})) * scale +
-          norm_.bias.in(p).view({1, -1, 1, 1});
-    }
-    return shape_.relu6 ? torch::clamp(x, 0, 6) : x;
-  }
-
- private:
-  ConvShape shape_;
-  Given weight_;
-  GivenAffine norm_;
-  torch::Tensor mean_, over_deviation_, folded_bias_;
-};
+using Padding = ConvShape::Padding;
+using Gate = ConvShape::Gate;
 
 /// Stem or head: one convolution.
 class LiteConv final : public Block {
@@ -91,12 +37,13 @@ class InvertedResidual final : public Block {
   InvertedResidual(Weights& weights, const std::string& name, const ConvShape& by_channel,
                    std::int64_t in, std::int64_t out, double eps, bool learns)
       : depthwise_(weights, name + "._depthwise_conv", name + "._bn1", by_channel, eps, learns),
-        project_(weights, name + "._project_conv", name + "._bn2",
-                 {by_channel.out, out, 1, 1, false, false}, eps, learns),
+        project_(weights, name + "._project_conv", name + "._bn2", {by_channel.out, out}, eps,
+                 learns),
         adds_(by_channel.stride == 1 && in == out) {
     if (by_channel.in != in)
       expand_.emplace_back(weights, name + "._expand_conv", name + "._bn0",
-                           ConvShape{in, by_channel.in}, eps, learns);
+                           ConvShape{in, by_channel.in, 1, 1, Padding::kSame, Gate::kRelu6}, eps,
+                           learns);
   }
   std::string kind() const override { return "inverted_residual"; }
   bool samples_apart() const override { return true; }
@@ -111,16 +58,6 @@ class InvertedResidual final : public Block {
   std::vector<FixedNormConv> expand_;  ///< one or none
   FixedNormConv depthwise_, project_;
   bool adds_;
-};
-
-/// [m, C, H, W] -> [m, C].
-class MeanOverPlaces final : public Block {
- public:
-  std::string kind() const override { return "mean_over_places"; }
-  bool samples_apart() const override { return true; }
-  Signal forward(const Tensors&, const Signal& input, const Context&) const override {
-    return {input.values.mean({2, 3}), {}};
-  }
 };
 
 /// One of the record's stages.
@@ -167,22 +104,25 @@ class EfficientNetLite final : public PretrainedEncoder {
     const double eps = weights.real("sizes", "eps");
     std::int64_t count = 2, place = 0, in = stem;
     for (const Stage& stage : stages) count += stage.repeats;
-    blocks_.push_back(std::make_unique<LiteConv>(FixedNormConv(
-        weights, "_conv_stem", "_bn0", {3, stem, 3, 2}, eps, weights.learns(place, count))));
+    blocks_.push_back(std::make_unique<LiteConv>(
+        FixedNormConv(weights, "_conv_stem", "_bn0", {3, stem, 3, 2, Padding::kSame, Gate::kRelu6},
+                      eps, weights.learns(place, count))));
     for (const Stage& stage : stages)
       for (std::int64_t i = 0; i < stage.repeats; ++i) {
         const std::int64_t wide = in * stage.expansion, stride = i == 0 ? stage.stride : 1;
         const std::string name = "_blocks." + std::to_string(place++);
         blocks_.push_back(std::make_unique<InvertedResidual>(
-            weights, name, ConvShape{wide, wide, stage.kernel, stride, true}, in, stage.channels,
-            eps, weights.learns(place, count)));
+            weights, name,
+            ConvShape{wide, wide, stage.kernel, stride, Padding::kSame, Gate::kRelu6, true}, in,
+            stage.channels, eps, weights.learns(place, count)));
         in = stage.channels;
       }
     width_ = weights.number("sizes", "head");
     blocks_.push_back(std::make_unique<LiteConv>(FixedNormConv(
-        weights, "_conv_head", "_bn1", {in, width_}, eps, weights.learns(count - 1, count))));
+        weights, "_conv_head", "_bn1", {in, width_, 1, 1, Padding::kSame, Gate::kRelu6}, eps,
+        weights.learns(count - 1, count))));
     tokens_end_here(width_);
-    blocks_.push_back(std::make_unique<MeanOverPlaces>());
+    blocks_.push_back(make_mean_over_places());
     holds(weights, options.trained);
   }
 

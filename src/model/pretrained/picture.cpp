@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <string>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/sense/raw.hpp"
@@ -10,6 +11,8 @@
 
 namespace cuttle {
 namespace {
+
+constexpr std::int64_t kLargestPicture = 4096;  // the file is no friend's, perhaps
 
 torch::Tensor three(const Weights& weights, const char* name) {
   const auto& entry = weights.entry("preprocessing", name);
@@ -23,14 +26,44 @@ torch::Tensor three(const Weights& weights, const char* name) {
   return torch::tensor(values, torch::kFloat32);
 }
 
+/// Half of what is over, halves to the even number, as Python rounds.
+std::int64_t edge_of(std::int64_t side, std::int64_t size) {
+  const std::int64_t over = side - size;
+  return over % 4 == 3 ? over / 2 + 1 : over / 2;
+}
+
+std::string one_of(const Weights& weights, const char* name, const char* first,
+                   const char* second) {
+  const std::string word = weights.text("preprocessing", name);
+  CUTTLE_VALIDATE(word == first || word == second,
+                  "the weights' preprocessing.{} is {} (known: {}, {}); make the file again with "
+                  "cuttle-data weights",
+                  name, word, first, second);
+  return word;
+}
+
+PictureCut cut_of(const EncoderRequest& request, const Weights& weights, std::int64_t size) {
+  if (one_of(weights, "crop", "centre", "none") == "none") return {size, size, 0, 0, size};
+  const std::int64_t resize =
+      weights.has("preprocessing", "resize") ? weights.number("preprocessing", "resize") : size;
+  CUTTLE_VALIDATE(resize >= size,
+                  "model.encoders.{}.weights: pictures of {} are cut to {} (damaged?); make the "
+                  "file again with cuttle-data weights",
+                  request.spec.name, resize, size);
+  const std::int64_t height = request.spec.shape[0], width = request.spec.shape[1];
+  const std::int64_t shorter = std::min(height, width);
+  PictureCut cut{resize * height / shorter, resize * width / shorter, 0, 0, size};
+  cut.top = edge_of(cut.height, size);
+  cut.left = edge_of(cut.width, size);
+  return cut;
+}
+
 }  // namespace
 
 PictureInput::PictureInput(const EncoderRequest& request, const Weights& weights)
     : spec_(request.spec),
       size_(weights.number("preprocessing", "size")),
-      resize_(weights.has("preprocessing", "resize") ? weights.number("preprocessing", "resize")
-                                                     : size_),
-      interpolation_(weights.text("preprocessing", "interpolation") == "bicubic"
+      interpolation_(one_of(weights, "interpolation", "bicubic", "bilinear") == "bicubic"
                          ? Interpolation::kBicubic
                          : Interpolation::kBilinear),
       mean_(three(weights, "mean")),
@@ -40,25 +73,21 @@ PictureInput::PictureInput(const EncoderRequest& request, const Weights& weights
                   "model.encoders.{}.type: {} sees grey or RGB pictures, and these have {} "
                   "channels; choose another type",
                   spec_.name, request.section.type, spec_.shape[2]);
-  CUTTLE_VALIDATE(resize_ >= size_,
-                  "model.encoders.{}.weights: pictures of {} are cut to {} (damaged?); make the "
-                  "file again with cuttle-data weights",
-                  spec_.name, resize_, size_);
+  CUTTLE_VALIDATE(size_ <= kLargestPicture,
+                  "model.encoders.{}.weights: pictures of {} x {} are more than {} (damaged?); "
+                  "make the file again with cuttle-data weights",
+                  spec_.name, size_, size_, kLargestPicture);
+  cut_ = cut_of(request, weights, size_);
 }
 
 torch::Tensor PictureInput::row(const std::uint8_t* pixels) const {
-  const std::int64_t height = spec_.shape[0], width = spec_.shape[1], channels = spec_.shape[2];
-  const std::int64_t side = std::min(height, width);
-  const auto made = resample(
-      {pixels, width * channels, channels, (height - side) / 2, (width - side) / 2, side, side},
-      resize_, interpolation_);
-  auto picture = from_bytes(made.data(), static_cast<std::int64_t>(made.size()), torch::kUInt8)
-                     .view({resize_, resize_, channels});
-  if (resize_ > size_) {
-    const std::int64_t edge = (resize_ - size_) / 2;
-    picture = picture.narrow(0, edge, size_).narrow(1, edge, size_);
-  }
-  const auto x = picture.expand({size_, size_, 3}).to(torch::kFloat32);
+  const std::int64_t channels = spec_.shape[2];
+  const auto made =
+      resample({pixels, spec_.shape[0], spec_.shape[1], channels}, cut_, interpolation_);
+  const auto x = from_bytes(made.data(), static_cast<std::int64_t>(made.size()), torch::kUInt8)
+                     .view({size_, size_, channels})
+                     .expand({size_, size_, 3})
+                     .to(torch::kFloat32);
   return ((x - mean_) / deviation_).permute({2, 0, 1}).unsqueeze(0);
 }
 

@@ -21,14 +21,18 @@ double filter_of(Interpolation interpolation, double x) {
 struct Window {
   std::int64_t first;
   std::vector<std::int32_t> weights;
+
+  std::int64_t end() const { return first + static_cast<std::int64_t>(weights.size()); }
 };
 
-std::vector<Window> windows_of(std::int64_t from, std::int64_t to, Interpolation interpolation) {
+/// Those of pixels `start` to start + count - 1 of a line of `to`.
+std::vector<Window> windows_of(std::int64_t from, std::int64_t to, std::int64_t start,
+                               std::int64_t count, Interpolation interpolation) {
   const double scale = static_cast<double>(from) / static_cast<double>(to);
   const double widened = std::max(scale, 1.0);
   const double reach = (interpolation == Interpolation::kBilinear ? 1.0 : 2.0) * widened;
   std::vector<Window> windows;
-  for (std::int64_t i = 0; i < to; ++i) {
+  for (std::int64_t i = start; i < start + count; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
     const auto first = std::max<std::int64_t>(0, static_cast<std::int64_t>(centre - reach + 0.5));
     const auto end = std::min(from, static_cast<std::int64_t>(centre + reach + 0.5));
@@ -55,11 +59,11 @@ std::uint8_t clip(std::int64_t sum) {
 
 }  // namespace
 
-std::vector<std::uint8_t> resample(const PictureView& from, std::int64_t size,
+std::vector<std::uint8_t> resample(const PictureView& from, const PictureCut& to,
                                    Interpolation interpolation) {
-  const auto across = windows_of(from.width, size, interpolation);
-  const auto down = windows_of(from.height, size, interpolation);
-  const std::int64_t channels = from.channels, row = size * channels;
+  const auto across = windows_of(from.width, to.width, to.left, to.side, interpolation);
+  const auto down = windows_of(from.height, to.height, to.top, to.side, interpolation);
+  const std::int64_t channels = from.channels, row = to.side * channels;
   const auto sum_of = [](const Window& window, const std::uint8_t* pixels, std::int64_t step) {
     std::int64_t sum = std::int64_t{1} << (kBits - 1);
     for (const std::int32_t weight : window.weights) {
@@ -68,20 +72,21 @@ std::vector<std::uint8_t> resample(const PictureView& from, std::int64_t size,
     }
     return clip(sum);
   };
-  std::vector<std::uint8_t> middle(static_cast<std::size_t>(from.height * row));
-  auto* to = middle.data();
-  for (std::int64_t y = 0; y < from.height; ++y) {
-    const auto* line = from.pixels + (from.top + y) * from.stride + from.left * channels;
+  const std::int64_t first = down.front().first, end = down.back().end();
+  std::vector<std::uint8_t> middle(static_cast<std::size_t>((end - first) * row));
+  auto* made = middle.data();
+  for (std::int64_t y = first; y < end; ++y) {
+    const auto* line = from.pixels + y * from.width * channels;
     for (const Window& window : across)
       for (std::int64_t c = 0; c < channels; ++c)
-        *to++ = sum_of(window, line + window.first * channels + c, channels);
+        *made++ = sum_of(window, line + window.first * channels + c, channels);
   }
-  std::vector<std::uint8_t> made(static_cast<std::size_t>(size * row));
-  to = made.data();
+  std::vector<std::uint8_t> square(static_cast<std::size_t>(to.side * row));
+  made = square.data();
   for (const Window& window : down)
     for (std::int64_t x = 0; x < row; ++x)
-      *to++ = sum_of(window, middle.data() + window.first * row + x, row);
-  return made;
+      *made++ = sum_of(window, middle.data() + (window.first - first) * row + x, row);
+  return square;
 }
 
 }  // namespace cuttle
