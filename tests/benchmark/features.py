@@ -3,8 +3,8 @@
     python3 tests/benchmark/features.py --weights minilm.safetensors [--build build/release] [--samples 3000]
         [--batches 1,4,8,16,32,64] [--rounds 3] [--out runs/features] [--transformers FOLDER]
 
-Texts of clinc150 (unpacked from ../shared/data or CUTTLE_DATA and converted once), one thread each, in turns. PyTorch by
-hand gets token ids that are ready, sorted by length, in batches of the size that is its best; --transformers is a
+Texts of clinc150 (unpacked from ../shared/data or CUTTLE_DATA and converted once), one thread each, in turns. PyTorch
+by hand gets token ids that are ready, sorted by length, in batches of the size that is its best; --transformers is a
 Hugging Face folder of the same model, for that library, if it is installed. Times are the processor's.
 """
 
@@ -150,7 +150,8 @@ def main():
         best[size] = 1e3 * by_pytorch(model, some, size) / len(some)
     size = min(best, key=best.get)
     print("PyTorch, ms a text by batch: " + ", ".join(f"{size}: {ms:.2f}" for size, ms in best.items()))
-    print("| round | cuttle, ms a text | PyTorch by hand | ratio |" + (" transformers |" if arguments.transformers else ""))
+    more = " transformers |" if arguments.transformers else ""
+    print("| round | cuttle, ms a text | PyTorch by hand | ratio |" + more)
     for number in range(arguments.rounds):
         own = 1e3 * by_cuttle(arguments, config) / len(texts)
         other = 1e3 * by_pytorch(model, some, size) / len(some)
