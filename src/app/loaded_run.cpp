@@ -29,8 +29,8 @@ std::int64_t most_shots(const RunConfig& config) {
 }
 
 /// Refuses episodes of more classes than the run has trained parameters for.
-void check_trained_ways(const RunConfig& config, const RunConfig& saved,
-                        const Extensions& extensions) {
+void check_trained_ways(const RunConfig& config, RunConfig saved, const Extensions& extensions) {
+  if (config.adapt.type != saved.adapt.type) saved.adapt = config.adapt;
   const std::int64_t most = most_classes(saved, extensions), way = evaluation_episodes(config).way;
   CUTTLE_VALIDATE(most == 0 || way <= most,
                   "evaluation.way: episodes of {} classes are larger than in training, where "
@@ -44,6 +44,45 @@ const NamedArray* find_array(const std::vector<NamedArray>& arrays, const std::s
   for (const NamedArray& array : arrays)
     if (array.name == name) return &array;
   return nullptr;
+}
+
+bool has_parameter(const ParameterLayout& layout, const std::string& name) {
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    if (layout.spec(i).name == name) return true;
+  return false;
+}
+
+bool same(const Section& one, const Section& other) {
+  return one.type == other.type && one.values == other.values;
+}
+
+/// What a model takes of a run that another learner, or another fusion of its senses, looks at than
+/// it was trained with: the rest is left there, and what nobody trained is refused.
+std::vector<NamedArray> what_serves(const RunConfig& config, const RunConfig& saved,
+                                    const ParameterLayout& layout,
+                                    const std::vector<NamedArray>& has, const std::string& folder) {
+  const Section &fusion = config.model.fusion, &trained_fusion = saved.model.fusion;
+  const bool other_learner = !same(config.adapt, saved.adapt);
+  if (!other_learner && same(fusion, trained_fusion)) return has;
+  std::vector<std::string> lacking, left;
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    if (find_array(has, layout.spec(i).name) == nullptr) lacking.push_back(layout.spec(i).name);
+  CUTTLE_VALIDATE(lacking.empty(),
+                  "{}: {} takes parameters that {} has not ({}; it was trained with {} and {}); "
+                  "train them from there, with train.init_from={}",
+                  other_learner ? "adapt.algorithm" : "model.fusion",
+                  other_learner ? config.adapt.type : fusion.type, folder, fmt::join(lacking, ", "),
+                  saved.adapt.type, trained_fusion.type, folder);
+  std::vector<NamedArray> serve;
+  for (const NamedArray& array : has)
+    if (has_parameter(layout, array.name))
+      serve.push_back(array);
+    else
+      left.push_back(array.name);
+  if (!left.empty())
+    log_info("{} was trained with {} and {}; what these alone have is left out: {}", folder,
+             saved.adapt.type, trained_fusion.type, fmt::join(left, ", "));
+  return serve;
 }
 
 /// Refuses more shots than the run was trained for, where they take other parameters than it has.
@@ -98,9 +137,10 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   const auto arrays = content.files.find("parameters");
   CUTTLE_VALIDATE(arrays != content.files.end(), "{}: there is no parameters.safetensors",
                   source.folder);
-  check_size(config, saved, *layout, arrays->second);
-  warn_of_untrained(*layout, arrays->second, source.folder);
-  ParameterList parameters(layout, flat_from_arrays(*layout, arrays->second, source.folder));
+  const auto serve = what_serves(config, saved, *layout, arrays->second, source.folder);
+  check_size(config, saved, *layout, serve);
+  warn_of_untrained(*layout, serve, source.folder);
+  ParameterList parameters(layout, flat_from_arrays(*layout, serve, source.folder));
   prepare_process(config, local_rank);
   return {source.folder,    std::move(config),     std::move(inputs),
           std::move(parts), std::move(parameters), content.step};

@@ -23,6 +23,16 @@ torch::Tensor over_all(const torch::Tensor& values, const torch::Tensor& rows, s
   return torch::zeros(shape, options).index_copy(0, rows, values);
 }
 
+/// Of what is made of features: as the parameters are or, where a model has none, the features.
+torch::TensorOptions options_of_features(const Tensors& parameters,
+                                         const std::vector<Feature>& features,
+                                         torch::Device device) {
+  if (!parameters.empty()) return parameters[0].options().requires_grad(false);
+  for (const Feature& feature : features)
+    if (feature.pooled.defined()) return feature.pooled.options();
+  return torch::TensorOptions(torch::kFloat32).device(device);
+}
+
 /// Whether every one of `way` classes has as many of the labels.
 bool is_even(const std::vector<std::int64_t>& labels, std::int64_t way) {
   std::vector<std::int64_t> shots(static_cast<std::size_t>(way), 0);
@@ -36,7 +46,7 @@ bool is_even(const std::vector<std::int64_t>& labels, std::int64_t way) {
 
 Senses Model::spread(const Tensors& parameters, const std::vector<Feature>& features,
                      const Batch& batch) const {
-  const auto options = parameters[0].options().requires_grad(false);
+  const auto options = options_of_features(parameters, features, device_);
   Senses senses;
   senses.complete =
       std::all_of(batch.modalities.begin(), batch.modalities.end(),

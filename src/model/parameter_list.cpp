@@ -69,6 +69,14 @@ std::int64_t ParameterLayout::add(ParameterSpec spec) {
   return count() - 1;
 }
 
+void ParameterLayout::freeze() {
+  for (auto& spec : specs_) {
+    spec.held = spec.held || spec.section != ParameterSection::kFrozen;
+    spec.section = ParameterSection::kFrozen;
+  }
+  place();
+}
+
 void ParameterLayout::place() {
   offsets_.resize(specs_.size());
   flat_size_ = 0;

@@ -38,7 +38,9 @@ void check_tasks(const RunConfig& config, const ChosenSource& chosen, const Sour
                  const TaskKind& kind, const Demands& demands) {
   const std::string from = chosen.key + ": " + chosen.section->type;
   const auto& target = config.episode.target.type;
-  CUTTLE_VALIDATE(demands.form == source.form,
+  // Who learns nothing takes a model as it came, whatever it was trained with.
+  const bool any_form = !demands.learns && source.form != TaskForm::kEnvironment;
+  CUTTLE_VALIDATE(any_form || demands.form == source.form,
                   "adapt.algorithm: {} learns from {}, but {} gives {}; choose another of the two "
                   "(cuttle list source)",
                   config.adapt.type, name_of(demands.form), from, name_of(source.form));
@@ -76,9 +78,10 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
   check_sources(config, extensions, *made.kind, demands);
   check_ways(config, extensions);
-  CUTTLE_VALIDATE(demands.head || config.model.head.type == ModelOptions().head.type,
-                  "model.head: {} has no head, so {} would do nothing; remove the key",
-                  algorithm.type, config.model.head.type);
+  CUTTLE_VALIDATE(
+      demands.head || !demands.learns || config.model.head.type == ModelOptions().head.type,
+      "model.head: {} has no head, so {} would do nothing; remove the key", algorithm.type,
+      config.model.head.type);
   CUTTLE_VALIDATE(config.model.lite == 0 || (!demands.head && demands.form == TaskForm::kEpisode),
                   "model.lite: {} embeds no support set (there is nothing to take gradients of a "
                   "part of); remove the key",
@@ -100,7 +103,7 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
       make_objectives(config.objectives, extensions.objectives, *model, layout));
   made.learner =
       make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
-  CUTTLE_VALIDATE(layout.learned_size() > 0,
+  CUTTLE_VALIDATE(!demands.learns || layout.learned_size() > 0,
                   "model.encoders: all are frozen and {} has no head (nothing is left to learn); "
                   "evaluate the run that they come from, or leave frozen_from of one empty",
                   algorithm.type);

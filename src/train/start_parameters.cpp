@@ -117,7 +117,8 @@ Fit take_what_fits(const Source& source, const ParameterLayout& layout, const to
     const auto found = theirs.find(spec.name);
     if (found == theirs.end()) {
       // A frozen encoder comes from elsewhere.
-      if (spec.section != ParameterSection::kFrozen) fit.not_there.push_back(spec.name);
+      if (spec.section != ParameterSection::kFrozen || spec.held)
+        fit.not_there.push_back(spec.name);
       continue;
     }
     const NamedArray& array = *found->second;

@@ -85,6 +85,7 @@ CheckpointContent unpack(const std::string& bytes, bool& resumes) {
   resumes = file.metadata.at("resumes") == "yes";
   content.state_json = file.metadata.at("state");
   content.step = std::stoll(file.metadata.at("step"));
+  content.files = {{"parameters", {}}, {"optimizer", {}}};  // a model may have none
   for (auto& array : file.arrays) {
     const auto slash = array.name.find('/');
     const std::string name = array.name.substr(0, slash);

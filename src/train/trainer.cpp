@@ -30,6 +30,8 @@ struct Trainer::Impl {
   void checkpoint();
   TrainingParts training() const { return {comm, config, ready, console}; }
   bool finished() const { return state.step >= config.train.steps || progress.stopped_early; }
+  /// Whether a step moves anything; a run of which nothing is learned is complete as it begins.
+  bool moves() const { return ready.parts.model->layout()->reduced_size() > 0; }
   bool due(std::int64_t every) const {
     return every > 0 && (state.step % every == 0 || finished());
   }
@@ -87,7 +89,7 @@ Trainer::Impl::Impl(const RunConfig& run_config, Communicator& communicator,
   together(comm, "opening the run folder", [&] {
     recorder = std::make_unique<Recorder>(config, extensions, comm.rank() == 0, folder, console);
   });
-  if (config.train.minutes > 0) settle_steps(folder);
+  if (config.train.minutes > 0 && moves()) settle_steps(folder);
   facts["data_fingerprint"] = ready.data->fingerprint();
   if (const auto files = ready.data->files_fingerprint(); !files.empty())
     facts["files_fingerprint"] = files;
@@ -185,6 +187,12 @@ void Trainer::Impl::checkpoint() {
 TrainOutcome Trainer::Impl::run(SignalWatch& signals) {
   StepLoop loop(training(), state.parameters, state.step);
   bool stop = false;
+  if (!moves() && !finished()) {
+    log_info("{} has nothing to train here (no step would move anything): the run is complete",
+             config.adapt.type);
+    if (config.train.validate_every > 0) validate(loop.kept);
+    progress.stopped_early = true;
+  }
   while (!finished() && !stop) {
     set_log_step(state.step + 1);
     const auto report = meta_step(state, *ready.parts.learner, loop.tasks, loop.reducer,

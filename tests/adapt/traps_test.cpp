@@ -47,6 +47,7 @@ Batch relabelled(Batch support, const std::vector<std::int64_t>& labels, std::in
 }
 
 TEST_P(Traps, TheGradientIsThatOfTheLossInUse) {
+  if (!demands.learns) GTEST_SKIP() << "it learns nothing";
   if (left_out({{"fomaml", "first order by definition"},
                 {"leo", "it draws codes, and penalties stand beside its loss (leo_test)"},
                 {"mann", "it is asked for every sample of its sequence (memory_test)"},
@@ -68,7 +69,8 @@ TEST_P(Traps, EveryLearnedNumberMoves) {
                  .gradient.abs();
   const auto by_entry = layout->views(moved);
   for (std::int64_t i = 0; i < layout->count(); ++i)
-    EXPECT_GT(largest(by_entry[static_cast<std::size_t>(i)]), 0.0) << layout->spec(i).name;
+    EXPECT_EQ(largest(by_entry[static_cast<std::size_t>(i)]) > 0.0, demands.learns)
+        << layout->spec(i).name;
 }
 
 TEST_P(Traps, NothingIsLeftOfAnotherTask) {
@@ -110,7 +112,7 @@ TEST_P(Traps, UnevenSupportsAreLearnedFrom) {
   uneven.support = relabelled(task.support, {0, 0, 0, 0, 1, 2}, 3);
   const auto result = learner->meta_gradient(parameters, uneven);
   EXPECT_TRUE(result.gradient.isfinite().all().item<bool>());
-  EXPECT_GT(largest(result.gradient), 0.0);
+  EXPECT_EQ(largest(result.gradient) > 0.0, demands.learns);
   const auto outputs = answers(*learner, parameters, uneven.support, task);
   EXPECT_TRUE(outputs.isfinite().all().item<bool>());
   EXPECT_GT(largest(outputs - answers(*learner, parameters, task.support, task)), 1e-6);

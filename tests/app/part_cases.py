@@ -21,6 +21,7 @@ ALIGN = {"type": "contrastive", "width": 8, "weight": 0.3}
 CROSS = {"fusion": "cross_attention", "fusion_width": 16, "fusion_layers": 1}
 GATED = {"fusion": "gated", "embedding": 8}
 DROPOUT = {"modality_dropout": 0.3}
+RAW = {"type": "raw"}
 
 
 def gradient(algorithm, steps=2, rate=0.1, **more):
@@ -110,6 +111,10 @@ CASES = {
                     episode={"shot": 2, "shot_min": 1}),
     "siamese_triplet": case({"algorithm": "siamese", "mining": "semi_hard"}, GATED,
                             {"text": conv("char_conv", "none"), "vector": MLP}, episode={"way_min": 2}),
+    "floor": case({"algorithm": "floor", "head": "logistic", "centre": "training", "unit": True},
+                  {"fusion": "late", "late_weights": "equal", **DROPOUT},
+                  {"image": RAW, "text": RAW, "audio": RAW, "series": RAW, "vector": RAW},
+                  episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "caml": case({"algorithm": "caml", "width": 16, "layers": 1, "max_way": 4}, {"fusion": "late", **DROPOUT},
                  {"image": conv("conv4", "support"), "text": conv("char_conv", "layer")},
                  episode={"way_min": 2, "shot": 2, "shot_min": 1}),

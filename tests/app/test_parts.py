@@ -89,7 +89,8 @@ def test_the_run_learned_something_finite(finished):
     records = [json.loads(line) for line in finished.outcome[1].splitlines()]
     steps = [record for record in records if record["kind"] == "train"]
     assert len(steps) == 6 and len(records) == 8
-    assert all(record["gradient_norm"] > 0 for record in steps if record["applied"])
+    learns = CASES[finished.name]["adapt"]["algorithm"] != "floor"  # which has a running average alone
+    assert all((record["gradient_norm"] > 0) == learns for record in steps if record["applied"])
     skips = CASES[finished.name].get("reduce", {}).get("on_nonfinite", "fail")
     assert finite(records) or skips != "fail"
     if CASES[finished.name]["data"] == "poisoned":

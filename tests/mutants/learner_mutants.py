@@ -260,6 +260,50 @@ ADAPT = {"meta_gradient_test": {
         ("known_of(query, i, solved[2 * i + 1])", "known_of(query, i, torch::ones_like(solved[2 * i + 1]))"),
         ("log_scale.exp() * query", "log_scale * query"),
     ],
+}, "floor_test": {
+    "src/adapt/learners/floor.cpp": [
+        ("return options_.unit ? unit_rows(x) : x;", "return x;"),
+        ("known.weights.matmul(known.x) / known.weights.sum()", "known.x.mean(0)"),
+        ("(mean / filled.masked_fill(filled.eq(0), 1))", "mean"),
+        ("(knows.cumsum(0) - 1)", "knows.cumsum(0).clamp_max(known.way - 1)"),
+        ("known_of(query, i, knows.to(like))", "known_of(query, i, torch::ones_like(knows).to(like))"),
+        ("joined({both.support, both.query})", "both.query"),
+        ("request.layout.freeze();", ""),
+    ],
+    "src/adapt/floor/head.cpp": [
+        ("(weights * x.square().sum(1)).sum() / weights.sum()", "x.square().sum(1).mean()"),
+        ("unit.x.t().matmul(at) / length", "unit.x.t().matmul(at)"),
+        ("known.weights.matmul(known.x) / known.weights.sum()", "known.x.mean(0)"),
+    ],
+    "src/adapt/floor/nearest_mean.cpp": [
+        ("by_cosine_ ? unit_rows(known.means()) : known.means()", "known.means()"),
+        ("- means.square().sum(1)", ""),
+    ],
+    "src/adapt/floor/mahalanobis.cpp": [
+        ("(known.weights / known.weights.sum()).sqrt()",
+         "torch::full_like(known.weights, 1.0 / known.weights.numel()).sqrt()"),
+        ("std::sqrt(1 - shrinkage_)", "(1 - shrinkage_)"),
+        ("/ static_cast<double>(rest.size(1));", ";"),
+        ("/*upper=*/false", "/*upper=*/true"),
+    ],
+    "src/adapt/floor/ridge.cpp": [
+        ("root * gram * root.t()", "root * gram"),
+        ("(root * known.one_hot(), torch", "(known.one_hot(), torch"),
+    ],
+    "src/adapt/floor/logistic.cpp": [
+        ("(p - known.one_hot()) + penalty() * at", "(p - known.one_hot())"),
+        ("(moved - p * moved.sum(1, true))", "moved"),
+        ("loss() >= before) length /= 2", "loss() >= before) break"),
+        ("gain <= kLast * before", "gain <= 1e-2 * before"),
+    ],
+    "src/adapt/floor/linear_svm.cpp": [
+        ("/ penalty();", "* penalty();"),
+        ("known.one_hot().t() * known.weights", "known.one_hot().t()"),
+    ],
+    "src/adapt/floor/cache.cpp": [
+        ("unit_rows(known.x)", "known.x"),
+        ("known.weights.unsqueeze(1) * known.one_hot()", "known.one_hot()"),
+    ],
 }, "adapted_test": {
     "src/adapt/embed.cpp": [
         ('if (input.encoded) state[name + ".encoded"]', 'if (input.encoded) state[name + ".features"]'),

@@ -184,6 +184,26 @@ TASK = {"objective_test": {
          "context.record->moments[affine_.weight] = {seen.mean, 2 * seen.variance}"),
         (" * share.rsqrt()", ""),
     ],
+}, "raw_test": {
+    "src/model/encoders/raw_features.cpp": [
+        ("middle > 0 && middle <= scale", "middle >= 0 && middle < scale"),
+        ("weights / weights.sum(1, true)", "weights / weights.sum(1, true).max()"),
+        ("std::min(first + 3, characters.size())", "std::min(first + 2, characters.size())"),
+        ("count[~crc %", "count[crc %"),
+        ("if (in(0x400, 0x40f)) return code + 80;", ""),
+        ("i += characters.back().size())", "++i)"),
+        ("(1 - part) * from[before][c]", "from[before][c]"),
+        ("/*periodic=*/false", "/*periodic=*/true"),
+        ("/*unbiased=*/false", "/*unbiased=*/true"),
+        ("(hertz - left) / (centre - left)", "(hertz - left) / (right - left)"),
+        (".unfold(0, window_, hop_)", ".unfold(0, window_, window_)"),
+    ],
+    "src/model/encoders/raw.cpp": [
+        ("options_.standardise ? cuttle::standardise(x, spec_) : x", "x"),
+    ],
+    "src/model/model.cpp": [
+        ("return feature.pooled.options();", "return feature.pooled.options().dtype(torch::kFloat64);"),
+    ],
 }, "sources_test": {
     "src/task/sources/from_shards.cpp": [
         ("if (how.support()) augment", "if (how.query()) augment"),

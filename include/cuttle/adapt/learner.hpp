@@ -53,6 +53,8 @@ class Adapted {
 /// What a learner needs of the rest of a run; told before the model is made.
 struct Demands {
   bool head = true;           ///< it answers by the model's head
+  bool learns = true;         ///< training moves the model; false: it stays as it came, whatever
+                              ///< the tasks
   bool classes = false;       ///< it compares samples with classes: targets of values are refused
   bool deviations = false;    ///< it can predict them (TaskKind::uncertain); refused elsewhere
   bool class_rows = false;    ///< beside the head: parameters of its own for each class of a task

@@ -17,8 +17,8 @@ using Tensors = std::vector<torch::Tensor>;
 /// MAML body and head, ANIL the head, BOIL the body.
 enum class ParameterRole { kBody, kHead, kLearner, kObjective };
 
-/// Where a parameter's values come from. kFrozen: another run, never changed. kStatistics: averages
-/// over training (running means), moved by what tasks observe. kLearned: gradients.
+/// Where a parameter's values come from. kFrozen: never changed, mostly another run's. kStatistics:
+/// averages over training (running means), moved by what tasks observe. kLearned: gradients.
 enum class ParameterSection { kFrozen, kStatistics, kLearned };
 
 /// How the outer update treats a parameter, beside the config's `step` section.
@@ -47,6 +47,7 @@ struct ParameterSpec {
                             ///< model for more classes, say) the first serve
   bool training_only = false;  ///< an adapted model does without it
   torch::Tensor given = {};    ///< float32 values that it starts from, in place of `init`'s
+  bool held = false;  ///< frozen by ParameterLayout::freeze, not because it comes from elsewhere
 };
 /// The spec of such rows.
 ParameterSpec rows_of(std::string name, std::vector<std::int64_t> shape, Init init,
@@ -71,6 +72,9 @@ class ParameterLayout {
   std::int64_t add(ParameterSpec spec);
   /// While `frozen`, what is added is of section kFrozen, whatever its spec says.
   void set_frozen(bool frozen) { frozen_ = frozen; }
+  /// What was added so far stays as it starts: what was not of section kFrozen becomes so, and
+  /// held.
+  void freeze();
   /// Says that an adapted model does without this parameter.
   void leave_to_training(std::int64_t i) {
     specs_[static_cast<std::size_t>(i)].training_only = true;
