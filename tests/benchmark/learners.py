@@ -41,7 +41,7 @@ OFF = {"caml": [("adapt.copy=false",)], "imaml": [("adapt.solver_steps=0",)], "l
        "maml_clusters": [("adapt.clusters=1",)], "maml_pp": [("adapt.learned_rates=false",), ("adapt.multi_step=0",)],
        "mann": [("adapt.slots=0",)], "matching": [("adapt.full_context=false",)],
        "metaoptnet": [("adapt.c=1e-4", "adapt.scale=1000")]}  # all samples at their caps: nothing is left to solve
-ACTING = ("maml_rl", "rl2")  # in environments: configs/parts
+LEFT_OUT = ("floor", "maml_rl", "rl2")  # floors.py; in environments: configs/parts
 
 
 def utterances(source, tree):
@@ -161,7 +161,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     listed = json.loads(call(arguments, "list", "learner", "--json"))["learner"]
-    names = arguments.names or [name for name in listed if name not in ACTING]
+    names = arguments.names or [name for name in listed if name not in LEFT_OUT]
     order = [(name, off) for name in names for off in [(), *OFF.get(name, [])]]
     for name in arguments.sets:
         shards_of(name, arguments.out)
