@@ -202,6 +202,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
   AdaptedTo to{run.config, inputs, support.classes, {}, {}};
   to.held_files = run.parts.model->held_files();
+  to.stands_alone = arguments.stand_alone;
   const auto shots = shots_of(batch);
   const std::int64_t most = *std::max_element(shots.begin(), shots.end());
   if (const auto place = place_among_known(run, batch, most); !place.is_null())

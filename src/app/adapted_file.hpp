@@ -22,6 +22,7 @@ struct AdaptedTo {
   std::string known_tasks = {};  ///< JSON: where the support set lies among the run's known tasks;
                                  ///< empty: the run has none
   std::string held_files = {};   ///< Model::held_files
+  bool stands_alone = false;     ///< the files that encoders hold values of are in it, too
 };
 
 /// A file that stands alone: everything that `cuttle predict` needs.

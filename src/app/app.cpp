@@ -187,11 +187,9 @@ void add_features(CLI::App& app, FeaturesArguments& a, Request& request,
                    "the folder, where no config names one; auto: CUTTLE_FEATURES, or the user's "
                    "cache folder")
       ->excludes(config);
-  auto* clear =
-      command->add_flag("--clear", a.clear, "remove what is kept; runs compute it again")
-          ->excludes(config);
-  command
-      ->add_option("--unused", a.unused, "only what no run has used for so many days")
+  auto* clear = command->add_flag("--clear", a.clear, "remove what is kept; runs compute it again")
+                    ->excludes(config);
+  command->add_option("--unused", a.unused, "only what no run has used for so many days")
       ->check(CLI::Range(0.0, 1e6))
       ->needs(clear);
   command->add_flag("--json", a.json, "one JSON object on standard output");
@@ -219,6 +217,8 @@ void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensi
                    "class; 0: none")
       ->check(CLI::Range(0, kLargestCount))
       ->capture_default_str();
+  command->add_flag("--stand-alone", a.stand_alone,
+                    "put the weights that encoders have from others into the file, too");
   command->add_flag("--json", a.json, "what inspect says of the file, on standard output");
   command->callback([&] { request.without_mpi = [&] { return adapt_command(a, extensions); }; });
 }

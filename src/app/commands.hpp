@@ -69,7 +69,7 @@ struct AdaptArguments {
   std::string run, out;
   std::vector<std::string> support, overrides;
   std::int64_t episodes = kCalibrationEpisodes;  ///< to calibrate by; 0: none
-  bool json = false;
+  bool stand_alone = false, json = false;
 };
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);
 

@@ -16,7 +16,8 @@ ordered_json told(const ModalitySpec& spec) {
 }
 
 ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, const Assembly& parts) {
-  const auto& [config, inputs, classes, calibration, novelty, known_tasks, held_files] = to;
+  const auto& [config, inputs, classes, calibration, novelty, known_tasks, held_files,
+               stands_alone] = to;
   ordered_json json{{"adapted", path},
                     {"run", config.name},
                     {"learner", config.adapt.type},
@@ -36,7 +37,10 @@ ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, cons
   } else {
     json["calibration"] = "none";
   }
-  if (!held_files.empty()) json[kHeldFiles] = held_files;
+  if (!held_files.empty()) {
+    json[kHeldFiles] = held_files;
+    json["stands_alone"] = stands_alone;
+  }
   if (!known_tasks.empty()) json["known_tasks"] = ordered_json::parse(known_tasks);
   return json;
 }

@@ -49,12 +49,16 @@ def test_answers_need_the_same_file(held, files, shards, tmp_path):
     (shard, ) = small.glob("*.h5")
     driver.cuttle("adapt", held, "--support", shard, "--out", tmp_path / "adapted", "--calibrate", "0")
     lines = driver.cuttle("predict", tmp_path / "adapted", shard, "--json").stdout
+    driver.cuttle("adapt", held, "--support", shard, "--out", tmp_path / "whole", "--calibrate", "0", "--stand-alone")
+    assert json.loads(driver.cuttle("inspect", tmp_path / "whole", "--json").stdout)["stands_alone"]
+    assert not json.loads(driver.cuttle("inspect", tmp_path / "adapted", "--json").stdout)["stands_alone"]
     assert len(lines.splitlines()) == 24
     file = files / "bert.safetensors"
     shutil.move(file, tmp_path / "elsewhere")
     try:
         for command in (("predict", tmp_path / "adapted", shard), ("eval", held), ("train", held, "--resume")):
             assert f"{file} is no file" in driver.cuttle(*command, code=driver.USER_ERROR).stderr
+        assert driver.cuttle("predict", tmp_path / "whole", shard, "--json").stdout == lines
         moved = f"model.encoders.text.weights={tmp_path / 'elsewhere'}"
         assert json.loads(driver.cuttle("eval", held, "--json", moved).stdout)["episodes"] == 20
         tensors = load_file(tmp_path / "elsewhere")

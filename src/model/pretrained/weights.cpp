@@ -18,6 +18,7 @@ namespace cuttle {
 namespace {
 
 constexpr const char* kRecord = "cuttle.weights";
+constexpr const char* kDigest = ".sha256";  // of the file that an adapted file took them from
 constexpr const char* kTokenizer = "tokenizer.bytes";
 
 torch::Dtype dtype_of(const NamedArray& array) {
@@ -59,7 +60,10 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
                   "the path where it is now",
                   key_, path_, path_);
   ArrayFile file = read_safetensors(path_);
-  const auto record = file.metadata.find(kRecord);
+  // An adapted file that stands alone has those of every sense under a name of their own.
+  const std::string inside = std::string(kRecord) + "." + request.spec.name;
+  const bool adapted = file.metadata.count(inside + kDigest) > 0;
+  const auto record = file.metadata.find(adapted ? inside : kRecord);
   if (record == file.metadata.end())
     refuse(
         "says not what it is the weights of (a safetensors file of another program?); make it "
@@ -71,8 +75,10 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
   const std::string is = record_["architecture"].get<std::string>();
   CUTTLE_VALIDATE(is == architecture, "{}: {} holds weights of {} and not of {}; use type: {}",
                   key_, path_, is, architecture, is);
-  sha256_ = sha256_file(path_);
+  sha256_ = adapted ? file.metadata.at(inside + kDigest) : sha256_file(path_);
   for (auto& array : file.arrays) {
+    if (adapted && array.name.rfind(inside + "/", 0) != 0) continue;
+    if (adapted) array.name.erase(0, inside.size() + 1);
     const bool tokenizer = array.name == kTokenizer;
     if (array.dtype != (tokenizer ? "U8" : "F32"))
       refuse(
