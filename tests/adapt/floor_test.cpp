@@ -380,6 +380,20 @@ TEST(Floor, TheModelStaysAsItCame) {
         << layout->spec(i).name;
 }
 
+TEST(Floor, ByDistanceItSaysWhatAProtoNetSays) {
+  for (const char* fusion : {"concat", "late"}) {
+    const Late late(Values{{"head", "mean"}}, fusion);
+    TinySettings settings;
+    settings.algorithm = "protonet";
+    settings.fusion = fusion;
+    settings.norm = "none";
+    const auto protonet = tiny_learner(settings);
+    const auto theirs = ParameterList::initial(protonet->model().layout(), 3, torch::kFloat64);
+    const auto adapted = protonet->adapt(theirs, late.task.support, late.task.key);
+    EXPECT_LT(largest(late.predicted() - adapted->predict(late.task.query)), 1e-9);
+  }
+}
+
 TEST(Floor, EveryHeadAnswersEveryTask) {
   for (const char* head : {"mean", "cosine", "mahalanobis", "ridge", "logistic", "svm", "cache"}) {
     Late late(Values{{"head", head}});
