@@ -1,6 +1,5 @@
 // Classifiers without training in float64: each head against formulas in other forms (inverses of
 // whole matrices, loops over samples, conditions of optimality), and the learner against loops.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -11,13 +10,11 @@
 #include <vector>
 
 #include "adapt/floor/head.hpp"
-#include "cuttle/core/error.hpp"
 #include "support/tiny_task.hpp"
 
 namespace cuttle {
 namespace {
 
-using testing::HasSubstr;
 namespace F = torch::nn::functional;
 
 double largest(const torch::Tensor& x) {
@@ -231,19 +228,6 @@ INSTANTIATE_TEST_SUITE_P(Floor, Heads,
                          testing::Values(Case{2, 4, false}, Case{3, 40, false}, Case{4, 6, true},
                                          Case{5, 40, true}, Case{20, 8, false}),
                          testing::PrintToStringParamName());
-
-TEST(FloorHead, RefusesAKeyOfAnotherOne) {
-  FloorOptions options;
-  options.beta = 2;
-  try {
-    make_floor_head(options);
-    FAIL();
-  } catch (const UserError& problem) {
-    EXPECT_THAT(problem.what(), HasSubstr("adapt.beta: the head cosine has no such key"));
-  }
-  options.head = "cache";
-  EXPECT_NE(make_floor_head(options), nullptr);
-}
 
 using Values = std::map<std::string, std::string>;
 

@@ -162,10 +162,9 @@ def test_adapted_files_answer(floor, trained, use, tmp_path):
 
 
 @pytest.mark.parametrize("words, said", [
-    (("adapt.beta=3", ), "adapt.beta: the head cosine has no such key"),
     (("model.encoders.text.side=8", ), "model.encoders.text.side: is about images"),
     (("adapt.shrinkage=0", ), "adapt.shrinkage: is 0"),
 ])
-def test_what_would_do_nothing_is_refused(floor, tmp_path, words, said):
+def test_what_does_not_fit_is_refused(floor, tmp_path, words, said):
     config, _ = floor
     assert said in driver.train(config, tmp_path / "run", *words, code=driver.USER_ERROR).stderr

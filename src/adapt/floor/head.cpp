@@ -6,8 +6,6 @@
 #include <functional>
 #include <map>
 
-#include "cuttle/core/error.hpp"
-
 namespace cuttle {
 
 torch::Tensor PartOfSupport::one_hot() const {
@@ -54,30 +52,15 @@ void FloorOptions::keys(Keys& keys) {
 }
 
 std::unique_ptr<const FloorHead> make_floor_head(const FloorOptions& options) {
-  struct Row {
-    const char* key;  ///< the one that it has; null: none
-    std::function<std::unique_ptr<const FloorHead>()> make;
-  };
-  const std::map<std::string, Row> rows{
-      {"mean", {nullptr, [] { return make_nearest_mean(false); }}},
-      {"cosine", {nullptr, [] { return make_nearest_mean(true); }}},
-      {"mahalanobis", {"shrinkage", [&] { return make_mahalanobis(options.shrinkage); }}},
-      {"ridge", {"penalty", [&] { return make_ridge(options.penalty); }}},
-      {"logistic", {"penalty", [&] { return make_logistic(options.penalty); }}},
-      {"svm", {"penalty", [&] { return make_linear_svm(options.penalty); }}},
-      {"cache", {"beta", [&] { return make_cache(options.beta); }}}};
-  const Row& row = rows.at(options.head);
-  const FloorOptions usual;
-  const auto refuse = [&](const char* key, bool changed) {
-    CUTTLE_VALIDATE(!changed || (row.key != nullptr && row.key == std::string(key)),
-                    "adapt.{}: the head {} has no such key (it would do nothing); remove it, or "
-                    "choose another adapt.head",
-                    key, options.head);
-  };
-  refuse("penalty", options.penalty != usual.penalty);
-  refuse("shrinkage", options.shrinkage != usual.shrinkage);
-  refuse("beta", options.beta != usual.beta);
-  return row.make();
+  const std::map<std::string, std::function<std::unique_ptr<const FloorHead>()>> heads{
+      {"mean", [] { return make_nearest_mean(false); }},
+      {"cosine", [] { return make_nearest_mean(true); }},
+      {"mahalanobis", [&] { return make_mahalanobis(options.shrinkage); }},
+      {"ridge", [&] { return make_ridge(options.penalty); }},
+      {"logistic", [&] { return make_logistic(options.penalty); }},
+      {"svm", [&] { return make_linear_svm(options.penalty); }},
+      {"cache", [&] { return make_cache(options.beta); }}};
+  return heads.at(options.head)();
 }
 
 }  // namespace cuttle

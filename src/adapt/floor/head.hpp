@@ -45,7 +45,7 @@ struct FloorOptions {
   void keys(Keys& keys);
 };
 
-/// One of them. UserError for a key that another one has.
+/// One of them; it passes by the keys of the others.
 std::unique_ptr<const FloorHead> make_floor_head(const FloorOptions& options);
 
 // A file each.
