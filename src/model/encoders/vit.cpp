@@ -69,7 +69,7 @@ class VitLayer final : public Block {
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto all = affine(p, in_, layer_norm(p, norm1_, input.values, shape_.eps)).chunk(3, 2);
-    const auto part = [&](std::size_t i) { return in_heads(all[i].contiguous(), shape_.heads); };
+    const auto part = [&](std::size_t i) { return in_heads(all[i], shape_.heads); };
     const auto x = input.values + affine(p, out_, attended(part(0), part(1), part(2), {}));
     const auto inner = affine(p, up_, layer_norm(p, norm2_, x, shape_.eps));
     return {x + affine(p, down_, activated(inner, shape_.activation)), {}};
