@@ -104,18 +104,19 @@ def efficientnet(stem=8, head=12, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4))):
     return {name: tensor.abs() + 0.1 if name.endswith("var") else tensor for name, tensor in tensors.items()}
 
 
-def efficientnet_file(path, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4))):
+def efficientnet_file(path, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4)), size=33):
     told = {"format": 1, "name": "small", "architecture": "efficientnet_lite", "sense": "image",
             "sizes": {"stem": 8, "head": 12, "stages": stages, "eps": 1e-3},
-            "preprocessing": {"size": 33, "mean": [127] * 3, "deviation": [128] * 3, "crop": "centre",
+            "preprocessing": {"size": size, "mean": [127] * 3, "deviation": [128] * 3, "crop": "centre",
                               "interpolation": "bicubic"}, "output": {"width": 12}}
     save_file(efficientnet(), path, metadata={"cuttle.weights": json.dumps(told)})
     return path
 
 
-def test_an_efficientnet(encode, tmp_path):
-    file = efficientnet_file(tmp_path / "weights.safetensors")
-    picture = np.random.default_rng(2).integers(0, 256, (33, 33, 3), "u1")
+@pytest.mark.parametrize("size", [33, 32])  # padded alike at both ends, and not
+def test_an_efficientnet(encode, tmp_path, size):
+    file = efficientnet_file(tmp_path / "weights.safetensors", size=size)
+    picture = np.random.default_rng(2).integers(0, 256, (size, size, 3), "u1")
     made = encode("efficientnet_lite", file, {"0": picture})
     ready = torch.tensor((picture.astype("f8") - 127) / 128).permute(2, 0, 1)[None]
     wanted = reference.efficientnet_lite_features(efficientnet(), ready, record_of(file)["sizes"]["stages"])
