@@ -90,7 +90,7 @@ ADAPT = {"meta_gradient_test": {
         ("&of_codes[room(m * latent_)]", "&of_codes[room(i * latent_)]"),
         ("(deviation - T{1} / deviation)", "deviation"),
         ("(row(of, r)[l] - row(padded", "(row(of, r)[l] + row(padded"),
-        ("moved.data(), weights.data(), of_x_", "moved.data(), direction.data(), of_x_"),
+        ("moved.data(), weights.data(), of_x_", "seen.error.data(), weights.data(), of_x_"),
     ],
     "src/adapt/learners/slot_sequence.hpp": [
         ("write[least] += T{1} - share", "write[least] += share"),
