@@ -29,6 +29,7 @@ ACTING = ("maml_rl", "rl2")
 FIRST = {case["adapt"]["algorithm"]: name for name, case in reversed(part_cases.CASES.items())}
 CASES = (*(name for algorithm, name in FIRST.items() if algorithm not in ACTING), "values_r2d2")
 NORMS = ("running", "support", "none")
+NORMED = ("auto", "char_conv", "conv4", "mel_conv", "resnet12", "series_conv")
 
 
 @pytest.fixture(scope="module", name="sets")
@@ -41,7 +42,7 @@ def config_of(name, sets, norms=NORMS, **adapt):
     config = json.loads(json.dumps(part_cases.config_of(name, sets)))
     turn = 0
     for encoder in config["model"]["encoders"].values():
-        if encoder["type"] not in ("mlp", "table", "transformer"):
+        if encoder["type"] in NORMED:
             encoder["norm"] = norms[turn % len(norms)]
             for key in ("norm_momentum", "norm_groups"):
                 encoder.pop(key, None)
