@@ -67,9 +67,9 @@ TEST(CompareConfigs, WhatMayChangeIsListed) {
   RunConfig config;
   EXPECT_THAT(keys_that_may_change(config, small_catalog()),
               ElementsAre("name", "data.shards", "data.validation_shards", "data.test_shards",
-                          "data.in_memory", "data.prefetch", "train.steps (to more)",
-                          "train.minutes", "train.checkpoint_every", "train.keep_checkpoints",
-                          "sinks", "comm.backend", "comm.deadline_s"));
+                          "data.in_memory", "data.feature_bank", "data.prefetch",
+                          "train.steps (to more)", "train.minutes", "train.checkpoint_every",
+                          "train.keep_checkpoints", "sinks", "comm.backend", "comm.deadline_s"));
   config.step.schedule = "cosine";
   config.sources["a"];
   const auto keys = keys_that_may_change(config, small_catalog());
@@ -83,6 +83,7 @@ TEST(CompareConfigs, EveryKeyIsSeenAndOnlyTheListedOnesMayChange) {
                                          "data.validation_shards",
                                          "data.test_shards",
                                          "data.in_memory",
+                                         "data.feature_bank",
                                          "data.prefetch",
                                          "train.steps",
                                          "train.minutes",
