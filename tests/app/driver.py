@@ -6,13 +6,15 @@ import os
 import pty
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("CUTTLE_BINARY_DIR", ROOT / "build/release")) / "cuttle"
+FEATURES = tempfile.TemporaryDirectory()  # not those of whoever runs the tests; gone at the end
 # Bits depend on the threads; mpirun waits this long before it kills the others of a dead rank.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-               "OMPI_MCA_odls_base_sigkill_timeout": "1"}
+               "CUTTLE_FEATURES": FEATURES.name, "OMPI_MCA_odls_base_sigkill_timeout": "1"}
 DONE, FAILURE, USER_ERROR, STOPPED_EARLY = 0, 1, 2, 3
 
 CONFIG = """
