@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include "checkpoint/manifest.hpp"
 #include "cuttle/core/json_guard.hpp"
 #include "fuzz/fuzz.hpp"
