@@ -12,42 +12,22 @@
 #   -h, --help     this text
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib/env.sh"
 . "$cuttle_root/launch/lib/install.sh"
-
-ranks=2 install=yes
-while (($# > 0)); do
-  case $1 in
-    --ranks) [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || fail "--ranks needs a number from 1 on" 2
-      ranks=$2 && shift 2 ;;
-    --no-install) install=no && shift ;;
-    -h | --help) usage "$0" && exit ;;
-    *) fail "unknown argument $1; see launch/demo_pretrained.sh --help" 2 ;;
-  esac
-done
-trap 'echo; fail "interrupted" 130' INT TERM
+. "$cuttle_root/launch/lib/demo.sh"
+demo_arguments "$0" "$@"
 
 weights=.data/weights/efficientnet_lite0.safetensors
 config=configs/emoji_pretrained.yaml
-# cuttle COMMAND...: on the ranks asked for, one thread each.
-cuttle() {
-  run_ranks "$ranks" 1 build/release/cuttle "$@"
-}
 
 # train NAME CONFIG [WORD...]: a run in the demo's folder.
 train() {
-  local name=$1 status=0
+  local name=$1
   shift
-  cuttle train "$@" --run-dir "$runs/$name" || status=$?
-  ((status != 3)) || fail "stopped with a checkpoint in $runs/$name; call the script again for a new start" 3
-  ((status == 0)) || fail "the training failed (exit code $status); its messages are above" "$status"
+  train_on_ranks " in $runs/$name; call the script again for a new start" "$@" --run-dir "$runs/$name"
 }
 
 cd "$cuttle_root"
 started=$(now)
-prepare "$install"
-stage "Building (release, minutes the first time)" build release cuttle
-if [[ ! -f .data/emoji/dataset.json ]]; then
-  stage "Making the emoji data set (4 shards in .data/emoji)" data_tools/cuttle-data emoji --out .data/emoji --shards 4
-fi
+prepare_demo
 if [[ ! -f $weights ]]; then
   mkdir -p "${weights%/*}"
   stage "Fetching an EfficientNet" data_tools/cuttle-data weights efficientnet_lite0 --out "$weights"

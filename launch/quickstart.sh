@@ -12,22 +12,8 @@
 #   -h, --help     this text
 . "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/lib/env.sh"
 . "$cuttle_root/launch/lib/install.sh"
-
-ranks=2 install=yes
-while (($# > 0)); do
-  case $1 in
-    --ranks) [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || fail "--ranks needs a number from 1 on" 2
-      ranks=$2 && shift 2 ;;
-    --no-install) install=no && shift ;;
-    -h | --help) usage "$0" && exit ;;
-    *) fail "unknown argument $1; see launch/quickstart.sh --help" 2 ;;
-  esac
-done
-trap 'echo; fail "interrupted" 130' INT TERM
-
-make_data() {
-  data_tools/cuttle-data emoji --out .data/emoji --shards 4
-}
+. "$cuttle_root/launch/lib/demo.sh"
+demo_arguments "$0" "$@"
 
 # On the episodes of the evaluations below. It depends on the data and on how it is measured alone, so it is kept beside
 # them.
@@ -41,26 +27,12 @@ measure_floor() {
 evaluate() {
   local name=$1
   shift
-  run_ranks "$ranks" 1 build/release/cuttle eval "$run" --episodes 600 --split test --json "$@" >"$run/test-$name.json"
-}
-
-train() {
-  local status=0
-  run_ranks "$ranks" 1 build/release/cuttle train configs/quickstart.yaml --run-dir "$run" || status=$?
-  if ((status == 3)); then
-    fail "stopped with a checkpoint; go on with
-    launch/local.sh -n $ranks train configs/quickstart.yaml --run-dir $run --resume" 3
-  fi
-  ((status == 0)) || fail "the training failed (exit code $status); its messages are above" "$status"
+  cuttle eval "$run" --episodes 600 --split test --json "$@" >"$run/test-$name.json"
 }
 
 cd "$cuttle_root"
 started=$(now)
-prepare "$install"
-stage "Building (release, minutes the first time)" build release cuttle
-if [[ ! -f .data/emoji/dataset.json ]]; then
-  stage "Making the emoji data set (4 shards in .data/emoji)" make_data
-fi
+prepare_demo
 if [[ ! .data/emoji/floor.json -nt .data/emoji/dataset.json || ! .data/emoji/floor.json -nt \
   data_tools/cuttle_data/floor.py ]]; then
   stage "Measuring the untrained floor" measure_floor
@@ -69,7 +41,9 @@ fi
 run=runs/quickstart-$(date +%Y%m%d-%H%M%S)
 echo "Training on $ranks ranks into $run ($(since "$started") since the start)"
 training=$(now)
-train
+train_on_ranks "; go on with
+    launch/local.sh -n $ranks train configs/quickstart.yaml --run-dir $run --resume" \
+  configs/quickstart.yaml --run-dir "$run"
 echo "Training took $(since "$training")"
 
 stage "Evaluating on unseen classes: all senses" evaluate fused

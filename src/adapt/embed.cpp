@@ -144,6 +144,10 @@ torch::Tensor known_of(const Embedding& query, std::size_t part, const torch::Te
          count.gt(0).to(query.parts[part].dtype()).view({1, -1});
 }
 
+torch::Tensor minus_squared_distances(const torch::Tensor& x, const torch::Tensor& means) {
+  return 2.0 * x.matmul(means.t()) - x.square().sum(1, true) - means.square().sum(1).unsqueeze(0);
+}
+
 std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
                                     const torch::Tensor& log_scale) {
   std::vector<PartLogits> parts;
@@ -154,9 +158,7 @@ std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& 
       parts.push_back({log_scale.exp() * unit_rows(q).matmul(unit_rows(means).t()), known});
       continue;
     }
-    parts.push_back(
-        {2.0 * q.matmul(means.t()) - q.square().sum(1, true) - means.square().sum(1).unsqueeze(0),
-         known});
+    parts.push_back({minus_squared_distances(q, means), known});
   }
   return parts;
 }

@@ -48,8 +48,12 @@ Tensors prototypes_of(const Embedding& samples, const torch::Tensor& share);
 /// [way]: as PartLogits::known.
 torch::Tensor known_of(const Embedding& query, std::size_t part, const torch::Tensor& count);
 
-/// How near a query is to class means: its negative squared distances (Snell, Swersky, Zemel 2017),
-/// written as 2 q.c - |q|^2 - |c|^2, which is differentiable twice. With a scale, e to its power
+/// [n, way]: negative squared distances of rows x [n, width] to means [way, width], written as
+/// 2 x.m - |x|^2 - |m|^2, which is differentiable twice.
+torch::Tensor minus_squared_distances(const torch::Tensor& x, const torch::Tensor& means);
+
+/// How near a query is to class means: its negative squared distances (Snell, Swersky, Zemel 2017).
+/// With a scale, e to its power
 /// times the cosine (Meta-Baseline: Chen, Liu, Xu, Darrell, Wang 2021).
 std::vector<PartLogits> nearness_to(const Tensors& prototypes, const Embedding& query,
                                     const torch::Tensor& log_scale = {});

@@ -1,11 +1,18 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 // Rows of numbers, for tasks so small that loops are done before a library has dispatched an
 // operation.
 namespace cuttle {
+
+/// A count as containers take it.
+inline std::size_t room(std::int64_t count) {
+  return static_cast<std::size_t>(count);
+}
 
 /// to += scale * from.
 template <class T>
@@ -25,6 +32,15 @@ T dot(std::int64_t count, const T* a, const T* b) {
   T sum = 0;
   for (const T value : sums) sum += value;
   return sum;
+}
+
+/// Of a row, in its place.
+template <class T>
+void softmax(std::int64_t count, T* row) {
+  const T most = *std::max_element(row, row + count);
+  T sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += row[i] = std::exp(row[i] - most);
+  for (std::int64_t i = 0; i < count; ++i) row[i] /= sum;
 }
 
 /// y [columns] += x a, of a [rows, columns].

@@ -28,7 +28,6 @@ namespace {
 constexpr const char* kFormat = "cuttle-adapted-1";
 constexpr const char* kDigest = "sha256";
 constexpr const char* kWeights = "weights";  // of an encoder: the file that it has values from
-const std::string kRecord = "cuttle.weights.";
 constexpr const char* kCalibration = "calibration";
 constexpr const char* kKnownTasks = "known_tasks";
 constexpr const char* kDistances = "calibration.distances";
@@ -68,28 +67,19 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
   return found->second;
 }
 
-/// The files of weights of all encoders, each under its sense's name, as encoders find them there.
+/// Of all encoders.
 void add_weights(const AdaptedTo& to, ArrayFile& file) {
   for (const auto& [sense, encoder] : to.config.model.encoders) {
     const auto path = encoder.network.values.find(kWeights);
-    if (path == encoder.network.values.end() || path->second.empty()) continue;
-    const std::string from = expand_variables(path->second), name = kRecord + sense;
-    ArrayFile weights = read_safetensors(from);
-    const auto record = weights.metadata.find("cuttle.weights");
-    if (record == weights.metadata.end()) continue;  // another program's encoder
-    file.metadata[name] = record->second;
-    file.metadata[name + ".sha256"] = sha256_file(from);
-    for (auto& array : weights.arrays) {
-      array.name = name + "/" + array.name;
-      file.arrays.push_back(std::move(array));
-    }
+    if (path != encoder.network.values.end() && !path->second.empty())
+      add_weights(sense, expand_variables(path->second), file);
   }
 }
 
 /// Has encoders take their weights from the adapted file, where it has them.
 void take_weights(const std::string& path, const ArrayFile& file, RunConfig& config) {
   for (auto& [sense, encoder] : config.model.encoders)
-    if (file.metadata.count(kRecord + sense) > 0) encoder.network.values[kWeights] = path;
+    if (has_weights(sense, file)) encoder.network.values[kWeights] = path;
 }
 
 /// The calibration as entries of a file, and back.
@@ -190,9 +180,8 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
   model.parts = assemble(config, inputs, extensions);
   model.to.held_files = model.parts.model->held_files();
   check_held_files(file.metadata, model.to.held_files, path);
-  model.to.stands_alone =
-      std::any_of(file.metadata.begin(), file.metadata.end(),
-                  [](const auto& entry) { return entry.first.rfind(kRecord, 0) == 0; });
+  model.to.stands_alone = std::any_of(file.metadata.begin(), file.metadata.end(),
+                                      [](const auto& entry) { return is_of_weights(entry.first); });
   const TaskKind& kind = *model.parts.kind;
   const nlohmann::json names =
       nlohmann::json::parse(metadata_entry(file, path, "classes"), nullptr, false);
@@ -205,7 +194,7 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
       kind.classes() ? static_cast<std::int64_t>(model.to.classes.size()) : inputs.target_width;
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays)
-    if (array.name.rfind(kRecord, 0) != 0) state[array.name] = to_tensor(array);
+    if (!is_of_weights(array.name)) state[array.name] = to_tensor(array);
   read_calibration(file, state, path, model.to);
   if (const auto told = file.metadata.find(kKnownTasks); told != file.metadata.end()) {
     CUTTLE_VALIDATE(nlohmann::json::accept(told->second),

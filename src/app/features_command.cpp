@@ -1,4 +1,3 @@
-#include <iostream>
 #include <memory>
 
 #include "app/commands.hpp"
@@ -29,13 +28,6 @@ ordered_json told_of(const std::string& root, const std::vector<FeatureBank::Fou
   return told;
 }
 
-void print(const FeaturesArguments& arguments, const ordered_json& told) {
-  if (arguments.json)
-    std::cout << told.dump(2) << std::endl;
-  else
-    print_told(told);
-}
-
 ExitCode keep_or_clear(const FeaturesArguments& arguments) {
   const std::string root = FeatureBank::root(arguments.bank);
   CUTTLE_VALIDATE(!root.empty(),
@@ -44,7 +36,7 @@ ExitCode keep_or_clear(const FeaturesArguments& arguments) {
   const auto banks = arguments.clear ? FeatureBank::remove_unused(root, arguments.unused)
                                      : FeatureBank::list(root);
   if (arguments.clear) log_info("removed {} folders of features from {}", banks.size(), root);
-  print(arguments, told_of(root, banks));
+  print_told(told_of(root, banks), arguments.json);
   return ExitCode::kDone;
 }
 
@@ -73,7 +65,7 @@ ExitCode features_command(const FeaturesArguments& arguments, MpiSession& sessio
     keep_with_features(comm, config, *data, *parts.model,
                        ParameterList::initial(parts.model->layout(), config.seed),
                        console_of(comm.rank()));
-    if (comm.rank() == 0) print(arguments, told_of(root, FeatureBank::list(root)));
+    if (comm.rank() == 0) print_told(told_of(root, FeatureBank::list(root)), arguments.json);
     return ExitCode::kDone;
   });
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
@@ -108,10 +107,7 @@ ExitCode inspect_command(const InspectArguments& arguments, const Extensions& ex
                             : file          ? describe_file(path, extensions)
                             : arguments.deterministic ? describe_determinism(path, extensions)
                                                       : describe_run(path, extensions);
-  if (arguments.json)
-    std::cout << json.dump(2) << "\n";
-  else
-    print_told(json);
+  print_told(json, arguments.json);
   return ExitCode::kDone;
 }
 

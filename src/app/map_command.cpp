@@ -1,4 +1,3 @@
-#include <iostream>
 #include <memory>
 
 #include "app/commands.hpp"
@@ -85,10 +84,7 @@ ExitCode map_command(const MapArguments& arguments, MpiSession& session,
       write_known_tasks(path, file);
       auto told = describe_known(file);
       told["file"] = path;
-      if (arguments.json)
-        std::cout << told.dump(2) << std::endl;
-      else
-        print_told(told);
+      print_told(told, arguments.json);
     });
     return ExitCode::kDone;
   });

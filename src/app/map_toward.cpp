@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iostream>
 #include <numeric>
 #include <utility>
 
@@ -130,10 +129,7 @@ ExitCode map_toward(const MapArguments& arguments, const Extensions& extensions)
       nearness_to_task(known, kDraws, task, arguments.temperature, arguments.floor);
   auto told = write_weights(arguments, *training, near);
   told["file"] = arguments.out;
-  if (arguments.json)
-    std::cout << told.dump(2) << std::endl;
-  else
-    print_told(told);
+  print_told(told, arguments.json);
   log_info(
       "train by these weights with episode.sampling_weights={} (and train.init_from={}, to go on "
       "from this run's parameters)",

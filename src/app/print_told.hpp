@@ -1,11 +1,10 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <string>
 
 namespace cuttle {
 
-/// What is told to programs as JSON, for people: a line for each entry, on standard output.
-void print_told(const nlohmann::ordered_json& json, const std::string& indent = "");
+/// On standard output: as JSON, for programs, or for people, a line for each entry.
+void print_told(const nlohmann::ordered_json& told, bool as_json);
 
 }  // namespace cuttle

@@ -10,6 +10,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
+#include "cuttle/core/hash.hpp"
 #include "cuttle/core/json_guard.hpp"
 
 namespace cuttle {
@@ -254,8 +255,10 @@ ArrayFile decode_safetensors(std::string_view bytes, const std::string& source) 
   return file;
 }
 
-ArrayFile read_safetensors(const std::string& path) {
-  return decode_safetensors(read_file(path, kFileLimit), path);
+ArrayFile read_safetensors(const std::string& path, std::string* digest) {
+  const std::string bytes = read_file(path, kFileLimit);
+  if (digest != nullptr) *digest = sha256(bytes);
+  return decode_safetensors(bytes, path);
 }
 
 }  // namespace cuttle

@@ -97,6 +97,16 @@ ModalityInput pad_rows(const std::vector<torch::Tensor>& rows) {
   return input;
 }
 
+ModalityInput pad_each(
+    const RawModality& raw,
+    const std::function<torch::Tensor(const std::uint8_t*, std::int64_t)>& row_of) {
+  std::vector<torch::Tensor> rows;
+  for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    rows.push_back(row_of(bytes, size));
+  });
+  return pad_rows(rows);
+}
+
 ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec) {
   const auto& shape = spec.shape;
   const auto bytes = static_cast<std::int64_t>(raw.bytes.size());
@@ -117,22 +127,18 @@ ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec) {
 }
 
 ModalityInput text_input(const RawModality& raw, std::int64_t max_length) {
-  std::vector<torch::Tensor> rows;
-  for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-    rows.push_back(text_tokens(bytes, size, max_length));
+  return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    return text_tokens(bytes, size, max_length);
   });
-  return pad_rows(rows);
 }
 
 ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
                            std::int64_t max_length) {
-  std::vector<torch::Tensor> rows;
-  for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+  return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
     auto x = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec.shape[0]});
     if (max_length > 0) x = x.slice(0, 0, max_length);
-    rows.push_back(standardise(x, spec).t().contiguous());
+    return standardise(x, spec).t().contiguous();
   });
-  return pad_rows(rows);
 }
 
 }  // namespace cuttle

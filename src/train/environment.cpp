@@ -37,14 +37,19 @@ std::string processor() {
 }  // namespace
 
 std::map<std::string, std::string> environment_facts(const RunConfig& config) {
-  return {{"binary_sha256", sha256_file("/proc/self/exe")},
-          {"libtorch", TORCH_VERSION},
+  auto facts = arithmetic_facts(config);
+  facts["binary_sha256"] = sha256_file("/proc/self/exe");
+  facts["processor"] = processor();
+  facts["mpi"] = MpiSession::version();
+  return facts;
+}
+
+std::map<std::string, std::string> arithmetic_facts(const RunConfig& config) {
+  return {{"libtorch", TORCH_VERSION},
           {"libc", gnu_get_libc_version()},
           {"instruction_set", at::get_cpu_capability()},
           {"kernels", to_string(kernels::instruction_set())},
-          {"threads", std::to_string(config.threads)},
-          {"processor", processor()},
-          {"mpi", MpiSession::version()}};
+          {"threads", std::to_string(config.threads)}};
 }
 
 std::vector<FactChange> changed_facts(const std::map<std::string, std::string>& then,

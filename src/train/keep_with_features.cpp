@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <tuple>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
@@ -24,24 +26,23 @@ struct Wanted {
   const Dataset* data;
   SampleCache* cache;
   std::size_t modality;
+  std::string fingerprint;            ///< of the data
   std::vector<std::int64_t> samples;  ///< that have the sense, ascending
 };
 
 std::map<std::string, std::string> facts_of(const Wanted& wanted, const RunConfig& config) {
   const ModalitySpec& spec = wanted.data->modalities()[wanted.modality];
   const Model& model = wanted.cache->model();
-  std::map<std::string, std::string> facts{{"data", wanted.data->content_fingerprint()},
-                                           {"sense", modalities_to_json({spec})},
-                                           {"weights", model.encoder(wanted.modality).held()},
-                                           {"device", config.device},
-                                           {"version", kVersion}};
+  auto facts = arithmetic_facts(config);
+  facts["data"] = wanted.fingerprint;
+  facts["sense"] = modalities_to_json({spec});
+  facts["weights"] = model.encoder(wanted.modality).held();
+  facts["device"] = config.device;
+  facts["version"] = kVersion;
   const Section& section = config.model.encoders.at(spec.name).network;
   facts["encoder"] = section.type;
   for (const auto& [key, value] : section.values)
     if (key != "weights" && key != "trained") facts["encoder." + key] = value;
-  const auto here = environment_facts(config);
-  for (const char* name : {"libtorch", "libc", "instruction_set", "kernels", "threads"})
-    facts[name] = here.at(name);
   return facts;
 }
 
@@ -64,49 +65,59 @@ std::optional<torch::Tensor> computed(const Wanted& wanted, std::int64_t first, 
 }
 
 void take(const Wanted& wanted, const FeatureBank& bank, std::int64_t part,
-          std::vector<float> values) {
+          const torch::Tensor& features) {
   const auto begin = wanted.samples.begin() + bank.first(part);
-  const std::int64_t n = bank.size(part);
-  const auto kept = torch::tensor(values).view({n, -1});
-  wanted.cache->take(wanted.modality, {begin, begin + n}, kept);
+  wanted.cache->take(wanted.modality, {begin, begin + bank.size(part)}, features);
 }
 
-/// This rank's share of the parts that are not there.
-void fill(const Wanted& wanted, const FeatureBank& bank, const Communicator& comm,
-          const Console& console) {
+/// False: the bank does not have it.
+bool take_kept(const Wanted& wanted, const FeatureBank& bank, std::int64_t part) {
+  const auto values = bank.read(part);
+  if (values) take(wanted, bank, part, torch::tensor(*values).view({bank.size(part), -1}));
+  return values.has_value();
+}
+
+/// This rank's share of the parts: taken, and those that are not there computed and kept. Gives the
+/// parts that were taken.
+std::set<std::int64_t> fill(const Wanted& wanted, const FeatureBank& bank, const Communicator& comm,
+                            const Console& console) {
   std::vector<std::int64_t> lacking;
+  std::set<std::int64_t> taken;
   for (std::int64_t part = comm.rank(); part < bank.parts(); part += comm.size())
-    if (!bank.read(part)) lacking.push_back(part);
-  if (lacking.empty()) return;
+    if (take_kept(wanted, bank, part))
+      taken.insert(part);
+    else
+      lacking.push_back(part);
+  if (lacking.empty()) return taken;
   const std::string& sense = wanted.data->modalities()[wanted.modality].name;
   log_info("features of {}: computing {} of {} parts of {} samples, kept in {}", sense,
            lacking.size(), bank.parts(), FeatureBank::kPart, bank.folder());
   Counter counter(console, static_cast<std::int64_t>(lacking.size()), "parts of features");
   std::int64_t done = 0;
   for (const std::int64_t part : lacking) {
-    const auto values = computed(wanted, bank.first(part), bank.size(part));
-    if (!values) return;
+    const auto features = computed(wanted, bank.first(part), bank.size(part));
+    if (!features) break;
+    take(wanted, bank, part, *features);
+    taken.insert(part);
     try {
-      bank.write(part, {values->data_ptr<float>(), static_cast<std::size_t>(values->numel())});
+      bank.write(part, {features->data_ptr<float>(), static_cast<std::size_t>(features->numel())});
     } catch (const std::exception& problem) {
       log_warning("features are not kept: {}; give data.feature_bank a folder with room",
                   problem.what());
-      return;
+      break;
     }
     counter.update(++done);
   }
+  return taken;
 }
 
-/// What the bank has; where ranks see different disks, the rest is computed here.
-void load(const Wanted& wanted, const FeatureBank& bank) {
+/// The parts of the other ranks; where ranks see different disks, they are computed here too.
+void load(const Wanted& wanted, const FeatureBank& bank, const std::set<std::int64_t>& taken) {
   for (std::int64_t part = 0; part < bank.parts(); ++part) {
-    auto values = bank.read(part);
-    if (!values) {
-      const auto made = computed(wanted, bank.first(part), bank.size(part));
-      if (!made) return;
-      values.emplace(made->data_ptr<float>(), made->data_ptr<float>() + made->numel());
-    }
-    take(wanted, bank, part, std::move(*values));
+    if (taken.count(part) > 0 || take_kept(wanted, bank, part)) continue;
+    const auto features = computed(wanted, bank.first(part), bank.size(part));
+    if (!features) return;
+    take(wanted, bank, part, *features);
   }
   bank.touch();
 }
@@ -122,7 +133,7 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
   for (auto& [set, cache] : kept)
     for (std::size_t m = 0; m < set->modalities().size(); ++m) {
       if (root.empty() || !model.encoder(m).fixed() || !cache.keeps_features(m)) continue;
-      Wanted wanted{set, &cache, m, {}};
+      Wanted wanted{set, &cache, m, set->content_fingerprint(), {}};
       const auto& samples = set->samples();
       for (std::size_t i = 0; i < samples.size(); ++i)
         if (samples[i].present >> m & 1) wanted.samples.push_back(static_cast<std::int64_t>(i));
@@ -130,11 +141,11 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
     }
   // The sets lie in memory in another order on every rank.
   std::sort(all.begin(), all.end(), [](const Wanted& a, const Wanted& b) {
-    const auto one = a.data->content_fingerprint(), other = b.data->content_fingerprint();
-    return std::tie(one, a.modality) < std::tie(other, b.modality);
+    return std::tie(a.fingerprint, a.modality) < std::tie(b.fingerprint, b.modality);
   });
   for (const Wanted& wanted : all) {
     std::optional<FeatureBank> bank;
+    std::set<std::int64_t> taken;
     together(comm, "computing features", [&] {
       try {
         bank.emplace(root, facts_of(wanted, config),
@@ -147,10 +158,10 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
             problem.what());
         return;
       }
-      fill(wanted, *bank, comm, console);
+      taken = fill(wanted, *bank, comm, console);
     });
     together(comm, "reading features", [&] {
-      if (bank) load(wanted, *bank);
+      if (bank) load(wanted, *bank, taken);
     });
   }
   return kept;

@@ -30,27 +30,24 @@ void check_resume(const RunConfig& config, const Catalog& catalog, const Checkpo
       "change {}), or start a new run from these weights, which may differ in all: "
       "train.init_from={}",
       folder, refused, fmt::join(keys_that_may_change(kept, catalog), ", "), folder);
+  const auto entry = [](const std::map<std::string, std::string>& of, const std::string& name) {
+    const auto found = of.find(name);
+    return found == of.end() ? std::string() : found->second;
+  };
   const auto was = [&](const std::string& name) {
-    const auto found = content.facts.find(name);
-    return found == content.facts.end() ? std::string("unknown") : found->second;
+    return content.facts.count(name) > 0 ? content.facts.at(name) : std::string("unknown");
   };
   CUTTLE_VALIDATE(
       was("data_fingerprint") == facts.at("data_fingerprint"),
       "{}: the data is not what the run was trained and validated on (fingerprint {:.12} "
       "then, {:.12} now); give the same shards, or start a new run with train.init_from",
       folder, was("data_fingerprint"), facts.at("data_fingerprint"));
-  const auto same = [&](const char* name) {
-    const auto then = content.facts.find(name), now = facts.find(name);
-    return (then == content.facts.end() ? std::string() : then->second) ==
-           (now == facts.end() ? std::string() : now->second);
-  };
-  CUTTLE_VALIDATE(same("files_fingerprint"),
+  CUTTLE_VALIDATE(entry(content.facts, "files_fingerprint") == entry(facts, "files_fingerprint"),
                   "{}: sampling_weights is not the file that the run was trained by (later tasks "
                   "would be drawn otherwise than earlier ones); give the same, or start a new run "
                   "with train.init_from",
                   folder);
-  const auto held = facts.find(kHeldFiles);
-  check_held_files(content.facts, held == facts.end() ? std::string() : held->second, folder);
+  check_held_files(content.facts, entry(facts, kHeldFiles), folder);
   for (const auto& spec : modalities_from_json(was("modalities")))
     CUTTLE_VALIDATE(!spec.centred,
                     "{}: an earlier version trained it on {} without the level of each recording, "

@@ -13,6 +13,7 @@
 #include "cuttle/adapt/autograd.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/train/assembly.hpp"
+#include "support/differences.hpp"
 #include "support/every_learner.hpp"
 
 namespace cuttle {
@@ -104,18 +105,6 @@ Task random_task(const Settings& settings, torch::Dtype dtype, std::uint64_t see
   return task;
 }
 
-/// Near the initial ones: where something learned starts at zero, mistakes in it would not show.
-ParameterList start(const Assembly& parts, torch::Dtype dtype) {
-  const auto list = ParameterList::initial(parts.model->layout(), 5, dtype);
-  torch::manual_seed(11);
-  list.flat().add_(0.02 * torch::randn(list.flat().sizes(), torch::kFloat64).to(dtype));
-  return list;
-}
-
-double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
-  return ((value - reference).norm() / reference.norm()).item<double>();
-}
-
 class PerceptronTask : public testing::TestWithParam<Settings> {
  protected:
   PerceptronTask() { torch::set_num_threads(1); }
@@ -131,8 +120,8 @@ TEST_P(PerceptronTask, IsTheGraphsGradient) {
   for (const auto& [dtype, tolerance] :
        {std::pair(torch::kFloat64, 1e-12), {torch::kFloat32, 2e-5}}) {
     const Task task = random_task(settings, dtype);
-    const auto ours = own.learner->meta_gradient(start(own, dtype), task);
-    const auto theirs = graph.learner->meta_gradient(start(graph, dtype), task);
+    const auto ours = own.learner->meta_gradient(near_initial(*own.model, dtype), task);
+    const auto theirs = graph.learner->meta_gradient(near_initial(*graph.model, dtype), task);
     EXPECT_LT(relative_error(ours.gradient, theirs.gradient), tolerance);
     ASSERT_EQ(ours.values.size(), settings.target == "class" ? 2u : 1u);
     ASSERT_EQ(theirs.values.size(), ours.values.size());
@@ -141,7 +130,8 @@ TEST_P(PerceptronTask, IsTheGraphsGradient) {
       EXPECT_EQ(ours.values[1], theirs.values[1]);  // accuracy
     }
     const auto says = [&, type = dtype](const Assembly& parts) {
-      return parts.learner->adapt(start(parts, type), task.support, task.key)->predict(task.query);
+      return parts.learner->adapt(near_initial(*parts.model, type), task.support, task.key)
+          ->predict(task.query);
     };
     EXPECT_LT(relative_error(says(own), says(graph)), tolerance);
   }
@@ -150,7 +140,7 @@ TEST_P(PerceptronTask, IsTheGraphsGradient) {
 TEST_P(PerceptronTask, IsTheSameWhateverTasksCameBefore) {
   const auto settings = GetParam();
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, torch::kFloat32);
+  const auto parameters = near_initial(*parts.model, torch::kFloat32);
   const auto gradient = [&](std::uint64_t seed) {
     return parts.learner->meta_gradient(parameters, random_task(settings, torch::kFloat32, seed))
         .gradient;
@@ -166,7 +156,7 @@ TEST_P(PerceptronTask, IsTheAdaptedLossesSlope) {
   if (others.count(settings.algorithm) > 0)
     GTEST_SKIP() << "not the slope of the loss after the last step";
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, torch::kFloat64);
+  const auto parameters = near_initial(*parts.model, torch::kFloat64);
   const Task task = random_task(settings, torch::kFloat64);
   const auto result = parts.learner->meta_gradient(parameters, task);
   const auto loss_at = [&](const torch::Tensor& flat) {
@@ -207,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {
   Settings settings{"maml", "class", 2, 8, 1, 4, 5};
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, torch::kFloat32);
+  const auto parameters = near_initial(*parts.model, torch::kFloat32);
   settings.outputs = 3;
   const auto gradient =
       parts.learner->meta_gradient(parameters, random_task(settings, torch::kFloat32)).gradient;
@@ -221,7 +211,9 @@ TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {
 
 torch::Tensor gradient_with(const Settings& settings, torch::Dtype dtype) {
   const auto parts = parts_of(settings);
-  return parts.learner->meta_gradient(start(parts, dtype), random_task(settings, dtype)).gradient;
+  return parts.learner
+      ->meta_gradient(near_initial(*parts.model, dtype), random_task(settings, dtype))
+      .gradient;
 }
 
 /// The engine moves what the fast set names.
@@ -248,7 +240,7 @@ TEST(Perceptron, ThePassIsAnOperationOfTheGraph) {
   for (const char* target : {"class", "value"}) {
     const auto parts = parts_of({"maml", target, 2, 12, 2, 6, 5});
     const Batch batch = random_task({"maml", target, 2, 12, 2, 6, 5}, torch::kFloat64).query;
-    const auto theta = as_leaves(start(parts, torch::kFloat64).tensors());
+    const auto theta = as_leaves(near_initial(*parts.model, torch::kFloat64).tensors());
     const auto first = [&](const torch::Tensor& loss) {
       return gradient_of(0.5 * loss.square() + loss.sin(), theta, true);
     };
@@ -273,7 +265,7 @@ TEST(Perceptron, ThePassIsAnOperationOfTheGraph) {
 TEST(Perceptron, OfLongLoopsStepsAreDoneAgain) {
   const Settings settings{"maml_pp", "class", 2, 256, 2, 64, 5};
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, torch::kFloat32);
+  const auto parameters = near_initial(*parts.model, torch::kFloat32);
   const Task task = random_task(settings, torch::kFloat32);
   const Section section("maml_pp");
   ParameterLayout own;
@@ -295,7 +287,7 @@ TEST(Perceptron, OfLongLoopsStepsAreDoneAgain) {
 TEST(Perceptron, TasksThatLackSamplesTakeTheGraph) {
   const Settings settings{"maml", "class", 2, 8, 1, 4, 3};
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, torch::kFloat32);
+  const auto parameters = near_initial(*parts.model, torch::kFloat32);
   Task task = random_task(settings, torch::kFloat32);
   task.support.modalities[0].values = task.support.modalities[0].values.slice(0, 1);
   task.support.modalities[0].rows = task.support.modalities[0].rows.slice(0, 1);
@@ -312,15 +304,17 @@ TEST(Perceptron, SupportsWhoseClassesAreWeighedTakeTheGraph) {
   settings.fused = false;
   const auto graph = parts_of(settings);
   const Task task = random_task(settings, torch::kFloat64);
-  const auto parameters = start(own, torch::kFloat64);
+  const auto parameters = near_initial(*own.model, torch::kFloat64);
   const auto result = own.learner->meta_gradient(parameters, task);
   EXPECT_LT(
-      relative_error(result.gradient,
-                     graph.learner->meta_gradient(start(graph, torch::kFloat64), task).gradient),
+      relative_error(
+          result.gradient,
+          graph.learner->meta_gradient(near_initial(*graph.model, torch::kFloat64), task).gradient),
       1e-12);
   EXPECT_GT(
-      relative_error(plain.learner->meta_gradient(start(plain, torch::kFloat64), task).gradient,
-                     result.gradient),
+      relative_error(
+          plain.learner->meta_gradient(near_initial(*plain.model, torch::kFloat64), task).gradient,
+          result.gradient),
       1e-4);
   const auto loss_at = [&](const torch::Tensor& flat) {
     const ParameterList moved(parameters.shared_layout(), flat);
@@ -354,7 +348,7 @@ TEST(Perceptron, ObjectivesOfTheOuterLoopTakeTheGraph) {
   const auto without = parts_of(settings);
   const Task task = random_task(settings, torch::kFloat64);
   const auto gradient_of = [&](const Assembly& parts) {
-    return parts.learner->meta_gradient(start(parts, torch::kFloat64), task);
+    return parts.learner->meta_gradient(near_initial(*parts.model, torch::kFloat64), task);
   };
   const auto ours = gradient_of(own), theirs = gradient_of(graph);
   EXPECT_THAT(own.learner->reports(), testing::ElementsAre("loss", "accuracy", "objective.own"));
@@ -388,7 +382,7 @@ class Values : public testing::TestWithParam<std::string> {};
 TEST_P(Values, LossIsTheMeanSquaredError) {
   Settings settings{GetParam(), "value", 3, 8, 1, 2, 2, false};
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, torch::kFloat64);
+  const auto parameters = near_initial(*parts.model, torch::kFloat64);
   const Task task = random_task(settings, torch::kFloat64);
   const auto result = parts.learner->meta_gradient(parameters, task);
   EXPECT_THAT(result.values, testing::SizeIs(1));  // no accuracy

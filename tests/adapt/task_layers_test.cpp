@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cuttle/train/assembly.hpp"
+#include "support/differences.hpp"
 
 namespace cuttle {
 namespace {
@@ -87,18 +88,6 @@ Task random_task(const Settings& settings, torch::Dtype dtype, std::uint64_t see
   return task;
 }
 
-/// Near the initial ones: where something learned starts at zero, mistakes in it would not show.
-ParameterList start(const Assembly& parts, torch::Dtype dtype) {
-  const auto list = ParameterList::initial(parts.model->layout(), 5, dtype);
-  torch::manual_seed(11);
-  list.flat().add_(0.02 * torch::randn(list.flat().sizes(), torch::kFloat64).to(dtype));
-  return list;
-}
-
-double relative_error(const torch::Tensor& value, const torch::Tensor& reference) {
-  return ((value - reference).norm() / reference.norm()).item<double>();
-}
-
 /// A task's result, and how many of LibTorch's operations it took.
 struct Computed {
   TaskResult result;
@@ -109,7 +98,7 @@ thread_local std::int64_t operations_seen = 0;
 
 Computed compute(const Settings& settings, torch::Dtype dtype) {
   const auto parts = parts_of(settings);
-  const auto parameters = start(parts, dtype);
+  const auto parameters = near_initial(*parts.model, dtype);
   const Task task = random_task(settings, dtype);
   operations_seen = 0;
   const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(
@@ -171,7 +160,7 @@ TEST_P(TaskLayers, LeaveWhatTheyDoNotKnowToTheGraph) {
 
 TEST_P(TaskLayers, AreTheSameWhateverTasksCameBefore) {
   const auto parts = parts_of(GetParam());
-  const auto parameters = start(parts, torch::kFloat32);
+  const auto parameters = near_initial(*parts.model, torch::kFloat32);
   const auto gradient = [&](std::uint64_t seed) {
     return parts.learner->meta_gradient(parameters, random_task(GetParam(), torch::kFloat32, seed))
         .gradient;

@@ -8,6 +8,7 @@ import pytest
 import torch
 import weights_reference as reference
 import weights_sources as sources
+from cuttle_data.weights import architectures
 from made_weights import changed, compare_derivatives, derivatives, record_of
 from safetensors.torch import load_file, save_file
 
@@ -81,32 +82,18 @@ def test_a_speaker_encoder(weights, encode, tmp_path):
         assert np.abs(made[name][0] - reference.speaker(tensors, sound).numpy()).max() < 2e-6, name
 
 
-def efficientnet(stem=8, head=12, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4))):
+EFFICIENTNET = {"stem": 8, "head": 12, "stages": [[1, 3, 1, 1, 6], [2, 5, 2, 2, 4]], "eps": 1e-3}
+
+
+def efficientnet():
     """Random tensors under the names of the package, of few channels."""
-    random, shapes = sources.Random(5), []
-
-    def normed(conv, norm, *shape):
-        shapes.extend([(f"{conv}.weight", shape), *sources.norm(norm, shape[0]),
-                       *((f"{norm}.running_{what}", (shape[0], )) for what in ("mean", "var"))])
-
-    normed("_conv_stem", "_bn0", stem, 3, 3, 3)
-    place, last = 0, stem
-    for repeats, kernel, _, expansion, out in stages:
-        for _ in range(repeats):
-            at, wide = f"_blocks.{place}", last * expansion
-            if expansion > 1:
-                normed(f"{at}._expand_conv", f"{at}._bn0", wide, last, 1, 1)
-            normed(f"{at}._depthwise_conv", f"{at}._bn1", wide, 1, kernel, kernel)
-            normed(f"{at}._project_conv", f"{at}._bn2", out, wide, 1, 1)
-            place, last = place + 1, out
-    normed("_conv_head", "_bn1", head, last, 1, 1)
-    tensors = random.of(shapes)
+    tensors = sources.Random(5).of(architectures.load("efficientnet_lite").shapes(EFFICIENTNET))
     return {name: tensor.abs() + 0.1 if name.endswith("var") else tensor for name, tensor in tensors.items()}
 
 
-def efficientnet_file(path, stages=((1, 3, 1, 1, 6), (2, 5, 2, 2, 4)), size=33):
+def efficientnet_file(path, size=33, **sizes):
     told = {"format": 1, "name": "small", "architecture": "efficientnet_lite", "sense": "image",
-            "sizes": {"stem": 8, "head": 12, "stages": stages, "eps": 1e-3},
+            "sizes": {**EFFICIENTNET, **sizes},
             "preprocessing": {"size": size, "mean": [127] * 3, "deviation": [128] * 3, "crop": "centre",
                               "interpolation": "bicubic"}, "output": {"width": 12}}
     save_file(efficientnet(), path, metadata={"cuttle.weights": json.dumps(told)})

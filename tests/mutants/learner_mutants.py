@@ -263,7 +263,6 @@ ADAPT = {"meta_gradient_test": {
 }, "floor_test": {
     "src/adapt/learners/floor.cpp": [
         ("return options_.unit ? unit_rows(x) : x;", "return x;"),
-        ("known.weights.matmul(known.x) / known.weights.sum()", "known.x.mean(0)"),
         ("(mean / filled.masked_fill(filled.eq(0), 1))", "mean"),
         ("(knows.cumsum(0) - 1)", "knows.cumsum(0).clamp_max(known.way - 1)"),
         ("known_of(query, i, knows.to(like))", "known_of(query, i, torch::ones_like(knows).to(like))"),
@@ -273,11 +272,10 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/floor/head.cpp": [
         ("(weights * x.square().sum(1)).sum() / weights.sum()", "x.square().sum(1).mean()"),
         ("unit.x.t().matmul(at) / length", "unit.x.t().matmul(at)"),
-        ("known.weights.matmul(known.x) / known.weights.sum()", "known.x.mean(0)"),
+        ("weights.matmul(x) / weights.sum()", "x.mean(0)"),
     ],
     "src/adapt/floor/nearest_mean.cpp": [
         ("by_cosine_ ? unit_rows(known.means()) : known.means()", "known.means()"),
-        ("- means.square().sum(1)", ""),
     ],
     "src/adapt/floor/mahalanobis.cpp": [
         ("(known.weights / known.weights.sum()).sqrt()",

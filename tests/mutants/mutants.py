@@ -64,7 +64,8 @@ MODEL = {"references": {
     "src/adapt/embed.cpp": [
         ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),
         ("share * samples.mask.select(1, static_cast<std::int64_t>(p))", "share * samples.mask.select(1, 0)"),
-        ("2.0 * q.matmul(", "q.matmul("),
+        ("2.0 * x.matmul(", "x.matmul("),
+        ("- means.square().sum(1).unsqueeze(0)", ""),
         ("log_scale.exp() * unit_rows(q)", "log_scale.exp() * q"),
     ],
     "src/adapt/learners/protonet.cpp": [
@@ -76,7 +77,8 @@ MODEL = {"references": {
 }, "app.audio": {
     "src/sense/log_mel.cpp": [
         ("torch::hann_window(window_, torch::kFloat32)", "torch::ones({window_}, torch::kFloat32)"),
-        ("power.matmul(filters_) + 1e-6", "power.matmul(filters_) + 0.1"),
+        ("(hertz - edge[0]) / (edge[1] - edge[0])", "(hertz - edge[0]) / (edge[2] - edge[0])"),
+        (".matmul(filters_) + 1e-6)", ".matmul(filters_) + 0.1)"),
     ],
 }, "pretrained": {
     "src/model/encoders/resnet.cpp": [
@@ -98,7 +100,7 @@ MODEL = {"references": {
         ("1.702", "1.7"),
         ('activation == "gelu" ? "none" : "tanh"', '"tanh"'),
         ("queries.size(3)", "queries.size(2)"),
-        ("(pooled.square().sum(1, true) + 1e-24).sqrt()", "(pooled.square().sum(1, true) + 1e-24)"),
+        ("(rows.square().sum(1, true) + 1e-24).sqrt()", "(rows.square().sum(1, true) + 1e-24)"),
     ],
     "src/model/pretrained/fixed_norm_conv.cpp": [
         ("return {all / 2, all - all / 2};", "return {all - all / 2, all / 2};"),
@@ -232,7 +234,6 @@ TASK = {"objective_test": {
         ("(1 - part) * from[before][c]", "from[before][c]"),
         ("/*periodic=*/false", "/*periodic=*/true"),
         ("/*unbiased=*/false", "/*unbiased=*/true"),
-        ("(hertz - left) / (centre - left)", "(hertz - left) / (right - left)"),
         (".unfold(0, window_, hop_)", ".unfold(0, window_, window_)"),
     ],
     "src/model/encoders/raw.cpp": [

@@ -15,6 +15,14 @@ inline double relative_error(const torch::Tensor& value, const torch::Tensor& re
   return (value - reference).norm().item<double>() / reference.norm().item<double>();
 }
 
+/// Near the initial ones: where something learned starts at zero, mistakes in it would not show.
+inline ParameterList near_initial(const Model& model, torch::Dtype dtype) {
+  const auto list = ParameterList::initial(model.layout(), 5, dtype);
+  torch::manual_seed(11);
+  list.flat().add_(0.02 * torch::randn(list.flat().sizes(), torch::kFloat64).to(dtype));
+  return list;
+}
+
 /// Query loss after adaptation, through the interface that users adapt with.
 inline double adapted_loss(const Learner& learner, const ParameterList& parameters,
                            const Task& task) {

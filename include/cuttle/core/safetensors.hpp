@@ -43,7 +43,8 @@ std::string encode_safetensors(const std::vector<NamedArray>& arrays,
 /// more than a few times their size.
 ArrayFile decode_safetensors(std::string_view bytes, const std::string& source);
 
-/// decode_safetensors of a whole file (at most 64 GiB).
-ArrayFile read_safetensors(const std::string& path);
+/// decode_safetensors of a whole file (at most 64 GiB); `digest`, if asked for, gets the SHA-256 of
+/// its bytes.
+ArrayFile read_safetensors(const std::string& path, std::string* digest = nullptr);
 
 }  // namespace cuttle

@@ -14,6 +14,7 @@
 
 namespace cuttle {
 
+struct ArrayFile;
 struct ModelRegistry;
 
 /// What an encoder makes of the m samples that have its sense.
@@ -89,5 +90,13 @@ using EncoderType = Type<Encoder, EncoderRequest>;
 
 /// In model/encoders, one file each; and `auto`, the usual one of the modality's kind.
 std::map<std::string, EncoderType> builtin_encoders();
+
+/// Puts the values that others trained, the file at `path` that an encoder names as its weights,
+/// into another file, where the sense's encoder finds them if it names that one. Nothing, if the
+/// file is not from `cuttle-data weights` (an encoder of another program).
+void add_weights(const std::string& sense, const std::string& path, ArrayFile& into);
+bool has_weights(const std::string& sense, const ArrayFile& file);
+/// Whether an array or an entry of the metadata belongs to such values.
+bool is_of_weights(const std::string& name);
 
 }  // namespace cuttle

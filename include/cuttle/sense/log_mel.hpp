@@ -3,12 +3,20 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace cuttle {
 
 /// The mel scale, 2595 log10(1 + f / 700): O'Shaughnessy 1987.
 double to_mel(double hertz);
 double to_hertz(double mel);
+/// Triangular filters on spectra of `window` samples: band i rises from edges[i] to edges[i + 1]
+/// and falls to edges[i + 2], in hertz. float64 [window/2 + 1, edges - 2].
+torch::Tensor triangles(const std::vector<double>& edges, double sample_rate, std::int64_t window);
+/// Those whose edges are evenly spaced on that mel scale, up to half the rate.
+torch::Tensor mel_triangles(double sample_rate, std::int64_t window, std::int64_t bands);
+/// Of frames [n, window], windowed: [n, window/2 + 1].
+torch::Tensor power_spectra(const torch::Tensor& frames);
 
 /// Log-mel spectrogram: 32 ms Hann windows every 16 ms, power spectrum, `mels` triangular filters
 /// evenly spaced on the mel scale (O'Shaughnessy's 2595 log10(1 + f/700)) up to half the sample

@@ -32,6 +32,10 @@ torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec);
 
 /// Dense rows [..., T_i], one or more, to one padded tensor [m, ..., T] and its mask [m, T].
 ModalityInput pad_rows(const std::vector<torch::Tensor>& rows);
+/// The same of the rows that `row_of(bytes, size)` makes of each present sample.
+ModalityInput pad_each(
+    const RawModality& raw,
+    const std::function<torch::Tensor(const std::uint8_t*, std::int64_t)>& row_of);
 
 /// Images [m, C, H, W], channels-last in memory, standardised.
 ModalityInput image_input(const RawModality& raw, const ModalitySpec& spec);

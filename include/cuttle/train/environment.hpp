@@ -15,6 +15,10 @@ namespace cuttle {
 /// Checkpoints carry them all; ranks must have all but processor and mpi in common.
 std::map<std::string, std::string> environment_facts(const RunConfig& config);
 
+/// Of them what the same arithmetic gives other bits with: libtorch, libc, instruction_set, kernels
+/// and threads.
+std::map<std::string, std::string> arithmetic_facts(const RunConfig& config);
+
 /// One fact of a run and of this process.
 struct FactChange {
   std::string name, then, now;

@@ -17,6 +17,10 @@ torch::Tensor PartOfSupport::means() const {
   return members.matmul(x) / members.sum(1, true);
 }
 
+torch::Tensor PartOfSupport::middle() const {
+  return weights.matmul(x) / weights.sum();
+}
+
 double PartOfSupport::length() const {
   const auto square = (weights * x.square().sum(1)).sum() / weights.sum();
   const double length = std::sqrt(square.item<double>());
@@ -24,7 +28,7 @@ double PartOfSupport::length() const {
 }
 
 Tensors LinearHead::study(const PartOfSupport& known) const {
-  const auto middle = known.weights.matmul(known.x) / known.weights.sum();
+  const auto middle = known.middle();
   PartOfSupport unit = known;
   unit.x = known.x - middle;
   const double length = unit.length();

@@ -24,6 +24,8 @@ struct PartOfSupport {
   torch::Tensor one_hot() const;
   /// [way, width]: means of the classes.
   torch::Tensor means() const;
+  /// [width]: the mean of the samples by what they count.
+  torch::Tensor middle() const;
   /// Root of the mean squared length of samples; 1 where all are zeros.
   double length() const;
 };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "adapt/embed.hpp"
 #include "adapt/floor/head.hpp"
 
 namespace cuttle {
@@ -30,15 +31,11 @@ class Mahalanobis final : public FloorHead {
   }
   torch::Tensor scores(const Tensors& lesson, const torch::Tensor& x) const override {
     const auto &means = lesson[0], &z = lesson[1], &a = lesson[2];
-    const auto less = squares(x.matmul(z.t()), means.matmul(z.t()));
-    return -0.5 * (squares(x, means) - less) / a;
+    const auto less = minus_squared_distances(x.matmul(z.t()), means.matmul(z.t()));
+    return 0.5 * (minus_squared_distances(x, means) - less) / a;
   }
 
  private:
-  /// Squared distances [m, way] between rows.
-  static torch::Tensor squares(const torch::Tensor& x, const torch::Tensor& means) {
-    return x.square().sum(1, true) - 2 * x.matmul(means.t()) + means.square().sum(1);
-  }
   double shrinkage_;
 };
 

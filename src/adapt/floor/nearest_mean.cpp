@@ -16,7 +16,7 @@ class NearestMean final : public FloorHead {
   torch::Tensor scores(const Tensors& lesson, const torch::Tensor& x) const override {
     const auto& means = lesson[0];
     if (by_cosine_) return unit_rows(x).matmul(means.t());
-    return 2 * x.matmul(means.t()) - x.square().sum(1, true) - means.square().sum(1);
+    return minus_squared_distances(x, means);
   }
 
  private:

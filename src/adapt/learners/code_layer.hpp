@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adapt/class_codes.hpp"
+#include "adapt/plain_rows.hpp"
 #include "adapt/task_layers.hpp"
 
 namespace cuttle {
@@ -131,7 +132,6 @@ class CodeLayer final : public MadeLayers<T> {
     Values slope;  ///< [way, width]: of the weights
   };
 
-  static std::size_t room(std::int64_t count) { return static_cast<std::size_t>(count); }
   static Values times(T scale, Values values) {
     for (T& value : values) value *= scale;
     return values;
@@ -193,13 +193,9 @@ typename CodeLayer<T>::Seen CodeLayer<T>::seen_at(const Values& weights) const {
   add_product_turned(n_, width_, way_, x_.data(), weights.data(), seen.p.data());
   for (std::int64_t i = 0; i < n_; ++i) {
     T* p = &seen.p[room(i * way_)];
-    const T most = *std::max_element(p, p + way_);
-    T sum = 0;
-    for (std::int64_t c = 0; c < way_; ++c) sum += p[c] = std::exp(p[c] - most);
-    for (std::int64_t c = 0; c < way_; ++c) {
-      p[c] /= sum;
+    softmax(way_, p);
+    for (std::int64_t c = 0; c < way_; ++c)
       seen.error.push_back(share(i) * (p[c] - support_.answer(i, c)));
-    }
   }
   add_outer(n_, way_, width_, T{1}, seen.error.data(), x_.data(), seen.slope.data());
   return seen;

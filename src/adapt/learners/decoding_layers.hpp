@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapt/layers.hpp"
+#include "adapt/plain_rows.hpp"
 #include "adapt/task_layers.hpp"
 
 namespace cuttle {
@@ -98,7 +99,6 @@ class DecodingLayers final : public MadeLayers<T> {
       add_scaled(width_, share(i), point_.activations.back() + i * mlp_.padded(width_),
                  mean_.data());
   }
-  static std::size_t room(std::int64_t count) { return static_cast<std::size_t>(count); }
   const T* own(std::int64_t place) const { return support_.own(place); }
   T* gradient() { return memory_.data() + mlp_.packed_size(); }
   T share(std::int64_t sample) const {

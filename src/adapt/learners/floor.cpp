@@ -101,7 +101,7 @@ class Floor final : public SupportLearner {
   /// [width]; undefined: there is none.
   torch::Tensor centre_of(const Support& support, std::size_t part,
                           const PartOfSupport& known) const {
-    if (options_.centre == "support") return known.weights.matmul(known.x) / known.weights.sum();
+    if (options_.centre == "support") return known.middle();
     if (means_.empty()) return {};
     const auto mean = parameter_at(support.parameters, means_[part]);
     const auto filled = parameter_at(support.parameters, filled_[part]);

@@ -38,9 +38,8 @@ template <class T>
 class PrototypeLayer final : public MadeLayers<T> {
  public:
   PrototypeLayer(const SampleRows<T>& support, T* layer)
-      : support_(support), weight_(layer), shares_(static_cast<std::size_t>(support.way)) {
-    for (std::int64_t i = 0; i < support.size; ++i)
-      shares_[static_cast<std::size_t>(support.labels[i])] += T{1};
+      : support_(support), weight_(layer), shares_(room(support.way)) {
+    for (std::int64_t i = 0; i < support.size; ++i) shares_[room(support.labels[i])] += T{1};
     for (T& share : shares_) share = T{1} / share;
     const std::int64_t width = support.width;
     T* shift = layer + support.way * width;
@@ -64,9 +63,7 @@ class PrototypeLayer final : public MadeLayers<T> {
 
  private:
   /// Of its class's mean.
-  T share(std::int64_t sample) const {
-    return shares_[static_cast<std::size_t>(support_.labels[sample])];
-  }
+  T share(std::int64_t sample) const { return shares_[room(support_.labels[sample])]; }
 
   const SampleRows<T>& support_;
   const T* weight_;

@@ -118,7 +118,6 @@ class RidgeLayer final : public MadeLayers<T> {
   }
 
  private:
-  static std::size_t room(std::int64_t count) { return static_cast<std::size_t>(count); }
   T* x(std::int64_t sample) { return x_.data() + sample * width_; }
   /// Of what the sample's squared error counts.
   T root(std::int64_t sample) const { return std::sqrt(support_.weights[room(sample)]); }

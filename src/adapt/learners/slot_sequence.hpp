@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adapt/learners/slot_memory.hpp"
+#include "adapt/plain_rows.hpp"
 #include "adapt/task_layers.hpp"
 
 namespace cuttle {
@@ -93,7 +94,6 @@ class SlotSequence {
     T* cell;       ///< [hidden]
   };
 
-  static std::size_t room(std::int64_t count) { return static_cast<std::size_t>(count); }
   static T sigmoid(T x) { return T{1} / (T{1} + std::exp(-x)); }
   const T* own(std::int64_t place) const { return rows_.own(place); }
   Record record(std::int64_t t) { return Record(*this, &records_[room(t * record_size_)]); }
@@ -217,10 +217,7 @@ void SlotSequence<T>::remember(const Record& was, const Record& is, T* recalled,
     for (std::int64_t c = 0; c < columns_; ++c)
       add_scaled(slots_, unit * key[c], is.memory + c * slots_, alike);
     for (std::int64_t i = 0; i < slots_; ++i) read[i] = sharpness * is.shrink[i] * alike[i];
-    const T most = *std::max_element(read, read + slots_);
-    T sum = 0;
-    for (std::int64_t i = 0; i < slots_; ++i) sum += read[i] = std::exp(read[i] - most);
-    for (std::int64_t i = 0; i < slots_; ++i) read[i] /= sum;
+    softmax(slots_, read);
     add_scaled(slots_, T{1}, read, is.usage);
     for (std::int64_t c = 0; c < columns_; ++c)
       recalled[j * columns_ + c] = dot(slots_, read, is.memory + c * slots_);

@@ -60,7 +60,6 @@ struct SlotTask {
                      dot(width, support.own(head.weight) + c * width, &seen[room(q * width)]);
   }
 
-  static std::size_t room(std::int64_t count) { return static_cast<std::size_t>(count); }
   /// What comes t-th.
   template <class T>
   std::pair<const SampleRows<T>*, std::int64_t> sample_of(const SampleRows<T>& support,

@@ -144,20 +144,18 @@ class BertEncoder final : public PretrainedEncoder {
  public:
   using Options = PretrainedOptions;
   BertEncoder(const EncoderRequest& request, const Options& options)
-      : BertEncoder(request, options, Weights(request, options, "bert")) {}
+      : BertEncoder(request, Weights(request, options, "bert")) {}
 
   ModalityInput prepare(const RawModality& raw) const override {
-    std::vector<torch::Tensor> rows;
-    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      rows.push_back(torch::tensor(tokens_.ids(
-          {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)}, most_)));
+    return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      return torch::tensor(tokens_.ids(
+          {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)}, most_));
     });
-    return pad_rows(rows);
   }
   bool batch_changes_no_bit() const override { return fixed() && on_kernels_; }
 
  private:
-  BertEncoder(const EncoderRequest& request, const Options& options, Weights weights)
+  BertEncoder(const EncoderRequest& request, Weights weights)
       : tokens_(read_tokens(weights)), most_(weights.number("preprocessing", "max_tokens")) {
     expect_kind(request, {ModalityKind::kText});
     const Shape shape{weights.number("sizes", "width"), weights.number("sizes", "heads"),
@@ -182,7 +180,7 @@ class BertEncoder final : public PretrainedEncoder {
     tokens_end_here(shape.width);
     blocks_.push_back(make_token_pool(weights));
     width_ = shape.width;
-    holds(weights, options.trained);
+    holds(weights);
   }
   static WordPiece read_tokens(Weights& weights) {
     try {

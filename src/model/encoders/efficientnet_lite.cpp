@@ -65,20 +65,12 @@ struct Stage {
   std::int64_t repeats, kernel, stride, expansion, channels;
 };
 
-std::vector<Stage> stages_of(const Weights& weights, const std::string& key) {
+std::vector<Stage> stages_of(const Weights& weights) {
   std::vector<Stage> stages;
   for (const auto& row : weights.entry("sizes", "stages")) {
-    std::vector<std::int64_t> numbers;
-    for (const auto& number : row)
-      if (number.is_number_integer()) numbers.push_back(number.get<std::int64_t>());
-    const bool fits = numbers.size() == 5 &&
-                      std::all_of(numbers.begin(), numbers.end(),
-                                  [](auto number) { return number >= 1 && number <= 4096; });
-    CUTTLE_VALIDATE(fits,
-                    "{}: sizes.stages has {}, and a stage is [repeats, kernel, stride, expansion, "
-                    "channels]; make the file again with cuttle-data weights",
-                    key, row.dump());
-    stages.push_back({numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]});
+    const auto of = weights.sizes_in(row, 5, "sizes.stages has",
+                                     "a stage is [repeats, kernel, stride, expansion, channels]");
+    stages.push_back({of[0], of[1], of[2], of[3], of[4]});
   }
   return stages;
 }
@@ -88,19 +80,14 @@ class EfficientNetLite final : public PretrainedEncoder {
  public:
   using Options = PretrainedOptions;
   EfficientNetLite(const EncoderRequest& request, const Options& options)
-      : EfficientNetLite(request, options, Weights(request, options, "efficientnet_lite")) {}
+      : EfficientNetLite(request, Weights(request, options, "efficientnet_lite")) {}
 
-  ModalityInput prepare(const RawModality& raw) const override {
-    ModalityInput input;
-    input.values = picture_.read(raw);
-    return input;
-  }
+  ModalityInput prepare(const RawModality& raw) const override { return picture_.read(raw); }
 
  private:
-  EfficientNetLite(const EncoderRequest& request, const Options& options, Weights weights)
-      : picture_(request, weights) {
+  EfficientNetLite(const EncoderRequest& request, Weights weights) : picture_(request, weights) {
     const std::int64_t stem = weights.number("sizes", "stem");
-    const auto stages = stages_of(weights, "model.encoders." + request.spec.name + ".weights");
+    const auto stages = stages_of(weights);
     const double eps = weights.real("sizes", "eps");
     std::int64_t count = 2, place = 0, in = stem;
     for (const Stage& stage : stages) count += stage.repeats;
@@ -123,7 +110,7 @@ class EfficientNetLite final : public PretrainedEncoder {
         weights.learns(count - 1, count))));
     tokens_end_here(width_);
     blocks_.push_back(make_mean_over_places());
-    holds(weights, options.trained);
+    holds(weights);
   }
 
   PictureInput picture_;

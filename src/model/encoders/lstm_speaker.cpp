@@ -7,6 +7,7 @@
 #include "cuttle/core/error.hpp"
 #include "cuttle/sense/raw.hpp"
 #include "model/encoders/common.hpp"
+#include "model/pretrained/attention.hpp"
 #include "model/pretrained/mel_power.hpp"
 #include "model/pretrained/weights.hpp"
 #include "model/rows.hpp"
@@ -26,14 +27,13 @@ struct Windows {
 };
 
 Windows windows_of(const Signal& input, std::int64_t length, std::int64_t hop) {
-  const auto lengths = input.mask.sum(1).to(torch::kInt64).to(torch::kCPU);
+  const auto lengths = lengths_of(input);
   Windows windows;
   Tensors pieces;
-  for (std::int64_t i = 0; i < input.values.size(0); ++i) {
-    const std::int64_t count = (lengths[i].item<std::int64_t>() - length) / hop + 1;
-    windows.counts.push_back(count);
-    for (std::int64_t k = 0; k < count; ++k)
-      pieces.push_back(input.values[i].narrow(1, k * hop, length).t());
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    windows.counts.push_back((lengths[i] - length) / hop + 1);
+    for (std::int64_t k = 0; k < windows.counts.back(); ++k)
+      pieces.push_back(input.values[static_cast<std::int64_t>(i)].narrow(1, k * hop, length).t());
   }
   windows.frames = torch::stack(pieces);
   return windows;
@@ -53,7 +53,7 @@ class LstmLayer {
   }
   /// [W, T, in] -> [W, T, width].
   torch::Tensor forward(const Tensors& p, const torch::Tensor& x) const {
-    const auto all = torch::linear(x, in_.weight.in(p), in_.bias.in(p)) + back_.bias.in(p);
+    const auto all = affine(p, in_, x) + back_.bias.in(p);
     const auto turned = back_.weight.in(p).t();
     auto h = torch::zeros({x.size(0), width_}, x.options()), c = h;
     Tensors steps;
@@ -91,22 +91,17 @@ class SpeakerLstm final : public Block {
     auto x = windows.frames;
     for (const LstmLayer& layer : layers_) x = layer.forward(p, x);
     const auto last = x.select(1, window_ - 1);
-    const auto each =
-        unit(torch::relu(torch::linear(last, linear_.weight.in(p), linear_.bias.in(p))));
+    const auto each = of_length_one(torch::relu(affine(p, linear_, last)));
     Tensors means;
     std::int64_t first = 0;
     for (const std::int64_t count : windows.counts) {
       means.push_back(each.narrow(0, first, count).mean(0));
       first += count;
     }
-    return {unit(torch::stack(means)), {}};
+    return {of_length_one(torch::stack(means)), {}};
   }
 
  private:
-  static torch::Tensor unit(const torch::Tensor& x) {
-    return x / (x.square().sum(1, true) + 1e-24).sqrt();
-  }
-
   std::vector<LstmLayer> layers_;
   GivenAffine linear_;
   std::int64_t window_, hop_;
@@ -118,14 +113,12 @@ class LstmSpeaker final : public PretrainedEncoder {
  public:
   using Options = PretrainedOptions;
   LstmSpeaker(const EncoderRequest& request, const Options& options)
-      : LstmSpeaker(request, options, Weights(request, options, "lstm_speaker")) {}
+      : LstmSpeaker(request, Weights(request, options, "lstm_speaker")) {}
 
   ModalityInput prepare(const RawModality& raw) const override {
-    std::vector<torch::Tensor> rows;
-    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      rows.push_back(prepare_row(bytes, size));
+    return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      return prepare_row(bytes, size);
     });
-    return pad_rows(rows);
   }
   bool dear_rows() const override { return true; }
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override {
@@ -141,7 +134,7 @@ class LstmSpeaker final : public PretrainedEncoder {
   }
 
  private:
-  LstmSpeaker(const EncoderRequest& request, const Options& options, Weights weights)
+  LstmSpeaker(const EncoderRequest& request, Weights weights)
       : mel_(weights.real("preprocessing", "rate"), weights.number("preprocessing", "n_fft"),
              weights.number("preprocessing", "hop"), weights.number("preprocessing", "mels")),
         window_(weights.number("preprocessing", "window_frames")),
@@ -157,7 +150,7 @@ class LstmSpeaker final : public PretrainedEncoder {
     blocks_.push_back(std::make_unique<SpeakerLstm>(
         weights, weights.number("sizes", "mels"), weights.number("sizes", "width"), window_, hop_));
     width_ = weights.number("sizes", "output");
-    holds(weights, options.trained);
+    holds(weights);
   }
   /// Softer recordings at the level; louder ones, and silence, as they are.
   torch::Tensor raised(const torch::Tensor& wave) const {

@@ -21,11 +21,9 @@ class MelEncoder final : public SequenceEncoder {
     add_sequence_blocks(request, options, kMels);
   }
   ModalityInput prepare(const RawModality& raw) const override {
-    std::vector<torch::Tensor> rows;
-    for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      rows.push_back(prepare_row(bytes, size));
+    return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      return prepare_row(bytes, size);
     });
-    return pad_rows(rows);
   }
   bool dear_rows() const override { return true; }
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override {

@@ -61,11 +61,9 @@ class RawEncoder final : public Encoder {
     } else if (spec_.kind == ModalityKind::kVector) {
       input.values = in_units(raw_tensor(raw, torch::kFloat32).view({-1, spec_.shape[0]}));
     } else {
-      std::vector<torch::Tensor> rows;
-      for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-        rows.push_back(prepare_row(bytes, size));
+      input = pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+        return prepare_row(bytes, size);
       });
-      input = pad_rows(rows);
     }
     return input;
   }

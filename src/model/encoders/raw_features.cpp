@@ -137,26 +137,12 @@ RawSound::RawSound(double sample_rate)
     : window_(std::max<std::int64_t>(2, static_cast<std::int64_t>(0.025 * sample_rate))),
       hop_(std::max<std::int64_t>(1, static_cast<std::int64_t>(0.010 * sample_rate))),
       hann_(torch::hann_window(window_, /*periodic=*/false, torch::kFloat64)),
-      filters_(torch::zeros({window_ / 2 + 1, kBands}, torch::kFloat64)) {
-  auto values = filters_.accessor<double, 2>();
-  const double step = to_mel(sample_rate / 2) / static_cast<double>(kBands + 1);
-  for (std::int64_t band = 0; band < kBands; ++band) {
-    const double left = to_hertz(step * static_cast<double>(band)),
-                 centre = to_hertz(step * static_cast<double>(band + 1)),
-                 right = to_hertz(step * static_cast<double>(band + 2));
-    for (std::int64_t bin = 0; bin < filters_.size(0); ++bin) {
-      const double hertz = static_cast<double>(bin) * sample_rate / static_cast<double>(window_);
-      values[bin][band] = std::max(
-          0.0, std::min((hertz - left) / (centre - left), (right - hertz) / (right - centre)));
-    }
-  }
-}
+      filters_(mel_triangles(sample_rate, window_, kBands)) {}
 
 torch::Tensor RawSound::operator()(const torch::Tensor& samples) const {
   auto wave = samples.to(torch::kFloat64) / 32768.0;
   if (wave.numel() < window_) wave = torch::constant_pad_nd(wave, {0, window_ - wave.numel()});
-  const auto spectrum = torch::fft_rfft(wave.unfold(0, window_, hop_) * hann_);
-  const auto power = torch::real(spectrum).square() + torch::imag(spectrum).square();
+  const auto power = power_spectra(wave.unfold(0, window_, hop_) * hann_);
   const auto bands = (power.matmul(filters_) + 1e-6).log();
   return torch::cat({bands.mean(0), bands.std(0, /*unbiased=*/false)}).to(torch::kFloat32);
 }

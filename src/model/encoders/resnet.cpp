@@ -82,24 +82,20 @@ class ResNet final : public PretrainedEncoder {
  public:
   using Options = PretrainedOptions;
   ResNet(const EncoderRequest& request, const Options& options)
-      : ResNet(request, options, Weights(request, options, "resnet")) {}
+      : ResNet(request, Weights(request, options, "resnet")) {}
 
-  ModalityInput prepare(const RawModality& raw) const override {
-    ModalityInput input;
-    input.values = picture_.read(raw);
-    return input;
-  }
+  ModalityInput prepare(const RawModality& raw) const override { return picture_.read(raw); }
 
  private:
-  ResNet(const EncoderRequest& request, const Options& options, Weights weights)
-      : picture_(request, weights) {
+  ResNet(const EncoderRequest& request, Weights weights) : picture_(request, weights) {
     const std::string key = "model.encoders." + request.spec.name + ".weights";
     const std::string block = weights.text("sizes", "block");
     CUTTLE_VALIDATE(block == "basic" || block == "bottleneck",
                     "{}: sizes.block is {}, and a ResNet is of basic or bottleneck blocks; make "
                     "the file again with cuttle-data weights",
                     key, block);
-    const auto layers = layers_of(weights, key);
+    const auto layers = weights.sizes_in(weights.entry("sizes", "layers"), kResNetStages,
+                                         "sizes.layers is", "a ResNet has four numbers of blocks");
     std::int64_t count = 1, place = 0, width = weights.number("sizes", "width");
     for (const std::int64_t blocks : layers) count += blocks;
     blocks_.push_back(std::make_unique<ResNetStem>(weights, width, weights.learns(place++, count)));
@@ -114,23 +110,7 @@ class ResNet final : public PretrainedEncoder {
             weights.learns(place++, count)));
     tokens_end_here(width_);
     blocks_.push_back(make_mean_over_places());
-    holds(weights, options.trained);
-  }
-
-  /// How many blocks each stage has.
-  static std::vector<std::int64_t> layers_of(const Weights& weights, const std::string& key) {
-    std::vector<std::int64_t> layers;
-    const auto& entry = weights.entry("sizes", "layers");
-    for (const auto& number : entry)
-      if (number.is_number_integer()) layers.push_back(number.get<std::int64_t>());
-    const bool fits = layers.size() == kResNetStages && entry.size() == kResNetStages &&
-                      std::all_of(layers.begin(), layers.end(),
-                                  [](auto number) { return number >= 1 && number <= 4096; });
-    CUTTLE_VALIDATE(fits,
-                    "{}: sizes.layers is {}, and a ResNet has four numbers of blocks; make the "
-                    "file again with cuttle-data weights",
-                    key, entry.dump());
-    return layers;
+    holds(weights);
   }
 
   PictureInput picture_;

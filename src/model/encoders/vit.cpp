@@ -102,17 +102,12 @@ class VitEncoder final : public PretrainedEncoder {
  public:
   using Options = PretrainedOptions;
   VitEncoder(const EncoderRequest& request, const Options& options)
-      : VitEncoder(request, options, Weights(request, options, "vit")) {}
+      : VitEncoder(request, Weights(request, options, "vit")) {}
 
-  ModalityInput prepare(const RawModality& raw) const override {
-    ModalityInput input;
-    input.values = picture_.read(raw);
-    return input;
-  }
+  ModalityInput prepare(const RawModality& raw) const override { return picture_.read(raw); }
 
  private:
-  VitEncoder(const EncoderRequest& request, const Options& options, Weights weights)
-      : picture_(request, weights) {
+  VitEncoder(const EncoderRequest& request, Weights weights) : picture_(request, weights) {
     const VitShape shape{weights.number("sizes", "width"), weights.number("sizes", "heads"),
                          weights.number("sizes", "inner"), weights.real("sizes", "eps"),
                          activation_of(weights)};
@@ -135,7 +130,7 @@ class VitEncoder final : public PretrainedEncoder {
     tokens_end_here(shape.width);
     blocks_.push_back(make_token_pool(weights));
     width_ = shape.width;
-    holds(weights, options.trained);
+    holds(weights);
   }
   torch::Tensor as_tokens(const torch::Tensor& values) const override {
     return values.narrow(1, 1, values.size(1) - 1);

@@ -15,9 +15,8 @@ class TokenPool final : public Block {
   std::string kind() const override { return "token_pool"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors&, const Signal& input, const Context&) const override {
-    auto pooled = first_ ? input.values.select(1, 0) : means(input);
-    if (unit_) pooled = pooled / (pooled.square().sum(1, true) + 1e-24).sqrt();
-    return {pooled, {}};
+    const auto pooled = first_ ? input.values.select(1, 0) : means(input);
+    return {unit_ ? of_length_one(pooled) : pooled, {}};
   }
 
  private:
@@ -41,6 +40,10 @@ std::vector<std::int64_t> lengths_of(const Signal& input) {
                                      input.values.size(1));
   const auto counts = input.mask.sum(1).to(torch::kCPU, torch::kInt64);
   return {counts.data_ptr<std::int64_t>(), counts.data_ptr<std::int64_t>() + counts.numel()};
+}
+
+torch::Tensor of_length_one(const torch::Tensor& rows) {
+  return rows / (rows.square().sum(1, true) + 1e-24).sqrt();
 }
 
 torch::Tensor affine(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x) {

@@ -10,11 +10,13 @@
 #include "cuttle/model/block.hpp"
 #include "model/pretrained/weights.hpp"
 
-// What transformers with weights of others share.
+// What encoders of sequences with weights of others share.
 namespace cuttle {
 
 /// How many tokens of each sample are real.
 std::vector<std::int64_t> lengths_of(const Signal& input);
+/// Rows [m, W] made of length 1.
+torch::Tensor of_length_one(const torch::Tensor& rows);
 /// x W^T + b over the last dimension.
 torch::Tensor affine(const Tensors& p, const GivenAffine& linear, const torch::Tensor& x);
 /// Layer norm over the last dimension.

@@ -2,8 +2,10 @@
 
 #include <torch/types.h>
 
-#include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "cuttle/sense/log_mel.hpp"
 
 namespace cuttle {
 namespace {
@@ -20,32 +22,29 @@ double from_slaney(double mel) {
   return mel < at_break ? mel * kLinearStep : kBreak * std::exp(kLogStep * (mel - at_break));
 }
 
+/// Triangles of one area each.
+torch::Tensor slaney_filters(double rate, std::int64_t window, std::int64_t mels) {
+  const double step = to_slaney(rate / 2) / static_cast<double>(mels + 1);
+  std::vector<double> edges, heights;
+  for (std::int64_t i = 0; i < mels + 2; ++i)
+    edges.push_back(from_slaney(step * static_cast<double>(i)));
+  for (std::size_t i = 0; i + 2 < edges.size(); ++i)
+    heights.push_back(2.0 / (edges[i + 2] - edges[i]));
+  return (triangles(edges, rate, window) * torch::tensor(heights, torch::kFloat64))
+      .to(torch::kFloat32);
+}
+
 }  // namespace
 
 MelPower::MelPower(double rate, std::int64_t window, std::int64_t hop, std::int64_t mels)
     : window_(window),
       hop_(hop),
       hann_(torch::hann_window(window, torch::kFloat32)),
-      filters_(torch::zeros({window / 2 + 1, mels}, torch::kFloat32)) {
-  auto values = filters_.accessor<float, 2>();
-  const double step = to_slaney(rate / 2) / static_cast<double>(mels + 1);
-  for (std::int64_t m = 0; m < mels; ++m) {
-    const double left = from_slaney(step * static_cast<double>(m));
-    const double centre = from_slaney(step * static_cast<double>(m + 1));
-    const double right = from_slaney(step * static_cast<double>(m + 2));
-    for (std::int64_t b = 0; b <= window / 2; ++b) {
-      const double hertz = rate * static_cast<double>(b) / static_cast<double>(window);
-      const double rise = (hertz - left) / (centre - left);
-      const double fall = (right - hertz) / (right - centre);
-      values[b][m] = static_cast<float>(2.0 / (right - left) * std::max(0.0, std::min(rise, fall)));
-    }
-  }
-}
+      filters_(slaney_filters(rate, window, mels)) {}
 
 torch::Tensor MelPower::forward(const torch::Tensor& wave) const {
   const auto padded = torch::constant_pad_nd(wave, {window_ / 2, window_ / 2});
-  const auto spectrum = torch::fft_rfft(padded.unfold(0, window_, hop_) * hann_);
-  const auto power = torch::real(spectrum).square() + torch::imag(spectrum).square();
+  const auto power = power_spectra(padded.unfold(0, window_, hop_) * hann_);
   return power.matmul(filters_).t().contiguous();
 }
 

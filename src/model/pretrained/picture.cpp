@@ -91,11 +91,13 @@ torch::Tensor PictureInput::row(const std::uint8_t* pixels) const {
   return ((x - mean_) / deviation_).permute({2, 0, 1}).unsqueeze(0);
 }
 
-torch::Tensor PictureInput::read(const RawModality& raw) const {
+ModalityInput PictureInput::read(const RawModality& raw) const {
   Tensors rows;
   for_each_present(raw,
                    [&](const std::uint8_t* bytes, std::int64_t) { rows.push_back(row(bytes)); });
-  return torch::cat(rows).contiguous(torch::MemoryFormat::ChannelsLast);
+  ModalityInput input;
+  input.values = torch::cat(rows).contiguous(torch::MemoryFormat::ChannelsLast);
+  return input;
 }
 
 }  // namespace cuttle

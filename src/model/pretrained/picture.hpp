@@ -18,11 +18,11 @@ class PictureInput {
   PictureInput(const EncoderRequest& request, const Weights& weights);
   std::int64_t size() const { return size_; }
   /// float32 [m, 3, size, size], channels-last in memory, of the present samples.
-  torch::Tensor read(const RawModality& raw) const;
-  /// The same of one sample.
-  torch::Tensor row(const std::uint8_t* pixels) const;
+  ModalityInput read(const RawModality& raw) const;
 
  private:
+  torch::Tensor row(const std::uint8_t* pixels) const;
+
   ModalitySpec spec_;
   std::int64_t size_;
   PictureCut cut_;  ///< the same for all pictures: they are of one shape

@@ -21,6 +21,12 @@ constexpr const char* kRecord = "cuttle.weights";
 constexpr const char* kDigest = ".sha256";  // of the file that an adapted file took them from
 constexpr const char* kTokenizer = "tokenizer.bytes";
 
+/// An adapted file that stands alone has those of every sense under a name of their own: this one
+/// in its metadata, and before a / in its arrays.
+std::string name_inside(const std::string& sense) {
+  return std::string(kRecord) + "." + sense;
+}
+
 torch::Dtype dtype_of(const NamedArray& array) {
   return array.dtype == "F32" ? torch::kFloat32 : torch::kUInt8;
 }
@@ -59,9 +65,9 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
                   "{}: {} is no file; make it with cuttle-data weights SOURCE --out {}, or give "
                   "the path where it is now",
                   key_, path_, path_);
-  ArrayFile file = read_safetensors(path_);
-  // An adapted file that stands alone has those of every sense under a name of their own.
-  const std::string inside = std::string(kRecord) + "." + request.spec.name;
+  std::string digest;
+  ArrayFile file = read_safetensors(path_, &digest);
+  const std::string inside = name_inside(request.spec.name);
   const bool adapted = file.metadata.count(inside + kDigest) > 0;
   const auto record = file.metadata.find(adapted ? inside : kRecord);
   if (record == file.metadata.end())
@@ -75,7 +81,7 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
   const std::string is = record_["architecture"].get<std::string>();
   CUTTLE_VALIDATE(is == architecture, "{}: {} holds weights of {} and not of {}; use type: {}",
                   key_, path_, is, architecture, is);
-  sha256_ = adapted ? file.metadata.at(inside + kDigest) : sha256_file(path_);
+  sha256_ = adapted ? file.metadata.at(inside + kDigest) : digest;
   for (auto& array : file.arrays) {
     if (adapted && array.name.rfind(inside + "/", 0) != 0) continue;
     if (adapted) array.name.erase(0, inside.size() + 1);
@@ -113,6 +119,19 @@ std::int64_t Weights::number(const char* part, const char* name) const {
   if (number < 1 || number > (std::int64_t{1} << 31))
     refuse(fmt::format("says {}.{}: {}, which is no size", part, name, value.dump()));
   return number;
+}
+
+std::vector<std::int64_t> Weights::sizes_in(const nlohmann::json& list, std::size_t count,
+                                            const char* says, const char* wanted) const {
+  std::vector<std::int64_t> sizes;
+  for (const auto& number : list)
+    if (number.is_number_integer()) sizes.push_back(number.get<std::int64_t>());
+  const bool fits =
+      sizes.size() == count && list.size() == count &&
+      std::all_of(sizes.begin(), sizes.end(), [](auto size) { return size >= 1 && size <= 4096; });
+  CUTTLE_VALIDATE(fits, "{}: {} {}, and {}; make the file again with cuttle-data weights", key_,
+                  says, list.dump(), wanted);
+  return sizes;
 }
 
 double Weights::real(const char* part, const char* name) const {
@@ -172,6 +191,28 @@ Given Weights::take(const std::string& name, const std::vector<std::int64_t>& sh
 GivenAffine Weights::affine(const std::string& name, const std::vector<std::int64_t>& shape,
                             bool learns) {
   return {take(name + ".weight", shape, learns), take(name + ".bias", {shape[0]}, learns)};
+}
+
+void add_weights(const std::string& sense, const std::string& path, ArrayFile& into) {
+  std::string digest;
+  ArrayFile weights = read_safetensors(path, &digest);
+  const auto record = weights.metadata.find(kRecord);
+  if (record == weights.metadata.end()) return;
+  const std::string inside = name_inside(sense);
+  into.metadata[inside] = record->second;
+  into.metadata[inside + kDigest] = digest;
+  for (auto& array : weights.arrays) {
+    array.name = inside + "/" + array.name;
+    into.arrays.push_back(std::move(array));
+  }
+}
+
+bool has_weights(const std::string& sense, const ArrayFile& file) {
+  return file.metadata.count(name_inside(sense)) > 0;
+}
+
+bool is_of_weights(const std::string& name) {
+  return name.rfind(name_inside(""), 0) == 0;
 }
 
 }  // namespace cuttle

@@ -45,6 +45,8 @@ class Weights {
           const std::string& architecture);
 
   const std::string& sha256() const { return sha256_; }
+  /// Whether no block learns along.
+  bool stays() const { return trained_ == 0; }
   /// The record: what sizes, preprocessing, tokenizer and output it has. UserError if the entry is
   /// missing or of another type.
   std::int64_t number(const char* part, const char* name) const;
@@ -53,6 +55,10 @@ class Weights {
   bool flag(const char* part, const char* name) const;
   const nlohmann::json& entry(const char* part, const char* name) const;
   bool has(const char* part, const char* name) const;
+  /// The `count` sizes from 1 to 4096 that a list of the record has. UserError "SAYS [..], and
+  /// WANTED" if it has others.
+  std::vector<std::int64_t> sizes_in(const nlohmann::json& list, std::size_t count,
+                                     const char* says, const char* wanted) const;
   /// The bytes of the tokenizer's file.
   std::string tokenizer();
 
@@ -83,9 +89,9 @@ class Weights {
 class PretrainedEncoder : public Encoder {
  protected:
   /// After all blocks are there.
-  void holds(const Weights& weights, std::int64_t trained) {
+  void holds(const Weights& weights) {
     held_ = weights.sha256();
-    fixed_ = trained == 0;
+    fixed_ = weights.stays();
   }
 };
 
