@@ -34,7 +34,9 @@ def told(folder, *words):
 
 
 def files_of(folder):
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*/part-*")}
+    """The finished parts."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*/part-*")
+            if ".tmp." not in path.name}
 
 
 @pytest.fixture(scope="module", name="alone")
