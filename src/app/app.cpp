@@ -9,6 +9,7 @@
 #include <functional>
 #include <iostream>
 #include <set>
+#include <tuple>
 
 #include "app/commands.hpp"
 #include "cuttle/core/files.hpp"
@@ -33,9 +34,9 @@ struct Request {
 /// alone in words such as --out=~/FILE.
 void expand_paths_in(CLI::App& app) {
   static const std::set<std::string> kPaths{
-      "config",     "run",         "runs",          "file",    "inputs",   "path",
-      "--out",      "--run-dir",   "--support",     "--tasks", "--toward", "--parameters",
-      "--gradient", "--confusion", "--per-episode", "--shards"};
+      "config",     "run",         "runs",          "file",     "inputs",   "path",
+      "--out",      "--run-dir",   "--support",     "--tasks",  "--toward", "--parameters",
+      "--gradient", "--confusion", "--per-episode", "--shards", "--run"};
   const CLI::Validator expand(
       [](std::string& path) {
         try {
@@ -172,6 +173,40 @@ void add_map(CLI::App& app, MapArguments& a, Request& request, const Extensions&
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback(
       [&] { request.with_mpi = [&](MpiSession& s) { return map_command(a, s, extensions); }; });
+}
+
+void add_probe(CLI::App& app, ProbeArguments& a, Request& request, const Extensions& extensions) {
+  auto* command = app.add_subcommand(
+      "probe",
+      "which encoder to bring: the nearest class mean on each, sense by sense, nothing learned");
+  command->add_option("shards", a.shards, "files, patterns or folders of .h5 files")->required();
+  command
+      ->add_option("--weights", a.weights,
+                   "files that cuttle-data weights wrote, or patterns of them")
+      ->allow_extra_args(false);
+  command->add_option("--run", a.runs, "run folders, or checkpoints, with encoders of their own")
+      ->allow_extra_args(false);
+  command->add_option("--way", a.way, "classes per episode")
+      ->check(CLI::Range(2, kLargestCount))
+      ->capture_default_str();
+  for (auto [name, count, help] : {std::tuple{"--shot", &a.shot, "support samples per class"},
+                                   {"--query", &a.query, "query samples per class"},
+                                   {"--episodes", &a.episodes, "length of the list"}})
+    command->add_option(name, *count, help)
+        ->check(CLI::Range(1, kLargestCount))
+        ->capture_default_str();
+  command
+      ->add_option("--split", a.split, "train, validation or test; all: the classes of all as one")
+      ->capture_default_str();
+  command->add_flag("--groups-apart", a.groups_apart,
+                    "per class, groups of the support (speaker, style) are not in the query");
+  command->add_flag("--complete", a.complete, "only samples that have every sense of the shards");
+  command->add_option("--seed", a.seed, "decides the episodes")->capture_default_str();
+  command->add_option("--bank", a.bank,
+                      "folder of features; auto: CUTTLE_FEATURES, or the user's cache folder");
+  command->add_flag("--json", a.json, "one JSON object on standard output");
+  command->callback(
+      [&] { request.with_mpi = [&](MpiSession& s) { return probe_command(a, s, extensions); }; });
 }
 
 void add_features(CLI::App& app, FeaturesArguments& a, Request& request,
@@ -396,6 +431,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   EvalArguments eval;
   CompareArguments compare;
   MapArguments map;
+  ProbeArguments probe;
   FeaturesArguments features;
   AdaptArguments adapt;
   PredictArguments predict;
@@ -408,6 +444,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_eval(app, eval, request, extensions);
   add_compare(app, compare, request, extensions);
   add_map(app, map, request, extensions);
+  add_probe(app, probe, request, extensions);
   add_features(app, features, request, extensions);
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);

@@ -54,6 +54,18 @@ struct MapArguments {
 ExitCode map_command(const MapArguments& arguments, MpiSession& session,
                      const Extensions& extensions);
 
+struct ProbeArguments {
+  std::vector<std::string> shards, weights, runs;  ///< files, patterns (shards: folders, too)
+  std::string split = "validation", bank = "auto";
+  std::int64_t way = 5, shot = 1, query = 5, episodes = 600;
+  std::uint64_t seed = 1;
+  bool groups_apart = false, complete = false, json = false;
+};
+/// How well the nearest class mean does on each encoder at hand, with nothing learned: which one to
+/// bring for each sense.
+ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
+                       const Extensions& extensions);
+
 struct FeaturesArguments {
   std::string config, bank = "auto";  ///< config empty: banks are listed, or removed
   std::vector<std::string> overrides;

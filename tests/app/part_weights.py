@@ -40,8 +40,9 @@ def make(folder, sample_rate):
 
 
 def _save(folder, architecture, more=(), **record):
-    told = {"format": 1, "name": "small", "architecture": architecture, **record}
-    tensors = {**_drawn(architectures.load(architecture).shapes(record["sizes"])), **dict(more)}
+    of = architectures.load(architecture)
+    told = {"format": 1, "name": "small", "architecture": architecture, "sense": of.SENSE, **record}
+    tensors = {**_drawn(of.shapes(record["sizes"])), **dict(more)}
     save_file(tensors, folder / f"{architecture}.safetensors", metadata={"cuttle.weights": json.dumps(told)})
 
 

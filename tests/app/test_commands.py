@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 
 # Every subcommand and what it needs.
 SUBCOMMANDS = {"train": ["x"], "eval": ["x"], "adapt": ["x", "--support", "y", "--out", "z"], "predict": ["x", "y"],
-               "compare": ["x", "y"], "map": ["x"], "inspect": ["x"], "suggest": ["x"], "bench": [], "validate": ["x"],
-               "dump-default": []}
+               "compare": ["x", "y"], "map": ["x"], "inspect": ["x"], "suggest": ["x"], "probe": ["x"],
+               "bench": [], "validate": ["x"], "dump-default": []}
 
 
 def test_help_names_every_subcommand():

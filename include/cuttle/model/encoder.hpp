@@ -91,6 +91,13 @@ using EncoderType = Type<Encoder, EncoderRequest>;
 /// In model/encoders, one file each; and `auto`, the usual one of the modality's kind.
 std::map<std::string, EncoderType> builtin_encoders();
 
+/// What a file of `cuttle-data weights` is for: the encoder, and the kind of its sense.
+struct WeightsKind {
+  std::string encoder, sense;
+};
+/// UserError if the file is none of these.
+WeightsKind weights_kind(const std::string& path);
+
 /// Puts the values that others trained, the file at `path` that an encoder names as its weights,
 /// into another file, where the sense's encoder finds them if it names that one. Nothing, if the
 /// file is not from `cuttle-data weights` (an encoder of another program).

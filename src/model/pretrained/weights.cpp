@@ -193,6 +193,22 @@ GivenAffine Weights::affine(const std::string& name, const std::vector<std::int6
   return {take(name + ".weight", shape, learns), take(name + ".bias", {shape[0]}, learns)};
 }
 
+WeightsKind weights_kind(const std::string& path) {
+  const ArrayFile file = read_safetensors(path);
+  const auto record = file.metadata.find(kRecord);
+  const auto told = record == file.metadata.end() ? nlohmann::json::object()
+                                                  : parse_json_object(record->second, 8, path);
+  const auto word = [&](const char* name) {
+    const auto found = told.find(name);
+    CUTTLE_VALIDATE(found != told.end() && found->is_string(),
+                    "{}: says not what it is the weights of (no {}); make it with cuttle-data "
+                    "weights SOURCE --out FILE",
+                    path, name);
+    return found->get<std::string>();
+  };
+  return {word("architecture"), word("sense")};
+}
+
 void add_weights(const std::string& sense, const std::string& path, ArrayFile& into) {
   std::string digest;
   ArrayFile weights = read_safetensors(path, &digest);

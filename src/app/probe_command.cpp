@@ -1,0 +1,193 @@
+#include <fmt/ranges.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "app/commands.hpp"
+#include "app/evaluation_data.hpp"
+#include "app/probe/floor_of.hpp"
+#include "app/shard_paths.hpp"
+#include "cuttle/core/files.hpp"
+#include "cuttle/core/log.hpp"
+#include "cuttle/train/environment.hpp"
+
+namespace cuttle {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// How a candidate did, or the best ones of all senses together.
+struct Scored {
+  Candidate candidate;
+  Interval accuracy, lead;  ///< over the best candidate of the sense, paired
+  std::vector<float> episodes;
+};
+struct ProbedSense {
+  ModalitySpec spec;
+  std::vector<Scored> ranked;  ///< the best first
+};
+
+RunConfig usual_config(const ProbeArguments& arguments) {
+  RunConfig config;
+  config.seed = arguments.seed;
+  config.data.shards = with_shards_of_folders(arguments.shards);
+  config.data.feature_bank = arguments.bank;
+  config.data.in_memory = true;
+  config.episode.way = arguments.way;
+  config.episode.shot = arguments.shot;
+  config.episode.query = arguments.query;
+  config.episode.groups = arguments.groups_apart ? "apart" : "free";
+  config.episode.complete = arguments.complete;
+  config.evaluation.episodes = arguments.episodes;
+  return config;
+}
+
+/// As YAML has it between braces.
+std::string in_yaml(const std::string& path) {
+  const bool plain = path.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789_./+-") == path.npos;
+  return plain ? path : nlohmann::json(path).dump();
+}
+
+/// Files of weights by the kind of sense that they are for.
+std::multimap<std::string, Candidate> pretrained(const std::vector<std::string>& patterns) {
+  std::multimap<std::string, Candidate> all;
+  for (const auto& pattern : patterns) {
+    const auto paths = expand_paths(pattern);
+    CUTTLE_VALIDATE(!paths.empty(),
+                    "--weights: there is no {} (a file that cuttle-data weights wrote, or a "
+                    "pattern); name one",
+                    pattern);
+    for (const auto& path : paths) {
+      const WeightsKind kind = weights_kind(path);
+      all.emplace(kind.sense,
+                  Candidate{fmt::format("{{type: {}, weights: {}}}", kind.encoder, in_yaml(path))});
+    }
+  }
+  return all;
+}
+
+std::vector<Candidate> candidates_of(const ModalitySpec& spec,
+                                     const std::multimap<std::string, Candidate>& weights,
+                                     const std::vector<LoadedRun>& runs,
+                                     const std::vector<std::string>& names) {
+  std::vector<Candidate> all{{"{type: raw}"}};
+  const auto [first, last] = weights.equal_range(to_string(spec.kind));
+  for (auto it = first; it != last; ++it) all.push_back(it->second);
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    for (const auto& trained : runs[i].inputs.modalities)
+      if (trained.name == spec.name)
+        all.push_back({fmt::format("{{frozen_from: {}}}", in_yaml(names[i])), &runs[i]});
+  return all;
+}
+
+/// Of all episodes, here minus there. Collective.
+Interval lead_of(Communicator& comm, const std::vector<float>& here,
+                 const std::vector<float>& there) {
+  std::vector<std::vector<float>> rows;
+  if (comm.rank() == 0)
+    for (std::size_t i = 0; i < here.size(); ++i) rows.push_back({here[i] - there[i]});
+  return mean_intervals(comm, "leads", rows, 1)[0];
+}
+
+ordered_json to_json(const Scored& scored) {
+  return {{"encoder", scored.candidate.said},
+          {"accuracy", {{"mean", scored.accuracy.mean}, {"ci95", scored.accuracy.half_width}}},
+          {"minus_best", {{"mean", scored.lead.mean}, {"ci95", scored.lead.half_width}}}};
+}
+
+std::string percent(const Interval& interval, const char* format) {
+  const auto margin = margin_of(interval);
+  return fmt::format(fmt::runtime(format), 100 * interval.mean) +
+         (margin ? fmt::format(" +- {:4.2f}", 100 * *margin) : std::string(8, ' '));
+}
+
+void print_text(const ProbeArguments& arguments, const RunConfig& config, Split split,
+                bool centre_of_training, const std::vector<ProbedSense>& senses,
+                const std::optional<Interval>& together) {
+  std::cout << fmt::format(
+      "{} of {}; {}-way {}-shot, {} queries per class\n"
+      "nearest class mean by cosine, less the mean of {}; nothing learned; %, 95 % intervals\n",
+      say_episodes(arguments.episodes, split), fmt::join(config.data.shards, ", "), arguments.way,
+      arguments.shot, arguments.query, centre_of_training ? "training samples" : "the support set");
+  for (const auto& sense : senses) {
+    std::cout << fmt::format("\n{} ({})\n       accuracy   minus the best, paired\n",
+                             sense.spec.name, to_string(sense.spec.kind));
+    for (const auto& scored : sense.ranked)
+      std::cout << fmt::format(
+          "{}   {:>16}   {}\n", percent(scored.accuracy, "{:7.2f}"),
+          &scored == &sense.ranked.front() ? "" : percent(scored.lead, "{:+7.2f}"),
+          scored.candidate.said);
+  }
+  if (together)
+    std::cout << fmt::format("\nall senses, each with its best encoder\n{}\n",
+                             percent(*together, "{:7.2f}"));
+  std::cout << "\nin a config:\nmodel:\n  encoders:\n";
+  for (const auto& sense : senses)
+    std::cout << fmt::format("    {}: {}\n", sense.spec.name, sense.ranked.front().candidate.said);
+}
+
+}  // namespace
+
+ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
+                       const Extensions& extensions) {
+  const RunConfig usual = usual_config(arguments);
+  return with_communicator(session, CommOptions{}, [&](Communicator& comm) {
+    const Split split = split_from(arguments.split);
+    std::vector<ProbedSense> senses;
+    std::vector<LoadedRun> runs;
+    std::multimap<std::string, Candidate> weights;
+    bool centre_of_training = false;
+    together(comm, "opening the data", [&] {
+      prepare_process(usual, session.local_rank());
+      const auto data = Dataset::open(usual.data);
+      centre_of_training =
+          static_cast<std::int64_t>(data->classes_of(Split::kTrain).size()) >= arguments.way;
+      for (const auto& spec : data->modalities()) senses.push_back({spec, {}});
+      weights = pretrained(arguments.weights);
+      for (const auto& run : arguments.runs)
+        runs.push_back(load_run(run, true, {}, extensions, session.local_rank()));
+    });
+    BySense best;
+    for (auto& [spec, ranked] : senses) {
+      for (auto& candidate : candidates_of(spec, weights, runs, arguments.runs)) {
+        const BySense alone{{spec.name, candidate}};
+        auto report = floor_of(comm, floor_config(usual, alone, centre_of_training, extensions),
+                               alone, split, extensions);
+        ranked.push_back(
+            {std::move(candidate), report.score, {}, std::move(report.episode_scores)});
+      }
+      std::stable_sort(ranked.begin(), ranked.end(), [](const Scored& a, const Scored& b) {
+        return a.accuracy.mean > b.accuracy.mean;
+      });
+      for (auto& scored : ranked)
+        scored.lead = lead_of(comm, scored.episodes, ranked.front().episodes);
+      best[spec.name] = ranked.front().candidate;
+    }
+    std::optional<Interval> together;
+    if (senses.size() > 1)
+      together = floor_of(comm, floor_config(usual, best, centre_of_training, extensions), best,
+                          split, extensions)
+                     .score;
+    if (comm.rank() != 0) return ExitCode::kDone;
+    if (!arguments.json) {
+      print_text(arguments, usual, split, centre_of_training, senses, together);
+      return ExitCode::kDone;
+    }
+    ordered_json told{
+        {"split", to_string(split)},      {"shards", usual.data.shards},
+        {"episodes", arguments.episodes}, {"way", arguments.way},
+        {"shot", arguments.shot},         {"query", arguments.query},
+        {"seed", arguments.seed},         {"centre", centre_of_training ? "training" : "support"}};
+    for (const auto& sense : senses)
+      for (const auto& scored : sense.ranked)
+        told["senses"][sense.spec.name].push_back(to_json(scored));
+    if (together) told["together"] = {{"mean", together->mean}, {"ci95", together->half_width}};
+    std::cout << told.dump(2) << std::endl;
+    return ExitCode::kDone;
+  });
+}
+
+}  // namespace cuttle
