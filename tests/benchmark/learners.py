@@ -33,13 +33,16 @@ RATE = {"inner_steps": 5, "inner_lr": 0.4}
 # What a learner needs beside its defaults.
 SETTINGS = {"maml": RATE, "maml_clusters": RATE, "fomaml": RATE, "anil": RATE,
             "meta_sgd": {"inner_steps": 2, "inner_lr": 0.1}, "reptile": {"inner_steps": 5, "inner_lr": 0.1},
-            "matching": {"full_context": True}}
+            "matching": {"full_context": True}, "neural_process": {"attention": True}}
 EPISODES = {"pretrain": {"source": "minibatches", "batch": 64}}
 STEPS = {"reptile": {"outer_lr": 0.5, "optimizer": "sgd"}}
 # What takes its mechanism away.
 OFF = {"caml": [("adapt.copy=false",)], "imaml": [("adapt.solver_steps=0",)], "leo": [("adapt.inner_steps=0",)],
+       "lstm": [("adapt.algorithm=fomaml",)],
        "maml_clusters": [("adapt.clusters=1",)], "maml_pp": [("adapt.learned_rates=false",), ("adapt.multi_step=0",)],
        "mann": [("adapt.slots=0",)], "matching": [("adapt.full_context=false",)],
+       "meta_curvature": [("adapt.algorithm=maml",)], "meta_sgd": [("adapt.algorithm=maml",)],
+       "neural_process": [("adapt.attention=false",)],
        "metaoptnet": [("adapt.c=1e-4", "adapt.scale=1000")]}  # all samples at their caps: nothing is left to solve
 LEFT_OUT = ("floor", "maml_rl", "rl2")  # floors.py; in environments: configs/parts
 
