@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "cuttle/kernels/jobs.hpp"
+
 /// The inner loops, compiled once per instruction set, and the jobs they are given. A job is large
 /// enough (some hundred pixels) that the call through a pointer costs nothing.
 ///
@@ -178,49 +180,6 @@ struct Products {
   const T *y, *tangent, *mean;
   std::int64_t pixels, channels;
   double *plain, *centered;
-};
-
-/// Two factors of a product: left[row * row_step + k * depth_step] * right[k * right_stride +
-/// column].
-template <class T>
-struct Factors {
-  const T* left;
-  std::int64_t row_step, depth_step;
-  const T* right;
-  std::int64_t right_stride, depth;
-};
-
-/// to[row][column] = start[column] + sum over sources and k. A row of `to`, and of what belongs to
-/// it, is `stride` values, whole vectors. For matrices that stay in the first caches.
-template <class T>
-struct Product {
-  int sources;  ///< 1, or 2 for the sum of two products
-  Factors<T> source[2];
-  const T* start;  ///< null: zeros
-  T* to;
-  std::int64_t rows, stride;
-  bool relu;
-  const T* gate;  ///< as `to`; the result is 0 where it is not positive. Null: none
-};
-
-/// to[column][row] = from[row][column]; the rest of a row of `to` (whole vectors) is 0.
-template <class T>
-struct Transposition {
-  const T* from;
-  std::int64_t rows, columns, stride;
-  T* to;
-  std::int64_t to_stride;
-};
-
-/// The cells of an LSTM over whole vectors. Forward with of_h null: next_h and next_c from the sums
-/// `gates` ([4, size]: input, forget, cell, output) and c. Else the way back: the gradients of
-/// those sums in their place, and that of c in next_c.
-template <class T>
-struct Cells {
-  std::int64_t size;
-  T* gates;
-  const T *c, *of_h, *of_c;
-  T *next_h, *next_c;
 };
 
 enum class RowStep { kGelu, kGeluTanh, kRelu, kSoftmax, kNorm };

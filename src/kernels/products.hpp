@@ -20,6 +20,14 @@ void product_tile(const Product<T>& job, std::int64_t first_row, std::int64_t co
       for (int r = 0; r < R; ++r) sum[r][v] = start;
     }
   }
+  if (job.adds) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v)
+        sum[r][v] = load<Vec>(job.to + (first_row + r) * job.stride + column + v * kLanes<T>);
+    }
+  }
   for (int s = 0; s < job.sources; ++s) {
     const Factors<T>& from = job.source[s];
     const T* left[R];

@@ -1,0 +1,35 @@
+#include "cuttle/kernels/jobs.hpp"
+
+#include "kernels/paths.hpp"
+
+namespace cuttle::kernels {
+
+template <class T>
+std::int64_t padded(std::int64_t columns) {
+  const std::int64_t lanes = isa<T>().lanes;
+  return (columns + lanes - 1) / lanes * lanes;
+}
+
+template <class T>
+void run(const Product<T>& job) {
+  isa<T>().product(job);
+}
+template <class T>
+void run(const Transposition<T>& job) {
+  isa<T>().transpose(job);
+}
+template <class T>
+void run(const Cells<T>& job) {
+  isa<T>().cells(job);
+}
+
+template std::int64_t padded<float>(std::int64_t);
+template void run(const Product<float>&);
+template void run(const Transposition<float>&);
+template void run(const Cells<float>&);
+template std::int64_t padded<double>(std::int64_t);
+template void run(const Product<double>&);
+template void run(const Transposition<double>&);
+template void run(const Cells<double>&);
+
+}  // namespace cuttle::kernels
