@@ -1,10 +1,15 @@
 #include <torch/types.h>
 
+#include <algorithm>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "adapt/layers.hpp"
+#include "adapt/learners/attention_rows.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
 
@@ -35,14 +40,12 @@ struct MatchingOptions {
 };
 
 /// An LSTM; what it is told of its past may be wider than its state.
-struct MatchingCell {
-  std::int64_t in, past, bias;
-
+struct MatchingCell : CellPlaces {
   MatchingCell(ParameterLayout& layout, const std::string& name, std::int64_t width,
                std::int64_t width_of_past)
-      : in(own_array(layout, name + ".weight_ih", {4 * width, width})),
-        past(own_array(layout, name + ".weight_hh", {4 * width, width_of_past})),
-        bias(own_array(layout, name + ".bias", {4 * width}, Init::kZeros)) {}
+      : CellPlaces{own_array(layout, name + ".weight_ih", {4 * width, width}),
+                   own_array(layout, name + ".weight_hh", {4 * width, width_of_past}),
+                   own_array(layout, name + ".bias", {4 * width}, Init::kZeros)} {}
 
   /// What inputs [n, width] say to the gates: all steps at once.
   torch::Tensor inputs(const Tensors& p, const torch::Tensor& x) const {
@@ -65,6 +68,7 @@ class FullContext {
         backward_(layout, part + ".backward", width, width),
         attending_(layout, part + ".attending", width, 2 * width),
         steps_(steps) {}
+  ContextPlaces places() const { return {forward_, backward_, attending_, steps_}; }
 
   /// g(x_i, S) = h_i (forwards) + h_i (backwards) + g'(x_i), over the support as a sequence.
   torch::Tensor of_support(const Tensors& p, const torch::Tensor& x) const {
@@ -125,6 +129,28 @@ class Matching final : public SupportLearner {
   }
 
  private:
+  std::optional<TaskOutcome> outcome_on_rows(const Task& task) const override {
+    if (task.support.size == 0 || (kind_->classes() && !every_class_is_in(task.support)))
+      return std::nullopt;
+    AttentionTask attention{cosine_, scale_, {}, {}};
+    if (context_.empty()) {
+      attention.order.resize(room(task.support.size));
+      std::iota(attention.order.begin(), attention.order.end(), 0);
+    } else {
+      attention.order = order_of(task.support.size, task.key);
+      attention.context = context_[0].places();
+    }
+    return TaskOutcome(attention);
+  }
+  /// One that has no sample is neither near nor far, which rows do not know.
+  static bool every_class_is_in(const Batch& support) {
+    if (!support.labels.defined() || !support.labels.is_cpu()) return false;
+    const auto labels = support.labels.contiguous();
+    std::vector<bool> seen(room(support.way));
+    for (std::int64_t i = 0; i < support.size; ++i)
+      seen[room(labels.data_ptr<std::int64_t>()[i])] = true;
+    return std::find(seen.begin(), seen.end(), false) == seen.end();
+  }
   /// As the LSTM will read it.
   Batch in_order(const Batch& support, const RandomKey& key) const override {
     return context_.empty() ? support : shuffled(support, key);

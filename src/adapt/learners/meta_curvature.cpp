@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "adapt/descent.hpp"
+#include "adapt/learners/curved_descent.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/surface/perceptron_parts.hpp"
 
 namespace cuttle {
 namespace {
@@ -106,10 +108,44 @@ class MetaCurvature final : public DescentLearner {
  public:
   using Options = MetaCurvatureOptions;
   MetaCurvature(const LearnerRequest& request, const Options& options)
-      : DescentLearner(request, options, descender(request, options)) {}
+      : MetaCurvature(request, options, parts_of(request, options)) {}
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    const auto& theta = parameters.tensors();
+    if (layers_.empty() || !surface().on_kernels(theta, task.support) ||
+        !surface().on_kernels(theta, task.query) || kind_->support_weights(task.support).defined())
+      return DescentLearner::meta_gradient(parameters, task);
+    return with_type_of(parameters.flat(),
+                        [&](auto type) { return by_columns<decltype(type)>(parameters, task); });
+  }
 
  private:
-  static Descender descender(const LearnerRequest& request, const Options& options) {
+  struct Parts {
+    Descender descender;
+    std::vector<CurvedLayer> layers;  ///< of a perceptron that moves as a whole
+  };
+  MetaCurvature(const LearnerRequest& request, const Options& options, Parts parts)
+      : DescentLearner(request, options, std::move(parts.descender)),
+        options_(options),
+        layers_(std::move(parts.layers)) {}
+
+  /// A perceptron's task, on own kernels.
+  template <class T>
+  TaskResult by_columns(const ParameterList& parameters, const Task& task) const {
+    const auto& flat = parameters.flat();
+    const Samples<T> support(task.support, *kind_), query(task.query, *kind_);
+    const auto outputs = torch::empty({task.query.size, task.query.way}, flat.options());
+    TaskResult result;
+    result.gradient = torch::zeros({model_->layout()->flat_size()}, flat.options());
+    CurvedDescent<T> descent(shapes_of(*model_, task.query.way), layers_, options_.inner_lr,
+                             *model_->layout(), flat.data_ptr<T>(), result.gradient.data_ptr<T>());
+    result.values.push_back(descent.gradient(support.view, query.view, options_.inner_steps,
+                                             outputs.template data_ptr<T>()));
+    for (const double value : kind_->measure(outputs, task.query)) result.values.push_back(value);
+    return result;
+  }
+
+  static Parts parts_of(const LearnerRequest& request, const Options& options) {
     auto& layout = request.layout;
     const FastSet fast = fast_set(request, options);
     std::vector<Curved::Modes> modes(static_cast<std::size_t>(layout.count()));
@@ -131,9 +167,22 @@ class MetaCurvature final : public DescentLearner {
       places = {options.curvature == "mc2" ? matrix(".out", out) : -1, matrix(".in", in)};
       if (of.shape.size() > 2) places.push_back(matrix(".filter", layout.elements(i) / (out * in)));
     }
+    Parts parts;
+    const auto perceptron = request.model->perceptron();
+    if (fast.size() == 2 * perceptron.size())
+      for (const auto& layer : perceptron) {
+        const auto& of = modes[static_cast<std::size_t>(layer.weight)];
+        const auto& of_bias = modes[static_cast<std::size_t>(layer.bias)];
+        parts.layers.push_back({layer.weight, layer.bias, of[0], of[1], of_bias[0]});
+      }
     modes.resize(static_cast<std::size_t>(layout.count()));
-    return {std::make_unique<Curved>(options.inner_lr, std::move(modes)), fast, true, options.keep};
+    parts.descender = {std::make_unique<Curved>(options.inner_lr, std::move(modes)), fast, true,
+                       options.keep};
+    return parts;
   }
+
+  Options options_;
+  std::vector<CurvedLayer> layers_;  ///< empty: tasks go by the graph
 };
 
 }  // namespace
