@@ -16,6 +16,7 @@ def conv(kind, norm="batch", **more):
 
 MLP = {"type": "mlp", "width": 8, "depth": 2}
 TRANSFORMER = {"type": "transformer", "width": 32, "depth": 1}
+GRU = {"type": "gru", "width": 6}
 RESNET = {"type": "resnet12", "width": 4, "norm": "support"}
 ALIGN = {"type": "contrastive", "width": 8, "weight": 0.3}
 CROSS = {"fusion": "cross_attention", "fusion_width": 16, "fusion_layers": 1}
@@ -65,6 +66,10 @@ CASES = {
     "meta_sgd": case(gradient("meta_sgd", 3, keep="sqrt"), {"fusion": "late", "head": "cosine", **DROPOUT},
                      {"image": conv("conv4", "task"), "series": TRANSFORMER},
                      episode={"way_min": 2, "micro_batch": 2}),
+    "gru": case(gradient("maml"), {"fusion": "late", **DROPOUT},
+                {"text": {**GRU, "depth": 2}, "audio": GRU,
+                 "series": {**GRU, "bidirectional": False, "max_length": 10}},
+                episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "imaml": case(gradient("imaml", 4, solver="neumann", solver_steps=2, damping=0.5, **{"lambda": 4.0}),
                   {"fusion": "late", **DROPOUT}, {"image": conv("conv4", "support"), "text": conv("char_conv")},
                   episode={"way_min": 2, "shot": 2, "shot_min": 1}, objectives={"align": {**ALIGN, "where": "both"}}),

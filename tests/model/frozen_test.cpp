@@ -221,6 +221,7 @@ TEST(SamplesApart, IsWhatEncodersWithoutBatchNormPromise) {
   EXPECT_TRUE(apart(text, "char_conv", "none"));
   EXPECT_FALSE(apart(text, "char_conv", "batch_per_step"));
   EXPECT_TRUE(apart(text, "transformer", "batch"));
+  EXPECT_TRUE(apart(text, "gru", "batch"));
   EXPECT_TRUE(apart({vector_spec("x")}, "mlp", "batch"));
 }
 

@@ -1,4 +1,4 @@
-// resnet12 and transformer: shapes, names and sizes known from the literature, independent
+// resnet12, transformer and gru: shapes, names and sizes known from the literature, independent
 // computations of the same numbers, second derivatives, and what neighbours and padding must not
 // change. tests/app/test_peers.py compares resnet12's meta-gradient with plain PyTorch's.
 #include <gmock/gmock.h>
@@ -7,130 +7,13 @@
 
 #include <cmath>
 
-#include "cuttle/adapt/learner.hpp"
 #include "cuttle/core/error.hpp"
+#include "large_encoders.hpp"
 
 namespace cuttle {
 namespace {
 
 using testing::HasSubstr;
-
-constexpr std::int64_t kWay = 3, kSide = 16, kChannels = 2;
-
-struct Sense {
-  const char* type;
-  ModalityKind kind;
-  std::int64_t width, depth;
-  const char* norm = "batch";
-  bool fused = true;
-};
-
-std::ostream& operator<<(std::ostream& out, const Sense& sense) {
-  return out << sense.type << "_" << to_string(sense.kind) << "_" << sense.norm
-             << (sense.fused ? "" : "_generic");
-}
-
-ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide, std::int64_t channels = 2) {
-  if (kind == ModalityKind::kImage) return {"x", kind, {side, side, channels}, 0.0, {}, {}};
-  if (kind == ModalityKind::kSeries) return {"x", kind, {channels}, 0.0, {}, {}};
-  return {"x", kind, {}, 0.0, {}, {}};
-}
-
-/// Keys that the type does not have say nothing.
-std::shared_ptr<Model> model_of(const Sense& sense, const ModalitySpec& spec,
-                                std::int64_t max_length = 0) {
-  ModelOptions options;
-  options.encoders["x"] = Section(sense.type, {{"width", std::to_string(sense.width)},
-                                               {"depth", std::to_string(sense.depth)},
-                                               {"norm", sense.norm},
-                                               {"fused", sense.fused ? "true" : "false"},
-                                               {"max_length", std::to_string(max_length)}});
-  return std::make_shared<Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
-                                 ModelRegistry{});
-}
-
-std::shared_ptr<Model> model_of(const Sense& sense) {
-  return model_of(sense, spec_of(sense.kind));
-}
-
-std::unique_ptr<const Learner> learner_of(const std::string& algorithm, const char* inner_steps,
-                                          const std::shared_ptr<Model>& model) {
-  const Section section(algorithm, {{"inner_steps", inner_steps}, {"inner_lr", "0.02"}});
-  const Section target("class");
-  return make_learner(builtin_learners(),
-                      {section, model, builtin_task_kinds().at("class").make({target}),
-                       std::make_shared<const Objectives>(), model->declare()});
-}
-
-/// `length` letters, or steps of float32 values, that have something to do with the label.
-std::vector<std::uint8_t> draw_sequence(ModalityKind kind, std::int64_t length, std::int64_t label,
-                                        Random& random) {
-  std::vector<std::uint8_t> bytes;
-  for (std::int64_t i = 0; kind == ModalityKind::kText && i < length; ++i)
-    bytes.push_back(
-        static_cast<std::uint8_t>('a' + 5 * label + static_cast<std::int64_t>(random.below(7))));
-  for (std::int64_t i = 0; kind == ModalityKind::kSeries && i < length * kChannels; ++i) {
-    const auto value = static_cast<float>(random.normal() + 0.5 * static_cast<double>(label));
-    const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
-    bytes.insert(bytes.end(), raw, raw + sizeof value);
-  }
-  return bytes;
-}
-
-void append(RawModality& modality, const std::vector<std::uint8_t>& bytes) {
-  if (modality.offsets.empty()) modality.offsets.push_back(0);
-  modality.bytes.insert(modality.bytes.end(), bytes.begin(), bytes.end());
-  modality.offsets.push_back(static_cast<std::int64_t>(modality.bytes.size()));
-  modality.present.push_back(1);
-}
-
-Batch sequences(const Model& model, const std::vector<std::vector<std::uint8_t>>& samples) {
-  RawBatch raw;
-  raw.size = static_cast<std::int64_t>(samples.size());
-  raw.modalities.resize(1);
-  for (const auto& sample : samples) append(raw.modalities[0], sample);
-  return model.prepare(raw, kWay);
-}
-
-Batch draw_batch(const Model& model, std::int64_t per_class, Random& random) {
-  const auto& spec = model.modalities()[0];
-  RawBatch raw;
-  raw.size = kWay * per_class;
-  raw.modalities.resize(1);
-  for (std::int64_t i = 0; i < raw.size; ++i) {
-    const std::int64_t label = i / per_class;
-    raw.labels.push_back(label);
-    std::vector<std::uint8_t> bytes;
-    for (std::int64_t j = 0; spec.kind == ModalityKind::kImage && j < kSide * kSide * kChannels;
-         ++j)
-      bytes.push_back(
-          static_cast<std::uint8_t>((j / 9 % kWay == label ? 90 : 20) + random.below(120)));
-    if (spec.kind != ModalityKind::kImage)
-      bytes =
-          draw_sequence(spec.kind, 2 + static_cast<std::int64_t>(random.below(6)), label, random);
-    append(raw.modalities[0], bytes);
-  }
-  return model.prepare(raw, kWay);
-}
-
-Task draw_task(const Model& model, torch::Dtype dtype) {
-  Random random({5, Stream::kTesting, 0, 0});
-  Task task;
-  task.support = draw_batch(model, 2, random).to(dtype);
-  task.query = draw_batch(model, 3, random).to(dtype);
-  return task;
-}
-
-torch::Tensor features(const Model& model, const Tensors& parameters, const Batch& batch) {
-  return model.encoder(0).forward(parameters, batch.modalities[0], {}).pooled;
-}
-
-constexpr Sense kResNet{"resnet12", ModalityKind::kImage, 4, 4};
-constexpr Sense kResNetGeneric{"resnet12", ModalityKind::kImage, 4, 4, "batch", false};
-constexpr Sense kResNetPerStep{"resnet12", ModalityKind::kImage, 2, 4, "batch_per_step"};
-constexpr Sense kResNetBare{"resnet12", ModalityKind::kImage, 2, 4, "none"};
-constexpr Sense kText{"transformer", ModalityKind::kText, 64, 2};
-constexpr Sense kSeries{"transformer", ModalityKind::kSeries, 16, 2};
 
 TEST(ResNet12, HasTheSizeOfMetaOptNets) {
   const auto model =
@@ -271,14 +154,18 @@ TEST_P(Sequences, NeitherNeighboursNorPaddingTouchASample) {
 
 TEST_P(Sequences, OrderCounts) {
   auto turned = samples[2];
-  const std::size_t step = GetParam().kind == ModalityKind::kText ? 1 : 4 * kChannels;
+  const std::map<ModalityKind, std::size_t> sizes{{ModalityKind::kText, 1},
+                                                  {ModalityKind::kSeries, 4 * kChannels},
+                                                  {ModalityKind::kAudio, 2 * kHop}};
+  const std::size_t step = sizes.at(GetParam().kind);
   for (std::size_t i = 0; i < step; ++i) std::swap(turned[i], turned[turned.size() - step + i]);
   ASSERT_NE(turned, samples[2]);
   EXPECT_FALSE(torch::allclose(of({turned}, *model), of({samples[2]}, *model), 1e-3, 1e-3));
 }
 
 TEST_P(Sequences, WhatIsBeyondTheLengthIsNotSeen) {
-  const auto bounded = model_of(GetParam(), spec_of(GetParam().kind), 9);
+  const bool audio = GetParam().kind == ModalityKind::kAudio;  // milliseconds
+  const auto bounded = model_of(GetParam(), spec_of(GetParam().kind), audio ? 160 : 9);
   auto shortened = samples;
   shortened[3].resize(samples[2].size());
   EXPECT_TRUE(torch::equal(of(samples, *bounded), of(shortened, *bounded)));
@@ -291,7 +178,8 @@ TEST_P(Sequences, AnEmptySampleIsFinite) {
   EXPECT_TRUE(of({{}}, *model).isfinite().all().item<bool>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Transformer, Sequences, testing::Values(kText, kSeries));
+INSTANTIATE_TEST_SUITE_P(Encoders, Sequences,
+                         testing::Values(kText, kSeries, kGruText, kGruSeries, kGruAudio));
 
 /// Inner steps in evaluation are those in training, so adapt() then predict() is what
 /// meta_gradient() differentiates.
@@ -368,7 +256,7 @@ TEST_P(LargeEncoder, DescribesItsBlocks) {
 
 INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
                          testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare,
-                                         kText, kSeries));
+                                         kText, kSeries, kGruText, kGruSeries, kGruAudio));
 
 TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
   torch::set_num_threads(1);

@@ -43,6 +43,15 @@ MODEL = {"references": {
         ("torch::gelu(", "torch::relu("),
         ("torch::linear(layer_norm(p, norm1_, x), of(in_.weight)", "torch::linear(x, of(in_.weight)"),
     ],
+    "src/model/encoders/gru.cpp": [
+        ("(1.0 - input.mask.t().unsqueeze(2)) * 1e30", "(1.0 - input.mask.t().unsqueeze(2))"),
+        ("d == 0 ? all : all.flip(0)", "all"),
+        ("out[d] = out[d].flip(0);", "out[d] = out[d] + 0.0;"),
+        ("torch::addcmul(rest[t], gate[0], back[1])), h, gate[1])",
+         "torch::addcmul(rest[t], gate[1], back[1])), h, gate[0])"),
+        ("gates[t] + back[0]", "gates[t]"),
+        ("torch::cat({sum / real.sum(2).clamp_min(1.0), most}, 1)", "torch::cat({sum, most}, 1)"),
+    ],
     "src/model/encoders/transformer.cpp": [
         ("angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
         ("-std::log(1e4)", "-std::log(1e3)"),

@@ -50,6 +50,9 @@ std::vector<Case> cases() {
       {"series_conv_none", {{"series", "series_conv"}}, "concat", "linear", "", none},
       {"mel_conv", {{"audio", "mel_conv"}}},
       {"mel_conv_none", {{"audio", "mel_conv"}}, "concat", "cosine", "", none},
+      {"gru_text", {{"text", "gru"}}},
+      {"gru_series", {{"series", "gru"}}, "concat", "cosine", "", {{"bidirectional", "false"}}},
+      {"gru_audio", {{"audio", "gru"}}, "concat", "linear", "", {{"depth", "1"}}},
       {"transformer_text", {{"text", "transformer"}}},
       {"transformer_series", {{"series", "transformer"}}, "concat", "cosine"},
       {"transformer_heads",
@@ -68,6 +71,7 @@ std::vector<Case> cases() {
       {"cross_attention_transformer",
        {{"series", "transformer"}, {"text", "transformer"}},
        "cross_attention"},
+      {"cross_attention_gru", {{"series", "gru"}, {"text", "gru"}}, "cross_attention"},
   };
   for (const std::string fusion : {"concat", "gated", "late"})
     for (const std::string refine : {"0", "1", "3"})

@@ -140,6 +140,37 @@ def transformer_encoder(p, name, x, mask, words):
     return np.array([row[real == 1].mean(0) for row, real in zip(normed, mask)]), x, mask
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def gru_states(p, name, end, steps):
+    """One sample [T, C] to its states [T, W] (Cho et al. 2014, section 2.3; the reset gate behind the product)."""
+    state, states = np.zeros(p[f"{name}.weight_hh{end}"].shape[1]), []
+    for x in steps:
+        new = np.split(p[f"{name}.weight_ih{end}"] @ x + p[f"{name}.bias_ih{end}"], 3)
+        old = np.split(p[f"{name}.weight_hh{end}"] @ state + p[f"{name}.bias_hh{end}"], 3)
+        reset, update = sigmoid(new[0] + old[0]), sigmoid(new[1] + old[1])
+        state = update * state + (1 - update) * np.tanh(new[2] + reset * old[2])
+        states.append(state)
+    return np.array(states)
+
+
+def gru_encoder(p, name, x, mask, words):
+    """(pooled [m, 2C], tokens [m, T, C], their mask)"""
+    pooled, tokens = [], []
+    for row, real in zip(x, mask):
+        steps = p[f"{name}.table.weight"][row[real == 1]] if x.ndim == 2 else row[:, real == 1].T
+        for layer in range(int(words["depth"])):
+            ways = [gru_states(p, f"{name}.gru", f"_l{layer}", steps)]
+            if words.get("bidirectional", "true") == "true":
+                ways.append(gru_states(p, f"{name}.gru", f"_l{layer}_reverse", steps[::-1])[::-1])
+            steps = np.concatenate(ways, 1)
+        pooled.append(np.concatenate([steps.mean(0), steps.max(0)]))
+        tokens.append(np.pad(steps, ((0, len(real) - len(steps)), (0, 0))))
+    return np.array(pooled), np.array(tokens), mask
+
+
 def encode(p, sense, batch, words):
     name, kind = f"encoder.{sense}", words[f"encoder.{sense}"]
     x, mask = batch[f"{sense}.values"], batch.get(f"{sense}.mask")
@@ -149,6 +180,8 @@ def encode(p, sense, batch, words):
         return x, x[:, None, :], np.ones((len(x), 1))
     if kind == "transformer":
         return transformer_encoder(p, name, x, mask, words)
+    if kind == "gru":
+        return gru_encoder(p, name, x, mask, words)
     if kind == "char_conv":
         x = np.where(mask[:, None, :] == 1, np.swapaxes(p[f"{name}.table.weight"][x], 1, 2), 0.0)
     return sequence_encoder(p, name, x, mask, words)

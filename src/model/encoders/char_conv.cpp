@@ -9,18 +9,11 @@ class CharEncoder final : public SequenceEncoder {
  public:
   using Options = SequenceOptions;
   CharEncoder(const EncoderRequest& request, const Options& options)
-      : max_length_(options.max_length) {
-    expect_kind(request, {ModalityKind::kText});
+      : SequenceEncoder(request, {ModalityKind::kText}, options.max_length) {
     blocks_.push_back(
         make_token_block(request.layout, request.prefix + ".table", kTextTokens, options.width));
     add_sequence_blocks(request, options, options.width);
   }
-  ModalityInput prepare(const RawModality& raw) const override {
-    return text_input(raw, max_length_);
-  }
-
- private:
-  std::int64_t max_length_;
 };
 
 }  // namespace

@@ -10,6 +10,11 @@
 #include "cuttle/model/model.hpp"
 
 namespace cuttle {
+namespace {
+
+constexpr std::int64_t kMels = 40;
+
+}  // namespace
 
 void expect_kind(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds) {
   std::vector<std::string> names;
@@ -53,6 +58,33 @@ void SequenceOptions::keys(Keys& keys) {
 
 std::string block_name(const EncoderRequest& request, std::int64_t i) {
   return request.prefix + "." + std::to_string(i);
+}
+
+SequenceReader::SequenceReader(const EncoderRequest& request,
+                               std::initializer_list<ModalityKind> kinds, std::int64_t max_length)
+    : spec_(request.spec), max_length_(max_length) {
+  expect_kind(request, kinds);
+  if (spec_.kind != ModalityKind::kAudio) return;
+  mel_.emplace(spec_.sample_rate, kMels, spec_.centred);
+  max_length_ =
+      static_cast<std::int64_t>(static_cast<double>(max_length) * spec_.sample_rate / 1e3);
+}
+
+std::int64_t SequenceReader::channels() const {
+  return mel_ ? kMels : spec_.kind == ModalityKind::kSeries ? spec_.shape[0] : 0;
+}
+
+ModalityInput SequenceReader::prepare(const RawModality& raw) const {
+  if (spec_.kind == ModalityKind::kText) return text_input(raw, max_length_);
+  if (spec_.kind == ModalityKind::kSeries) return series_input(raw, spec_, max_length_);
+  return pad_each(
+      raw, [&](const std::uint8_t* bytes, std::int64_t size) { return prepare_row(bytes, size); });
+}
+
+torch::Tensor SequenceReader::prepare_row(const std::uint8_t* bytes, std::int64_t size) const {
+  CUTTLE_EXPECT(mel_);
+  const std::int64_t samples = max_length_ > 0 ? std::min(size / 2, max_length_) : size / 2;
+  return mel_->forward(from_bytes(bytes, samples, torch::kInt16));
 }
 
 void SequenceEncoder::add_sequence_blocks(const EncoderRequest& request,

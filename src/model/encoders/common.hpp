@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 
 #include "cuttle/model/encoder.hpp"
+#include "cuttle/sense/log_mel.hpp"
 #include "cuttle/sense/raw.hpp"
 
 // What the built-in encoders have in common.
@@ -39,10 +41,33 @@ struct SequenceOptions : NormedOptions {
 /// "encoder.image.2"
 std::string block_name(const EncoderRequest& request, std::int64_t i);
 
+/// Reads samples as sequences, by the kind of their sense: characters as tokens [m, T], log-mel
+/// frames of sounds and standardised steps of series as [m, C, T].
+class SequenceReader : public Encoder {
+ public:
+  ModalityInput prepare(const RawModality& raw) const override;
+  bool dear_rows() const override { return mel_.has_value(); }
+  torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override;
+
+ protected:
+  /// Refuses other kinds; `max_length` is the key's (tell_max_length).
+  SequenceReader(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds,
+                 std::int64_t max_length);
+  const ModalitySpec& spec() const { return spec_; }
+  /// Of a step; of characters none.
+  std::int64_t channels() const;
+
+ private:
+  ModalitySpec spec_;
+  std::int64_t max_length_;  ///< in the units of what is read: characters, samples, steps
+  std::optional<LogMel> mel_;
+};
+
 /// Convolutions over time, pooled by two while the sequence is long, ending in mean and maximum
 /// over time; tokens are the steps before that.
-class SequenceEncoder : public Encoder {
+class SequenceEncoder : public SequenceReader {
  protected:
+  using SequenceReader::SequenceReader;
   /// `in`: channels of the signal that the first block gets.
   void add_sequence_blocks(const EncoderRequest& request, const SequenceOptions& options,
                            std::int64_t in);
