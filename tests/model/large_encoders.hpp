@@ -138,6 +138,8 @@ inline constexpr Sense kResNetPerStep{"resnet12", ModalityKind::kImage, 2, 4, "b
 inline constexpr Sense kResNetBare{"resnet12", ModalityKind::kImage, 2, 4, "none"};
 inline constexpr Sense kText{"transformer", ModalityKind::kText, 64, 2};
 inline constexpr Sense kSeries{"transformer", ModalityKind::kSeries, 16, 2};
+inline constexpr Sense kAudio{"transformer", ModalityKind::kAudio, 8, 1};
+inline constexpr Sense kPicture{"transformer", ModalityKind::kImage, 8, 2};
 inline constexpr Sense kGruText{"gru", ModalityKind::kText, 12, 1};
 inline constexpr Sense kGruSeries{"gru", ModalityKind::kSeries, 6, 2};
 inline constexpr Sense kGruAudio{"gru", ModalityKind::kAudio, 5, 1};

@@ -179,7 +179,7 @@ TEST_P(Sequences, AnEmptySampleIsFinite) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, Sequences,
-                         testing::Values(kText, kSeries, kGruText, kGruSeries, kGruAudio));
+                         testing::Values(kText, kSeries, kAudio, kGruText, kGruSeries, kGruAudio));
 
 /// Inner steps in evaluation are those in training, so adapt() then predict() is what
 /// meta_gradient() differentiates.
@@ -256,7 +256,8 @@ TEST_P(LargeEncoder, DescribesItsBlocks) {
 
 INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
                          testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare,
-                                         kText, kSeries, kGruText, kGruSeries, kGruAudio));
+                                         kText, kSeries, kAudio, kPicture, kGruText, kGruSeries,
+                                         kGruAudio));
 
 TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
   torch::set_num_threads(1);
@@ -283,11 +284,15 @@ struct Refused {
 
 TEST(LargeEncoders, RefuseByKeyWhatTheyCannotDo) {
   const auto image = ModalityKind::kImage, text = ModalityKind::kText;
+  const auto vector = ModalityKind::kVector;
   const std::vector<Refused> cases{
       {{"resnet12", text, 64, 4},
        spec_of(text),
        "model.encoders.x.type: resnet12 needs a modality"},
-      {{"transformer", image, 64, 4}, spec_of(image), "of kind text or series, but x is image"},
+      {{"transformer", vector, 64, 4}, spec_of(vector), "text or audio or series, but x is vector"},
+      {{"transformer", image, 64, 4},
+       spec_of(image, 18),
+       "squares of 4x4 pixels do not cover 18x18"},
       {{"resnet12", image, 7, 4}, spec_of(image), "model.encoders.x.width"},
       {{"resnet12", image, 8, 4}, spec_of(image, 15), "it needs 16x16 or more"},
       {{"transformer", text, 48, 2}, spec_of(text), "use a multiple of 32"},

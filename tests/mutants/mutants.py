@@ -52,9 +52,14 @@ MODEL = {"references": {
         ("gates[t] + back[0]", "gates[t]"),
         ("torch::cat({sum / real.sum(2).clamp_min(1.0), most}, 1)", "torch::cat({sum, most}, 1)"),
     ],
-    "src/model/encoders/transformer.cpp": [
+    "src/model/blocks/embedding.cpp": [
         ("angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
         ("-std::log(1e4)", "-std::log(1e3)"),
+        (".amax(2);", ".amin(2);"),
+        (" + at(p, places_),", ","),
+        ("torch::conv2d(x, weight, bias, size)", "torch::conv2d(x.transpose(2, 3), weight, bias, size)"),
+    ],
+    "src/model/encoders/transformer.cpp": [
         ("real.sum(1).clamp_min(1.0)", "static_cast<double>(real.size(1))"),
     ],
     "src/model/blocks/blocks.cpp": [

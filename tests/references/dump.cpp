@@ -55,6 +55,9 @@ std::vector<Case> cases() {
       {"gru_audio", {{"audio", "gru"}}, "concat", "linear", "", {{"depth", "1"}}},
       {"transformer_text", {{"text", "transformer"}}},
       {"transformer_series", {{"series", "transformer"}}, "concat", "cosine"},
+      {"transformer_steps", {{"series", "transformer"}}, "concat", "linear", "", {{"patch", "3"}}},
+      {"transformer_audio", {{"audio", "transformer"}}},
+      {"transformer_image", {{"image", "transformer"}}},
       {"transformer_heads",
        {{"text", "transformer"}},
        "concat",
@@ -108,6 +111,7 @@ std::vector<Case> cases() {
 ModalitySpec spec_of(const std::string& sense) {
   if (sense == "text") return {sense, ModalityKind::kText, {}, 0.0, {}, {}};
   if (sense == "series") return {sense, ModalityKind::kSeries, {3}, 0.0, {}, {}};
+  if (sense == "image") return {sense, ModalityKind::kImage, {8, 12, 2}, 0.0, {}, {}};
   if (sense == "audio") return {sense, ModalityKind::kAudio, {}, 16000.0, {}, {}};
   return {sense, ModalityKind::kVector, {5}, 0.0, {}, {}};
 }
@@ -125,6 +129,10 @@ ModalityInput input_of(const ModalitySpec& spec, std::int64_t m) {
   ModalityInput input;
   if (spec.kind == ModalityKind::kVector) {
     input.values = torch::randn({m, spec.shape[0]}, floats);
+    return input;
+  }
+  if (spec.kind == ModalityKind::kImage) {
+    input.values = torch::randn({m, spec.shape[2], spec.shape[0], spec.shape[1]}, floats);
     return input;
   }
   input.mask = torch::zeros({m, 13}, floats);

@@ -128,12 +128,38 @@ def transformer_layer(p, name, x, mask):
     return np.array([one(row, real) for row, real in zip(x, mask)])
 
 
-def transformer_encoder(p, name, x, mask, words):
+def squares(x, side):
+    """[m, C, H, W] -> [m, squares, C * side * side], row by row."""
+    return np.stack([x[:, :, i:i + side, j:j + side].reshape(len(x), -1)
+                     for i in range(0, x.shape[2], side) for j in range(0, x.shape[3], side)], 1)
+
+
+def steps_together(x, mask, count):
+    """[m, C, T] -> [m, tokens, C * count] and their mask; zeros fill up the last one."""
+    tokens, real = [], []
+    for t in range(0, x.shape[2], count):
+        part = x[:, :, t:t + count]
+        tokens.append(np.pad(part, ((0, 0), (0, 0), (0, count - part.shape[2]))).reshape(len(x), -1))
+        real.append(mask[:, t:t + count].max(1))
+    return np.stack(tokens, 1), np.stack(real, 1)
+
+
+def tokens_of(p, name, x, mask, words):
+    """Tokens at their places, and which are real."""
+    weight, bias, patch = p[f"{name}.weight"], p.get(f"{name}.bias"), int(words.get("patch", 0))
+    if x.ndim == 4:
+        tokens = squares(x, patch or 4) @ weight.reshape(len(weight), -1).T + bias + p[f"{name}.places"]
+        return tokens, np.ones(tokens.shape[:2])
     if x.ndim == 2:
-        x = p[f"{name}.embedding.weight"][x]
+        tokens = weight[x]
     else:
-        x = affine(p, f"{name}.embedding", np.swapaxes(x, 1, 2))
-    x = x + positions(x.shape[1], x.shape[2])
+        x, mask = steps_together(x, mask, patch or (4 if x.shape[1] == 40 else 1))
+        tokens = x @ weight.reshape(len(weight), -1).T + bias
+    return tokens + positions(*tokens.shape[1:]), mask
+
+
+def transformer_encoder(p, name, x, mask, words):
+    x, mask = tokens_of(p, f"{name}.embedding", x, mask, words)
     for i in range(int(words["depth"])):
         x = transformer_layer(p, f"{name}.layers.{i}", x, mask)
     normed = layer_norm(p, f"{name}.norm", x)

@@ -1,12 +1,11 @@
 #include <torch/types.h>
 
-#include <algorithm>
-#include <cmath>
+#include <numeric>
 #include <string>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/sense/raw.hpp"
 #include "model/blocks/attention.hpp"
+#include "model/blocks/embedding.hpp"
 #include "model/encoders/common.hpp"
 #include "model/places.hpp"
 #include "model/rows.hpp"
@@ -14,49 +13,7 @@
 namespace cuttle {
 namespace {
 
-/// x [m, T, W] plus the sinusoids of Vaswani et al. 2017: sines in even columns, cosines in odd
-/// ones, wavelengths from 2 pi to 20,000 pi. They need no longest length and no training.
-torch::Tensor add_positions(const torch::Tensor& x) {
-  const std::int64_t steps = x.size(1), pairs = x.size(2) / 2;
-  const auto step = torch::arange(steps, torch::kFloat64).unsqueeze(1);
-  const auto rate = torch::exp(torch::arange(pairs, torch::kFloat64) *
-                               (-std::log(1e4) / static_cast<double>(pairs)));
-  const auto angle = step * rate;
-  return x + torch::stack({angle.sin(), angle.cos()}, 2).view({steps, 2 * pairs}).to(x);
-}
-
-/// Tokens [m, T] to rows of a table, with positions: [m, T, W].
-class TokenEmbedding final : public Block {
- public:
-  TokenEmbedding(ParameterLayout& layout, const std::string& name, std::int64_t width)
-      : table_(layout.add({name + ".weight", {kTextTokens, width}, Init::kNormal})) {}
-  std::string kind() const override { return "token_embedding"; }
-  bool samples_apart() const override { return true; }
-  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    return {add_positions(look_up(at(p, table_), input.values)), input.mask};
-  }
-
- private:
-  std::int64_t table_;
-};
-
-/// Steps [m, C, T] through a linear layer, with positions: [m, T, W].
-class StepEmbedding final : public Block {
- public:
-  StepEmbedding(ParameterLayout& layout, const std::string& name, std::int64_t channels,
-                std::int64_t width)
-      : linear_(layout, name, {width, channels}) {}
-  std::string kind() const override { return "step_embedding"; }
-  bool samples_apart() const override { return true; }
-  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    return {add_positions(affine(p, linear_, input.values.transpose(1, 2))), input.mask};
-  }
-
- private:
-  Affine linear_;
-};
-
-/// Layer norm, then the mean over real steps: [m, T, W] -> [m, W].
+/// Layer norm, then the mean over real tokens: [m, T, W] -> [m, W].
 class NormedMean final : public Block {
  public:
   NormedMean(ParameterLayout& layout, const std::string& name, std::int64_t width)
@@ -64,8 +21,10 @@ class NormedMean final : public Block {
   std::string kind() const override { return "norm_mean_over_time"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
+    const auto normed = layer_norm(p, norm_, input.values);
+    if (!input.mask.defined()) return {normed.mean(1), {}};
     const auto real = input.mask.unsqueeze(2);
-    return {(layer_norm(p, norm_, input.values) * real).sum(1) / real.sum(1).clamp_min(1.0), {}};
+    return {(normed * real).sum(1) / real.sum(1).clamp_min(1.0), {}};
   }
 
  private:
@@ -73,32 +32,33 @@ class NormedMean final : public Block {
 };
 
 struct TransformerOptions {
-  std::int64_t width = 64, depth = 4, max_length = 0;
+  std::int64_t width = 64, depth = 4, patch = 0, max_length = 0;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "columns of a token");
     keys.add("depth", depth, between(1, 64), "layers");
+    keys.add("patch", patch, at_least(0),
+             "what is one token. images: a square of so many pixels a side, audio: so many frames "
+             "of 16 ms, series: so many steps; 0: 4 pixels, 4 frames, 1 step");
     tell_max_length(keys, max_length);
   }
 };
 
-/// Characters of a text or steps of a series that attend to each other (Vaswani et al. 2017).
-/// Normalises every step by itself, so samples of a batch do not touch. Time and memory grow with
-/// the square of the length: max_length bounds it.
-class TransformerEncoder final : public Encoder {
+/// Characters of a text, frames of a sound, steps of a series (Vaswani et al. 2017) or squares of a
+/// picture (Dosovitskiy et al. 2021) that attend to each other. Normalises every token by itself,
+/// so samples of a batch do not touch. Time and memory grow with the square of the number of
+/// tokens: patch and max_length bound it.
+class TransformerEncoder final : public SequenceReader {
  public:
   using Options = TransformerOptions;
   TransformerEncoder(const EncoderRequest& request, const Options& options)
-      : spec_(request.spec), max_length_(options.max_length) {
-    expect_kind(request, {ModalityKind::kText, ModalityKind::kSeries});
+      : SequenceReader(request,
+                       {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
+                        ModalityKind::kSeries},
+                       options.max_length) {
     const std::int64_t heads =
-        attention_heads("model.encoders." + spec_.name + ".width", options.width);
+        attention_heads("model.encoders." + spec().name + ".width", options.width);
     auto& layout = request.layout;
-    const std::string embedding = request.prefix + ".embedding";
-    if (spec_.kind == ModalityKind::kText)
-      blocks_.push_back(std::make_unique<TokenEmbedding>(layout, embedding, options.width));
-    else
-      blocks_.push_back(
-          std::make_unique<StepEmbedding>(layout, embedding, spec_.shape[0], options.width));
+    blocks_.push_back(embedding(request, options));
     for (std::int64_t i = 0; i < options.depth; ++i)
       blocks_.push_back(make_transformer_layer(
           layout, request.prefix + ".layers." + std::to_string(i), options.width, heads));
@@ -108,22 +68,49 @@ class TransformerEncoder final : public Encoder {
     width_ = options.width;
   }
   ModalityInput prepare(const RawModality& raw) const override {
-    return spec_.kind == ModalityKind::kText ? text_input(raw, max_length_)
-                                             : series_input(raw, spec_, max_length_);
+    if (spec().kind == ModalityKind::kImage) return image_input(raw, spec());
+    return SequenceReader::prepare(raw);
   }
 
  private:
+  std::unique_ptr<const Block> embedding(const EncoderRequest& request,
+                                         const Options& options) const {
+    auto& layout = request.layout;
+    const std::string name = request.prefix + ".embedding", &sense = spec().name;
+    const bool image = spec().kind == ModalityKind::kImage;
+    CUTTLE_VALIDATE(
+        !image || options.max_length == 0,
+        "model.encoders.{}.max_length: is about sequences, and {} is image (it would do "
+        "nothing); remove it",
+        sense, sense);
+    if (spec().kind == ModalityKind::kText) {
+      CUTTLE_VALIDATE(
+          options.patch <= 1,
+          "model.encoders.{}.patch: is {}, but {} is text, of which each character is a "
+          "token; remove it",
+          sense, options.patch, sense);
+      return make_token_embedding(layout, name, options.width);
+    }
+    const std::int64_t usual = spec().kind == ModalityKind::kSeries ? 1 : 4;
+    const std::int64_t patch = options.patch > 0 ? options.patch : usual;
+    if (!image) return make_step_embedding(layout, name, channels(), options.width, patch);
+    const auto& shape = spec().shape;
+    CUTTLE_VALIDATE(shape[0] % patch == 0 && shape[1] % patch == 0,
+                    "model.encoders.{}.patch: squares of {}x{} pixels do not cover {}x{} (what is "
+                    "left over would not be seen); use a divisor of {}, or convert the data to "
+                    "another --size",
+                    sense, patch, patch, shape[0], shape[1], std::gcd(shape[0], shape[1]));
+    return make_patch_embedding(layout, name, shape, options.width, patch);
+  }
   torch::Tensor as_tokens(const torch::Tensor& values) const override { return values; }
-
-  ModalitySpec spec_;
-  std::int64_t max_length_;
 };
 
 }  // namespace
 
 EncoderType row_of_transformer() {
-  return type_of<TransformerEncoder, EncoderType>("texts and series: layers of self-attention",
-                                                  "Vaswani et al. 2017, Xiong et al. 2020");
+  return type_of<TransformerEncoder, EncoderType>(
+      "images, texts, audio and series: layers of self-attention",
+      "Vaswani et al. 2017, Xiong et al. 2020, Dosovitskiy et al. 2021");
 }
 
 }  // namespace cuttle

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cuttle/core/error.hpp"
+#include "model/blocks/embedding.hpp"
 #include "model/encoders/common.hpp"
 #include "model/pretrained/attention.hpp"
 #include "model/pretrained/picture.hpp"
@@ -26,8 +27,7 @@ class PatchEmbedding final : public Block {
  public:
   PatchEmbedding(Weights& weights, const VitShape& shape, std::int64_t patch, std::int64_t patches,
                  bool learns)
-      : patch_(patch),
-        eps_(shape.eps),
+      : eps_(shape.eps),
         patches_(weights.affine("patch_embed.proj", {shape.width, 3, patch, patch}, learns)),
         whole_(weights.take("cls_token", {1, 1, shape.width}, learns)),
         places_(weights.take("pos_embed", {1, 1 + patches, shape.width}, learns)) {
@@ -37,16 +37,13 @@ class PatchEmbedding final : public Block {
   std::string kind() const override { return "patch_embedding"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    const auto map =
-        torch::conv2d(input.values, patches_.weight.in(p), patches_.bias.in(p), patch_);
-    const auto patches = map.flatten(2).transpose(1, 2);
+    const auto patches = pieces_of(input.values, patches_.weight.in(p), patches_.bias.in(p));
     const auto whole = whole_.in(p).expand({patches.size(0), 1, patches.size(2)});
     const auto x = torch::cat({whole, patches}, 1) + places_.in(p);
     return {norm_ ? layer_norm(p, *norm_, x, eps_) : x, {}};
   }
 
  private:
-  std::int64_t patch_;
   double eps_;
   GivenAffine patches_;
   Given whole_, places_;
