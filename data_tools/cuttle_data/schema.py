@@ -31,7 +31,8 @@ class Modality:
     """One sense as the header declares it. shape: image (H, W, C), series (channels,), vector
     (features,), else (). mean and stddev: given only to take them from another data set; None lets
     the writer compute them. columns: of the table that it was made from, one for each feature or
-    channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all."""
+    channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes: numbers may
+    be NaN, for runs that impute them (mean and stddev are theirs to find: ())."""
 
     name: str
     kind: str
@@ -40,6 +41,7 @@ class Modality:
     mean: tuple = None
     stddev: tuple = None
     columns: tuple = ()
+    holes: bool = False
 
     def check(self):
         """UserError unless the declaration is usable."""
@@ -55,6 +57,9 @@ class Modality:
                 f"modality {self.name}: shape {list(self.shape)} does not fit the kind {self.kind}")
         if (self.sample_rate > 0) != (self.kind == names.KIND_AUDIO):
             raise UserError(f"modality {self.name}: a sample rate belongs to audio, and only there")
+        if self.holes and self.mean != ():
+            raise UserError(f"modality {self.name}: what has holes has no mean of the writer's; give "
+                            "mean=() and stddev=()")
         if len(self.columns) not in (0, 1, *self.shape[-1:]):
             raise UserError(f"modality {self.name}: {len(self.columns)} columns do not fit the "
                             f"shape {list(self.shape)}")
@@ -77,7 +82,7 @@ class Modality:
         array = np.asarray(value)
         expected = np.dtype(DTYPES[self.kind])
         if self.kind in (names.KIND_SERIES, names.KIND_VECTOR):
-            array = _finite_floats(array, expected)
+            array = _finite_floats(array, expected, self.holes)
         elif array.dtype != expected:
             raise BadInput(f"holds {array.dtype}, not {expected}")
         wanted = ["any"] * (self.kind in VARIABLE_KINDS) + list(self.shape)
@@ -100,12 +105,12 @@ def _text_bytes(value):
     return np.frombuffer(data, np.uint8)
 
 
-def _finite_floats(array, dtype):
+def _finite_floats(array, dtype, holes=False):
     if array.dtype.kind not in "fiu":
         raise BadInput(f"holds {array.dtype}, not numbers")
     with np.errstate(over="ignore"):
         array = array.astype(dtype)
-    if not np.isfinite(array).all():
+    if not (np.isfinite(array) | (np.isnan(array) & holes)).all():
         raise BadInput("holds values that are not finite in float32")
     return array
 

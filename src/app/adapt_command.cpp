@@ -182,7 +182,8 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   {
     const GivenSamples given(arguments.support, arguments.run);
     name = given.name();
-    const auto data = open_for(run.inputs.modalities, shards_only(given.shards()), name);
+    const auto data =
+        open_for(run.inputs.modalities, shards_only(given.shards()), extensions, name);
     support = read_all(*data);
     inputs.modalities = data->modalities();  // with the names of its columns, for predict
     if (values) support.raw.targets = read_targets(*data, run.inputs.target_width, name);

@@ -12,6 +12,7 @@ ordered_json told(const ModalitySpec& spec) {
                     {"shape", spec.shape},
                     {"sample_rate", spec.sample_rate}};
   if (!spec.columns.empty()) json["columns"] = spec.columns;
+  for (const FittedStep& step : spec.fitted) json["fitted"].push_back(step.words);
   return json;
 }
 

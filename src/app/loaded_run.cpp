@@ -128,6 +128,7 @@ LoadedRun load_run(const std::string& folder, bool best, const std::vector<std::
   RunConfig config = parsed(overrides);
   TaskInputs inputs = inputs_from(content.facts, source.folder + "/facts.json");
   check_modalities(config.data.modalities, inputs.modalities);
+  check_fitted(config, inputs.modalities, "leave the key as it was in training");
   const RunConfig saved = overrides.empty() ? config : parsed({});
   check_protocol(config, saved, extensions);
   check_trained_ways(config, saved, extensions);

@@ -117,7 +117,8 @@ ExitCode map_toward(const MapArguments& arguments, const Extensions& extensions)
   std::vector<TaskPoint> task;
   {
     const GivenSamples given(arguments.toward, arguments.run);
-    const auto samples = open_for(run.inputs.modalities, shards_only(given.shards()), given.name());
+    const auto samples =
+        open_for(run.inputs.modalities, shards_only(given.shards()), extensions, given.name());
     auto sets = sets_of_task(run, *samples, given.name());
     for (const auto& set : sets) shot = std::max(shot, static_cast<std::int64_t>(set.size()));
     task = points_of(run, *samples, std::move(sets), shot, 1);

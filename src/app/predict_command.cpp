@@ -189,8 +189,9 @@ void check_wishes(const PredictArguments& wanted, const AdaptedModel& model) {
 
 /// One request a line, {"shard": PATH}; its answers as JSON lines, then {"done": samples}, or
 /// {"error": TEXT}. Until standard input ends.
-void answer_requests(const AdaptedModel& model, const PredictArguments& wanted,
-                     const PredictionText& text, AnswerSink& answers) {
+void answer_requests(const AdaptedModel& model, const Extensions& extensions,
+                     const PredictArguments& wanted, const PredictionText& text,
+                     AnswerSink& answers) {
   std::string line;
   while (std::getline(std::cin, line)) {
     try {
@@ -198,8 +199,8 @@ void answer_requests(const AdaptedModel& model, const PredictArguments& wanted,
       CUTTLE_VALIDATE(
           request.is_object() && request.contains("shard") && request["shard"].is_string(),
           "a request is a line {{\"shard\": PATH}}, not '{}'", line.substr(0, 200));
-      const auto data =
-          open_for(model.to.inputs.modalities, shards_only({request["shard"].get<std::string>()}));
+      const auto data = open_for(model.to.inputs.modalities,
+                                 shards_only({request["shard"].get<std::string>()}), extensions);
       const auto outcome = answer_all(model, *data, wanted, text, answers);
       answers.write(nlohmann::json{{"done", outcome.samples}}.dump() + "\n");
     } catch (const UserError& problem) {
@@ -230,11 +231,12 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
                             model.parts.kind->uncertain(), arguments.top);
   AnswerSink answers(arguments.out);
   if (arguments.stream) {
-    answer_requests(model, arguments, text, answers);
+    answer_requests(model, extensions, arguments, text, answers);
     return ExitCode::kDone;
   }
   const GivenSamples given(arguments.inputs, arguments.file);
-  const auto data = open_for(model.to.inputs.modalities, shards_only(given.shards()), given.name());
+  const auto data =
+      open_for(model.to.inputs.modalities, shards_only(given.shards()), extensions, given.name());
   answers.write(text.header());
   const Outcome outcome = answer_all(model, *data, arguments, text, answers);
   answers.finish();

@@ -45,10 +45,22 @@ std::int64_t ModalitySpec::element_bytes() const {
   return 0;
 }
 
+bool FittedStep::operator==(const FittedStep& other) const {
+  return type == other.type && words == other.words && columns == other.columns &&
+         numbers == other.numbers;
+}
+
+ModalitySpec ModalitySpec::recorded() const {
+  ModalitySpec spec = *this;
+  if (!fitted.empty()) spec.shape = {fitted.front().columns};
+  spec.fitted.clear();
+  return spec;
+}
+
 bool ModalitySpec::operator==(const ModalitySpec& other) const {
   return name == other.name && kind == other.kind && shape == other.shape &&
          sample_rate == other.sample_rate && mean == other.mean && stddev == other.stddev &&
-         centred == other.centred;
+         centred == other.centred && fitted == other.fitted;
 }
 
 std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities) {

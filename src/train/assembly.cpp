@@ -22,7 +22,8 @@ Catalog catalog_of(const Extensions& extensions) {
           {"source", infos_of(extensions.sources)},
           {"objective", infos_of(extensions.objectives)},
           {"optimizer", infos_of(extensions.optimizers)},
-          {"sink", infos_of(extensions.sinks)}};
+          {"sink", infos_of(extensions.sinks)},
+          {"fitted", infos_of(extensions.fitted)}};
 }
 
 namespace {

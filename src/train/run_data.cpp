@@ -11,6 +11,7 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/nearest_name.hpp"
 #include "train/chosen_sources.hpp"
+#include "train/fit_senses.hpp"
 #include "train/problem_list.hpp"
 
 namespace cuttle {
@@ -19,6 +20,11 @@ namespace {
 /// Whether one encoder can take both; their normalisation may differ.
 bool fit(const ModalitySpec& a, const ModalitySpec& b) {
   return a.kind == b.kind && a.shape == b.shape && a.sample_rate == b.sample_rate;
+}
+
+/// Whether the shards' sense is what the model's was before its preprocessing.
+bool can_become(const ModalitySpec& own, const ModalitySpec& models) {
+  return fit(own, models.recorded());
 }
 
 /// The key of this name in the section of another.
@@ -66,7 +72,8 @@ void refuse_shards(const ChosenSource& chosen) {
 /// Another run's mean and stddev, for the senses that fit.
 void take_statistics(const std::vector<ModalitySpec>& from, std::vector<ModalitySpec>& senses) {
   for (ModalitySpec& spec : senses)
-    if (const ModalitySpec* other = find_modality(from, spec.name); other && fit(*other, spec)) {
+    if (const ModalitySpec* other = find_modality(from, spec.name);
+        other && other->fitted.empty() && fit(*other, spec)) {
       spec.mean = other->mean;
       spec.stddev = other->stddev;
     }
@@ -186,9 +193,10 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
   } else {
     const Section& target = config.episode.target;
     const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
-    run->unite(config, kind->values(), senses, statistics);
+    run->unite(config, kind->values(), extensions, senses, statistics);
   }
-  run->open_own_sets(trained == nullptr);
+  if (trained == nullptr) run->preprocess(config, extensions, statistics);
+  run->open_own_sets(extensions, trained == nullptr);
   if (trained != nullptr) {
     run->inputs_ = *trained;
   } else {
@@ -240,7 +248,7 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
         if (!one)
           named(part.key, [&] { part.data = Dataset::open(on_disk(part.options)); });
         else if (trained != nullptr)
-          part.data = open_for(*trained, part.options);
+          part.data = open_for(*trained, part.options, extensions);
         else
           part.data = in_statistics(Dataset::open(part.options), statistics);
       });
@@ -263,19 +271,21 @@ void RunData::open_parts(const RunConfig& config, const Extensions& extensions,
 }
 
 /// Several sources in the senses of all of them, or of the model.
-void RunData::unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained,
+void RunData::unite(const RunConfig& config, bool values, const Extensions& extensions,
+                    const std::vector<ModalitySpec>* trained,
                     const std::vector<ModalitySpec>* statistics) {
   std::vector<ModalitySpec> all = trained != nullptr ? *trained : std::vector<ModalitySpec>();
   for (const Part& part : parts_)
     for (const ModalitySpec& spec : part.senses) {
       const ModalitySpec* known = find_modality(all, spec.name);
-      CUTTLE_VALIDATE(known == nullptr || fit(*known, spec),
+      CUTTLE_VALIDATE(known == nullptr || can_become(spec, *known),
                       "{}: its modality {} has another kind, shape or sample rate than {} (one "
                       "encoder serves all); make them alike, or give one another name",
                       part.key, spec.name,
                       trained != nullptr ? "the model was trained on" : "an earlier source's");
       if (known != nullptr) check_columns(*known, spec, part.key);
-      if (known != nullptr && (known->mean != spec.mean || known->stddev != spec.stddev))
+      if (known != nullptr && known->fitted.empty() &&
+          (known->mean != spec.mean || known->stddev != spec.stddev))
         log_warning("{}: its {} are normalised with {} mean and standard deviation", part.key,
                     spec.name, trained != nullptr ? "the training data's" : "an earlier source's");
       if (known == nullptr && trained == nullptr) all.push_back(spec);
@@ -305,8 +315,27 @@ void RunData::unite(const RunConfig& config, bool values, const std::vector<Moda
     if (!part.data) continue;
     if (used.size() < inputs_.modalities.size() && trained != nullptr)
       warn_of_lacking(part.key, used, inputs_.modalities);
-    part.data = in_senses(with_rows(std::move(part.data), part.options, names_of(used)),
-                          inputs_.modalities);
+    part.data = in_fitted_senses(with_rows(std::move(part.data), part.options, names_of(used)),
+                                 inputs_.modalities, extensions.fitted);
+    part.senses = inputs_.modalities;
+  }
+}
+
+/// Once in a run, before anything is drawn.
+void RunData::preprocess(const RunConfig& config, const Extensions& extensions,
+                         const std::vector<ModalitySpec>* statistics) {
+  std::vector<const Dataset*> data;
+  for (const Part& part : parts_)
+    if (part.data) data.push_back(part.data.get());
+  const std::vector<ModalitySpec> recorded = inputs_.modalities;
+  fit_senses(config, extensions, data, statistics, inputs_.modalities);
+  if (inputs_.modalities == recorded) return;
+  for (Part& part : parts_) {
+    CUTTLE_VALIDATE(part.data,
+                    "{}: {} makes its samples itself, and model.encoders.*.fitted goes by those of "
+                    "shards (its own would not come through the steps); remove one of the keys",
+                    part.key, part.section->type);
+    part.data = in_fitted_senses(std::move(part.data), inputs_.modalities, extensions.fitted);
     part.senses = inputs_.modalities;
   }
 }
@@ -325,7 +354,7 @@ std::int64_t RunData::common_target_width(bool values) const {
 }
 
 /// Whatever validation and test have for themselves, as the tasks of training see theirs.
-void RunData::open_own_sets(bool training) {
+void RunData::open_own_sets(const Extensions& extensions, bool training) {
   ProblemList problems;
   for (Part& part : parts_)
     for_each_own(part, [&](const std::string& key, const DataOptions& own, Split split) {
@@ -333,7 +362,7 @@ void RunData::open_own_sets(bool training) {
       problems.attempt([&] {
         named(key, [&] {
           (split == Split::kTest ? part.test : part.validation) =
-              open_for(inputs_.modalities, read ? own : on_disk(own));
+              open_for(inputs_.modalities, read ? own : on_disk(own), extensions);
         });
       });
     });
@@ -439,7 +468,8 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
 }
 
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
-                                  const DataOptions& options, const std::string& name) {
+                                  const DataOptions& options, const Extensions& extensions,
+                                  const std::string& name) {
   const std::string& where = name.empty() ? options.shards.front() : name;
   DataOptions all = options;
   all.modalities.clear();
@@ -448,7 +478,7 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
   for (ModalitySpec& spec : senses) {
     const ModalitySpec* found = find_modality(data->modalities(), spec.name);
     CUTTLE_VALIDATE(
-        found == nullptr || fit(*found, spec),
+        found == nullptr || can_become(*found, spec),
         "{}: modality {} has another kind, shape or sample rate than the model was trained on; "
         "make the shard with `cuttle-data pack --like` the run",
         where, spec.name);
@@ -463,7 +493,8 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
                   where, fmt::join(names_of(data->modalities()), ", "),
                   fmt::join(names_of(modalities), ", "));
   if (used.size() < modalities.size()) warn_of_lacking(where, used, modalities);
-  return in_senses(with_rows(std::move(data), all, names_of(used)), std::move(senses));
+  return in_fitted_senses(with_rows(std::move(data), all, names_of(used)), std::move(senses),
+                          extensions.fitted);
 }
 
 }  // namespace cuttle

@@ -27,6 +27,11 @@ std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
                     {"stddev", spec.stddev}});
     if (spec.kind == ModalityKind::kAudio) list.back()["centred"] = spec.centred;
     if (!spec.columns.empty()) list.back()["columns"] = spec.columns;
+    for (const FittedStep& step : spec.fitted)
+      list.back()["fitted"].push_back({{"type", step.type},
+                                       {"words", step.words},
+                                       {"columns", step.columns},
+                                       {"numbers", step.numbers}});
   }
   return list.dump();
 }
@@ -45,6 +50,10 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       // Versions that centred recordings did not say so.
       spec.centred = spec.kind == ModalityKind::kAudio && entry.value("centred", true);
       spec.columns = entry.value("columns", std::vector<std::string>());
+      for (const auto& step : entry.value("fitted", nlohmann::json::array()))
+        spec.fitted.push_back(
+            {step.at("type").get<std::string>(), step.at("words").get<std::string>(),
+             step.at("columns").get<std::int64_t>(), step.at("numbers").get<FittedNumbers>()});
       modalities.push_back(std::move(spec));
     }
   } catch (const nlohmann::json::exception& cause) {

@@ -242,6 +242,9 @@ std::vector<ModalitySpec> source_statistics(const RunConfig& config) {
                      senses.end());
         senses.push_back(*spec);
       });
+  for (const auto& [sense, encoder] : config.model.encoders)
+    if (const ModalitySpec* spec = find_modality(senses, sense))
+      check_fitted(config, {*spec}, "ask for those, or leave out train.init_statistics=source");
   return senses;
 }
 

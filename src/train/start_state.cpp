@@ -4,9 +4,12 @@
 #include <torch/types.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/hash.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "cuttle/train/environment.hpp"
@@ -191,14 +194,19 @@ void start_state(Communicator& comm, const RunConfig& config, const Catalog& cat
 
 std::vector<ModalitySpec> start_statistics(Communicator& comm, const RunConfig& config,
                                            const RunFolder& folder) {
-  if (config.train.init_statistics != "source") return {};
+  const auto& encoders = config.model.encoders;
+  const bool fits = std::any_of(encoders.begin(), encoders.end(),
+                                [](const auto& entry) { return !entry.second.fitted.empty(); });
+  const bool takes = config.train.init_statistics == "source";
+  if (!takes && !(fits && folder.resume)) return {};
   std::string text;
   together(comm, "reading the statistics", [&] {
     if (comm.rank() != 0) return;
     // A run's never change: any of its checkpoints has them.
     const auto own = folder.resume ? load_latest(folder.path) : LatestCheckpoint();
     text = own.content ? own.content->facts.at("modalities")
-                       : modalities_to_json(source_statistics(config));
+                       : modalities_to_json(takes ? source_statistics(config)
+                                                  : std::vector<ModalitySpec>());
   });
   return modalities_from_json(comm.broadcast("statistics", std::move(text), 0).wait());
 }
@@ -225,6 +233,9 @@ void agree_on_start(Communicator& comm, const std::map<std::string, std::string>
   std::vector<Fact> all{{"data_fingerprint", facts.at("data_fingerprint")},
                         {"parameters", state.parameters.sha256()},
                         {"step", std::to_string(state.step)}};
+  // Each rank fits preprocessing itself, and processors may round otherwise.
+  if (const auto senses = facts.find("modalities"); senses != facts.end())
+    all.push_back({"modalities", sha256(senses->second)});
   for (const char* name : {"files_fingerprint", kHeldFiles})
     if (const auto files = facts.find(name); files != facts.end())
       all.push_back({files->first, files->second});

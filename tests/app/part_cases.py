@@ -105,6 +105,10 @@ CASES = {
                  step={"outer_lr": 0.001, "optimizer": "lion", "weight_decay": 0.1}),
     "vectors_r2d2": case({"algorithm": "r2d2"}, {"fusion": "concat", **DROPOUT}, {"vector": MLP},
                          episode={"way_min": 2, "shot_min": 1, "shot": 2, "micro_batch": 2}),
+    "fitted": case({"algorithm": "protonet"}, {"fusion": "late", **DROPOUT},
+                   {"vector": {**MLP, "fitted": ["impute by=median", "clip", "standardise", "pca columns=3"]},
+                    "series": {**conv("series_conv"), "fitted": ["impute_nearest rows=50", "min_max", "unit_length"]}},
+                   augment={"tasks": "both"}),
     "snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat", **DROPOUT},
                   {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")}, episode={"shot": 2}),
     "matching": case({"algorithm": "matching", "full_context": True, "processing_steps": 2},
@@ -228,6 +232,7 @@ def names_in(config):
         "target": {config["episode"]["target"]},
         "optimizer": {config["step"].get("optimizer", "adam")},
         "sink": types_in(config, "sinks"),
+        "fitted": {step.split()[0] for encoder in encoders for step in encoder.get("fitted", [])},
     }
 
 

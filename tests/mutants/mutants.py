@@ -94,6 +94,36 @@ MODEL = {"references": {
         ("(hertz - edge[0]) / (edge[1] - edge[0])", "(hertz - edge[0]) / (edge[2] - edge[0])"),
         (".matmul(filters_) + 1e-6)", ".matmul(filters_) + 0.1)"),
     ],
+}, "fitted_test": {
+    "src/sense/fitted/columns.cpp": [
+        ("std::sqrt(squares / count)", "std::sqrt(squares / (count - 1))"),
+        ("push_back(first + mean)", "push_back(mean)"),
+    ],
+    "src/sense/fitted/scaling.cpp": [
+        ("of.means[c] + most * of.deviations[c]", "most * of.deviations[c]"),
+        ("(row[c] - shift[c]) / scale[c]", "row[c] / scale[c]"),
+        ("column.back() - column.front()", "column.back()"),
+        (", 0.0, 1.0)", ", 0.0, 0.5)"),
+        ("value /= std::sqrt(squares)", "value /= squares"),
+    ],
+    "src/sense/fitted/impute.cpp": [
+        ("(sorted[half - 1] + sorted[half]) / 2", "sorted[half]"),
+        ("next - first > most) found", "next - first >= most) found"),
+        ("if (known[first + c] == 0) continue;", ""),
+        ("emplace_back(sum / shared, first)", "emplace_back(sum, first)"),
+        ("i * rows.size() / kept * rows.columns", "(rows.size() - 1 - i) * rows.columns"),
+    ],
+    "src/sense/fitted/pca.cpp": [
+        ("vectors.t().flip(0)", "vectors.t()"),
+        ("static_cast<double>(rows.size() - 1)", "static_cast<double>(rows.size())"),
+        ("(row[c] - means[c]) * directions", "row[c] * directions"),
+        ("options.columns == 0 ? varying", "options.columns == 0 ? rows.columns"),
+    ],
+}, "app.fitted": {
+    "src/sense/fitted/fitted.cpp": [
+        ("data.classes_of(Split::kTrain)", "data.classes_of(Split::kAll)"),
+        ("rows = applied(type, step.numbers, rows);", ""),
+    ],
 }, "pretrained": {
     "src/model/encoders/resnet.cpp": [
         ("torch::max_pool2d(conv_.forward(p, input.values), 3, 2, 1)",
@@ -418,7 +448,8 @@ EVALUATION = {"evaluation_test": {
 
 AREAS = {"model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
 # What is built for a test, where that is no program of the same name.
-TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "pretrained": "pretrained_peer"}
+TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "app.fitted": "cuttle",
+           "pretrained": "pretrained_peer"}
 
 
 class Mutant(NamedTuple):

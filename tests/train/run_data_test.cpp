@@ -341,13 +341,13 @@ TEST_F(Sources, AModelTakesDataThatLackSomeOfItsSenses) {
   options.shards = config_.sources["b"].shards;
   for (const bool in_memory : {false, true}) {
     options.in_memory = in_memory;
-    const auto data = open_for(trained, options);
+    const auto data = open_for(trained, options, Extensions());
     ASSERT_EQ(data->modalities().size(), 3u);
     EXPECT_EQ(data->samples()[0].present, 6u);
     std::vector<std::uint8_t> bytes;
     EXPECT_GT(data->read(0, 2, bytes), 0);
   }
-  EXPECT_THAT(refusal_of([&] { open_for({trained[0]}, options); }),
+  EXPECT_THAT(refusal_of([&] { open_for({trained[0]}, options, Extensions()); }),
               HasSubstr("it has text, vector, and the model takes image"));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,17 @@ enum class ModalityKind {
 
 const char* to_string(ModalityKind kind);
 
-/// One modality as the shards declare it; equal in all shards of a data set.
+/// A step of preprocessing, with the numbers that the training classes gave it (sense/fitted.hpp).
+struct FittedStep {
+  std::string type, words;   ///< its name, and what the config says of it
+  std::int64_t columns = 0;  ///< that it takes
+  std::map<std::string, std::vector<double>> numbers;
+
+  bool operator==(const FittedStep& other) const;
+};
+
+/// One modality as the shards declare it; equal in all shards of a data set. In a run that
+/// preprocesses it: as it is after the last step.
 struct ModalitySpec {
   std::string name;  ///< "image", "text", "audio", ...
   ModalityKind kind = ModalityKind::kVector;
@@ -30,6 +41,11 @@ struct ModalitySpec {
   std::vector<std::string> columns =
       {};  ///< of the table it was made from: one for each feature or channel ("": none, zeros), or
            ///< one for all; another table's are found by them. No part of equality
+  std::vector<FittedStep> fitted = {};  ///< done to every row before the model sees it, in order;
+                                        ///< mean and stddev are none then
+
+  /// As the shards have it.
+  ModalitySpec recorded() const;
 
   /// Bytes of one element of raw data: 1 (image, text), 2 (audio), 4 (series, vector).
   std::int64_t element_bytes() const;

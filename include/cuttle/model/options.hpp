@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cuttle/config/section.hpp"
 
@@ -16,6 +17,7 @@ struct EncoderOptions {
   Section network{"auto"};
   std::string frozen_from;  ///< run folder or checkpoint whose encoder of this modality is used as
                             ///< it is and never trained; empty: trained
+  std::vector<std::string> fitted = {};  ///< steps of preprocessing, in order: a type and its keys
 };
 
 struct ModelOptions {

@@ -9,6 +9,7 @@
 #include "cuttle/config/run_config.hpp"
 #include "cuttle/metrics/sink.hpp"
 #include "cuttle/model/model.hpp"
+#include "cuttle/sense/fitted.hpp"
 #include "cuttle/step/optimizer.hpp"
 #include "cuttle/task/objective.hpp"
 #include "cuttle/task/task.hpp"
@@ -25,6 +26,7 @@ struct Extensions {
   std::map<std::string, ObjectiveType> objectives = builtin_objectives();
   std::map<std::string, OptimizerType> optimizers = builtin_optimizers();
   std::map<std::string, SinkType> sinks = builtin_sinks();
+  std::map<std::string, FittedType> fitted = builtin_fitted();
 };
 
 /// The types by kind, as configs and `cuttle list` see them.
@@ -54,6 +56,11 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
 /// Warns of strengths of `augment` for kinds that none of the tasks' senses has; UserError where
 /// nothing would be changed.
 void check_augmentation(const RunConfig& config, const TaskInputs& inputs);
+
+/// UserError, ending in `remedy`, where the config asks for other steps of preprocessing than these
+/// senses of a model came through.
+void check_fitted(const RunConfig& config, const std::vector<ModalitySpec>& senses,
+                  const std::string& remedy);
 
 /// Episodes of evaluation: the config's, with the evaluation section's way, shot and query where
 /// given.

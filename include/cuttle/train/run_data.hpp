@@ -29,8 +29,9 @@ class RunData {
  public:
   /// Opens the shards. `trained`: of the tasks that a model was trained on; null: those that the
   /// sources give. `statistics`: whose mean and stddev take the place of the shards' own, where a
-  /// sense of that name fits; null: none. UserError as Dataset::open, and where the sources do not
-  /// fit each other or the model, or a key does nothing with them (check_protocol).
+  /// sense of that name fits, and whose preprocessing is taken where it is the same steps; null:
+  /// none. UserError as Dataset::open, and where the sources do not fit each other or the model, a
+  /// key does nothing with them (check_protocol), or preprocessing cannot be fitted.
   static std::unique_ptr<RunData> open(const RunConfig& config, const Extensions& extensions,
                                        const TaskInputs* trained = nullptr,
                                        const std::vector<ModalitySpec>* statistics = nullptr);
@@ -89,9 +90,11 @@ class RunData {
   void open_parts(const RunConfig& config, const Extensions& extensions,
                   const std::vector<ModalitySpec>* trained,
                   const std::vector<ModalitySpec>* statistics);
-  void unite(const RunConfig& config, bool values, const std::vector<ModalitySpec>* trained,
-             const std::vector<ModalitySpec>* statistics);
-  void open_own_sets(bool training);
+  void unite(const RunConfig& config, bool values, const Extensions& extensions,
+             const std::vector<ModalitySpec>* trained, const std::vector<ModalitySpec>* statistics);
+  void preprocess(const RunConfig& config, const Extensions& extensions,
+                  const std::vector<ModalitySpec>* statistics);
+  void open_own_sets(const Extensions& extensions, bool training);
   template <class Work>
   static void for_each_own(const Part& part, const Work& work);
   std::int64_t common_target_width(bool values) const;
@@ -106,6 +109,7 @@ std::string seen_in_training(const Dataset& training, const Dataset& other, Spli
 /// of which the model knows no columns has the shards'. UserError where one does not fit, some of
 /// its columns are not there, or all are lacking.
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
-                                  const DataOptions& options, const std::string& name = "");
+                                  const DataOptions& options, const Extensions& extensions,
+                                  const std::string& name = "");
 
 }  // namespace cuttle

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "cuttle/sense/fitted.hpp"
+
+// The registry of steps of preprocessing: one row a type. Its function stands in the type's file.
+#define CUTTLE_FITTED(row) \
+  row(clip) row(impute) row(impute_nearest) row(min_max) row(pca) row(standardise) row(unit_length)
+
+namespace cuttle {
+
+#define CUTTLE_DECLARE(name) FittedType row_of_fitted_##name();
+CUTTLE_FITTED(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+
+/// Mean and population deviation of each column over what is no hole. UserError where a column has
+/// holes alone.
+struct ColumnMoments {
+  std::vector<double> means, deviations;
+};
+ColumnMoments column_moments(const FittedRows& rows);
+/// The known values of each column, ascending. UserError where there is none.
+std::vector<std::vector<double>> sorted_columns(const FittedRows& rows);
+
+}  // namespace cuttle

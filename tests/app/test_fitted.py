@@ -1,0 +1,204 @@
+"""Preprocessing with fitted state: its numbers beside NumPy's, what they may be fitted on, and where they are used."""
+
+import json
+
+import driver
+import numpy as np
+import part_data
+import pytest
+
+SENSES = [part_data.Modality(name, kind, (4, ), mean=(), stddev=(), holes=True)
+          for name, kind in (("vector", "vector"), ("series", "series"))]
+SPLITS = ["train"] * 5 + ["validation"] * 3 + ["test"] * 3
+STEPS = ["impute by=median", "clip deviations=2", "standardise", "pca columns=2 whiten=true"]
+TRAIN = {"steps": 4, "validate_every": 2, "validation_episodes": 4, "checkpoint_every": 2}
+
+
+def rows_of(change=None):
+    """{class: [sample: {sense: rows}]} with holes; `change`: a split whose samples are others."""
+    draw = np.random.default_rng(5)
+    classes = []
+    for number, split in enumerate(SPLITS):
+        samples = []
+        for _ in range(6):
+            flat = draw.normal(number % 4, [1, 2, 3, 0.5], size=(9, 4)) @ (np.eye(4) + 0.3)
+            flat[draw.random((9, 4)) < 0.1] = np.nan
+            flat = (flat * 7 + 3 if split == change else flat).astype("f4")
+            samples.append({"vector": flat[0], "series": flat[1:]})
+        classes.append(samples)
+    return classes
+
+
+def write(path, classes, senses=None, only=None):
+    senses = senses or SENSES
+    samples = [part_data.Loaded(f"{number}/{index}", f"class {number}", "all", SPLITS[number],
+                                {sense.name: arrays[sense.name] for sense in senses}, None)
+               for number, of_class in enumerate(classes) if only in (None, SPLITS[number])
+               for index, arrays in enumerate(of_class)]
+    part_data.write_shard(path, part_data.DatasetInfo("fitted", "made by a test", "CC0-1.0", "a test"), senses, samples)
+    return path
+
+
+def config(path, shards, steps=STEPS, **more):
+    encoder = {"type": "mlp", "width": 8, "depth": 2}
+    encoders = {"vector": {**encoder, "fitted": steps}, "series": {"type": "series_conv", "width": 8, "fitted": steps}}
+    path.write_text(json.dumps({
+        "name": "fitted", "data": {"shards": [str(shards)]}, "adapt": {"algorithm": "protonet"}, "train": TRAIN,
+        "episode": {"way": 3, "shot": 1, "query": 2, "meta_batch_size": 2}, "model": {"encoders": encoders},
+        "evaluation": {"episodes": 6}, **more}), encoding="utf-8")
+    return path
+
+
+def trained(folder, shards, steps=STEPS, *words):
+    """The hash of the parameters, and what the run says of its senses."""
+    said = driver.train(config(folder / "config.yaml", shards, steps), folder / "run", *words).stderr
+    return said.partition("parameters sha256 ")[2].split()[0], senses_of(folder / "run")
+
+
+def senses_of(run):
+    facts = json.loads((max((run / "checkpoints").glob("step-*")) / "facts.json").read_text(encoding="utf-8"))
+    return json.loads(facts["modalities"])
+
+
+@pytest.fixture(scope="module", name="first")
+def first_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    return folder, trained(folder, write(folder / "data.h5", rows_of()))
+
+
+def chain(rows, training):
+    """What STEPS make of rows, by NumPy."""
+    median = np.nanmedian(training, axis=0)
+    stages = [lambda x: np.where(np.isnan(x), median, x)]
+    training = stages[0](training)
+    low, high = (training.mean(0) + sign * 2 * training.std(0) for sign in (-1, 1))
+    stages.append(lambda x: np.clip(x, low, high))
+    training = stages[1](training)
+    mean, deviation = training.mean(0), training.std(0)
+    stages.append(lambda x: (x - mean) / deviation)
+    training = stages[2](training)
+    centre = training.mean(0)
+    _, sizes, directions = np.linalg.svd(training - centre, full_matrices=False)
+    most = np.argmax(np.abs(directions), axis=1)
+    directions *= np.sign(directions[np.arange(4), most])[:, None]
+    scale = sizes / np.sqrt(len(training) - 1)
+    stages.append(lambda x: ((x - centre) @ directions.T / scale)[:, :2])
+    for stage in stages:
+        rows = stage(rows)
+    return rows
+
+
+def by_numpy(classes):
+    """The same samples after STEPS."""
+    training = {name: np.concatenate([sample[name].reshape(-1, 4).astype("f8") for samples, split in
+                                      zip(classes, SPLITS) if split == "train" for sample in samples])
+                for name in ("vector", "series")}
+    made = [[{name: np.ascontiguousarray(chain(rows.reshape(-1, 4).astype("f8"), training[name]), "<f4")
+              for name, rows in sample.items()}
+             for sample in samples] for samples in classes]
+    return [[{"vector": sample["vector"][0], "series": sample["series"]} for sample in samples] for samples in made]
+
+
+def tensors(run):
+    file = max((run / "checkpoints").glob("step-*")) / "parameters.safetensors"
+    raw = file.read_bytes()
+    start = 8 + int.from_bytes(raw[:8], "little")
+    told = json.loads(raw[8:start])
+    return {name: np.frombuffer(raw[start:][slice(*entry["data_offsets"])], "<f4")
+            for name, entry in told.items() if name != "__metadata__"}
+
+
+def test_a_run_sees_what_numpy_makes_of_its_samples(first, tmp_path):
+    senses = [part_data.Modality(sense.name, sense.kind, (2, ), mean=(), stddev=()) for sense in SENSES]
+    trained(tmp_path, write(tmp_path / "made.h5", by_numpy(rows_of()), senses), [])
+    ours, plain = tensors(first[0] / "run"), tensors(tmp_path / "run")
+    assert ours.keys() == plain.keys()
+    for name, values in ours.items():
+        np.testing.assert_allclose(values, plain[name], atol=2e-4, err_msg=name)
+
+
+def test_the_numbers_are_kept_and_told(first):
+    vector = next(sense for sense in first[1][1] if sense["name"] == "vector")
+    assert vector["shape"] == [2] and [step["words"] for step in vector["fitted"]] == STEPS
+    training = np.array([sample["vector"] for samples in rows_of()[:5] for sample in samples], "f8")
+    np.testing.assert_allclose(vector["fitted"][0]["numbers"]["values"], np.nanmedian(training, axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_no_number_sees_another_class_than_those_of_training(first, tmp_path, split):
+    assert trained(tmp_path, write(tmp_path / "data.h5", rows_of(split))) == first[1]
+
+
+def test_training_classes_have_a_part_in_them(first, tmp_path):
+    parameters, senses = trained(tmp_path, write(tmp_path / "data.h5", rows_of("train")))
+    assert parameters != first[1][0] and senses != first[1][1]
+
+
+def test_adapt_and_predict_use_what_training_fitted(first, tmp_path):
+    folder = first[0]
+    other = write(tmp_path / "test.h5", rows_of(), only="test")  # no training class is there
+    plain = driver.cuttle_json("eval", folder / "run", "--split", "test")
+    alone = driver.cuttle_json("eval", folder / "run", "--split", "test", "--shards", other)
+    assert plain["accuracy"] == alone["accuracy"]
+    driver.cuttle("adapt", folder / "run", "--support", other, "--out", tmp_path / "mine.adapted")
+    told = driver.cuttle_json("inspect", tmp_path / "mine.adapted")["modalities"]
+    assert [sense["fitted"] for sense in told] == [STEPS, STEPS]
+    answers = [line.split("\t")[1] for line in driver.cuttle("predict", tmp_path / "mine.adapted",
+                                                             other).stdout.splitlines()]
+    assert len(answers) == 18 and set(answers) <= {f"class {number}" for number in (8, 9, 10)}
+
+
+def test_other_steps_are_refused_where_they_would_change_what_was_trained(first):
+    run = first[0] / "run"
+    words = "model.encoders.vector.fitted=[standardise]"
+    config_file = first[0] / "config.yaml"
+    said = driver.train(config_file, run, "train.steps=6", words, "--resume", code=driver.USER_ERROR).stderr
+    assert "a resumed run may not change" in said and "model.encoders.vector.fitted" in said
+    said = driver.cuttle("eval", run, words, code=driver.USER_ERROR).stderr
+    assert "model.encoders.vector.fitted: is [standardise]" in said and "leave the key" in said
+
+
+def test_a_run_that_starts_from_another_can_take_its_numbers(first, tmp_path):
+    shards = write(tmp_path / "data.h5", rows_of("train"))
+    words = (f"train.init_from={first[0] / 'run'}", "train.init_statistics=source")
+    assert trained(tmp_path, shards, STEPS, *words)[1] == first[1][1]
+    said = driver.train(config(tmp_path / "other.yaml", shards, ["standardise"]), tmp_path / "other", *words,
+                        code=driver.USER_ERROR).stderr
+    assert "leave out train.init_statistics=source" in said
+
+
+def spoiled(value, column=0):
+    classes = rows_of()
+    for sample in classes[0] if np.isinf(value) else [sample for samples in classes for sample in samples]:
+        sample["vector"][column] = value
+    return classes
+
+
+@pytest.mark.parametrize("classes, steps, problem", [
+    (spoiled(np.nan), ["impute"], "column 1 has no value in any training sample"),
+    (rows_of(), ["pca"], "put impute before it"),
+    (rows_of(), ["impute", "pca columns=5"], "vary in 4 directions at most"),
+    (rows_of(), ["impute", "standardize"], "did you mean 'standardise'"),
+    (rows_of(), ["impute bye=mean"], "did you mean by="),
+])
+def test_what_cannot_be_fitted_is_refused_before_the_run_begins(tmp_path, classes, steps, problem):
+    shards = write(tmp_path / "data.h5", classes)
+    said = driver.cuttle("validate", config(tmp_path / "config.yaml", shards, steps), code=driver.USER_ERROR)
+    assert problem in said.stdout + said.stderr and ".fitted: " in said.stdout + said.stderr
+
+
+def test_pictures_have_no_columns_to_fit(tmp_path):
+    shards = driver.make_shards(tmp_path / "shards")
+    words = json.dumps({"image": {"type": "conv4", "fitted": ["standardise"]}})
+    path = config(tmp_path / "config.yaml", f"{shards}/*.h5", model={"encoders": json.loads(words)})
+    said = driver.cuttle("validate", path, code=driver.USER_ERROR)
+    assert "image is image, and only the columns of vector and series" in said.stdout + said.stderr
+
+
+def test_holes_are_written_on_request_alone():
+    plain = part_data.Modality("vector", "vector", (1, ), mean=(), stddev=())
+    for values, modality in (([np.nan], plain), ([np.inf], SENSES[0])):
+        with pytest.raises(Exception, match="not finite"):
+            modality.convert(np.array(values * modality.shape[0], "f4"))
+    with pytest.raises(Exception, match="has no mean of the writer's"):
+        part_data.Modality("vector", "vector", (1, ), holes=True).check()
