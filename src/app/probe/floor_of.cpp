@@ -74,8 +74,10 @@ RunConfig floor_config(const RunConfig& usual, const BySense& senses, bool centr
   for (const auto& [name, candidate] : senses) {
     if (candidate.run == nullptr) continue;
     const auto& trained = candidate.run->config.model.encoders;
-    if (const auto given = trained.find(name); given != trained.end())
-      config.model.encoders[name] = given->second.network;
+    if (const auto given = trained.find(name); given != trained.end()) {
+      config.model.encoders[name] = given->second;
+      config.model.encoders[name].frozen_from.clear();
+    }
   }
   return config;
 }
