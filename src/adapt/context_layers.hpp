@@ -31,14 +31,15 @@ class ContextLayers {
   ContextLayers(ParameterLayout& layout, const ContextOptions& options);
   /// The parameters of the model that phi makes of this one.
   Tensors modulated(Tensors theta, const torch::Tensor& phi) const;
-
- private:
   /// By its parameters' places: what the layer does before its ReLU is linear in weight and bias.
   /// `own`: from the context to its scales and shifts, or shifts alone.
   struct Layer {
     std::int64_t weight, bias, own;
   };
+  const std::vector<Layer>& layers() const { return layers_; }
+  bool film() const { return film_; }
 
+ private:
   bool film_;
   std::vector<Layer> layers_;
 };

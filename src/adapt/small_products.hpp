@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "adapt/plain_rows.hpp"
 #include "cuttle/kernels/jobs.hpp"
 
 // Products of small matrices on own kernels. Weights [out, in] multiply from the left as they lie
@@ -44,5 +46,31 @@ void add_sums(std::int64_t rows, std::int64_t columns, std::int64_t stride, cons
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t c = 0; c < columns; ++c) to[r] += from[r * stride + c];
 }
+
+/// A matrix of the parameters' gradient, zeros so far, in rows of whole vectors: in its place, if
+/// it has such; `step`: between rows there. Null: none.
+template <class T>
+class GradientRows {
+ public:
+  GradientRows(T* place, std::int64_t rows, std::int64_t columns, std::int64_t step)
+      : place_(place),
+        rows_(rows),
+        columns_(columns),
+        step_(step),
+        stride_(kernels::padded<T>(columns)),
+        own_(room(stride_ == step ? 0 : rows * stride_)) {}
+  T* at() { return own_.empty() ? place_ : own_.data(); }
+  std::int64_t stride() const { return stride_; }
+  /// At the end: to its place.
+  void finish() {
+    for (std::int64_t r = 0; place_ && !own_.empty() && r < rows_; ++r)
+      std::copy_n(&own_[room(r * stride_)], columns_, place_ + r * step_);
+  }
+
+ private:
+  T* place_;
+  std::int64_t rows_, columns_, step_, stride_;
+  std::vector<T> own_;
+};
 
 }  // namespace cuttle

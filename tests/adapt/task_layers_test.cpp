@@ -154,7 +154,8 @@ TEST_P(TaskLayers, LeaveWhatTheyDoNotKnowToTheGraph) {
   settings.objective = false;
   settings.lacking = true;
   expect_same(settings, false);
-  if (settings.algorithm == "meta_curvature") return;  // it embeds no support
+  if (settings.algorithm == "meta_curvature" || settings.algorithm == "cavia")
+    return;  // they embed no support
   settings.lacking = false;
   settings.lite = true;
   expect_same(settings, false);
@@ -219,6 +220,16 @@ INSTANTIATE_TEST_SUITE_P(
         Settings{"meta_curvature", {{"inner_steps", "2"}}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
         Settings{"meta_curvature", {{"inner_steps", "0"}}, "class", "none"},
         Settings{"meta_curvature", {{"curvature", "mc1"}}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
+        Settings{"cavia", {{"inner_lr", "0.5"}, {"context", "5"}}, "class", "none"},
+        Settings{"cavia",
+                 {{"inner_lr", "0.5"}, {"inner_steps", "3"}, {"context_by", "concat"}},
+                 "class",
+                 "none",
+                 {3, 1, 0, 2},
+                 4,
+                 6,
+                 32},
+        Settings{"cavia", {{"context_at", "['encoder.x.1']"}}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
         Settings{"leo", {{"latent", "5"}}}, Settings{"leo", {{"sampled", "false"}, {"kl", "0.3"}}},
         Settings{"leo",
                  {{"latent", "8"},
@@ -250,7 +261,8 @@ TEST(TaskLayersOf, OtherSettingsAreNotTaken) {
   expect_same({"protonet", {{"distance", "cosine"}}}, false);
   expect_same({"pretrain", {{"classifier", "cosine"}}}, false);
   expect_same({"meta_curvature", {{"fast", "[head]"}}, "class", "none"}, false);
-  expect_same({"meta_curvature"}, false);  // samples that weigh unlike
+  for (const char* descends : {"meta_curvature", "cavia"})
+    expect_same({descends}, false);  // samples that weigh unlike
   expect_same({"neural_process", {{"attention", "true"}}}, false);
   expect_same({"mann", {{"hidden", "9"}, {"slots", "0"}}}, false);
 }

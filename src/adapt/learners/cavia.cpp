@@ -1,5 +1,6 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -7,7 +8,9 @@
 #include "adapt/context_layers.hpp"
 #include "adapt/descent.hpp"
 #include "adapt/fast_weights.hpp"
+#include "adapt/learners/context_descent.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/surface/perceptron_parts.hpp"
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
@@ -41,12 +44,23 @@ class Cavia final : public Learner {
       : Learner(request),
         options_(options),
         layers_(request.layout, options),
-        surface_(request, {}) {}
+        surface_(request, {}) {
+    for (const auto& layer : model_->perceptron()) {
+      const auto own = std::find_if(layers_.layers().begin(), layers_.layers().end(),
+                                    [&](const auto& one) { return one.weight == layer.weight; });
+      places_.push_back({layer.weight, layer.bias, own == layers_.layers().end() ? -1 : own->own});
+    }
+  }
 
   /// By reverse recursion: with phi_{k+1} = phi_k - alpha g_k, lambda_k = lambda_{k+1} - alpha
   /// (dg_k/dphi)^T lambda_{k+1}, and -alpha (dg_k/dtheta)^T lambda_{k+1} is each step's part of the
   /// gradient. One step's graph is alive at a time.
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    if (!places_.empty() && surface_.on_kernels(parameters.tensors(), task.support) &&
+        surface_.on_kernels(parameters.tensors(), task.query) &&
+        !kind_->support_weights(task.support).defined())
+      return with_type_of(parameters.flat(),
+                          [&](auto type) { return by_columns<decltype(type)>(parameters, task); });
     Context context;
     context.key = task.key;
     Tensors leaves = as_leaves(parameters.tensors());
@@ -102,6 +116,24 @@ class Cavia final : public Learner {
   }
 
  private:
+  /// A perceptron's task, on own kernels.
+  template <class T>
+  TaskResult by_columns(const ParameterList& parameters, const Task& task) const {
+    const auto& flat = parameters.flat();
+    const Samples<T> support(task.support, *kind_), query(task.query, *kind_);
+    const auto outputs = torch::empty({task.query.size, task.query.way}, flat.options());
+    TaskResult result;
+    result.gradient = torch::zeros({model_->layout()->flat_size()}, flat.options());
+    ContextDescent<T> descent(shapes_of(*model_, task.query.way), places_, layers_.film(),
+                              options_.context, *model_->layout(), flat.data_ptr<T>(),
+                              result.gradient.data_ptr<T>());
+    result.values.push_back(descent.gradient(support.view, query.view,
+                                             static_cast<T>(options_.inner_lr),
+                                             options_.inner_steps, outputs.template data_ptr<T>()));
+    for (const double value : kind_->measure(outputs, task.query)) result.values.push_back(value);
+    return result;
+  }
+
   struct Step {
     torch::Tensor phi;    ///< before the step, a leaf
     torch::Tensor slope;  ///< there; after the last step none
@@ -130,6 +162,7 @@ class Cavia final : public Learner {
   Options options_;
   ContextLayers layers_;
   Surface surface_;
+  std::vector<ContextPlace> places_;  ///< empty: the model is no perceptron
 };
 
 }  // namespace

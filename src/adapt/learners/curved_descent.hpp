@@ -82,35 +82,13 @@ class CurvedDescent {
  private:
   using Values = std::vector<T>;
 
-  /// A matrix of the parameters' gradient in rows of whole vectors; in its place, if it has such.
-  class Target {
-   public:
-    Target(T* place, std::int64_t rows, std::int64_t columns, std::int64_t step)
-        : place_(place),
-          rows_(rows),
-          columns_(columns),
-          step_(step),
-          stride_(kernels::padded<T>(columns)),
-          own_(room(stride_ == step ? 0 : rows * stride_)) {}
-    T* at() { return own_.empty() ? place_ : own_.data(); }
-    std::int64_t stride() const { return stride_; }
-    void finish() {
-      for (std::int64_t r = 0; place_ && !own_.empty() && r < rows_; ++r)
-        std::copy_n(&own_[room(r * stride_)], columns_, place_ + r * step_);
-    }
-
-   private:
-    T* place_;
-    std::int64_t rows_, columns_, step_, stride_;
-    Values own_;
-  };
   struct Layer {
     std::int64_t in, out;
     bool relu;
     Left<T> outer, inner;  ///< M_o (null: the identity) and M_i, less the identity
     const T* of_bias;      ///< what curves the bias, less 1
     T *bias_lambda, *of_bias_curve;
-    Target lambda, of_outer, of_inner;
+    GradientRows<T> lambda, of_outer, of_inner;
   };
   /// A layer's parameters on the way.
   struct Place {
