@@ -71,7 +71,7 @@ CASES = {
                  "series": {**GRU, "bidirectional": False, "max_length": 10}},
                 episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "patches": case(gradient("maml"), {"fusion": "late", **DROPOUT},
-                    {"image": TRANSFORMER, "audio": {**TRANSFORMER, "patch": 2}}, episode={"way_min": 2}),
+                    {"image": TRANSFORMER, "audio": {**TRANSFORMER, "patch": 2, "hears": "mfcc"}}, episode={"way_min": 2}),
     "imaml": case(gradient("imaml", 4, solver="neumann", solver_steps=2, damping=0.5, **{"lambda": 4.0}),
                   {"fusion": "late", **DROPOUT}, {"image": conv("conv4", "support"), "text": conv("char_conv")},
                   episode={"way_min": 2, "shot": 2, "shot_min": 1}, objectives={"align": {**ALIGN, "where": "both"}}),

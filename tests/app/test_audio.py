@@ -14,7 +14,7 @@ CONFIG = """
 name: audio
 data: {shards: [SHARD]}
 episode: {way: 5, shot: 1, query: 2, meta_batch_size: 2}
-model: {encoders: {audio: {type: mel_conv, width: 4, depth: 2, norm: none}}}
+model: {encoders: {audio: {type: mel_conv, width: 4, depth: 2, norm: none, hears: HEARS}}}
 adapt: {algorithm: protonet}
 train: {steps: 1, validate_every: 0}
 """
@@ -61,10 +61,10 @@ def embed(bands, parameters, padding=0):
 class Adapted:
     """A model after one step, adapted to (class, split, samples) each; its inputs, parameters and answers."""
 
-    def __init__(self, folder, recordings):
+    def __init__(self, folder, recordings, hears="mels"):
         config = folder / "audio.yaml"
         shard = harmonics.make(folder / "train.h5", "steady", 3)
-        driver.write_config(config, "", CONFIG.replace("SHARD", str(shard)))
+        driver.write_config(config, "", CONFIG.replace("SHARD", str(shard)).replace("HEARS", hears))
         driver.train(config, folder / "run")
         self.shard = harmonics.write(folder / "use.h5", recordings)
         self.file = folder / "adapted"
@@ -115,6 +115,26 @@ def test_log_mel_is_the_reference(adapted, recordings):
                                    {"least": 1e-7}])
 def test_another_window_or_floor_is_noticed(wrong, adapted, recordings):
     assert distance(adapted.inputs(), [log_mel(samples, **wrong) for samples in recordings]) > 2e-3
+
+
+def mfcc(bands):
+    """[39, frames]: an orthonormal DCT-II, then least-squares slopes over five frames, and of these once more."""
+    places = np.arange(BANDS) + 0.5
+    cosines = np.array([np.cos(np.pi * k * places / BANDS) for k in range(13)])
+    rows = [cosines / np.linalg.norm(cosines, axis=1, keepdims=True) @ bands]
+    for _ in range(2):
+        wide = np.pad(rows[-1], ((0, 0), (2, 2)), "edge")
+        rows.append(np.array([[np.polyfit(range(-2, 3), row[t:t + 5], 1)[0] for t in range(bands.shape[1])]
+                              for row in wide]))
+    return np.concatenate(rows)
+
+
+def test_mfcc_is_the_reference(recordings, tmp_path):
+    heard = Adapted(tmp_path, [(f"sound {number:02}", "test", samples) for number, samples in enumerate(recordings)],
+                    "mfcc").inputs()
+    references = [mfcc(log_mel(samples)) for samples in recordings]
+    assert distance(heard, references) < 5e-4
+    assert all(np.ptp(rows[13:26]) > 0.1 for rows in references if rows.shape[1] > 5 and np.ptp(rows[0]) > 0.5)
 
 
 def probabilities(features):

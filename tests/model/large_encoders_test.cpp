@@ -302,6 +302,27 @@ TEST(LargeEncoders, RefuseByKeyWhatTheyCannotDo) {
                 testing::ThrowsMessage<UserError>(HasSubstr(refused.message)));
 }
 
+TEST(LargeEncoders, RefuseKeysThatWouldDoNothing) {
+  const auto made = [](const char* type, ModalityKind kind, const char* key, const char* value) {
+    ModelOptions options;
+    options.encoders["x"] = Section(type, {{key, value}});
+    return std::make_shared<Model>(options, std::vector<ModalitySpec>{spec_of(kind)}, kWay, 2,
+                                   ModelRegistry{});
+  };
+  const auto refused = [](const char* message) {
+    return testing::ThrowsMessage<UserError>(HasSubstr(message));
+  };
+  EXPECT_THAT([&] { made("transformer", ModalityKind::kText, "patch", "2"); },
+              refused("model.encoders.x.patch: is 2, but x is text"));
+  EXPECT_THAT([&] { made("transformer", ModalityKind::kImage, "max_length", "9"); },
+              refused("model.encoders.x.max_length: is about sequences"));
+  for (const char* type : {"gru", "transformer"}) {
+    EXPECT_THAT([&] { made(type, ModalityKind::kSeries, "hears", "mfcc"); },
+                refused("model.encoders.x.hears: is about audio"));
+    EXPECT_GT(made(type, ModalityKind::kAudio, "hears", "mfcc")->layout()->parameters(), 0);
+  }
+}
+
 /// resnet12 always has four stages, the transformer its own norms: a config that sets these keys is
 /// refused.
 TEST(LargeEncoders, HaveNoKeysForWhatCannotBeChosen) {

@@ -89,6 +89,11 @@ MODEL = {"references": {
         ("i < options_.refine; ++i", "i + 1 < options_.refine; ++i"),
     ],
 }, "app.audio": {
+    "src/sense/mfcc.cpp": [
+        ("all.select(1, 0).mul_(std::sqrt(0.5));", ""),
+        (" + 2.0 * (later(2) - later(-2))", " + (later(2) - later(-2))"),
+        ("slopes(changes)}", "changes}"),
+    ],
     "src/sense/log_mel.cpp": [
         ("torch::hann_window(window_, torch::kFloat32)", "torch::ones({window_}, torch::kFloat32)"),
         ("(hertz - edge[0]) / (edge[1] - edge[0])", "(hertz - edge[0]) / (edge[2] - edge[0])"),

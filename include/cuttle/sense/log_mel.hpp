@@ -39,4 +39,10 @@ class LogMel {
   torch::Tensor filters_;  ///< [window/2 + 1, mels]
 };
 
+/// Of such frames [bands, frames] the mel-frequency cepstral coefficients (Davis and Mermelstein
+/// 1980): the first 13 of an orthonormal cosine transform over the bands of each frame; behind them
+/// how fast they change, and how fast that does (Furui 1986). float32 [kMfccChannels, frames].
+torch::Tensor mfcc(const torch::Tensor& log_mel);
+constexpr std::int64_t kMfccChannels = 39;
+
 }  // namespace cuttle

@@ -37,6 +37,13 @@ void tell_max_length(Keys& keys, std::int64_t& max_length) {
            "text: characters, audio: milliseconds, series: time steps kept; 0: all");
 }
 
+void tell_hears(Keys& keys, std::string& hears) {
+  keys.add(
+      "hears", hears, one_of({"mels", "mfcc"}),
+      "audio. mels: 40 log-mel bands a frame, mfcc: 13 cepstral coefficients, their changes and "
+      "the changes of these");
+}
+
 NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused) {
   return {norm, request.registry.norms, request.inner_steps, fused};
 }
@@ -61,9 +68,14 @@ std::string block_name(const EncoderRequest& request, std::int64_t i) {
 }
 
 SequenceReader::SequenceReader(const EncoderRequest& request,
-                               std::initializer_list<ModalityKind> kinds, std::int64_t max_length)
-    : spec_(request.spec), max_length_(max_length) {
+                               std::initializer_list<ModalityKind> kinds, std::int64_t max_length,
+                               const std::string& hears)
+    : spec_(request.spec), max_length_(max_length), mfcc_(hears == "mfcc") {
   expect_kind(request, kinds);
+  CUTTLE_VALIDATE(!mfcc_ || spec_.kind == ModalityKind::kAudio,
+                  "model.encoders.{}.hears: is about audio, and {} is {} (it would do nothing); "
+                  "remove it",
+                  spec_.name, spec_.name, to_string(spec_.kind));
   if (spec_.kind != ModalityKind::kAudio) return;
   mel_.emplace(spec_.sample_rate, kMels, spec_.centred);
   max_length_ =
@@ -71,7 +83,10 @@ SequenceReader::SequenceReader(const EncoderRequest& request,
 }
 
 std::int64_t SequenceReader::channels() const {
-  return mel_ ? kMels : spec_.kind == ModalityKind::kSeries ? spec_.shape[0] : 0;
+  return mfcc_                                 ? kMfccChannels
+         : mel_                                ? kMels
+         : spec_.kind == ModalityKind::kSeries ? spec_.shape[0]
+                                               : 0;
 }
 
 ModalityInput SequenceReader::prepare(const RawModality& raw) const {
@@ -84,7 +99,8 @@ ModalityInput SequenceReader::prepare(const RawModality& raw) const {
 torch::Tensor SequenceReader::prepare_row(const std::uint8_t* bytes, std::int64_t size) const {
   CUTTLE_EXPECT(mel_);
   const std::int64_t samples = max_length_ > 0 ? std::min(size / 2, max_length_) : size / 2;
-  return mel_->forward(from_bytes(bytes, samples, torch::kInt16));
+  const auto bands = mel_->forward(from_bytes(bytes, samples, torch::kInt16));
+  return mfcc_ ? mfcc(bands) : bands;
 }
 
 void SequenceEncoder::add_sequence_blocks(const EncoderRequest& request,

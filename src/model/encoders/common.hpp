@@ -18,6 +18,7 @@ void expect_kind(const EncoderRequest& request, std::initializer_list<ModalityKi
 /// The keys of a norm inside an encoder.
 void tell_norm(Keys& keys, Section& norm, bool& fused);
 void tell_max_length(Keys& keys, std::int64_t& max_length);
+void tell_hears(Keys& keys, std::string& hears);
 /// The norm that the options ask for; the request and `norm` must outlive it.
 NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused);
 
@@ -41,8 +42,8 @@ struct SequenceOptions : NormedOptions {
 /// "encoder.image.2"
 std::string block_name(const EncoderRequest& request, std::int64_t i);
 
-/// Reads samples as sequences, by the kind of their sense: characters as tokens [m, T], log-mel
-/// frames of sounds and standardised steps of series as [m, C, T].
+/// Reads samples as sequences, by the kind of their sense: characters as tokens [m, T], frames of
+/// sounds (log-mel bands or MFCCs) and standardised steps of series as [m, C, T].
 class SequenceReader : public Encoder {
  public:
   ModalityInput prepare(const RawModality& raw) const override;
@@ -50,9 +51,9 @@ class SequenceReader : public Encoder {
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override;
 
  protected:
-  /// Refuses other kinds; `max_length` is the key's (tell_max_length).
+  /// Refuses other kinds; `max_length` and `hears` are the keys' (tell_max_length, tell_hears).
   SequenceReader(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds,
-                 std::int64_t max_length);
+                 std::int64_t max_length, const std::string& hears = "mels");
   const ModalitySpec& spec() const { return spec_; }
   /// Of a step; of characters none.
   std::int64_t channels() const;
@@ -61,6 +62,7 @@ class SequenceReader : public Encoder {
   ModalitySpec spec_;
   std::int64_t max_length_;  ///< in the units of what is read: characters, samples, steps
   std::optional<LogMel> mel_;
+  bool mfcc_;
 };
 
 /// Convolutions over time, pooled by two while the sequence is long, ending in mean and maximum

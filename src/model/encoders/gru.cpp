@@ -94,23 +94,25 @@ class RunningPool final : public Block {
 struct GruOptions {
   std::int64_t width = 64, depth = 1, max_length = 0;
   bool bidirectional = true;
+  std::string hears = "mels";
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "units of a layer, in each direction");
     keys.add("depth", depth, between(1, 64), "layers");
     keys.add("bidirectional", bidirectional, anything(),
              "also read from the end to the start, with as many units again");
     tell_max_length(keys, max_length);
+    tell_hears(keys, hears);
   }
 };
 
-/// Characters, log-mel frames or steps read one after the other; ends in mean and maximum over
+/// Characters, frames of sounds or steps read one after the other; ends in mean and maximum over
 /// time, which few steps learn from sooner than the last state does.
 class GruEncoder final : public SequenceReader {
  public:
   using Options = GruOptions;
   GruEncoder(const EncoderRequest& request, const Options& options)
       : SequenceReader(request, {ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries},
-                       options.max_length) {
+                       options.max_length, options.hears) {
     std::int64_t in = channels();
     if (spec().kind == ModalityKind::kText) {
       in = options.width;

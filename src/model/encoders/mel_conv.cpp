@@ -1,15 +1,25 @@
+#include <string>
+
 #include "model/encoders/common.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
 namespace {
 
-/// Log-mel frames, convolutions over time with the filters as channels.
+struct MelOptions : SequenceOptions {
+  std::string hears = "mels";
+  void keys(Keys& keys) {
+    SequenceOptions::keys(keys);
+    tell_hears(keys, hears);
+  }
+};
+
+/// Log-mel frames or MFCCs, convolutions over time with the filters as channels.
 class MelEncoder final : public SequenceEncoder {
  public:
-  using Options = SequenceOptions;
+  using Options = MelOptions;
   MelEncoder(const EncoderRequest& request, const Options& options)
-      : SequenceEncoder(request, {ModalityKind::kAudio}, options.max_length) {
+      : SequenceEncoder(request, {ModalityKind::kAudio}, options.max_length, options.hears) {
     add_sequence_blocks(request, options, channels());
   }
 };
@@ -17,7 +27,8 @@ class MelEncoder final : public SequenceEncoder {
 }  // namespace
 
 EncoderType row_of_mel_conv() {
-  return type_of<MelEncoder, EncoderType>("audio: log-mel frames, convolutions over time", "");
+  return type_of<MelEncoder, EncoderType>("audio: log-mel frames or MFCCs, convolutions over time",
+                                          "");
 }
 
 }  // namespace cuttle

@@ -33,6 +33,7 @@ class NormedMean final : public Block {
 
 struct TransformerOptions {
   std::int64_t width = 64, depth = 4, patch = 0, max_length = 0;
+  std::string hears = "mels";
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "columns of a token");
     keys.add("depth", depth, between(1, 64), "layers");
@@ -40,6 +41,7 @@ struct TransformerOptions {
              "what is one token. images: a square of so many pixels a side, audio: so many frames "
              "of 16 ms, series: so many steps; 0: 4 pixels, 4 frames, 1 step");
     tell_max_length(keys, max_length);
+    tell_hears(keys, hears);
   }
 };
 
@@ -54,7 +56,7 @@ class TransformerEncoder final : public SequenceReader {
       : SequenceReader(request,
                        {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
                         ModalityKind::kSeries},
-                       options.max_length) {
+                       options.max_length, options.hears) {
     const std::int64_t heads =
         attention_heads("model.encoders." + spec().name + ".width", options.width);
     auto& layout = request.layout;
