@@ -65,6 +65,8 @@ void warn_of_other_input(const Source& source, const ModalitySpec& here) {
   const bool fits = other.empty();
   if (there->mean != here.mean || there->stddev != here.stddev)
     other.push_back("standardisation (mean and stddev of its training data)");
+  if (!(there->fitted == here.fitted))
+    other.push_back("preprocessing (model.encoders.*.fitted, by its training data)");
   if (!other.empty())
     log_warning("{}: {} was trained on {} of another {} (its features may mean little here){}",
                 source.key, source.folder, here.name, fmt::join(other, " and "),

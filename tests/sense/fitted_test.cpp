@@ -118,6 +118,22 @@ TEST(Fitted, WhatCannotBeFittedIsSaid) {
   EXPECT_THAT(refusal("pca", {2, {1, 1, 1, 1}}), HasSubstr("vary in 0 directions"));
 }
 
+TEST(Fitted, NumbersOfADamagedFileAreRefused) {
+  const auto types = builtin_fitted();
+  for (const auto& [name, type] : types) {
+    std::vector<double> row{1, kHole};
+    if (name == "unit_length") continue;  // it has none
+    EXPECT_THROW(type.apply({}, row), UserError) << name;
+    Section section(name);
+    FittedNumbers numbers = type.fit(section, {2, {1, 2, 3, 5, 4, 1}});
+    for (auto& [what, values] : numbers) {
+      FittedNumbers damaged = numbers;
+      damaged[what].push_back(0);
+      EXPECT_THROW(type.apply(damaged, row), UserError) << name << " " << what;
+    }
+  }
+}
+
 TEST(Fitted, WordsAreChecked) {
   EXPECT_THAT(refusal("standardize"), HasSubstr("did you mean 'standardise'"));
   EXPECT_THAT(refusal("impute bye=mean"), HasSubstr("did you mean by="));

@@ -34,4 +34,25 @@ ColumnMoments column_moments(const FittedRows& rows) {
   return moments;
 }
 
+const std::vector<double>& rows_of(const FittedNumbers& numbers, const char* name,
+                                   std::size_t columns) {
+  const auto found = numbers.find(name);
+  CUTTLE_VALIDATE(found != numbers.end() && columns > 0 && !found->second.empty() &&
+                      found->second.size() % columns == 0,
+                  "the saved preprocessing has no {} of {} columns (the file is damaged); copy it "
+                  "anew, or make it again",
+                  name, columns);
+  return found->second;
+}
+
+const std::vector<double>& numbers_of(const FittedNumbers& numbers, const char* name,
+                                      std::size_t count) {
+  const std::vector<double>& found = rows_of(numbers, name, count);
+  CUTTLE_VALIDATE(found.size() == count,
+                  "the saved preprocessing has {} {}, not {} (the file is damaged); copy it anew, "
+                  "or make it again",
+                  found.size(), name, count);
+  return found;
+}
+
 }  // namespace cuttle

@@ -95,6 +95,10 @@ class FittedView final : public Dataset {
              const std::map<std::string, FittedType>& types)
       : data_(std::move(data)), modalities_(std::move(modalities)) {
     for (const ModalitySpec& spec : modalities_) {
+      CUTTLE_VALIDATE(spec.fitted.empty() || spec.fitted.front().columns > 0,
+                      "the saved preprocessing of {} takes no columns (the file is damaged); copy "
+                      "it anew, or make it again",
+                      spec.name);
       steps_.emplace_back();
       for (const FittedStep& step : spec.fitted)
         steps_.back().push_back(
@@ -116,6 +120,10 @@ class FittedView final : public Dataset {
       std::vector<double> values(row.begin(), row.end());
       for (std::size_t s = 0; s < spec.fitted.size(); ++s)
         steps_[modality][s](spec.fitted[s].numbers, values);
+      CUTTLE_VALIDATE(static_cast<std::int64_t>(values.size()) == spec.shape[0],
+                      "the saved preprocessing of {} gives {} columns, not {} (the file is "
+                      "damaged); copy it anew, or make it again",
+                      spec.name, values.size(), spec.shape[0]);
       for (const double value : values) {
         const auto given = static_cast<float>(value);
         const auto* bytes = reinterpret_cast<const std::uint8_t*>(&given);

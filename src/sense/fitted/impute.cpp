@@ -43,7 +43,7 @@ FittedNumbers fit_impute(const Section& section, const FittedRows& rows) {
 }
 
 void apply_impute(const FittedNumbers& numbers, std::vector<double>& row) {
-  const auto& values = numbers.at("values");
+  const auto& values = numbers_of(numbers, "values", row.size());
   for (std::size_t c = 0; c < row.size(); ++c)
     if (std::isnan(row[c])) row[c] = values[c];
 }
@@ -78,7 +78,8 @@ FittedNumbers fit_nearest(const Section& section, const FittedRows& rows) {
 /// share no column are left out.
 std::vector<std::pair<double, std::size_t>> by_distance(const FittedNumbers& numbers,
                                                         const std::vector<double>& row) {
-  const auto &known = numbers.at("known"), &values = numbers.at("rows");
+  const auto& values = rows_of(numbers, "rows", row.size());
+  const auto& known = numbers_of(numbers, "known", values.size());
   std::vector<std::pair<double, std::size_t>> order;
   for (std::size_t first = 0; first < values.size(); first += row.size()) {
     double sum = 0, shared = 0;
@@ -95,8 +96,10 @@ std::vector<std::pair<double, std::size_t>> by_distance(const FittedNumbers& num
 
 void apply_nearest(const FittedNumbers& numbers, std::vector<double>& row) {
   if (std::none_of(row.begin(), row.end(), [](double value) { return std::isnan(value); })) return;
-  const auto &known = numbers.at("known"), &values = numbers.at("rows");
-  const double most = numbers.at("neighbours")[0];
+  const auto& values = rows_of(numbers, "rows", row.size());
+  const auto& known = numbers_of(numbers, "known", values.size());
+  const auto& means = numbers_of(numbers, "means", row.size());
+  const double most = numbers_of(numbers, "neighbours", 1)[0];
   const auto order = by_distance(numbers, row);
   std::vector<double> filled = row;
   for (std::size_t c = 0; c < row.size(); ++c) {
@@ -108,7 +111,7 @@ void apply_nearest(const FittedNumbers& numbers, std::vector<double>& row) {
       sum += values[first + c];
       ++count;
     }
-    filled[c] = count > 0 ? sum / count : numbers.at("means")[c];
+    filled[c] = count > 0 ? sum / count : means[c];
   }
   row = std::move(filled);
 }

@@ -73,7 +73,8 @@ FittedNumbers fit_pca(const Section& section, const FittedRows& rows) {
 }
 
 void apply_pca(const FittedNumbers& numbers, std::vector<double>& row) {
-  const auto &means = numbers.at("means"), &directions = numbers.at("directions");
+  const auto& means = numbers_of(numbers, "means", row.size());
+  const auto& directions = rows_of(numbers, "directions", row.size());
   std::vector<double> places;
   for (std::size_t first = 0; first < directions.size(); first += row.size()) {
     double sum = 0;

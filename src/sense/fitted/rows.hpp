@@ -21,4 +21,13 @@ ColumnMoments column_moments(const FittedRows& rows);
 /// The known values of each column, ascending. UserError where there is none.
 std::vector<std::vector<double>> sorted_columns(const FittedRows& rows);
 
+// Numbers come from files, so their count is checked where they are used.
+
+/// Those of this name. UserError unless there are `count`.
+const std::vector<double>& numbers_of(const FittedNumbers& numbers, const char* name,
+                                      std::size_t count);
+/// The same; UserError unless they are whole rows, one at least.
+const std::vector<double>& rows_of(const FittedNumbers& numbers, const char* name,
+                                   std::size_t columns);
+
 }  // namespace cuttle

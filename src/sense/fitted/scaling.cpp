@@ -28,14 +28,16 @@ FittedNumbers fit_clip(const Section& section, const FittedRows& rows) {
 }
 
 void apply_clip(const FittedNumbers& numbers, std::vector<double>& row) {
-  const auto &least = numbers.at("least"), &most = numbers.at("most");
+  const auto& least = numbers_of(numbers, "least", row.size());
+  const auto& most = numbers_of(numbers, "most", row.size());
   for (std::size_t c = 0; c < row.size(); ++c)  // a hole stays one
     row[c] = row[c] < least[c] ? least[c] : row[c] > most[c] ? most[c] : row[c];
 }
 
 /// (x - shift) / scale, by column.
 void apply_scale(const FittedNumbers& numbers, std::vector<double>& row) {
-  const auto &shift = numbers.at("shift"), &scale = numbers.at("scale");
+  const auto& shift = numbers_of(numbers, "shift", row.size());
+  const auto& scale = numbers_of(numbers, "scale", row.size());
   for (std::size_t c = 0; c < row.size(); ++c) row[c] = (row[c] - shift[c]) / scale[c];
 }
 
