@@ -2,6 +2,9 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace cuttle {
 
 torch::Tensor as_one_vector(const Tensors& parts) {
@@ -20,6 +23,17 @@ Tensors parts_of(const torch::Tensor& vector, const Tensors& like) {
   return parts;
 }
 
+namespace {
+
+/// Where the way from x along `direction` leaves the sphere of this squared radius, in which x is.
+torch::Tensor at_sphere(const torch::Tensor& x, const torch::Tensor& direction, double square) {
+  const double a = direction.dot(direction).item<double>(), b = x.dot(direction).item<double>(),
+               c = std::min(0.0, x.dot(x).item<double>() - square);
+  return x + (std::sqrt(b * b - a * c) - b) / a * direction;
+}
+
+}  // namespace
+
 torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b,
                                     std::int64_t steps) {
   constexpr double kExact = 1e-28;  // of squared residuals
@@ -30,9 +44,11 @@ torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b,
   for (; k < steps && left > kExact * whole; ++k) {
     const auto image = a(direction);
     const double curvature = direction.dot(image).item<double>();
-    if (curvature <= 0) break;
+    if (curvature <= 0) return at_sphere(x, direction, whole);
     const double rate = left / curvature;
-    x = x + rate * direction;
+    const auto longer = x + rate * direction;
+    if (longer.dot(longer).item<double>() > whole) return at_sphere(x, direction, whole);
+    x = longer;
     residual = residual - rate * image;
     const double next = residual.dot(residual).item<double>();
     direction = residual + (next / left) * direction;

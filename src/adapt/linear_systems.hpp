@@ -16,8 +16,10 @@ Tensors parts_of(const torch::Tensor& vector, const Tensors& like);
 
 using LinearMap = std::function<torch::Tensor(const torch::Tensor&)>;
 
-/// x of A x = b, from x = 0. Where the quadratic turns out to have no minimum it ends with what it
-/// has. Without a step, as where b is not finite, that is b.
+/// x of A x = b, from x = 0, for A of eigenvalues from 1 on, so that x is no longer than b. Where a
+/// step would make it longer, or the quadratic turns out to have no minimum, A is none of these: it
+/// ends on the way there, at the length of b (Steihaug 1983, "The conjugate gradient method and
+/// trust regions in large scale optimization"). Without a step, as where b is not finite, x is b.
 torch::Tensor by_conjugate_gradient(const LinearMap& a, const torch::Tensor& b, std::int64_t steps);
 
 /// The same by sum_j (I - A / scale)^j b / scale, cut after `steps` powers.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "adapt/inner_loop_proofs.hpp"
+#include "adapt/linear_systems.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/train/environment.hpp"
 #include "train/tensor_memory.hpp"
@@ -253,6 +254,36 @@ TEST(Imaml, MemoryDoesNotDependOnTheNumberOfSteps) {
   };
   EXPECT_EQ(grown("imaml", {{"inner_lr", "0.01"}}), 0u);
   EXPECT_GT(grown("meta_sgd", {{"inner_lr", "0.01"}, {"keep", "all"}}), std::size_t{10} << 20);
+}
+
+torch::Tensor solved(std::vector<double> eigenvalues, std::vector<double> b) {
+  const auto diagonal = torch::tensor(eigenvalues, torch::kFloat64);
+  return by_conjugate_gradient([&](const torch::Tensor& v) { return diagonal * v; },
+                               torch::tensor(b, torch::kFloat64), 5);
+}
+
+TEST(ConjugateGradient, SolvesWhatHasEigenvaluesFromOneOn) {
+  EXPECT_TRUE(torch::allclose(solved({1, 4, 9}, {2, -8, 27}),
+                              torch::tensor({2.0, -2.0, 3.0}, torch::kFloat64), 1e-12, 1e-12));
+}
+
+/// By hand: the first step is along b, where the quadratic has its least; the second, from there,
+/// is cut at the length of b.
+TEST(ConjugateGradient, EndsAtTheLengthOfTheRightSide) {
+  // The first step would be 2 b: cut to b.
+  EXPECT_TRUE(torch::allclose(solved({0.5, 0.5}, {3, 4}),
+                              torch::tensor({3.0, 4.0}, torch::kFloat64), 1e-12, 1e-12));
+  // No least along b.
+  EXPECT_TRUE(torch::allclose(solved({-1, -2}, {3, 4}), torch::tensor({3.0, 4.0}, torch::kFloat64),
+                              1e-12, 1e-12));
+  // b = (1, 1), A b = (4, -1): x = 2/3 b, residual (-5/3, 5/3), direction (10/9, 40/9), which
+  // A turns by a negative curvature; from x on to |x|^2 = 2: t^2 1700/81 + t 200/27 = 10/9.
+  const double t =
+      (std::sqrt(200.0 * 200 / 729 + 4 * 1700.0 / 81 * 10 / 9) - 200.0 / 27) / (2 * 1700.0 / 81);
+  const auto cut = solved({4, -1}, {1, 1});
+  EXPECT_NEAR(cut[0].item<double>(), 2.0 / 3 + t * 10 / 9, 1e-12);
+  EXPECT_NEAR(cut[1].item<double>(), 2.0 / 3 + t * 40 / 9, 1e-12);
+  EXPECT_NEAR(cut.dot(cut).item<double>(), 2, 1e-12);
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ SETTINGS = {"maml": RATE, "maml_clusters": RATE, "fomaml": RATE, "anil": RATE,
             "meta_sgd": {"inner_steps": 2, "inner_lr": 0.1}, "reptile": {"inner_steps": 5, "inner_lr": 0.1},
             "matching": {"full_context": True}, "neural_process": {"attention": True}}
 EPISODES = {"pretrain": {"source": "minibatches", "batch": 64}}
-STEPS = {"reptile": {"outer_lr": 0.5, "optimizer": "sgd"}}
+# The outer gradients of leo are a hundred times the usual, now and then.
+STEPS = {"reptile": {"outer_lr": 0.5, "optimizer": "sgd"}, "leo": {"clip": "norm", "clip_at": 2}}
 # What takes its mechanism away.
 OFF = {"caml": [("adapt.copy=false",)], "imaml": [("adapt.solver_steps=0",)], "leo": [("adapt.inner_steps=0",)],
        "lstm": [("adapt.algorithm=fomaml",)],

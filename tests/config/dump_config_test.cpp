@@ -77,10 +77,11 @@ TEST(DumpConfig, EveryMemberOfEveryOptionsStructHasItsKey) {
   EXPECT_EQ(keys_below("comm."), member_count<CommOptions>());
   EXPECT_EQ(keys_below("adapt."), 1u);
   // It has constructors, which hide its members from member_count; this names them all.
-  const auto& [network, frozen_from] = EncoderOptions();
+  const auto& [network, frozen_from, fitted] = EncoderOptions();
   EXPECT_EQ(network.type, "auto");
   EXPECT_EQ(frozen_from, "");
-  EXPECT_EQ(keys_below("model.encoders.image."), 2u);
+  EXPECT_TRUE(fitted.empty());
+  EXPECT_EQ(keys_below("model.encoders.image."), 3u);
 }
 
 TEST(DumpConfig, EveryStrengthIsAmongTheStrengths) {

@@ -162,6 +162,8 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/linear_systems.cpp": [
         ("(next / left) * direction", "(left / next) * direction"),
+        ("if (curvature <= 0) return at_sphere(x, direction, whole);", ""),
+        ("(std::sqrt(b * b - a * c) - b) / a", "(std::sqrt(b * b - a * c) + b) / a"),
         ("x = x + (b - a(x)) / scale", "x = x + (b - a(x))"),
     ],
 }, "inner_loop_proofs_test": {
