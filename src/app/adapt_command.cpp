@@ -111,6 +111,16 @@ void check_senses(const Batch& batch, const LoadedRun& run, const WholeShard& su
                 batch.size, senses);
 }
 
+/// Refuses a lesson that would answer nothing.
+void check_learned(const Adapted& adapted, const std::string& path) {
+  for (const auto& [name, tensor] : adapted.state())
+    CUTTLE_VALIDATE(!tensor.is_floating_point() || !tensor.isnan().any().item<bool>(),
+                    "{}: what is learned from these samples is no number ({}: a sample has holes, "
+                    "or values that are too large; every answer would be nan); leave such samples "
+                    "out, or train with steps that fill holes (model.encoders.SENSE.fitted)",
+                    path, name);
+}
+
 constexpr std::int64_t kCalibrationQueries = 5;  ///< of a class: more would only take longer
 
 /// Samples of each class; of values, which are of one, all.
@@ -201,6 +211,7 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   check_senses(batch, run, support, name);
   const auto adapted =
       learner->adapt(run.parameters, batch, {run.config.seed, Stream::kModel, 0, 0});
+  check_learned(*adapted, name);
   AdaptedTo to{run.config, inputs, support.classes, {}, {}};
   to.held_files = run.parts.model->held_files();
   to.stands_alone = arguments.stand_alone;

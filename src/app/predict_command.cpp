@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
@@ -92,7 +93,11 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
   std::vector<Answer> answers(static_cast<std::size_t>(batch.size));
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (!seen[i]) continue;
-    answers[i].outputs = row_of(outputs, i);
+    auto row = row_of(outputs, i);
+    // Holes, or values that overflow: no answer.
+    if (std::any_of(row.begin(), row.end(), [](float value) { return std::isnan(value); }))
+      continue;
+    answers[i].outputs = std::move(row);
     if (deviations.defined()) answers[i].deviations = row_of(deviations, i);
     if (!to.novelty) continue;
     const auto [least, most] =
@@ -144,8 +149,8 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
 void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArguments& arguments) {
   if (outcome.blind > 0)
     log_warning(
-        "{} of {} samples have none of the model's senses ({}), and have no answer; their lines "
-        "say so",
+        "{} of {} samples have none of the model's senses ({}), or holes and values that are too "
+        "large for it, and have no answer; their lines say so",
         outcome.blind, outcome.samples, fmt::join(names_of(model.to.inputs.modalities), ", "));
   if (arguments.reject > 0)
     log_info(

@@ -83,6 +83,22 @@ std::vector<Candidate> candidates_of(const ModalitySpec& spec,
   return all;
 }
 
+void warn_of_unused(const std::vector<ProbedSense>& senses,
+                    const std::multimap<std::string, Candidate>& weights,
+                    const std::vector<LoadedRun>& runs, const std::vector<std::string>& names) {
+  const auto any = [&](const auto& holds) {
+    return std::any_of(senses.begin(), senses.end(), [&](const auto& s) { return holds(s.spec); });
+  };
+  for (const auto& [kind, candidate] : weights)
+    if (!any([&, kind = kind](const auto& spec) { return to_string(spec.kind) == kind; }))
+      log_warning("{}: not probed, the data have no sense of the kind {}", candidate.said, kind);
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    if (!any([&](const auto& spec) {
+          return find_modality(runs[i].inputs.modalities, spec.name) != nullptr;
+        }))
+      log_warning("{}: not probed, the data have none of its senses", names[i]);
+}
+
 /// Of all episodes, here minus there. Collective.
 Interval lead_of(Communicator& comm, const std::vector<float>& here,
                  const std::vector<float>& there) {
@@ -104,13 +120,12 @@ std::string percent(const Interval& interval, const char* format) {
          (margin ? fmt::format(" +- {:4.2f}", 100 * *margin) : std::string(8, ' '));
 }
 
-void print_text(const ProbeArguments& arguments, const RunConfig& config, Split split,
-                bool centre_of_training, const std::vector<ProbedSense>& senses,
-                const std::optional<Interval>& together) {
+void print_text(const ProbeArguments& arguments, Split split, bool centre_of_training,
+                const std::vector<ProbedSense>& senses, const std::optional<Interval>& together) {
   std::cout << fmt::format(
       "{} of {}; {}-way {}-shot, {} queries per class\n"
       "nearest class mean by cosine, less the mean of {}; nothing learned; %, 95 % intervals\n",
-      say_episodes(arguments.episodes, split), fmt::join(config.data.shards, ", "), arguments.way,
+      say_episodes(arguments.episodes, split), fmt::join(arguments.shards, ", "), arguments.way,
       arguments.shot, arguments.query, centre_of_training ? "training samples" : "the support set");
   for (const auto& sense : senses) {
     std::cout << fmt::format("\n{} ({})\n       accuracy   minus the best, paired\n",
@@ -150,15 +165,23 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
       for (const auto& run : arguments.runs)
         runs.push_back(load_run(run, true, {}, extensions, session.local_rank()));
     });
+    warn_of_unused(senses, weights, runs, arguments.runs);
     BySense best;
     for (auto& [spec, ranked] : senses) {
+      std::vector<std::string> problems;
       for (auto& candidate : candidates_of(spec, weights, runs, arguments.runs)) {
-        const BySense alone{{spec.name, candidate}};
-        auto report = floor_of(comm, floor_config(usual, alone, centre_of_training, extensions),
-                               alone, split, extensions);
-        ranked.push_back(
-            {std::move(candidate), report.score, {}, std::move(report.episode_scores)});
+        try {
+          const BySense alone{{spec.name, candidate}};
+          auto report = floor_of(comm, floor_config(usual, alone, centre_of_training, extensions),
+                                 alone, split, extensions);
+          ranked.push_back(
+              {std::move(candidate), report.score, {}, std::move(report.episode_scores)});
+        } catch (const UserError& problem) {
+          problems.push_back(fmt::format("{}: {}", candidate.said, problem.what()));
+        }
       }
+      CUTTLE_VALIDATE(!ranked.empty(), "{}: {}", spec.name, problems.front());
+      for (const auto& problem : problems) log_warning("{}: left out: {}", spec.name, problem);
       std::stable_sort(ranked.begin(), ranked.end(), [](const Scored& a, const Scored& b) {
         return a.accuracy.mean > b.accuracy.mean;
       });
@@ -173,7 +196,7 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
                      .score;
     if (comm.rank() != 0) return ExitCode::kDone;
     if (!arguments.json) {
-      print_text(arguments, usual, split, centre_of_training, senses, together);
+      print_text(arguments, split, centre_of_training, senses, together);
       return ExitCode::kDone;
     }
     ordered_json told{

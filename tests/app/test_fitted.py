@@ -148,6 +148,38 @@ def test_adapt_and_predict_use_what_training_fitted(first, tmp_path):
     assert len(answers) == 18 and set(answers) <= {f"class {number}" for number in (8, 9, 10)}
 
 
+def test_files_are_packed_as_wide_as_they_come_and_may_have_holes(first, tmp_path):
+    """The steps make two columns of four; the data tools see four, and leave holes to them."""
+    folder, _ = first
+    for number, samples in enumerate(rows_of()[-3:]):
+        (tmp_path / f"support/class {number}").mkdir(parents=True)
+        for index, sample in enumerate(samples):
+            np.save(tmp_path / f"support/class {number}/{index}.npy", sample["vector"])
+    said = driver.cuttle("adapt", folder / "run", "--support", tmp_path / "support", "--out", tmp_path / "new.adapted",
+                         "--calibrate", "0").stderr
+    assert "adapted to 3 classes from 18 samples" in said
+    answers = driver.cuttle("predict", tmp_path / "new.adapted", tmp_path / "support", "--json").stdout.splitlines()
+    assert len(answers) == 18 and all(json.loads(line)["probability"] >= 1 / 3 for line in answers)
+
+
+def test_holes_that_nothing_fills_teach_nothing(first, tmp_path):
+    whole = [[{name: np.nan_to_num(rows) for name, rows in sample.items()} for sample in samples]
+             for samples in rows_of()]
+    driver.train(config(tmp_path / "plain.yaml", write(tmp_path / "whole.h5", whole), ["standardise"]),
+                 tmp_path / "run")
+    holes = write(tmp_path / "holes.h5", rows_of(), only="test")
+    words = ("adapt", tmp_path / "run", "--out", tmp_path / "a.adapted", "--calibrate", "0", "--support")
+    said = driver.cuttle(*words, holes, code=driver.USER_ERROR).stderr
+    assert "is no number" in said and "model.encoders.SENSE.fitted" in said and not (tmp_path / "a.adapted").exists()
+    driver.cuttle(*words, write(tmp_path / "support.h5", whole, only="test"))
+    answers = driver.cuttle("predict", tmp_path / "a.adapted", holes, "--json")
+    labels = [json.loads(line).get("class") for line in answers.stdout.splitlines()]
+    with_holes = sum(any(np.isnan(rows).any() for rows in sample.values()) for samples in rows_of()[-3:]
+                     for sample in samples)
+    assert len(labels) == 18 and labels.count(None) == with_holes > 0
+    assert f"{with_holes} of 18 samples have none of the model's senses" in answers.stderr and "holes" in answers.stderr
+
+
 def test_other_steps_are_refused_where_they_would_change_what_was_trained(first):
     run = first[0] / "run"
     words = "model.encoders.vector.fitted=[standardise]"

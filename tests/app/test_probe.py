@@ -3,6 +3,7 @@
 import json
 
 import driver
+import part_data
 import part_weights
 import pytest
 
@@ -63,6 +64,17 @@ def test_encoders_of_runs_are_taken_as_they_were_trained(shards, trained):
     own = f"{{frozen_from: {trained}}}"
     assert set(entries) == {"{type: raw}", own} and entries[own] > 0.6
     assert [entry["encoder"] for entry in told["vector"]] == ["{type: raw}"]  # not a sense of the run
+
+
+def test_what_does_not_fit_the_data_is_left_out_and_told(shards, tmp_path):
+    files = part_weights.make(tmp_path / "files", 16000)  # of another sample rate than the sounds
+    said = driver.cuttle("probe", shards, "--weights", files / "lstm_speaker.safetensors", *WORDS)
+    assert "audio: left out: {type: lstm_speaker" in said.stderr and "16000" in said.stderr
+    assert [entry["encoder"] for entry in json.loads(said.stdout)["senses"]["audio"]] == ["{type: raw}"]
+    senses = [part_data.Modality("vector", "vector", (4, ))]
+    vectors = part_data.write(tmp_path / "v.h5", ["train"] * 4 + ["test"] * 4, senses, count=6)
+    said = driver.cuttle("probe", vectors, "--weights", files / "bert.safetensors", *WORDS)
+    assert "not probed, the data have no sense of the kind text" in said.stderr
 
 
 def test_people_read_a_table_and_what_to_write(shards, weights):

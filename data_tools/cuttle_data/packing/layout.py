@@ -98,7 +98,7 @@ def _of_shard(path):
 def _of_record(path, name, record):
     """record: as C++ writes it into checkpoints and adapted files, all values texts."""
     try:
-        modalities = [modality_from(entry) for entry in json.loads(record["modalities"])]
+        modalities = [_recorded(entry) for entry in json.loads(record["modalities"])]
         modalities = [replace(m, sample_rate=int(m.sample_rate)) if m.sample_rate % 1 == 0 else m
                       for m in modalities]
         config = _keys_of(record.get("config", ""))
@@ -111,6 +111,15 @@ def _of_record(path, name, record):
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: what it says of the model's senses cannot be read ({error}; "
                         "written by a newer version?); give --like another one") from None
+
+
+def _recorded(entry):
+    """The sense as shards have it, before the run's own steps (`fitted`); with holes, where one of these fills them."""
+    steps = entry.get("fitted", [])
+    if not steps:
+        return modality_from(entry)
+    before = modality_from({**entry, "shape": [steps[0]["columns"]], "mean": [], "stddev": []})
+    return replace(before, holes=any(step["type"].startswith("impute") for step in steps))
 
 
 def _keys_of(config):

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/commands.hpp"
+#include "cuttle/core/error.hpp"
 #include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/feature_bank.hpp"
 
@@ -97,7 +98,8 @@ EvaluationReport floor_of(Communicator& comm, const RunConfig& config, const ByS
   });
   const Console console = console_of(comm.rank());
   auto kept = keep_with_features(comm, config, *data, *parts.model, *parameters, console);
-  const auto plan = evaluation_plan(config, split, config.evaluation.episodes);
+  auto plan = evaluation_plan(config, split, config.evaluation.episodes);
+  plan.skip_nonfinite = true;
   std::unique_ptr<const TaskSource> episodes;
   together(comm, "planning episodes", [&] {
     if (config.adapt.values.at("centre") != "support")
@@ -106,8 +108,13 @@ EvaluationReport floor_of(Communicator& comm, const RunConfig& config, const ByS
     episodes = data->source(parts, {split, plan.episode, 0.0, true}, &kept);
   });
   Counter counter(console, plan.episodes, "episodes");
-  return evaluate(comm, *episodes, {}, *parts.learner, *parameters, plan,
-                  counter.share_of(comm.size()));
+  auto report = evaluate(comm, *episodes, {}, *parts.learner, *parameters, plan,
+                         counter.share_of(comm.size()));
+  CUTTLE_VALIDATE(report.skipped == 0,
+                  "features of {} of {} episodes are no numbers (holes, or values that are too "
+                  "large); fill them, or probe a run whose steps do (model.encoders.SENSE.fitted)",
+                  report.skipped, plan.episodes);
+  return report;
 }
 
 }  // namespace cuttle

@@ -25,7 +25,8 @@ using BySense = std::map<std::string, Candidate>;
 RunConfig floor_config(const RunConfig& usual, const BySense& senses, bool centre_of_training,
                        const Extensions& extensions);
 
-/// What that scores on the episodes of `split`. Fills the feature bank. Collective.
+/// What that scores on the episodes of `split`. Fills the feature bank. Collective; UserError on
+/// all ranks where an encoder does not fit the data, or its features are no numbers.
 EvaluationReport floor_of(Communicator& comm, const RunConfig& config, const BySense& senses,
                           Split split, const Extensions& extensions);
 
