@@ -339,7 +339,7 @@ TEST(Choices, AKindMayChooseItself) {
             "model.encoders.a.inner: auto, conv4, pair or resnet12, not to mlp; remove it");
   EXPECT_EQ(report_of("model: {encoders: {a: {type: pair, wibble: 1}}}", {}, catalog),
             "x.yaml:1: model.encoders.a.wibble: unknown key; valid here: type, inner, width, "
-            "frozen_from");
+            "frozen_from, fitted");
 }
 
 TEST(Choices, TypesThatShareAKeyInOneSectionAreADefectOfTheProgram) {

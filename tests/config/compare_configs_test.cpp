@@ -184,8 +184,8 @@ TEST(CompareConfigs, EncodersThatComeOrGo) {
   const RunConfig with = read("model: {encoders: {text: {width: 8}}}");
   const auto added = compare(RunConfig(), with);
   const auto removed = compare(with, RunConfig());
-  ASSERT_EQ(added.size(), 7u);
-  ASSERT_EQ(removed.size(), 7u);
+  ASSERT_EQ(added.size(), 8u);
+  ASSERT_EQ(removed.size(), 8u);
   EXPECT_EQ(added[1].key, "model.encoders.text.width");
   EXPECT_EQ(added[1].was, "(absent)");
   EXPECT_EQ(added[1].is, "8");
