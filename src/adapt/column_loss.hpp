@@ -36,6 +36,14 @@ double loss_of_columns(const kernels::MlpBatch<T>& batch, std::int64_t outputs, 
   return loss / static_cast<double>(batch.targets ? batch.size * outputs : batch.size);
 }
 
+/// z [outputs, stride] to [samples, outputs].
+template <class T>
+void copy_outputs(const T* z, std::int64_t samples, std::int64_t outputs, std::int64_t stride,
+                  T* to) {
+  for (std::int64_t n = 0; n < samples; ++n)
+    for (std::int64_t o = 0; o < outputs; ++o) *to++ = z[o * stride + n];
+}
+
 /// How that gradient moves where the outputs move by `along`.
 template <class T>
 void loss_curvature(const kernels::MlpBatch<T>& batch, std::int64_t outputs, std::int64_t stride,

@@ -35,6 +35,15 @@ void turn(const T* from, std::int64_t rows, std::int64_t columns, std::int64_t s
       kernels::Transposition<T>{from, rows, columns, stride, to, kernels::padded<T>(rows)});
 }
 
+/// The same of columns [width, stride], of which `size` count: them in rows.
+template <class T>
+std::vector<T> as_rows(const std::vector<T>& columns, std::int64_t width, std::int64_t size,
+                       std::int64_t stride) {
+  std::vector<T> rows(room(size * kernels::padded<T>(width)));
+  turn(columns.data(), width, size, stride, rows.data());
+  return rows;
+}
+
 template <class T>
 void scale(T by, std::vector<T>& values) {
   for (T& value : values) value *= by;

@@ -5,6 +5,7 @@
 
 #include "app/commands.hpp"
 #include "app/evaluation_data.hpp"
+#include "app/intervals.hpp"
 #include "cuttle/metrics/counter.hpp"
 #include "cuttle/train/evaluator.hpp"
 
@@ -26,10 +27,6 @@ struct Field {
   }
 };
 
-ordered_json to_json(const Interval& interval) {
-  return {{"mean", interval.mean}, {"ci95", interval.half_width}};
-}
-
 ordered_json to_json(const CompareArguments& arguments, const std::vector<std::string>& shards,
                      const EvaluationPlan& plan, const ComparisonReport& report) {
   ordered_json json{{"split", to_string(plan.split)},   {"shards", shards},
@@ -44,12 +41,6 @@ ordered_json to_json(const CompareArguments& arguments, const std::vector<std::s
   json["averaged_logits"] = {{"accuracy", to_json(report.averaged)},
                              {"lead", to_json(report.lead_over_averaged)}};
   return json;
-}
-
-std::string percent(const Interval& interval, bool sign) {
-  const auto mean = fmt::format(fmt::runtime(sign ? "{:+7.2f}" : "{:7.2f}"), 100 * interval.mean);
-  const auto margin = margin_of(interval);
-  return mean + (margin ? fmt::format(" +- {:4.2f}", 100 * *margin) : std::string(8, ' '));
 }
 
 void print_text(const CompareArguments& arguments, const std::vector<std::string>& shards,

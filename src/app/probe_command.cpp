@@ -6,6 +6,7 @@
 
 #include "app/commands.hpp"
 #include "app/evaluation_data.hpp"
+#include "app/intervals.hpp"
 #include "app/probe/floor_of.hpp"
 #include "app/shard_paths.hpp"
 #include "cuttle/core/files.hpp"
@@ -77,9 +78,8 @@ std::vector<Candidate> candidates_of(const ModalitySpec& spec,
   const auto [first, last] = weights.equal_range(to_string(spec.kind));
   for (auto it = first; it != last; ++it) all.push_back(it->second);
   for (std::size_t i = 0; i < runs.size(); ++i)
-    for (const auto& trained : runs[i].inputs.modalities)
-      if (trained.name == spec.name)
-        all.push_back({fmt::format("{{frozen_from: {}}}", in_yaml(names[i])), &runs[i]});
+    if (find_modality(runs[i].inputs.modalities, spec.name) != nullptr)
+      all.push_back({fmt::format("{{frozen_from: {}}}", in_yaml(names[i])), &runs[i]});
   return all;
 }
 
@@ -110,18 +110,12 @@ Interval lead_of(Communicator& comm, const std::vector<float>& here,
 
 ordered_json to_json(const Scored& scored) {
   return {{"encoder", scored.candidate.said},
-          {"accuracy", {{"mean", scored.accuracy.mean}, {"ci95", scored.accuracy.half_width}}},
-          {"minus_best", {{"mean", scored.lead.mean}, {"ci95", scored.lead.half_width}}}};
-}
-
-std::string percent(const Interval& interval, const char* format) {
-  const auto margin = margin_of(interval);
-  return fmt::format(fmt::runtime(format), 100 * interval.mean) +
-         (margin ? fmt::format(" +- {:4.2f}", 100 * *margin) : std::string(8, ' '));
+          {"accuracy", to_json(scored.accuracy)},
+          {"minus_best", to_json(scored.lead)}};
 }
 
 void print_text(const ProbeArguments& arguments, Split split, bool centre_of_training,
-                const std::vector<ProbedSense>& senses, const std::optional<Interval>& together) {
+                const std::vector<ProbedSense>& senses, const std::optional<Interval>& of_all) {
   std::cout << fmt::format(
       "{} of {}; {}-way {}-shot, {} queries per class\n"
       "nearest class mean by cosine, less the mean of {}; nothing learned; %, 95 % intervals\n",
@@ -131,14 +125,13 @@ void print_text(const ProbeArguments& arguments, Split split, bool centre_of_tra
     std::cout << fmt::format("\n{} ({})\n       accuracy   minus the best, paired\n",
                              sense.spec.name, to_string(sense.spec.kind));
     for (const auto& scored : sense.ranked)
-      std::cout << fmt::format(
-          "{}   {:>16}   {}\n", percent(scored.accuracy, "{:7.2f}"),
-          &scored == &sense.ranked.front() ? "" : percent(scored.lead, "{:+7.2f}"),
-          scored.candidate.said);
+      std::cout << fmt::format("{}   {:>16}   {}\n", percent(scored.accuracy, false),
+                               &scored == &sense.ranked.front() ? "" : percent(scored.lead, true),
+                               scored.candidate.said);
   }
-  if (together)
+  if (of_all)
     std::cout << fmt::format("\nall senses, each with its best encoder\n{}\n",
-                             percent(*together, "{:7.2f}"));
+                             percent(*of_all, false));
   std::cout << "\nin a config:\nmodel:\n  encoders:\n";
   for (const auto& sense : senses)
     std::cout << fmt::format("    {}: {}\n", sense.spec.name, sense.ranked.front().candidate.said);
@@ -189,14 +182,14 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
         scored.lead = lead_of(comm, scored.episodes, ranked.front().episodes);
       best[spec.name] = ranked.front().candidate;
     }
-    std::optional<Interval> together;
+    std::optional<Interval> of_all;
     if (senses.size() > 1)
-      together = floor_of(comm, floor_config(usual, best, centre_of_training, extensions), best,
-                          split, extensions)
-                     .score;
+      of_all = floor_of(comm, floor_config(usual, best, centre_of_training, extensions), best,
+                        split, extensions)
+                   .score;
     if (comm.rank() != 0) return ExitCode::kDone;
     if (!arguments.json) {
-      print_text(arguments, split, centre_of_training, senses, together);
+      print_text(arguments, split, centre_of_training, senses, of_all);
       return ExitCode::kDone;
     }
     ordered_json told{
@@ -207,7 +200,7 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
     for (const auto& sense : senses)
       for (const auto& scored : sense.ranked)
         told["senses"][sense.spec.name].push_back(to_json(scored));
-    if (together) told["together"] = {{"mean", together->mean}, {"ci95", together->half_width}};
+    if (of_all) told["together"] = to_json(*of_all);
     std::cout << told.dump(2) << std::endl;
     return ExitCode::kDone;
   });

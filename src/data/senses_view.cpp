@@ -42,10 +42,12 @@ void reorder(const std::vector<std::size_t>& order, std::uint8_t* first, std::si
 
 /// A data set in other senses: some of its own, in another order, and some that none of its samples
 /// has.
-class SensesView final : public Dataset {
+class SensesView final : public DatasetView {
  public:
   SensesView(std::unique_ptr<Dataset> data, std::vector<ModalitySpec> modalities)
-      : data_(std::move(data)), modalities_(std::move(modalities)), samples_(data_->samples()) {
+      : DatasetView(std::move(data)),
+        modalities_(std::move(modalities)),
+        samples_(data_->samples()) {
     const auto& own = data_->modalities();
     for (const ModalitySpec& spec : modalities_) {
       const ModalitySpec* place = find_modality(own, spec.name);
@@ -77,23 +79,7 @@ class SensesView final : public Dataset {
     return sha256(text + data_->fingerprint());
   }
 
-  std::string content_fingerprint() const override { return data_->content_fingerprint(); }
-
-  const std::vector<std::string>& class_names() const override { return data_->class_names(); }
-  const std::vector<std::string>& group_names() const override { return data_->group_names(); }
-  const std::vector<std::int32_t>& classes_of(Split split) const override {
-    return data_->classes_of(split);
-  }
-  Span<const std::int64_t> samples_of(std::int32_t class_id) const override {
-    return data_->samples_of(class_id);
-  }
-  std::int64_t target_width() const override { return data_->target_width(); }
-  std::vector<std::string> target_names() const override { return data_->target_names(); }
-  Span<const float> target(std::int64_t sample) const override { return data_->target(sample); }
-  std::string sample_name(std::int64_t sample) const override { return data_->sample_name(sample); }
-
  private:
-  std::unique_ptr<Dataset> data_;
   std::vector<ModalitySpec> modalities_;
   std::vector<std::size_t> places_;               // of each modality in data_, or kNowhere
   std::vector<std::vector<std::size_t>> orders_;  // of each modality's columns in data_

@@ -125,7 +125,7 @@ ADAPT = {"meta_gradient_test": {
         ("out : layout.spec(of_outputs).shape[1]", "out : out"),
     ],
     "src/adapt/learners/meta_curvature.cpp": [
-        ("kind_->support_weights(task.support).defined())", "false)"),
+        ("surface().learns_on_kernels(theta, task.support)", "surface().on_kernels(theta, task.support)"),
         ("fast.size() == 2 * perceptron.size()", "!fast.empty()"),
     ],
     "src/adapt/learners/attention_rows.hpp": [

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuttle/core/span.hpp"
@@ -55,6 +56,35 @@ class Dataset {
   virtual std::string fingerprint() const = 0;
   /// The same of the shards alone, whichever modalities are in use.
   virtual std::string content_fingerprint() const = 0;
+};
+
+/// Another data set, but for what a derived class says otherwise.
+class DatasetView : public Dataset {
+ public:
+  explicit DatasetView(std::unique_ptr<Dataset> data) : data_(std::move(data)) {}
+  const std::vector<ModalitySpec>& modalities() const override { return data_->modalities(); }
+  const std::vector<std::string>& class_names() const override { return data_->class_names(); }
+  const std::vector<std::string>& group_names() const override { return data_->group_names(); }
+  const std::vector<SampleInfo>& samples() const override { return data_->samples(); }
+  const std::vector<std::int32_t>& classes_of(Split split) const override {
+    return data_->classes_of(split);
+  }
+  Span<const std::int64_t> samples_of(std::int32_t class_id) const override {
+    return data_->samples_of(class_id);
+  }
+  std::int64_t target_width() const override { return data_->target_width(); }
+  std::vector<std::string> target_names() const override { return data_->target_names(); }
+  Span<const float> target(std::int64_t sample) const override { return data_->target(sample); }
+  std::string sample_name(std::int64_t sample) const override { return data_->sample_name(sample); }
+  std::int64_t read(std::int64_t sample, std::size_t modality,
+                    std::vector<std::uint8_t>& out) const override {
+    return data_->read(sample, modality, out);
+  }
+  std::string fingerprint() const override { return data_->fingerprint(); }
+  std::string content_fingerprint() const override { return data_->content_fingerprint(); }
+
+ protected:
+  std::unique_ptr<Dataset> data_;
 };
 
 /// The data set as if its shards had these modalities: what it lacks, no sample has; what is not

@@ -56,9 +56,8 @@ class Cavia final : public Learner {
   /// (dg_k/dphi)^T lambda_{k+1}, and -alpha (dg_k/dtheta)^T lambda_{k+1} is each step's part of the
   /// gradient. One step's graph is alive at a time.
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
-    if (!places_.empty() && surface_.on_kernels(parameters.tensors(), task.support) &&
-        surface_.on_kernels(parameters.tensors(), task.query) &&
-        !kind_->support_weights(task.support).defined())
+    if (!places_.empty() && surface_.learns_on_kernels(parameters.tensors(), task.support) &&
+        surface_.on_kernels(parameters.tensors(), task.query))
       return with_type_of(parameters.flat(),
                           [&](auto type) { return by_columns<decltype(type)>(parameters, task); });
     Context context;
@@ -119,19 +118,14 @@ class Cavia final : public Learner {
   /// A perceptron's task, on own kernels.
   template <class T>
   TaskResult by_columns(const ParameterList& parameters, const Task& task) const {
-    const auto& flat = parameters.flat();
-    const Samples<T> support(task.support, *kind_), query(task.query, *kind_);
-    const auto outputs = torch::empty({task.query.size, task.query.way}, flat.options());
-    TaskResult result;
-    result.gradient = torch::zeros({model_->layout()->flat_size()}, flat.options());
-    ContextDescent<T> descent(shapes_of(*model_, task.query.way), places_, layers_.film(),
-                              options_.context, *model_->layout(), flat.data_ptr<T>(),
-                              result.gradient.data_ptr<T>());
-    result.values.push_back(descent.gradient(support.view, query.view,
-                                             static_cast<T>(options_.inner_lr),
-                                             options_.inner_steps, outputs.template data_ptr<T>()));
-    for (const double value : kind_->measure(outputs, task.query)) result.values.push_back(value);
-    return result;
+    return result_on_kernels<T>(
+        *model_, *kind_, parameters, task,
+        [&](const auto& support, const auto& query, const T* from, T* gradient, T* outputs) {
+          return ContextDescent<T>(shapes_of(*model_, task.query.way), places_, layers_.film(),
+                                   options_.context, *model_->layout(), from, gradient)
+              .gradient(support, query, static_cast<T>(options_.inner_lr), options_.inner_steps,
+                        outputs);
+        });
   }
 
   struct Step {

@@ -58,9 +58,7 @@ class ContextDescent {
       add_scaled(context_, -rate, of_context(way.back().changes).data(), phi.data());
     }
     const Pass asked(*this, query, phi);
-    for (std::int64_t n = 0; n < query.size; ++n)
-      for (std::int64_t o = 0; o < layers_.back().out; ++o)
-        *outputs++ = asked.a.back()[room(o * asked.stride + n)];
+    copy_outputs(asked.a.back().data(), query.size, layers_.back().out, asked.stride, outputs);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       add_slope(asked, asked.e[l], l);
       add_outer(layers_[l], asked.changes[l], phi);
@@ -122,9 +120,7 @@ class ContextDescent {
       }
     }
     Values as_rows(const Values& columns, std::int64_t width) const {
-      Values turned(room(size * kernels::padded<T>(width)));
-      turn(columns.data(), width, size, stride, turned.data());
-      return turned;
+      return cuttle::as_rows(columns, width, size, stride);
     }
     /// Rows times (`more` + their scale).
     Values scaled(Values values, const Values& scales, T more) const {

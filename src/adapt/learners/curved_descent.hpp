@@ -65,9 +65,7 @@ class CurvedDescent {
       curve(way.back(), way.front());
     }
     const Pass asked(*this, query, steps == 0 ? start_ : moved(way.back()));
-    for (std::int64_t n = 0; n < query.size; ++n)
-      for (std::int64_t o = 0; o < layers_.back().out; ++o)
-        *outputs++ = asked.a.back()[room(o * asked.stride + n)];
+    copy_outputs(asked.a.back().data(), query.size, layers_.back().out, asked.stride, outputs);
     for (std::size_t l = 0; l < layers_.size(); ++l) add_slope(asked, asked.d[l], l);
     of_first_.assign(room(layers_[0].in * kernels::padded<T>(support.size)), T{});
     for (std::int64_t k = steps - 1; k >= 0; --k) back(way[room(k)], support);
@@ -128,9 +126,7 @@ class CurvedDescent {
     }
     /// Of what layer l reads, [in, stride], its samples in rows.
     Values as_rows(const Values& columns, std::int64_t width) const {
-      Values turned(room(size * kernels::padded<T>(width)));
-      turn(columns.data(), width, size, stride, turned.data());
-      return turned;
+      return cuttle::as_rows(columns, width, size, stride);
     }
     /// Not positive where the ReLU before layer l lets nothing through.
     const T* gate(const CurvedDescent& descent, std::size_t l) const {

@@ -172,9 +172,7 @@ class Matching final : public SupportLearner {
   }
   /// [n, way] of query f and support g.
   torch::Tensor similarity(const torch::Tensor& f, const torch::Tensor& g) const {
-    if (!cosine_)
-      return 2.0 * f.matmul(g.t()) - f.square().sum(1, true) - g.square().sum(1).unsqueeze(0);
-    return unit_rows(f).matmul(unit_rows(g).t());
+    return cosine_ ? unit_rows(f).matmul(unit_rows(g).t()) : minus_squared_distances(f, g);
   }
   torch::Tensor answer(const Support& support, const Tensors& lesson,
                        const Embedding& query) const override {

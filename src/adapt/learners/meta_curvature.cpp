@@ -112,8 +112,8 @@ class MetaCurvature final : public DescentLearner {
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
     const auto& theta = parameters.tensors();
-    if (layers_.empty() || !surface().on_kernels(theta, task.support) ||
-        !surface().on_kernels(theta, task.query) || kind_->support_weights(task.support).defined())
+    if (layers_.empty() || !surface().learns_on_kernels(theta, task.support) ||
+        !surface().on_kernels(theta, task.query))
       return DescentLearner::meta_gradient(parameters, task);
     return with_type_of(parameters.flat(),
                         [&](auto type) { return by_columns<decltype(type)>(parameters, task); });
@@ -132,17 +132,13 @@ class MetaCurvature final : public DescentLearner {
   /// A perceptron's task, on own kernels.
   template <class T>
   TaskResult by_columns(const ParameterList& parameters, const Task& task) const {
-    const auto& flat = parameters.flat();
-    const Samples<T> support(task.support, *kind_), query(task.query, *kind_);
-    const auto outputs = torch::empty({task.query.size, task.query.way}, flat.options());
-    TaskResult result;
-    result.gradient = torch::zeros({model_->layout()->flat_size()}, flat.options());
-    CurvedDescent<T> descent(shapes_of(*model_, task.query.way), layers_, options_.inner_lr,
-                             *model_->layout(), flat.data_ptr<T>(), result.gradient.data_ptr<T>());
-    result.values.push_back(descent.gradient(support.view, query.view, options_.inner_steps,
-                                             outputs.template data_ptr<T>()));
-    for (const double value : kind_->measure(outputs, task.query)) result.values.push_back(value);
-    return result;
+    return result_on_kernels<T>(
+        *model_, *kind_, parameters, task,
+        [&](const auto& support, const auto& query, const T* from, T* gradient, T* outputs) {
+          return CurvedDescent<T>(shapes_of(*model_, task.query.way), layers_, options_.inner_lr,
+                                  *model_->layout(), from, gradient)
+              .gradient(support, query, options_.inner_steps, outputs);
+        });
   }
 
   static Parts parts_of(const LearnerRequest& request, const Options& options) {

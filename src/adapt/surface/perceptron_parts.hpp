@@ -5,8 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "cuttle/model/model.hpp"
+#include "cuttle/adapt/learner.hpp"
 #include "cuttle/model/linear_stack.hpp"
+#include "cuttle/model/model.hpp"
 #include "cuttle/task/task_kind.hpp"
 
 // What own kernels for perceptrons are told of models and batches.
@@ -57,6 +58,23 @@ torch::Tensor outputs_of(const kernels::Mlp<T>& mlp, const typename kernels::Mlp
   for (std::int64_t n = 0; n < samples.view.size; ++n)
     for (std::int64_t c = 0; c < way; ++c) *to++ = mlp.output(point, n, c);
   return outputs;
+}
+
+/// The result of a perceptron's task: `descend(support, query, parameters, gradient, outputs)`
+/// returns the query's loss, and writes the flat gradient (zeros so far) and the query's outputs.
+template <class T, class Descend>
+TaskResult result_on_kernels(const Model& model, const TaskKind& kind,
+                             const ParameterList& parameters, const Task& task,
+                             const Descend& descend) {
+  const auto& flat = parameters.flat();
+  const Samples<T> support(task.support, kind), query(task.query, kind);
+  const auto outputs = torch::empty({task.query.size, task.query.way}, flat.options());
+  TaskResult result{torch::zeros({model.layout()->flat_size()}, flat.options()), {}};
+  result.values.push_back(descend(support.view, query.view, flat.data_ptr<T>(),
+                                  result.gradient.template data_ptr<T>(),
+                                  outputs.template data_ptr<T>()));
+  for (const double value : kind.measure(outputs, task.query)) result.values.push_back(value);
+  return result;
 }
 
 /// Whether the kernels can compute the model with the kind's loss.

@@ -29,6 +29,8 @@ class Surface {
   Point at(const Tensors& theta, const Batch& batch, const Context& context, bool graph) const;
   /// Whether own kernels know model, loss and batch, with nothing beside the loss.
   bool on_kernels(const Tensors& theta, const Batch& batch) const;
+  /// on_kernels() of a batch that is learned from, whose samples must weigh the same there.
+  bool learns_on_kernels(const Tensors& theta, const Batch& batch) const;
   /// Whether on kernels so many passes keep so little that none need be done again.
   bool may_be_kept(const Tensors& theta, const Batch& batch, std::int64_t passes) const;
   /// Outputs and inner loss of a batch.
@@ -49,9 +51,6 @@ class Surface {
   bool has_objectives() const;
 
  private:
-  /// on_kernels() of a batch that is learned from, whose samples must weigh the same there.
-  bool learns_on_kernels(const Tensors& theta, const Batch& batch) const;
-
   std::shared_ptr<const Model> model_;
   std::shared_ptr<const TaskKind> kind_;
   std::shared_ptr<const Objectives> objectives_;

@@ -20,8 +20,7 @@ std::vector<ModalitySpec> statistics_of(const BySense& senses) {
   std::vector<ModalitySpec> known;
   for (const auto& [name, candidate] : senses)
     if (candidate.run != nullptr)
-      for (const auto& spec : candidate.run->inputs.modalities)
-        if (spec.name == name) known.push_back(spec);
+      known.push_back(*find_modality(candidate.run->inputs.modalities, name));
   return known;
 }
 

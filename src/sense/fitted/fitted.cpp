@@ -89,11 +89,11 @@ FittedRows applied(const FittedType& type, const FittedNumbers& numbers, const F
 }
 
 /// A data set whose rows of numbers come through their steps.
-class FittedView final : public Dataset {
+class FittedView final : public DatasetView {
  public:
   FittedView(std::unique_ptr<Dataset> data, std::vector<ModalitySpec> modalities,
              const std::map<std::string, FittedType>& types)
-      : data_(std::move(data)), modalities_(std::move(modalities)) {
+      : DatasetView(std::move(data)), modalities_(std::move(modalities)) {
     for (const ModalitySpec& spec : modalities_) {
       CUTTLE_VALIDATE(spec.fitted.empty() || spec.fitted.front().columns > 0,
                       "the saved preprocessing of {} takes no columns (the file is damaged); copy "
@@ -133,25 +133,8 @@ class FittedView final : public Dataset {
     return static_cast<std::int64_t>(out.size() - before);
   }
 
-  const std::vector<SampleInfo>& samples() const override { return data_->samples(); }
-  std::string fingerprint() const override { return data_->fingerprint(); }
-  std::string content_fingerprint() const override { return data_->content_fingerprint(); }
-  const std::vector<std::string>& class_names() const override { return data_->class_names(); }
-  const std::vector<std::string>& group_names() const override { return data_->group_names(); }
-  const std::vector<std::int32_t>& classes_of(Split split) const override {
-    return data_->classes_of(split);
-  }
-  Span<const std::int64_t> samples_of(std::int32_t class_id) const override {
-    return data_->samples_of(class_id);
-  }
-  std::int64_t target_width() const override { return data_->target_width(); }
-  std::vector<std::string> target_names() const override { return data_->target_names(); }
-  Span<const float> target(std::int64_t sample) const override { return data_->target(sample); }
-  std::string sample_name(std::int64_t sample) const override { return data_->sample_name(sample); }
-
  private:
   using Step = std::function<void(const FittedNumbers&, std::vector<double>&)>;
-  std::unique_ptr<Dataset> data_;
   std::vector<ModalitySpec> modalities_;
   std::vector<std::vector<Step>> steps_;  // by modality, as its spec has them
 };
