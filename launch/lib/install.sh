@@ -5,8 +5,8 @@
 
 required_packages=(
   build-essential cmake ninja-build libopenmpi-dev openmpi-bin libhdf5-dev libyaml-cpp-dev libgtest-dev libgmock-dev
-  libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libssl-dev libutf8proc-dev zlib1g-dev python3
-  python3-venv
+  libspdlog-dev libfmt-dev nlohmann-json3-dev libcli11-dev libssl-dev libutf8proc-dev libstemmer-dev
+  zlib1g-dev python3 python3-venv
 )
 # Faster builds, and the programs that some tests of the tree use.
 helpful_packages=(

@@ -47,12 +47,12 @@ std::int64_t ModalitySpec::element_bytes() const {
 
 bool FittedStep::operator==(const FittedStep& other) const {
   return type == other.type && words == other.words && columns == other.columns &&
-         numbers == other.numbers;
+         numbers == other.numbers && texts == other.texts;
 }
 
 ModalitySpec ModalitySpec::recorded() const {
   ModalitySpec spec = *this;
-  if (!fitted.empty()) spec.shape = {fitted.front().columns};
+  if (!fitted.empty() && !shape.empty()) spec.shape = {fitted.front().columns};
   spec.fitted.clear();
   return spec;
 }

@@ -31,7 +31,8 @@ std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
       list.back()["fitted"].push_back({{"type", step.type},
                                        {"words", step.words},
                                        {"columns", step.columns},
-                                       {"numbers", step.numbers}});
+                                       {"numbers", step.numbers},
+                                       {"texts", step.texts}});
   }
   return list.dump();
 }
@@ -53,7 +54,8 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       for (const auto& step : entry.value("fitted", nlohmann::json::array()))
         spec.fitted.push_back(
             {step.at("type").get<std::string>(), step.at("words").get<std::string>(),
-             step.at("columns").get<std::int64_t>(), step.at("numbers").get<FittedNumbers>()});
+             step.at("columns").get<std::int64_t>(), step.at("numbers").get<FittedNumbers>(),
+             step.value("texts", std::vector<std::string>())});
       modalities.push_back(std::move(spec));
     }
   } catch (const nlohmann::json::exception& cause) {

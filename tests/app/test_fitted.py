@@ -32,7 +32,7 @@ def rows_of(change=None):
 def write(path, classes, senses=None, only=None):
     senses = senses or SENSES
     samples = [part_data.Loaded(f"{number}/{index}", f"class {number}", "all", SPLITS[number],
-                                {sense.name: arrays[sense.name] for sense in senses}, None)
+                                {sense.name: sense.convert(arrays[sense.name]) for sense in senses}, None)
                for number, of_class in enumerate(classes) if only in (None, SPLITS[number])
                for index, arrays in enumerate(of_class)]
     part_data.write_shard(path, part_data.DatasetInfo("fitted", "made by a test", "CC0-1.0", "a test"), senses, samples)
@@ -224,7 +224,82 @@ def test_pictures_have_no_columns_to_fit(tmp_path):
     words = json.dumps({"image": {"type": "conv4", "fitted": ["standardise"]}})
     path = config(tmp_path / "config.yaml", f"{shards}/*.h5", model={"encoders": json.loads(words)})
     said = driver.cuttle("validate", path, code=driver.USER_ERROR)
-    assert "image is image, and only the columns of vector and series" in said.stdout + said.stderr
+    assert "image is image, and standardise is for vector and series alone" in said.stdout + said.stderr
+
+
+KINDS = [part_data.Modality("text", "text", ()), part_data.Modality("audio", "audio", (), 1000), part_data.Modality(
+    "series", "series", (2, ), mean=(), stddev=(), holes=True)]
+STOPPED = {"the", "of", "o'clock"}  # of every training text
+
+
+def texts_sounds_and_series():
+    """{class: [sample: {sense: value}]}, whose ends are silent and whose texts are shouted now and then."""
+    draw = np.random.default_rng(9)
+    classes = []
+    for number, _ in enumerate(SPLITS):
+        samples = []
+        for index in range(6):
+            words = [f"word{number}", "The", "of", f"x{draw.integers(9)}", "o'clock"]
+            text = " ".join(words[place] for place in draw.permutation(5))
+            sound = np.concatenate([np.zeros(200), draw.normal(0, 3000, 300 + 10 * index), np.zeros(130)])
+            samples.append({"text": text.upper() if index % 2 else text, "audio": sound.astype("<i2"),
+                            "series": draw.normal(size=(9, 2)).astype("f4")})
+        classes.append(samples)
+    return classes
+
+
+def by_python(sample):
+    """The same after lower, stop_words, trim_silence, difference and windows."""
+    kept = [word for word in sample["text"].lower().split(" ") if word not in STOPPED]
+    changes = np.diff(sample["series"].astype("f8"), axis=0)
+    end = -(-len(np.trim_zeros(sample["audio"], "b")) // 20) * 20 + 20  # in frames of 20 samples
+    return {"text": " ".join(kept), "audio": sample["audio"][180:end],
+            "series": np.concatenate([changes[:-1], changes[1:]], axis=1).astype("f4")}
+
+
+def kinds_config(path, shards, **fitted):
+    types = {"text": "char_conv", "audio": "mel_conv", "series": "series_conv"}
+    return config(path, shards, model={"encoders": {
+        sense: {"type": kind, "width": 8, "depth": 2, **({"fitted": fitted[sense]} if fitted else {})}
+        for sense, kind in types.items()}})
+
+
+@pytest.fixture(scope="module", name="texts")
+def run_on_texts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("texts")
+    shards = write(folder / "data.h5", texts_sounds_and_series(), KINDS)
+    path = kinds_config(folder / "config.yaml", shards, text=["lower", "stop_words share=0.9"],
+                        audio=["trim_silence below=60 keep=0.02"], series=["difference", "windows length=2"])
+    driver.train(path, folder / "run")
+    return folder
+
+
+def test_texts_sounds_and_series_are_what_python_makes_of_them(texts, tmp_path):
+    classes = [[by_python(sample) for sample in samples] for samples in texts_sounds_and_series()]
+    senses = [*KINDS[:2], part_data.Modality("series", "series", (4, ), mean=(), stddev=())]
+    driver.train(kinds_config(tmp_path / "config.yaml", write(tmp_path / "made.h5", classes, senses)), tmp_path / "run")
+    ours, plain = tensors(texts / "run"), tensors(tmp_path / "run")
+    assert ours.keys() == plain.keys() and all((ours[name] == plain[name]).all() for name in ours)
+
+
+def test_the_words_that_are_left_out_are_kept_and_told(texts):
+    text = next(sense for sense in senses_of(texts / "run") if sense["name"] == "text")
+    assert text["fitted"][1]["texts"] == sorted(STOPPED)
+
+
+def test_files_of_texts_come_through_the_steps(texts, tmp_path):
+    """Shouted or not, with stop words or without: the same answers."""
+    for folder, change in (("plain", str), ("loud", lambda text: "THE " + text.upper())):
+        for number, samples in enumerate(texts_sounds_and_series()[-3:]):
+            (tmp_path / folder / f"class {number}").mkdir(parents=True)
+            for index, sample in enumerate(samples):
+                (tmp_path / folder / f"class {number}/{index}.txt").write_text(change(sample["text"]), encoding="utf-8")
+    driver.cuttle("adapt", texts / "run", "--support", tmp_path / "plain", "--out", tmp_path / "a.adapted",
+                  "--calibrate", "0")
+    answers = [[json.loads(line)["probability"] for line in driver.cuttle(
+        "predict", tmp_path / "a.adapted", tmp_path / folder, "--json").stdout.splitlines()]
+               for folder in ("plain", "loud")]
+    assert len(answers[0]) == 18 and answers[0] == answers[1]
 
 
 def test_holes_are_written_on_request_alone():

@@ -116,18 +116,42 @@ MODEL = {"references": {
         ("next - first > most) found", "next - first >= most) found"),
         ("if (known[first + c] == 0) continue;", ""),
         ("emplace_back(sum / shared, first)", "emplace_back(sum, first)"),
-        ("i * rows.size() / kept * rows.columns", "(rows.size() - 1 - i) * rows.columns"),
+        ("i * rows.rows() / kept * rows.columns", "(rows.rows() - 1 - i) * rows.columns"),
+    ],
+    "src/sense/fitted/series.cpp": [
+        ("values[i] - values[i - columns]", "values[i]"),
+        ("++counts[i % season];", "counts[i % season] = 1;"),
+        ("if (std::isnan(*value)) continue;", ""),
+        ("-= means[i % means.size()]", "-= means[i % columns]"),
+        ("start == 0 || start + length <= rows", "start == 0 || start + length < rows"),
+        ("start += stride", "start += length"),
+        ("std::min(r, rows - 1)", "std::min(r, rows - 2)"),
+    ],
+    "src/sense/fitted/silence.cpp": [
+        ("-options.below / 10", "-options.below / 20"),
+        ("squares / static_cast<double>(last - first)", "squares"),
+        (" * frame + keep", " * frame"),
+        ("first - std::min(first, keep)", "first"),
+        ("sample.values, frame);", "sample.values, 1);"),
+    ],
+    "src/sense/fitted/words.cpp": [
+        ("utf8proc_tolower(code)", "utf8proc_toupper(code)"),
+        (" || (is_apostrophe(code) && end > at)", ""),
+        (">= least) stopped", "> least) stopped"),
+        ("if (!words_in(without).empty())", ""),
+        ("code == '\\'' || code == 0x2019", "code == 0x2019"),
+        ("return words.insert(lower(word)), word;", "return words.insert(word), word;"),
     ],
     "src/sense/fitted/pca.cpp": [
         ("vectors.t().flip(0)", "vectors.t()"),
-        ("static_cast<double>(rows.size() - 1)", "static_cast<double>(rows.size())"),
+        ("static_cast<double>(rows.rows() - 1)", "static_cast<double>(rows.rows())"),
         ("(row[c] - means[c]) * directions", "row[c] * directions"),
         ("options.columns == 0 ? varying", "options.columns == 0 ? rows.columns"),
     ],
 }, "app.fitted": {
     "src/sense/fitted/fitted.cpp": [
         ("data.classes_of(Split::kTrain)", "data.classes_of(Split::kAll)"),
-        ("rows = applied(type, step.numbers, rows);", ""),
+        ("samples = applied(type, step, samples);", ""),
     ],
 }, "pretrained": {
     "src/model/encoders/resnet.cpp": [

@@ -118,7 +118,8 @@ def _recorded(entry):
     steps = entry.get("fitted", [])
     if not steps:
         return modality_from(entry)
-    before = modality_from({**entry, "shape": [steps[0]["columns"]], "mean": [], "stddev": []})
+    shape = [steps[0]["columns"]] if entry["shape"] else []
+    before = modality_from({**entry, "shape": shape, "mean": [], "stddev": []})
     return replace(before, holes=any(step["type"].startswith("impute") for step in steps))
 
 

@@ -18,11 +18,12 @@ enum class ModalityKind {
 
 const char* to_string(ModalityKind kind);
 
-/// A step of preprocessing, with the numbers that the training classes gave it (sense/fitted.hpp).
+/// A step of preprocessing, with what the training classes gave it (sense/fitted.hpp).
 struct FittedStep {
   std::string type, words;   ///< its name, and what the config says of it
-  std::int64_t columns = 0;  ///< that it takes
-  std::map<std::string, std::vector<double>> numbers;
+  std::int64_t columns = 0;  ///< that it takes; 0: of texts and recordings
+  std::map<std::string, std::vector<double>> numbers = {};
+  std::vector<std::string> texts = {};
 
   bool operator==(const FittedStep& other) const;
 };
@@ -41,7 +42,7 @@ struct ModalitySpec {
   std::vector<std::string> columns =
       {};  ///< of the table it was made from: one for each feature or channel ("": none, zeros), or
            ///< one for all; another table's are found by them. No part of equality
-  std::vector<FittedStep> fitted = {};  ///< done to every row before the model sees it, in order;
+  std::vector<FittedStep> fitted = {};  ///< done to every sample before the model sees it;
                                         ///< mean and stddev are none then
 
   /// As the shards have it.

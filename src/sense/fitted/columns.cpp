@@ -6,7 +6,7 @@
 
 namespace cuttle {
 
-std::vector<std::vector<double>> sorted_columns(const FittedRows& rows) {
+std::vector<std::vector<double>> sorted_columns(const FittedSamples& rows) {
   std::vector<std::vector<double>> columns(static_cast<std::size_t>(rows.columns));
   for (std::size_t i = 0; i < rows.values.size(); ++i)
     if (!std::isnan(rows.values[i])) columns[i % columns.size()].push_back(rows.values[i]);
@@ -20,7 +20,7 @@ std::vector<std::vector<double>> sorted_columns(const FittedRows& rows) {
   return columns;
 }
 
-ColumnMoments column_moments(const FittedRows& rows) {
+ColumnMoments column_moments(const FittedSamples& rows) {
   ColumnMoments moments;
   for (const std::vector<double>& column : sorted_columns(rows)) {
     const double first = column.front(), count = static_cast<double>(column.size());

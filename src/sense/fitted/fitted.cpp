@@ -1,5 +1,8 @@
 #include "cuttle/sense/fitted.hpp"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <sstream>
@@ -11,8 +14,6 @@
 
 namespace cuttle {
 namespace {
-
-constexpr std::int64_t kBytes = sizeof(float);
 
 /// Says which list, and which step of it, could not do something.
 template <class Work>
@@ -51,54 +52,107 @@ Section section_of(const std::string& words, const std::map<std::string, FittedT
   return section;
 }
 
-/// Adds the rows of a sample; infinite ones have no statistics.
-void add_rows(const Dataset& data, std::int64_t sample, std::size_t modality, FittedRows& rows) {
-  std::vector<std::uint8_t> bytes;
-  data.read(sample, modality, bytes);
-  for (std::size_t at = 0; at < bytes.size(); at += kBytes) {
-    float value = 0;
-    std::memcpy(&value, bytes.data() + at, kBytes);
-    CUTTLE_VALIDATE(!std::isinf(value),
-                    "the training sample {} has an infinite value (no mean or range holds it); "
-                    "correct the data, or write it as missing (NaN)",
-                    data.sample_name(sample));
-    rows.values.push_back(value);
+void check_kind(const std::string& name, const FittedType& type, const ModalitySpec& spec) {
+  std::vector<std::string> kinds;
+  for (const ModalityKind kind : type.kinds) kinds.push_back(to_string(kind));
+  CUTTLE_VALIDATE(std::find(type.kinds.begin(), type.kinds.end(), spec.kind) != type.kinds.end(),
+                  "{} is {}, and {} is for {} alone; leave it out", spec.name, to_string(spec.kind),
+                  name, fmt::join(kinds, " and "));
+}
+
+template <class Number>
+void add_numbers(const std::vector<std::uint8_t>& bytes, std::vector<double>& values) {
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(Number)) {
+    Number value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof(Number));
+    values.push_back(static_cast<double>(value));
   }
 }
 
-void add_training_rows(const Dataset& data, const std::string& sense, FittedRows& rows) {
+template <class Number>
+void add_bytes(const std::vector<double>& values, std::vector<std::uint8_t>& bytes) {
+  for (const double value : values) {
+    const auto given = static_cast<Number>(value);
+    const auto* first = reinterpret_cast<const std::uint8_t*>(&given);
+    bytes.insert(bytes.end(), first, first + sizeof(Number));
+  }
+}
+
+/// Adds a sample of this kind, as recorded.
+void add_sample(ModalityKind kind, const std::vector<std::uint8_t>& bytes, FittedSamples& samples) {
+  if (kind == ModalityKind::kText) {
+    samples.texts.emplace_back(bytes.begin(), bytes.end());
+    return;
+  }
+  const auto before = static_cast<std::int64_t>(samples.values.size());
+  kind == ModalityKind::kAudio ? add_numbers<std::int16_t>(bytes, samples.values)
+                               : add_numbers<float>(bytes, samples.values);
+  const auto added = static_cast<std::int64_t>(samples.values.size()) - before;
+  samples.lengths.push_back(added / samples.columns);
+}
+
+/// None yet.
+FittedSamples no_samples(const ModalitySpec& recorded) {
+  return {recorded.shape.empty() ? 1 : recorded.shape[0], {}};
+}
+
+/// Infinite values have no statistics.
+void check_finite(const std::vector<double>& values, std::size_t first, const std::string& sample) {
+  for (std::size_t i = first; i < values.size(); ++i)
+    CUTTLE_VALIDATE(!std::isinf(values[i]),
+                    "the training sample {} has an infinite value (no mean or range holds it); "
+                    "correct the data, or write it as missing (NaN)",
+                    sample);
+}
+
+void add_training_samples(const Dataset& data, const std::string& sense, FittedSamples& samples) {
   const ModalitySpec* spec = find_modality(data.modalities(), sense);
   if (spec == nullptr) return;
   const auto modality = static_cast<std::size_t>(spec - data.modalities().data());
   for (const std::int32_t of_class : data.classes_of(Split::kTrain))
-    for (const std::int64_t sample : data.samples_of(of_class))
-      if ((data.samples()[static_cast<std::size_t>(sample)].present >> modality & 1) != 0)
-        add_rows(data, sample, modality, rows);
+    for (const std::int64_t sample : data.samples_of(of_class)) {
+      if ((data.samples()[static_cast<std::size_t>(sample)].present >> modality & 1) == 0) continue;
+      std::vector<std::uint8_t> bytes;
+      data.read(sample, modality, bytes);
+      const std::size_t before = samples.values.size();
+      add_sample(spec->kind, bytes, samples);
+      check_finite(samples.values, before, data.sample_name(sample));
+    }
 }
 
-FittedRows applied(const FittedType& type, const FittedNumbers& numbers, const FittedRows& rows) {
-  FittedRows after;
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    const auto first = rows.values.begin() + i * rows.columns;
-    std::vector<double> row(first, first + rows.columns);
-    type.apply(numbers, row);
-    after.columns = static_cast<std::int64_t>(row.size());
-    after.values.insert(after.values.end(), row.begin(), row.end());
+/// Every sample by itself after the step.
+FittedSamples applied(const FittedType& type, const FittedStep& step,
+                      const FittedSamples& samples) {
+  FittedSamples after{samples.columns, {}};
+  auto first = samples.values.begin();
+  for (const std::int64_t rows : samples.lengths) {
+    FittedSamples one{samples.columns, {first, first + rows * samples.columns}, {rows}};
+    first += rows * samples.columns;
+    type.apply(step, one);
+    after.columns = one.columns;
+    after.lengths.push_back(one.rows());
+    after.values.insert(after.values.end(), one.values.begin(), one.values.end());
+  }
+  for (const std::string& text : samples.texts) {
+    FittedSamples one{samples.columns, {}, {}, {text}};
+    type.apply(step, one);
+    after.texts.push_back(std::move(one.texts[0]));
   }
   return after;
 }
 
-/// A data set whose rows of numbers come through their steps.
+/// A data set whose samples come through their steps.
 class FittedView final : public DatasetView {
  public:
   FittedView(std::unique_ptr<Dataset> data, std::vector<ModalitySpec> modalities,
              const std::map<std::string, FittedType>& types)
       : DatasetView(std::move(data)), modalities_(std::move(modalities)) {
     for (const ModalitySpec& spec : modalities_) {
-      CUTTLE_VALIDATE(spec.fitted.empty() || spec.fitted.front().columns > 0,
-                      "the saved preprocessing of {} takes no columns (the file is damaged); copy "
-                      "it anew, or make it again",
-                      spec.name);
+      CUTTLE_VALIDATE(
+          spec.fitted.empty() || spec.shape.empty() || spec.fitted.front().columns > 0,
+          "the saved preprocessing of {} takes no columns (the file is damaged); copy it anew, or "
+          "make it again",
+          spec.name);
       steps_.emplace_back();
       for (const FittedStep& step : spec.fitted)
         steps_.back().push_back(
@@ -113,28 +167,24 @@ class FittedView final : public DatasetView {
     const std::size_t before = out.size();
     std::vector<std::uint8_t> raw;
     data_->read(sample, modality, raw);
-    const auto columns = static_cast<std::size_t>(spec.fitted.front().columns);
-    std::vector<float> row(columns);
-    for (std::size_t at = 0; at < raw.size(); at += columns * kBytes) {
-      std::memcpy(row.data(), raw.data() + at, columns * kBytes);
-      std::vector<double> values(row.begin(), row.end());
-      for (std::size_t s = 0; s < spec.fitted.size(); ++s)
-        steps_[modality][s](spec.fitted[s].numbers, values);
-      CUTTLE_VALIDATE(static_cast<std::int64_t>(values.size()) == spec.shape[0],
-                      "the saved preprocessing of {} gives {} columns, not {} (the file is "
-                      "damaged); copy it anew, or make it again",
-                      spec.name, values.size(), spec.shape[0]);
-      for (const double value : values) {
-        const auto given = static_cast<float>(value);
-        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&given);
-        out.insert(out.end(), bytes, bytes + kBytes);
-      }
-    }
+    FittedSamples one = no_samples(spec.recorded());
+    add_sample(spec.kind, raw, one);
+    for (std::size_t s = 0; s < spec.fitted.size(); ++s) steps_[modality][s](spec.fitted[s], one);
+    CUTTLE_VALIDATE(spec.shape.empty() || one.columns == spec.shape[0],
+                    "the saved preprocessing of {} gives {} columns, not {} (the file is damaged); "
+                    "copy it anew, or make it again",
+                    spec.name, one.columns, spec.shape[0]);
+    if (spec.kind == ModalityKind::kText)
+      out.insert(out.end(), one.texts[0].begin(), one.texts[0].end());
+    else if (spec.kind == ModalityKind::kAudio)
+      add_bytes<std::int16_t>(one.values, out);
+    else
+      add_bytes<float>(one.values, out);
     return static_cast<std::int64_t>(out.size() - before);
   }
 
  private:
-  using Step = std::function<void(const FittedNumbers&, std::vector<double>&)>;
+  using Step = std::function<void(const FittedStep&, FittedSamples&)>;
   std::vector<ModalitySpec> modalities_;
   std::vector<std::vector<Step>> steps_;  // by modality, as its spec has them
 };
@@ -155,19 +205,44 @@ std::vector<Section> fitted_sections(const std::string& key, const std::vector<s
   return sections;
 }
 
+FittedType by_row(TypeInfo info,
+                  std::function<FittedNumbers(const Section&, const FittedSamples&)> fit,
+                  std::function<void(const FittedNumbers&, std::vector<double>&)> apply) {
+  FittedType type;
+  static_cast<TypeInfo&>(type) = std::move(info);
+  type.kinds = {ModalityKind::kVector, ModalityKind::kSeries};
+  type.fit = [fit](const Section& section, const ModalitySpec&, const FittedSamples& training,
+                   FittedStep& step) { step.numbers = fit(section, training); };
+  type.apply = [apply](const FittedStep& step, FittedSamples& sample) {
+    std::vector<double> all, row;
+    for (auto first = sample.values.begin(); first != sample.values.end();
+         first += sample.columns) {
+      row.assign(first, first + sample.columns);
+      apply(step.numbers, row);
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    sample.columns = static_cast<std::int64_t>(row.size());
+    sample.values = std::move(all);
+  };
+  return type;
+}
+
 ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
                        const std::vector<std::string>& words,
                        const std::vector<const Dataset*>& data,
                        const std::map<std::string, FittedType>& types) {
   const auto sections = fitted_sections(key, words, types);
   return named(key, [&] {
-    CUTTLE_VALIDATE(spec.kind == ModalityKind::kVector || spec.kind == ModalityKind::kSeries,
-                    "{} is {}, and only the columns of vector and series have statistics of this "
-                    "kind; remove the key",
-                    spec.name, to_string(spec.kind));
-    FittedRows rows{spec.shape[0], {}};
-    for (const Dataset* one : data) add_training_rows(*one, spec.name, rows);
-    CUTTLE_VALIDATE(!rows.values.empty(),
+    bool looks = !spec.shape.empty();  // how many columns are left is seen on samples
+    for (const Section& section : sections) {
+      const FittedType& type = types.at(section.type);
+      check_kind(section.type, type, spec);
+      looks = looks || type.looks;
+    }
+    FittedSamples samples = no_samples(spec);
+    if (looks)
+      for (const Dataset* one : data) add_training_samples(*one, spec.name, samples);
+    CUTTLE_VALIDATE(!looks || !samples.values.empty() || !samples.texts.empty(),
                     "no sample of a training class has {} (there is nothing to fit on); remove the "
                     "key, or give shards with such samples",
                     spec.name);
@@ -176,11 +251,12 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
     after.stddev.clear();
     for (std::size_t i = 0; i < sections.size(); ++i) {
       const FittedType& type = types.at(sections[i].type);
-      FittedStep step{sections[i].type, words[i], rows.columns, type.fit(sections[i], rows)};
-      rows = applied(type, step.numbers, rows);
+      FittedStep step{sections[i].type, words[i], spec.shape.empty() ? 0 : samples.columns};
+      type.fit(sections[i], spec, samples, step);
+      samples = applied(type, step, samples);
       after.fitted.push_back(std::move(step));
     }
-    after.shape = {rows.columns};
+    if (!spec.shape.empty()) after.shape = {samples.columns};
     return after;
   });
 }

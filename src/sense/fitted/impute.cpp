@@ -33,7 +33,7 @@ double most_frequent(const std::vector<double>& sorted) {
   return found;
 }
 
-FittedNumbers fit_impute(const Section& section, const FittedRows& rows) {
+FittedNumbers fit_impute(const Section& section, const FittedSamples& rows) {
   const std::string by = options_of<ImputeOptions>(section).by;
   if (by == "mean") return {{"values", column_moments(rows).means}};
   FittedNumbers numbers;
@@ -59,15 +59,15 @@ struct NearestOptions {
 };
 
 /// Holes cannot be written as a number in JSON: a flag by value says which are known.
-FittedNumbers fit_nearest(const Section& section, const FittedRows& rows) {
+FittedNumbers fit_nearest(const Section& section, const FittedSamples& rows) {
   const auto options = options_of<NearestOptions>(section);
-  const std::int64_t kept = std::min(options.rows, rows.size());
+  const std::int64_t kept = std::min(options.rows, rows.rows());
   FittedNumbers numbers{{"neighbours", {static_cast<double>(options.neighbours)}},
                         {"means", column_moments(rows).means}};
   for (std::int64_t i = 0; i < kept; ++i)
     for (std::int64_t c = 0; c < rows.columns; ++c) {
       const double value =
-          rows.values[static_cast<std::size_t>(i * rows.size() / kept * rows.columns + c)];
+          rows.values[static_cast<std::size_t>(i * rows.rows() / kept * rows.columns + c)];
       numbers["known"].push_back(std::isnan(value) ? 0 : 1);
       numbers["rows"].push_back(std::isnan(value) ? 0 : value);
     }
@@ -119,16 +119,16 @@ void apply_nearest(const FittedNumbers& numbers, std::vector<double>& row) {
 }  // namespace
 
 FittedType row_of_fitted_impute() {
-  return {{"holes (NaN) are filled with a value of their column", "", keys_of<ImputeOptions>()},
-          fit_impute,
-          apply_impute};
+  return by_row(
+      {"holes (NaN) are filled with a value of their column", "", keys_of<ImputeOptions>()},
+      fit_impute, apply_impute);
 }
 FittedType row_of_fitted_impute_nearest() {
-  return {{"holes (NaN) are filled with the mean of the training rows that are nearest in what is "
-           "known",
-           "", keys_of<NearestOptions>()},
-          fit_nearest,
-          apply_nearest};
+  return by_row(
+      {"holes (NaN) are filled with the mean of the training rows that are nearest in what is "
+       "known",
+       "", keys_of<NearestOptions>()},
+      fit_nearest, apply_nearest);
 }
 
 }  // namespace cuttle

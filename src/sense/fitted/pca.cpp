@@ -30,26 +30,26 @@ double sign_of(const double* vector, std::int64_t size) {
 }
 
 /// Directions of most variance, one after the other, from the covariance (over n - 1).
-FittedNumbers fit_pca(const Section& section, const FittedRows& rows) {
+FittedNumbers fit_pca(const Section& section, const FittedSamples& rows) {
   constexpr double kRounding = 1e-12;  // of the largest variance: none at all
   const auto options = options_of<PcaOptions>(section);
   for (const double value : rows.values)
     CUTTLE_VALIDATE(!std::isnan(value),
                     "pca: training samples have holes (a row with one has no place); put impute "
                     "before it");
-  CUTTLE_VALIDATE(rows.size() > 1,
+  CUTTLE_VALIDATE(rows.rows() > 1,
                   "pca: there is one training sample (it has no direction); give more");
-  CUTTLE_VALIDATE(options.columns <= std::min(rows.columns, rows.size() - 1),
+  CUTTLE_VALIDATE(options.columns <= std::min(rows.columns, rows.rows() - 1),
                   "pca: columns is {}, and {} training samples of {} columns vary in {} directions "
                   "at most; ask for that or fewer",
-                  options.columns, rows.size(), rows.columns,
-                  std::min(rows.columns, rows.size() - 1));
+                  options.columns, rows.rows(), rows.columns,
+                  std::min(rows.columns, rows.rows() - 1));
   const ColumnMoments of = column_moments(rows);
   const auto means = torch::tensor(of.means, torch::kFloat64);
-  auto x = torch::from_blob(const_cast<double*>(rows.values.data()), {rows.size(), rows.columns},
+  auto x = torch::from_blob(const_cast<double*>(rows.values.data()), {rows.rows(), rows.columns},
                             torch::kFloat64) -
            means;
-  const auto covariance = at::matmul(x.t(), x) / static_cast<double>(rows.size() - 1);
+  const auto covariance = at::matmul(x.t(), x) / static_cast<double>(rows.rows() - 1);
   const auto [ascending, vectors] = at::linalg_eigh(covariance);
   const auto variances = ascending.flip(0).contiguous(),
              directions = vectors.t().flip(0).contiguous();
@@ -87,10 +87,9 @@ void apply_pca(const FittedNumbers& numbers, std::vector<double>& row) {
 }  // namespace
 
 FittedType row_of_fitted_pca() {
-  return {{"places along the directions of most variance (principal components), in float64",
-           "Pearson 1901", keys_of<PcaOptions>()},
-          fit_pca,
-          apply_pca};
+  return by_row({"places along the directions of most variance (principal components), in float64",
+                 "Pearson 1901", keys_of<PcaOptions>()},
+                fit_pca, apply_pca);
 }
 
 }  // namespace cuttle

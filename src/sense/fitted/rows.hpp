@@ -3,8 +3,10 @@
 #include "cuttle/sense/fitted.hpp"
 
 // The registry of steps of preprocessing: one row a type. Its function stands in the type's file.
-#define CUTTLE_FITTED(row) \
-  row(clip) row(impute) row(impute_nearest) row(min_max) row(pca) row(standardise) row(unit_length)
+#define CUTTLE_FITTED(row)                                                                        \
+  row(clip) row(difference) row(impute) row(impute_nearest) row(lower) row(min_max) row(pca)      \
+      row(seasonal) row(standardise) row(stem) row(stop_words) row(trim_silence) row(unit_length) \
+          row(windows)
 
 namespace cuttle {
 
@@ -17,9 +19,9 @@ CUTTLE_FITTED(CUTTLE_DECLARE)
 struct ColumnMoments {
   std::vector<double> means, deviations;
 };
-ColumnMoments column_moments(const FittedRows& rows);
+ColumnMoments column_moments(const FittedSamples& rows);
 /// The known values of each column, ascending. UserError where there is none.
-std::vector<std::vector<double>> sorted_columns(const FittedRows& rows);
+std::vector<std::vector<double>> sorted_columns(const FittedSamples& rows);
 
 // Numbers come from files, so their count is checked where they are used.
 

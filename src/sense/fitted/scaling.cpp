@@ -16,7 +16,7 @@ struct ClipOptions {
 };
 
 /// What each column's values are to lie within.
-FittedNumbers fit_clip(const Section& section, const FittedRows& rows) {
+FittedNumbers fit_clip(const Section& section, const FittedSamples& rows) {
   const double most = options_of<ClipOptions>(section).deviations;
   const ColumnMoments of = column_moments(rows);
   FittedNumbers numbers;
@@ -47,12 +47,12 @@ std::vector<double> never_zero(std::vector<double> scales) {
   return scales;
 }
 
-FittedNumbers fit_standardise(const Section&, const FittedRows& rows) {
+FittedNumbers fit_standardise(const Section&, const FittedSamples& rows) {
   ColumnMoments of = column_moments(rows);
   return {{"shift", std::move(of.means)}, {"scale", never_zero(std::move(of.deviations))}};
 }
 
-FittedNumbers fit_min_max(const Section&, const FittedRows& rows) {
+FittedNumbers fit_min_max(const Section&, const FittedSamples& rows) {
   std::vector<double> least, range;
   for (const std::vector<double>& column : sorted_columns(rows)) {
     least.push_back(column.front());
@@ -71,25 +71,22 @@ void apply_unit_length(const FittedNumbers&, std::vector<double>& row) {
 }  // namespace
 
 FittedType row_of_fitted_clip() {
-  return {
+  return by_row(
       {"outliers are brought to a column's mean +- so many deviations", "", keys_of<ClipOptions>()},
-      fit_clip,
-      apply_clip};
+      fit_clip, apply_clip);
 }
 FittedType row_of_fitted_standardise() {
-  return {{"columns less their mean, divided by their standard deviation", ""},
-          fit_standardise,
-          apply_scale};
+  return by_row({"columns less their mean, divided by their standard deviation", ""},
+                fit_standardise, apply_scale);
 }
 FittedType row_of_fitted_min_max() {
-  return {{"columns from 0 (the least value seen in training) to 1 (the most)", ""},
-          fit_min_max,
-          apply_scale};
+  return by_row({"columns from 0 (the least value seen in training) to 1 (the most)", ""},
+                fit_min_max, apply_scale);
 }
 FittedType row_of_fitted_unit_length() {
-  return {{"rows of Euclidean length 1; a row of zeros stays", ""},
-          [](const Section&, const FittedRows&) { return FittedNumbers(); },
-          apply_unit_length};
+  return by_row(
+      {"rows of Euclidean length 1; a row of zeros stays", ""},
+      [](const Section&, const FittedSamples&) { return FittedNumbers(); }, apply_unit_length);
 }
 
 }  // namespace cuttle
