@@ -184,7 +184,9 @@ void add_probe(CLI::App& app, ProbeArguments& a, Request& request, const Extensi
       ->add_option("--weights", a.weights,
                    "files that cuttle-data weights wrote, or patterns of them")
       ->allow_extra_args(false);
-  command->add_option("--run", a.runs, "run folders, or checkpoints, with encoders of their own")
+  command
+      ->add_option("--run", a.runs,
+                   "run folders or checkpoints with encoders of their own, or patterns of them")
       ->allow_extra_args(false);
   command->add_option("--way", a.way, "classes per episode")
       ->check(CLI::Range(2, kLargestCount))

@@ -193,6 +193,11 @@ ExitCode bench_given_tasks(const BenchArguments& arguments, const Extensions& ex
           : load_config(arguments.config, arguments.overrides, catalog_of(extensions));
   CUTTLE_VALIDATE(arguments.parameters.empty() != arguments.initial.empty(),
                   "bench --tasks needs --parameters, or --initial to begin with the config's own");
+  for (const auto& [sense, encoder] : config.model.encoders)
+    CUTTLE_VALIDATE(encoder.fitted.empty(),
+                    "model.encoders.{}.fitted: --tasks gives samples as the model sees them (no "
+                    "step would be done to them); leave it out",
+                    sense);
   prepare_process(config, 0);
   GivenTasks given = read_tasks(arguments.tasks);
   config.episode.way = given.tasks.at(0).query.way;

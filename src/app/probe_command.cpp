@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -70,16 +71,52 @@ std::multimap<std::string, Candidate> pretrained(const std::vector<std::string>&
   return all;
 }
 
+/// The steps of a run's sense, as a config has them beside frozen_from; "" where it has none.
+std::string fitted_of(const RunConfig& config, const std::string& sense) {
+  const auto encoder = config.model.encoders.find(sense);
+  if (encoder == config.model.encoders.end() || encoder->second.fitted.empty()) return "";
+  return fmt::format(", fitted: [{}]", fmt::join(encoder->second.fitted, ", "));
+}
+
+/// Run folders, or checkpoints, that these patterns name.
+std::vector<std::string> runs_of(const std::vector<std::string>& patterns) {
+  std::vector<std::string> runs;
+  for (const auto& pattern : patterns) {
+    const auto paths = expand_paths(pattern);
+    CUTTLE_VALIDATE(!paths.empty(),
+                    "--run: there is no {} (a run folder or a checkpoint, or a pattern); name one",
+                    pattern);
+    runs.insert(runs.end(), paths.begin(), paths.end());
+  }
+  return runs;
+}
+
+/// A shell that is not told otherwise makes several words of a pattern, and the first of them alone
+/// belongs to --weights.
+void check_shards(const std::vector<std::string>& paths) {
+  for (const auto& path : paths)
+    CUTTLE_VALIDATE(
+        std::filesystem::path(path).extension() != ".safetensors",
+        "{}: is taken for a shard (--weights takes one word, and the shell made several "
+        "of a pattern); put the pattern in quotes, or write --weights before each file",
+        path);
+}
+
 std::vector<Candidate> candidates_of(const ModalitySpec& spec,
                                      const std::multimap<std::string, Candidate>& weights,
                                      const std::vector<LoadedRun>& runs,
                                      const std::vector<std::string>& names) {
   std::vector<Candidate> all{{"{type: raw}"}};
+  // Columns of unlike units: the largest alone would decide.
+  if (spec.kind == ModalityKind::kVector || spec.kind == ModalityKind::kSeries)
+    all.push_back({"{type: raw, fitted: [impute, standardise]}"});
   const auto [first, last] = weights.equal_range(to_string(spec.kind));
   for (auto it = first; it != last; ++it) all.push_back(it->second);
   for (std::size_t i = 0; i < runs.size(); ++i)
     if (find_modality(runs[i].inputs.modalities, spec.name) != nullptr)
-      all.push_back({fmt::format("{{frozen_from: {}}}", in_yaml(names[i])), &runs[i]});
+      all.push_back({fmt::format("{{frozen_from: {}{}}}", in_yaml(names[i]),
+                                 fitted_of(runs[i].config, spec.name)),
+                     &runs[i]});
   return all;
 }
 
@@ -141,7 +178,9 @@ void print_text(const ProbeArguments& arguments, Split split, bool centre_of_tra
 
 ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
                        const Extensions& extensions) {
+  check_shards(arguments.shards);
   const RunConfig usual = usual_config(arguments);
+  const std::vector<std::string> run_names = runs_of(arguments.runs);
   return with_communicator(session, CommOptions{}, [&](Communicator& comm) {
     const Split split = split_from(arguments.split);
     std::vector<ProbedSense> senses;
@@ -155,14 +194,14 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
           static_cast<std::int64_t>(data->classes_of(Split::kTrain).size()) >= arguments.way;
       for (const auto& spec : data->modalities()) senses.push_back({spec, {}});
       weights = pretrained(arguments.weights);
-      for (const auto& run : arguments.runs)
+      for (const auto& run : run_names)
         runs.push_back(load_run(run, true, {}, extensions, session.local_rank()));
     });
-    warn_of_unused(senses, weights, runs, arguments.runs);
+    warn_of_unused(senses, weights, runs, run_names);
     BySense best;
     for (auto& [spec, ranked] : senses) {
       std::vector<std::string> problems;
-      for (auto& candidate : candidates_of(spec, weights, runs, arguments.runs)) {
+      for (auto& candidate : candidates_of(spec, weights, runs, run_names)) {
         try {
           const BySense alone{{spec.name, candidate}};
           auto report = floor_of(comm, floor_config(usual, alone, centre_of_training, extensions),

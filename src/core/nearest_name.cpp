@@ -1,6 +1,7 @@
 #include "cuttle/core/nearest_name.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace cuttle {
 
@@ -32,10 +33,13 @@ std::size_t count_edits(const std::string& a, const std::string& b, char any) {
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates,
                          char any) {
+  const auto distance = [&](const std::string& candidate) {
+    const bool begun = name.size() > 1 && candidate.compare(0, name.size(), name) == 0;
+    return std::make_pair(!begun, count_edits(name, candidate, any));
+  };
   const auto nearest = std::min_element(
-      candidates.begin(), candidates.end(), [&](const std::string& a, const std::string& b) {
-        return count_edits(name, a, any) < count_edits(name, b, any);
-      });
+      candidates.begin(), candidates.end(),
+      [&](const std::string& a, const std::string& b) { return distance(a) < distance(b); });
   return nearest == candidates.end() ? std::string() : *nearest;
 }
 

@@ -29,6 +29,8 @@ TEST(count_edits, anything_stands_for_what_it_must) {
 
 TEST(nearest_name, is_the_one_with_the_fewest_edits) {
   EXPECT_EQ(nearest_name("imgae", {"audio", "image", "text"}), "image");
+  EXPECT_EQ(nearest_name("valid", {"all", "train", "validation"}), "validation");
+  EXPECT_EQ(nearest_name("a", {"b", "audio"}), "b");
   EXPECT_EQ(nearest_name("", {"audio", "text"}), "text");
   EXPECT_EQ(nearest_name("x", {}), "");
   EXPECT_EQ(nearest_name("*.bais", {"bias", "head.bias", "head.weight"}, '*'), "head.bias");

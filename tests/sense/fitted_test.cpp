@@ -174,6 +174,8 @@ TEST(Fitted, SilenceIsCutAtTheEndsAlone) {
   EXPECT_THAT(trimmed("trim_silence keep=0 below=10", sound), ElementsAre(900, -900));
   EXPECT_THAT(trimmed("trim_silence keep=0.03 below=10", sound),
               ElementsAre(1, 0, 0, 900, -900, 0, 0, 90));
+  EXPECT_THAT(trimmed("trim_silence keep=0 below=10", {1, {0, 0, 100, -100, 33}}),
+              ElementsAre(100, -100, 33));  // the last frame is short, and as loud as its mean
   EXPECT_THAT(trimmed("trim_silence keep=9", sound), testing::SizeIs(14));
   EXPECT_THAT(trimmed("trim_silence", {1, {0, 0, 0}}), ElementsAre(0, 0, 0));
   EXPECT_THAT(trimmed("trim_silence keep=0", {1, {0, 0, 5}}), ElementsAre(5));

@@ -48,8 +48,9 @@ Tensors solve(const Tensors& p, const R2d2Places& places, const Embedding& suppo
     const auto x = support.parts[i] * has;
     const auto ridge = parameter_at(p, places.ridge).exp();
     const auto gram = x.matmul(x.t()) + ridge * torch::eye(x.size(0), x.options());
-    // Symmetric and positive definite.
-    const auto dual = torch::cholesky_solve(answers * has, torch::linalg_cholesky(gram));
+    // Symmetric and positive definite, or no numbers, which the step says more of than LAPACK does.
+    const auto factor = std::get<0>(torch::linalg_cholesky_ex(gram));
+    const auto dual = torch::cholesky_solve(answers * has, factor);
     solved.push_back(x.t().matmul(dual));
     solved.push_back(support.mask.select(1, static_cast<std::int64_t>(i)).amax());
   }
