@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "cuttle/core/error.hpp"
+
 namespace cuttle {
 namespace {
 
@@ -24,6 +26,10 @@ Tensors as_leaves(const Tensors& values) {
 }
 
 Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph) {
+  CUTTLE_VALIDATE(loss.requires_grad(),
+                  "no learned parameter has a part in the loss (its encoders are frozen, and late "
+                  "fusion of one sense weighs nothing: the run would learn nothing); evaluate the "
+                  "frozen encoder as it is, or train some of it");
   return torch::autograd::grad({loss}, inputs, {}, create_graph, create_graph,
                                /*allow_unused=*/true);
 }

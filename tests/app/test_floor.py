@@ -56,6 +56,13 @@ def test_a_run_without_parameters_is_complete_as_it_begins(floor, tmp_path):
     driver.cuttle("bench", config, "--steps", "2", "--warmup", "1")
 
 
+def test_where_nothing_can_be_learned_it_is_said(shards, tmp_path):
+    text = CONFIG.replace(", text]", "]").replace(", text: {type: raw}", "").replace("equal", "learned")
+    config = driver.write_config(tmp_path / "config.yaml", shards, text.replace("floor, centre: none", "protonet"))
+    said = driver.train(config, tmp_path / "run", code=driver.USER_ERROR).stderr
+    assert "no learned parameter has a part in the loss" in said
+
+
 def test_every_head_is_better_than_chance_and_the_same_on_two_ranks(floor):
     _, run = floor
     for head in HEADS:

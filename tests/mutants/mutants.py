@@ -122,7 +122,7 @@ MODEL = {"references": {
         ("values[i] - values[i - columns]", "values[i]"),
         ("++counts[i % season];", "counts[i % season] = 1;"),
         ("if (std::isnan(*value)) continue;", ""),
-        ("-= means[i % means.size()]", "-= means[i % columns]"),
+        ("-= means[i % means.size()]", "-= means[i % static_cast<std::size_t>(sample.columns)]"),
         ("start == 0 || start + length <= rows", "start == 0 || start + length < rows"),
         ("start += stride", "start += length"),
         ("std::min(r, rows - 1)", "std::min(r, rows - 2)"),
@@ -136,7 +136,7 @@ MODEL = {"references": {
     ],
     "src/sense/fitted/words.cpp": [
         ("utf8proc_tolower(code)", "utf8proc_toupper(code)"),
-        (" || (is_apostrophe(code) && end > at)", ""),
+        ("is_apostrophe(code) && end > at", "is_apostrophe(code) && end > at + 99"),
         (">= least) stopped", "> least) stopped"),
         ("if (!words_in(without).empty())", ""),
         ("code == '\\'' || code == 0x2019", "code == 0x2019"),

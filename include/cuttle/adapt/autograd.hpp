@@ -10,7 +10,8 @@ namespace cuttle {
 /// Copies of `values` that gradients can be taken with respect to, cut from any graph.
 Tensors as_leaves(const Tensors& values);
 
-/// Gradients of a scalar; undefined where it does not depend on the input.
+/// Gradients of a scalar; undefined where it does not depend on the input. UserError where it
+/// depends on nothing that is learned.
 Tensors gradient_of(const torch::Tensor& loss, const Tensors& inputs, bool create_graph);
 
 /// The same without a graph, zeros where it does not depend on the input.

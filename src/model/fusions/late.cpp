@@ -17,12 +17,12 @@ struct LateOptions {
 };
 
 /// No joint embedding: one part per modality with a learned weight (softmax of `fusion.weight`), or
-/// all with the same. A single sense has nothing to be weighed against, and no weight.
+/// all with the same.
 class LateFusion final : public Fusion {
  public:
   using Options = LateOptions;
   LateFusion(const FusionRequest& request, const Options& options) : widths_(request.widths) {
-    if (options.late_weights == "learned" && widths_.size() > 1)
+    if (options.late_weights == "learned")
       weight_ = request.layout.add(
           {"fusion.weight", {static_cast<std::int64_t>(widths_.size())}, Init::kZeros});
   }
