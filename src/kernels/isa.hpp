@@ -197,6 +197,40 @@ struct Rows {
   T number;
 };
 
+/// What is let through: all, or from 0 to `most`.
+template <class T>
+struct Gate {
+  bool closes;
+  T most;
+};
+
+/// out[pixel][column] = bias[column] + sum over channels of in[pixel][channel] * weight, through a
+/// gate. Rows of `out` are `columns` values.
+template <class T>
+struct Mix {
+  const T* in;
+  std::int64_t in_stride, channels;
+  const T* weights;  ///< panels of [channel][panel width], see PanelLayout
+  const T* bias;     ///< whole vectors
+  T* out;
+  std::int64_t columns, pixels;
+  Gate<T> gate;
+};
+
+/// A row of outputs of a convolution of each channel by itself. Channels are whole vectors.
+template <class T>
+struct ByChannel {
+  const T* const* rows;  ///< `kernel` rows of `width` pixels; null: outside
+  std::int64_t kernel, stride, width;
+  std::int64_t left;  ///< columns of the kernel left of the first pixel, for the first output
+  std::int64_t channels;
+  const T* weights;  ///< [kernel, kernel, channels]
+  const T* bias;
+  T* out;
+  std::int64_t out_width;
+  Gate<T> gate;
+};
+
 template <class T>
 struct Isa {
   int lanes;  ///< values in a vector register; a panel is two of them
@@ -216,6 +250,8 @@ struct Isa {
   void (*transpose)(const Transposition<T>&);
   void (*cells)(const Cells<T>&);
   void (*rows_of)(const Rows<T>&);
+  void (*mix)(const Mix<T>&);
+  void (*by_channel)(const ByChannel<T>&);
 };
 
 template <class T>

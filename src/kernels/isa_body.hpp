@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cells.hpp"
+#include "kernels/held_steps.hpp"
 #include "kernels/products.hpp"
 #include "kernels/row_steps.hpp"
 #include "kernels/tiles.hpp"
@@ -15,7 +16,7 @@ template <class T>
 constexpr Isa<T> kIsa = {kLanes<T>,   kRows,      convolve<T>, correlate<T>,   outer<T>,
                          winograd<T>, pool<T>,    select<T>,   window_sums<T>, spread<T>,
                          gradient<T>, moments<T>, products<T>, product<T>,     transpose<T>,
-                         cells<T>,    rows<T>};
+                         cells<T>,    rows<T>,    mix<T>,      by_channel<T>};
 
 }  // namespace
 }  // namespace cuttle::kernels

@@ -18,7 +18,7 @@ namespace cuttle {
 namespace {
 
 /// Raised when an encoder's code computes other features than before.
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "2";
 constexpr std::int64_t kTogether = 32;  ///< samples in one pass
 
 /// The samples of one sense that a cache shall have the features of.

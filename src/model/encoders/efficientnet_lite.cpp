@@ -22,6 +22,7 @@ class LiteConv final : public Block {
   explicit LiteConv(FixedNormConv conv) : conv_(std::move(conv)) {}
   std::string kind() const override { return "normed_conv"; }
   bool samples_apart() const override { return true; }
+  bool fused() const override { return conv_.on_kernels(); }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     return {conv_.forward(p, input.values), {}};
   }
@@ -47,6 +48,7 @@ class InvertedResidual final : public Block {
   }
   std::string kind() const override { return "inverted_residual"; }
   bool samples_apart() const override { return true; }
+  bool fused() const override { return depthwise_.on_kernels(); }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     auto x = input.values;
     for (const FixedNormConv& expand : expand_) x = expand.forward(p, x);

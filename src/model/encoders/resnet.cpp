@@ -26,6 +26,7 @@ class ResNetStem final : public Block {
               learns) {}
   std::string kind() const override { return "resnet_stem"; }
   bool samples_apart() const override { return true; }
+  bool fused() const override { return conv_.on_kernels(); }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     return {torch::max_pool2d(conv_.forward(p, input.values), 3, 2, 1), {}};
   }
@@ -66,6 +67,7 @@ class FixedResidual final : public Block {
   }
   std::string kind() const override { return "fixed_residual"; }
   bool samples_apart() const override { return true; }
+  bool fused() const override { return convs_.front().on_kernels(); }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     auto x = input.values;
     for (const FixedNormConv& conv : convs_) x = conv.forward(p, x);

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -49,11 +50,42 @@ FixedNormConv::FixedNormConv(Weights& weights, const std::string& conv, const st
   weight_.held = (weight_.held.to(torch::kFloat64) * scale.view({-1, 1, 1, 1}))
                      .to(torch::kFloat32)
                      .contiguous(torch::MemoryFormat::ChannelsLast);
+  pack();
+}
+
+void FixedNormConv::pack() {
+  const bool relu6 = shape_.gate == ConvShape::Gate::kRelu6;
+  const kernels::HeldConvShape shape{shape_.in,
+                                     shape_.out,
+                                     shape_.kernel,
+                                     shape_.stride,
+                                     shape_.by_channel,
+                                     shape_.gate != ConvShape::Gate::kNone,
+                                     relu6 ? 6.0F : std::numeric_limits<float>::infinity()};
+  if (!weight_.held.is_cpu() || !kernels::HeldConv::fits(shape)) return;
+  // [out, in, height, width] to [out, height, width, in]
+  const auto turned = weight_.held.permute({0, 2, 3, 1}).contiguous();
+  packed_ = std::make_shared<const kernels::HeldConv>(shape, turned.const_data_ptr<float>(),
+                                                      folded_bias_.const_data_ptr<float>());
 }
 
 torch::Tensor FixedNormConv::forward(const Tensors& p, torch::Tensor x) const {
   const auto [top, bottom] = padding_of(x.size(2), shape_);
   const auto [left, right] = padding_of(x.size(3), shape_);
+  if (packed_ && x.is_cpu() && x.scalar_type() == torch::kFloat32 && !x.requires_grad()) {
+    const auto out = [&](std::int64_t size) { return (size - shape_.kernel) / shape_.stride + 1; };
+    const kernels::HeldConvPlace place{x.size(2),
+                                       x.size(3),
+                                       top,
+                                       left,
+                                       out(x.size(2) + top + bottom),
+                                       out(x.size(3) + left + right)};
+    const auto from = x.contiguous(torch::MemoryFormat::ChannelsLast);
+    auto made = torch::empty({x.size(0), shape_.out, place.out_height, place.out_width},
+                             x.options().memory_format(torch::MemoryFormat::ChannelsLast));
+    packed_->forward(x.size(0), place, from.const_data_ptr<float>(), made.data_ptr<float>());
+    return made;
+  }
   const bool padded = top != bottom || left != right;
   if (padded) x = torch::constant_pad_nd(x, {left, right, top, bottom});
   const std::vector<std::int64_t> padding{padded ? 0 : top, padded ? 0 : left};

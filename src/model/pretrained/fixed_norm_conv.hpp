@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "cuttle/kernels/held_conv.hpp"
 #include "cuttle/model/block.hpp"
 #include "model/pretrained/weights.hpp"
 
@@ -25,18 +26,21 @@ struct ConvShape {
 };
 
 /// Convolution, norm by the running statistics of the weights' own training (which stay), ReLU.
-/// Where nothing learns, the norm is part of the convolution.
+/// Where nothing learns, the norm is part of the convolution, which runs on own kernels.
 class FixedNormConv {
  public:
   FixedNormConv(Weights& weights, const std::string& conv, const std::string& norm,
                 const ConvShape& shape, double eps, bool learns);
   torch::Tensor forward(const Tensors& p, torch::Tensor x) const;
+  bool on_kernels() const { return packed_ != nullptr; }
 
  private:
+  void pack();
   ConvShape shape_;
   Given weight_;
   GivenAffine norm_;
   torch::Tensor mean_, over_deviation_, folded_bias_;
+  std::shared_ptr<const kernels::HeldConv> packed_;  ///< null: LibTorch's operations
 };
 
 /// [m, C, H, W] -> [m, C].
