@@ -6,6 +6,7 @@ must compile and must not compute the same; what only costs time or precision is
 
 from typing import NamedTuple
 
+from kernel_mutants import KERNELS
 from learner_mutants import ADAPT
 
 MODEL = {"references": {
@@ -374,22 +375,6 @@ TASK = {"objective_test": {
         ("c.matmul((g + g.matmul(own(1).t())).t())", "c.matmul(g.t())"),
     ],
 }, "linear_stack_test": {
-    "src/kernels/held_conv.cpp": [
-        ("row * shape.stride - place.top + ky", "row * shape.stride + ky"),
-        ("column * shape.stride - place.left", "column * shape.stride"),
-        ("std::clamp(place.width - at, first, shape.kernel)", "shape.kernel"),
-        ("std::fill_n(to, run, 0.0F);", ""),
-        ("shape_.kernel == 1 && shape_.stride == 1", "shape_.kernel == 1"),
-        ("std::min(2 * lanes, padded - panel)", "2 * lanes"),
-        ("at < 0 || at >= place.height ? nullptr", "at < 0 ? nullptr"),
-    ],
-    "src/kernels/held_steps.hpp": [
-        ("x <= 0 ? Vec{} : x", "x > 0 ? x : Vec{}"),
-        ("Vec{} + gate.most", "x"),
-        ("at < 0 ? -at : 0", "0"),
-        ("job.width - at < job.kernel ? job.width - at : job.kernel", "job.kernel"),
-        ("job.kernel <= job.width;", "job.kernel <= job.width + 1;"),
-    ],
     "src/kernels/mlp.cpp": [
         ("if (given[i] <= 0) point", "if (given[i] < -1) point"),
     ],
@@ -491,7 +476,7 @@ EVALUATION = {"evaluation_test": {
     ],
 }}
 
-AREAS = {"model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
+AREAS = {"kernels": KERNELS, "model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
 # What is built for a test, where that is no program of the same name.
 TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "app.fitted": "cuttle",
            "pretrained": "pretrained_peer"}
