@@ -14,7 +14,7 @@
 #define CUTTLE_ENCODERS(row)                                                                \
   row(bert) row(char_conv) row(conv4) row(efficientnet_lite) row(gru) row(lstm_speaker)     \
       row(mel_conv) row(mlp) row(raw) row(resnet) row(resnet12) row(series_conv) row(table) \
-          row(transformer) row(vit)
+          row(token_table) row(transformer) row(vit)
 
 namespace cuttle {
 

@@ -12,11 +12,12 @@ sys.path.insert(0, str(driver.ROOT / "data_tools"))
 from cuttle_data.weights import architectures  # noqa: E402
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"0123456789", *(f"##{digit}" for digit in range(10)), "a", "e", "i"]
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 PICTURES = {"mean": [127] * 3, "deviation": [128] * 3}
 
 
 def make(folder, sample_rate):
-    """bert, efficientnet_lite, lstm_speaker, resnet and vit .safetensors in the folder."""
+    """bert, efficientnet_lite, lstm_speaker, resnet, token_table and vit .safetensors in the folder."""
     folder.mkdir()
     _save(folder, "bert", {"tokenizer.bytes": np.frombuffer("\n".join(WORDS).encode(), "u1")},
           output={"width": 8, "pooling": "mean", "unit": True}, tokenizer={"type": "wordpiece", "lowercase": True},
@@ -32,11 +33,22 @@ def make(folder, sample_rate):
                          "level_dbfs": -30})
     _save(folder, "resnet", output={"width": 32}, sizes={"block": "basic", "layers": [1] * 4, "width": 4},
           preprocessing={"size": 32, "resize": 36, "crop": "centre", "interpolation": "bilinear", **PICTURES})
+    pieces = [*BYTES, *"0123456789aeinot", *(f"1{digit}" for digit in range(10)), "an", "on"]
+    _save(folder, "token_table", {"tokenizer.bytes": np.frombuffer(_byte_pairs(pieces), "u1")},
+          output={"width": 8, "pooling": "mean", "unit": True}, tokenizer={"type": "bpe", "added_tokens": False},
+          preprocessing={}, sizes={"vocabulary": len(pieces), "width": 8})
     _save(folder, "vit", output={"width": 8, "pooling": "cls"},
           sizes={"layers": 2, "width": 8, "heads": 2, "inner": 12, "patch": 8, "size": 16, "eps": 1e-6,
                  "activation": "gelu", "pre_norm": False},
           preprocessing={"size": 16, "crop": "none", "interpolation": "bicubic", **PICTURES})
     return folder
+
+
+def _byte_pairs(pieces):
+    """A tokenizer.json."""
+    model = {"type": "BPE", "byte_fallback": True, "vocab": {piece: number for number, piece in enumerate(pieces)},
+             "merges": [list(piece) for piece in pieces if len(piece) == 2]}
+    return json.dumps({"model": model}).encode()
 
 
 def _save(folder, architecture, more=(), **record):

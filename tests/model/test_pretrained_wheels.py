@@ -61,6 +61,20 @@ def test_minilm_says_what_texts_mean(trained, encode):
     assert float(made["0"][0] @ made["1"][0]) == pytest.approx(0.404559, abs=2e-6)
 
 
+def test_wordllama_reads_and_says_what_its_package_does(trained, encode, tmp_path):
+    from tokenizers import Tokenizer
+    file = trained("wordllama")
+    (tmp_path / "tokenizer.json").write_bytes(weights_file.read(file).tokenizer)
+    known = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for texts in odd_strings.strings(known.get_vocab()).values():
+        made = encode("token_table", file, bytes_of(texts), "input")
+        for i, text in enumerate(texts):
+            assert made[f"{i}.input"][0].tolist() == (known.encode(text, add_special_tokens=False).ids or [-1]), text
+    made = encode("token_table", file, bytes_of(["hello world"]))
+    assert made["0.input"].tolist() == [[22172, 3186]]
+    assert np.abs(made["0"][0, :4] - [0.08717298, 0.07185823, 0.01442898, -0.07130623]).max() < 1e-7
+
+
 def pictures():
     """{name: uint8 pixels}: smooth and rough ones of several shapes, and a cat."""
     result = {}

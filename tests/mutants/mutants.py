@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kernel_mutants import KERNELS
 from learner_mutants import ADAPT
+from pretrained_mutants import PRETRAINED
 
 MODEL = {"references": {
     "src/model/norms/support.cpp": [
@@ -154,44 +155,7 @@ MODEL = {"references": {
         ("data.classes_of(Split::kTrain)", "data.classes_of(Split::kAll)"),
         ("samples = applied(type, step, samples);", ""),
     ],
-}, "pretrained": {
-    "src/model/encoders/resnet.cpp": [
-        ("torch::max_pool2d(conv_.forward(p, input.values), 3, 2, 1)",
-         "torch::avg_pool2d(conv_.forward(p, input.values), 3, 2, 1)"),
-        ("conv(1, {shape.in, shape.width, 3, shape.stride, {}, kRelu});",
-         "conv(1, {shape.in, shape.width, 3, shape.stride});"),
-        ("torch::relu(x + (shortcut_", "torch::abs(x + (shortcut_"),
-    ],
-    "src/model/encoders/vit.cpp": [
-        (" + places_.in(p)", ""),
-        ("norm_ ? layer_norm(p, *norm_, x, eps_) : x", "x"),
-        ("attended(part(0), part(1), part(2), {})", "attended(part(1), part(0), part(2), {})"),
-        ("x = input.values + affine(", "x = layer_norm(p, norm1_, input.values, shape_.eps) + affine("),
-        ("values.narrow(1, 1, values.size(1) - 1)", "values"),
-        ("shape, weights.learns(layers, layers + 1)", "shape, weights.learns(0, layers + 1)"),
-    ],
-    "src/model/pretrained/attention.cpp": [
-        ("1.702", "1.7"),
-        ('activation == "gelu" ? "none" : "tanh"', '"tanh"'),
-        ("queries.size(3)", "queries.size(2)"),
-        ("(rows.square().sum(1, true) + 1e-24).sqrt()", "(rows.square().sum(1, true) + 1e-24)"),
-    ],
-    "src/model/pretrained/fixed_norm_conv.cpp": [
-        ("return {all / 2, all - all / 2};", "return {all - all / 2, all / 2};"),
-        ("mean_.to(torch::kFloat64) * scale", "mean_.to(torch::kFloat64)"),
-        ("(x - mean_.to(x.dtype())", "(x + mean_.to(x.dtype())"),
-    ],
-    "src/model/pretrained/picture.cpp": [
-        ("over % 4 == 3 ? over / 2 + 1 : over / 2", "over / 2"),
-        ("resize * width / shorter", "(resize * width + shorter - 1) / shorter"),
-        ("(x - mean_) / deviation_", "x / deviation_"),
-    ],
-    "src/model/pretrained/resample.cpp": [
-        ("const double widened = std::max(scale, 1.0);", "const double widened = 1.0;"),
-        ("constexpr double a = -0.5;", "constexpr double a = -0.75;"),
-        ("window.first - first", "window.first"),
-    ],
-}, "norms_test": {
+}, "pretrained": PRETRAINED, "norms_test": {
     "src/model/norms/batch_statistics.cpp": [
         ("(real.sum(over, true) * (channels / groups)).clamp_min(1.0)", "real.sum(over, true).clamp_min(1.0)"),
         ("(rows - mean.unsqueeze(1)).square().matmul(real)", "(rows - mean.unsqueeze(1)).abs().matmul(real)"),

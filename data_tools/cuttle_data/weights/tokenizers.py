@@ -45,8 +45,9 @@ def wordpiece(opened, rows):
             "longest_word": LONGEST_WORD}, stored
 
 
-def byte_pairs(opened, rows):
-    """(the record's `tokenizer`, bytes of tokenizer.json) of a byte-pair encoding. No special token is added."""
+def byte_pairs(opened, rows, around=False):
+    """(the record's `tokenizer`, bytes of tokenizer.json) of a byte-pair encoding. around: whether the special tokens
+    stand around every text that its post-processor names."""
     path = opened.tokenizer or opened.beside("tokenizer.json")
     if not path:
         raise _missing(opened, "tokenizer.json")
@@ -58,7 +59,7 @@ def byte_pairs(opened, rows):
         raise UserError(f"{path}: numbers of pieces go beyond the {rows:,} vectors of the table (it belongs to another "
                         "model); name the right one")
     stored = path.read_bytes()
-    return {"type": "bpe", "sha256": _hash(stored), "added_tokens": False}, stored
+    return {"type": "bpe", "sha256": _hash(stored), "added_tokens": around}, stored
 
 
 def _missing(opened, files):

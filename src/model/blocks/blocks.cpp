@@ -98,7 +98,7 @@ class TokenBlock final : public Block {
   TokenBlock(ParameterLayout& layout, const std::string& name, std::int64_t tokens,
              std::int64_t width)
       : table_(layout.add({name + ".weight", {tokens, width}, Init::kNormal})) {}
-  std::string kind() const override { return "token_table"; }
+  std::string kind() const override { return "token_rows"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const auto x = look_up(at(p, table_), input.values).transpose(1, 2);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <stdexcept>
 #include <string>
 
 #include "cuttle/core/error.hpp"
@@ -10,8 +9,8 @@
 #include "cuttle/sense/raw.hpp"
 #include "model/encoders/common.hpp"
 #include "model/pretrained/attention.hpp"
+#include "model/pretrained/tokenizer.hpp"
 #include "model/pretrained/weights.hpp"
-#include "model/pretrained/wordpiece.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
@@ -139,7 +138,8 @@ class BertLayer final : public Block {
   std::unique_ptr<const kernels::PostNormLayer> packed_;  ///< null: LibTorch's operations
 };
 
-/// Texts through a trained BERT, DistilBERT or MiniLM: pieces of words that attend to each other.
+/// Texts through a trained BERT, DistilBERT, MiniLM or RoBERTa: pieces of words that attend to each
+/// other.
 class BertEncoder final : public PretrainedEncoder {
  public:
   using Options = PretrainedOptions;
@@ -156,20 +156,22 @@ class BertEncoder final : public PretrainedEncoder {
 
  private:
   BertEncoder(const EncoderRequest& request, Weights weights)
-      : tokens_(read_tokens(weights)), most_(weights.number("preprocessing", "max_tokens")) {
+      : tokens_(tokenizer_of(weights)), most_(weights.number("preprocessing", "max_tokens")) {
     expect_kind(request, {ModalityKind::kText});
     const Shape shape{weights.number("sizes", "width"), weights.number("sizes", "heads"),
                       weights.number("sizes", "inner"), weights.real("sizes", "eps"),
                       activation_of(weights)};
     const std::int64_t layers = weights.number("sizes", "layers");
     const std::int64_t vocabulary = weights.number("sizes", "vocabulary");
-    CUTTLE_VALIDATE(tokens_.size() <= vocabulary && shape.width % shape.heads == 0 &&
-                        most_ <= weights.number("sizes", "positions") && most_ >= 2,
+    const std::size_t around = tokens_.ids("", most_).size();
+    CUTTLE_VALIDATE(tokens_.size <= vocabulary && shape.width % shape.heads == 0 &&
+                        most_ <= weights.number("sizes", "positions") && around > 0 &&
+                        static_cast<std::int64_t>(around) <= most_,
                     "model.encoders.{}.weights: sizes of the file do not fit each other (a "
                     "tokenizer of {} pieces for {} rows, {} columns for {} heads, {} tokens of {} "
-                    "places); make it again with cuttle-data weights",
-                    request.spec.name, tokens_.size(), vocabulary, shape.width, shape.heads, most_,
-                    weights.number("sizes", "positions"));
+                    "places, {} of them around every text); make it again with cuttle-data weights",
+                    request.spec.name, tokens_.size, vocabulary, shape.width, shape.heads, most_,
+                    weights.number("sizes", "positions"), around);
     blocks_.push_back(std::make_unique<BertEmbeddings>(weights, shape, vocabulary,
                                                        weights.learns(0, layers + 1)));
     for (std::int64_t i = 0; i < layers; ++i)
@@ -182,18 +184,9 @@ class BertEncoder final : public PretrainedEncoder {
     width_ = shape.width;
     holds(weights);
   }
-  static WordPiece read_tokens(Weights& weights) {
-    try {
-      return {weights.tokenizer(), weights.flag("tokenizer", "lowercase")};
-    } catch (const std::out_of_range&) {
-      throw UserError(
-          "model.encoders: the weights' tokenizer has not [UNK], [CLS] and [SEP] (it is "
-          "no vocabulary of BERT's); make the file again with cuttle-data weights");
-    }
-  }
   torch::Tensor as_tokens(const torch::Tensor& values) const override { return values; }
 
-  WordPiece tokens_;
+  Tokenizer tokens_;
   std::int64_t most_;
   bool on_kernels_ = false;
 };
@@ -202,7 +195,8 @@ class BertEncoder final : public PretrainedEncoder {
 
 EncoderType row_of_bert() {
   return type_of<BertEncoder, EncoderType>(
-      "texts: a trained BERT, DistilBERT or MiniLM (weights: FILE)", "Devlin et al. 2019");
+      "texts: a trained BERT, DistilBERT, MiniLM or RoBERTa (weights: FILE)",
+      "Devlin et al. 2019, Liu et al. 2019");
 }
 
 }  // namespace cuttle

@@ -96,7 +96,7 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
 }
 
 void Weights::refuse(const std::string& problem) const {
-  throw UserError(fmt::format("{}: {} {}", key_, path_, problem));
+  throw UserError(source() + " " + problem);
 }
 
 bool Weights::has(const char* part, const char* name) const {

@@ -45,6 +45,8 @@ class Weights {
           const std::string& architecture);
 
   const std::string& sha256() const { return sha256_; }
+  /// The key of the config and the file, as messages begin.
+  std::string source() const { return key_ + ": " + path_; }
   /// Whether no block learns along.
   bool stays() const { return trained_ == 0; }
   /// The record: what sizes, preprocessing, tokenizer and output it has. UserError if the entry is

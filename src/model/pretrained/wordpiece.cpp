@@ -5,40 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/pretrained/code_points.hpp"
 #include "model/pretrained/since_unicode_9.hpp"
 
 namespace cuttle {
 namespace {
 
-using Code = utf8proc_int32_t;
-
 constexpr std::int64_t kLongestWord = 100;  // characters; a longer one is unknown as a whole
-
-/// Calls `visit` for each code point; malformed bytes are passed by.
-template <class Visit>
-void for_each_code(std::string_view text, const Visit& visit) {
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  for (std::size_t i = 0; i < text.size();) {
-    Code code = 0;
-    const auto used =
-        utf8proc_iterate(bytes + i, static_cast<utf8proc_ssize_t>(text.size() - i), &code);
-    if (used > 0) visit(code);
-    i += used > 0 ? static_cast<std::size_t>(used) : 1;
-  }
-}
-
-void append(std::string& to, Code code) {
-  utf8proc_uint8_t bytes[4];
-  to.append(reinterpret_cast<const char*>(bytes),
-            static_cast<std::size_t>(utf8proc_encode_char(code, bytes)));
-}
-
-bool is_space(Code c) {
-  if (c == '\t' || c == '\n' || c == '\r' || c == 0x0b || c == 0x0c || c == 0x85) return true;
-  const auto category = utf8proc_category(c);
-  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-         category == UTF8PROC_CATEGORY_ZP;
-}
 
 /// As Unicode 8 had them, with what has been moved since.
 utf8proc_category_t category_of(Code c) {
@@ -131,7 +104,7 @@ void WordPiece::words_of(std::string_view text, std::vector<std::int64_t>& ids) 
   for_each_code(text, [&](Code c) {
     if (c == 0 || c == 0xFFFD || is_control(c)) return;
     if (is_ideograph(c)) clean += ' ';
-    append(clean, is_space(c) ? ' ' : c);
+    append_code(clean, is_white_space(c) ? ' ' : c);
     if (is_ideograph(c)) clean += ' ';
   });
   std::vector<Code> codes;
@@ -148,9 +121,9 @@ void WordPiece::words_of(std::string_view text, std::vector<std::int64_t>& ids) 
   };
   for (const Code c : codes) {
     const bool alone = is_punctuation(c);
-    if (alone || is_space(c)) end_word();
-    if (is_space(c)) continue;
-    append(word, c);
+    if (alone || is_white_space(c)) end_word();
+    if (is_white_space(c)) continue;
+    append_code(word, c);
     ++characters;
     if (alone) end_word();
   }

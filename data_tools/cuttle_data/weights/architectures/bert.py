@@ -1,11 +1,11 @@
-"""BERT and DistilBERT: post-norm transformers over WordPiece pieces (Hugging Face names)."""
+"""BERT, DistilBERT and RoBERTa: post-norm transformers over WordPiece or byte-level pieces (Hugging Face names)."""
 
 from ...errors import UserError
 from .. import tokenizers
 from ..architecture import COUNT, Architecture, agree, count, linear, norm
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
-KNOWN_TYPES = ("bert", "distilbert")
+KNOWN_TYPES = ("bert", "distilbert", "roberta")
 WORDS, POSITIONS, TYPES = (f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type"))
 INNER = "encoder.layer.0.intermediate.dense.weight"
 LAYER = r"^transformer\.layer\.(\d+)\."  # of DistilBERT
@@ -17,7 +17,7 @@ class Model(Architecture):
     NEEDS = {WORDS: 2, POSITIONS: 2, INNER: 2, "encoder.layer.0.attention.self.query.weight": 2}
     SIZES = {"layers": int, "width": int, "heads": int, "inner": int, "positions": int, "vocabulary": int,
              "types": COUNT, "eps": float, "activation": ("gelu", "gelu_tanh", "relu")}
-    RENAMES = ((r"^(?:distil)?bert\.", ""), (r"\.gamma$", ".weight"), (r"\.beta$", ".bias"),
+    RENAMES = ((r"^(?:(?:distil)?bert|roberta)\.", ""), (r"\.gamma$", ".weight"), (r"\.beta$", ".bias"),
                (LAYER + r"attention\.q_lin", OWN + "attention.self.query"),
                (LAYER + r"attention\.k_lin", OWN + "attention.self.key"),
                (LAYER + r"attention\.v_lin", OWN + "attention.self.value"),
@@ -25,16 +25,29 @@ class Model(Architecture):
                (LAYER + "sa_layer_norm", OWN + "attention.output.LayerNorm"),
                (LAYER + r"ffn\.lin1", OWN + "intermediate.dense"), (LAYER + r"ffn\.lin2", OWN + "output.dense"),
                (LAYER + "output_layer_norm", OWN + "output.LayerNorm"))
-    DROPPED = ((r"^(?:bert\.)?pooler\.", "the pooler, a head"), (r"^cls\.|^vocab_", "the language model's head"),
+    DROPPED = ((r"^(?:(?:ro)?berta?\.)?pooler\.", "the pooler, a head"),
+               (r"^cls\.|^vocab_|^lm_head\.", "the language model's head"),
                (r"^(?:pre_)?classifier\.|^qa_outputs\.", "the classifier"))
 
     def refuse(self, found, opened):
-        kind = opened.config().get("model_type", "bert")
-        roberta = "roberta" if any("roberta." in name for name in found) else None
-        if any(self.renamed(name).endswith(WORDS) for name in found) and (roberta or kind not in KNOWN_TYPES):
-            raise UserError(
-                f"{opened.tensors}: a model of type {roberta or kind} (RoBERTa and its kin read byte-level pieces and "
-                "count positions from 2, others compute otherwise); name a BERT or DistilBERT")
+        if not any(self.renamed(name).endswith(WORDS) for name in found):
+            return
+        kind = _kind(opened)
+        if any("roberta." in name for name in found) and kind in ("bert", "distilbert"):
+            kind = "roberta by its names alone"
+        if kind not in KNOWN_TYPES:
+            raise UserError(f"{opened.tensors}: a model of type {kind} (computed are those whose config.json says "
+                            f"{', '.join(KNOWN_TYPES)}); name one of these")
+
+    def arranged(self, tensors, opened, report):
+        """RoBERTa's places begin behind that of padding: the first rows belong to none."""
+        if _kind(opened) != "roberta":
+            return tensors
+        padding = opened.config().get("pad_token_id", 1)
+        if type(padding) is not int or not 0 <= padding < len(tensors[POSITIONS]) - 1:
+            raise UserError(f"{opened.tensors}: pad_token_id is {padding!r} in config.json (positions are counted "
+                            "from behind it); fetch it again")
+        return {**tensors, POSITIONS: tensors[POSITIONS][padding + 1:].contiguous()}
 
     def describe(self, tensors, opened, report):
         said = opened.config()
@@ -60,7 +73,10 @@ class Model(Architecture):
                             (("intermediate_size", "hidden_dim"), "inner")):
             for key in keys:
                 agree(opened, key, sizes[found])
-        tokenizer, stored = tokenizers.wordpiece(opened, vocabulary)
+        if _kind(opened) == "roberta":
+            tokenizer, stored = tokenizers.byte_pairs(opened, vocabulary, around=True)
+        else:
+            tokenizer, stored = tokenizers.wordpiece(opened, vocabulary)
         return {"sizes": sizes, "preprocessing": {"max_tokens": _longest(opened, sizes["positions"])},
                 "output": {"width": width, **_pooling(opened, report)}, "tokenizer": tokenizer,
                 "tokenizer_bytes": stored}
@@ -81,6 +97,10 @@ class Model(Architecture):
             yield from linear(f"{at}.intermediate.dense", inner, width)
             yield from linear(f"{at}.output.dense", width, inner)
             yield from norm(f"{at}.output.LayerNorm", width)
+
+
+def _kind(opened):
+    return opened.config().get("model_type", "bert")
 
 
 def _longest(opened, positions):
