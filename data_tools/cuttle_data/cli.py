@@ -10,7 +10,7 @@ from .errors import UserError, refusal_of
 from .files import path_of
 from .report import Report
 
-TOOLS = ("verify", "floor", "weights")
+TOOLS = ("verify", "floor", "pieces", "weights")
 
 
 def build_parser(only=None):

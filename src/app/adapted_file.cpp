@@ -27,7 +27,6 @@ namespace {
 
 constexpr const char* kFormat = "cuttle-adapted-1";
 constexpr const char* kDigest = "sha256";
-constexpr const char* kWeights = "weights";  // of an encoder: the file that it has values from
 constexpr const char* kCalibration = "calibration";
 constexpr const char* kKnownTasks = "known_tasks";
 constexpr const char* kDistances = "calibration.distances";
@@ -68,18 +67,20 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
 }
 
 /// Of all encoders.
-void add_weights(const AdaptedTo& to, ArrayFile& file) {
-  for (const auto& [sense, encoder] : to.config.model.encoders) {
-    const auto path = encoder.network.values.find(kWeights);
-    if (path != encoder.network.values.end() && !path->second.empty())
-      add_weights(sense, expand_variables(path->second), file);
-  }
+void add_held_files(const AdaptedTo& to, ArrayFile& file) {
+  for (const auto& [sense, encoder] : to.config.model.encoders)
+    for (const std::string key : kHeldFileKeys) {
+      const auto path = encoder.network.values.find(key);
+      if (path != encoder.network.values.end() && !path->second.empty())
+        add_held_file(key, sense, path->second, file);
+    }
 }
 
-/// Has encoders take their weights from the adapted file, where it has them.
-void take_weights(const std::string& path, const ArrayFile& file, RunConfig& config) {
+/// Has encoders take their files from the adapted one, where it has them.
+void take_held_files(const std::string& path, const ArrayFile& file, RunConfig& config) {
   for (auto& [sense, encoder] : config.model.encoders)
-    if (has_weights(sense, file)) encoder.network.values[kWeights] = path;
+    for (const std::string key : kHeldFileKeys)
+      if (has_held_file(key, sense, file)) encoder.network.values[key] = path;
 }
 
 /// The calibration as entries of a file, and back.
@@ -129,7 +130,7 @@ void write_adapted(const std::string& path, const AdaptedTo& to, const Adapted& 
                    {"classes", nlohmann::json(to.classes).dump()}};
   file.metadata.merge(entries_of(to.inputs));
   if (!to.held_files.empty()) file.metadata[kHeldFiles] = to.held_files;
-  if (to.stands_alone) add_weights(to, file);
+  if (to.stands_alone) add_held_files(to, file);
   if (to.calibration) add_calibration(*to.calibration, file);
   if (!to.known_tasks.empty()) file.metadata[kKnownTasks] = to.known_tasks;
   if (to.novelty)
@@ -174,14 +175,15 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
   // Older versions made room for what evaluation asked for, and the file has it.
   config.episode.way = std::max(config.episode.way, std::exchange(config.evaluation.way, 0));
   inputs = inputs_from(file.metadata, path);
-  take_weights(path, file, config);
+  take_held_files(path, file, config);
   config = for_use(std::move(config), together, extensions);
   prepare_process(config, 0);
   model.parts = assemble(config, inputs, extensions);
   model.to.held_files = model.parts.model->held_files();
   check_held_files(file.metadata, model.to.held_files, path);
-  model.to.stands_alone = std::any_of(file.metadata.begin(), file.metadata.end(),
-                                      [](const auto& entry) { return is_of_weights(entry.first); });
+  model.to.stands_alone =
+      std::any_of(file.metadata.begin(), file.metadata.end(),
+                  [](const auto& entry) { return is_of_held_file(entry.first); });
   const TaskKind& kind = *model.parts.kind;
   const nlohmann::json names =
       nlohmann::json::parse(metadata_entry(file, path, "classes"), nullptr, false);
@@ -194,7 +196,7 @@ AdaptedModel read_adapted(const std::string& path, const Extensions& extensions,
       kind.classes() ? static_cast<std::int64_t>(model.to.classes.size()) : inputs.target_width;
   std::map<std::string, torch::Tensor> state;
   for (const auto& array : file.arrays)
-    if (!is_of_weights(array.name)) state[array.name] = to_tensor(array);
+    if (!is_of_held_file(array.name)) state[array.name] = to_tensor(array);
   read_calibration(file, state, path, model.to);
   if (const auto told = file.metadata.find(kKnownTasks); told != file.metadata.end()) {
     CUTTLE_VALIDATE(nlohmann::json::accept(told->second),

@@ -58,7 +58,10 @@ ExitCode features_command(const FeaturesArguments& arguments, MpiSession& sessio
       prepare_process(config, session.local_rank());
       data = RunData::open(config, extensions);
       parts = assemble(config, data->inputs(), extensions);
-      CUTTLE_VALIDATE(!parts.model->held_files().empty(),
+      bool fixed = false;
+      for (std::size_t m = 0; m < parts.model->modalities().size(); ++m)
+        fixed = fixed || parts.model->encoder(m).fixed();
+      CUTTLE_VALIDATE(fixed,
                       "model.encoders: none holds weights of others (the features of the rest "
                       "change as they learn); nothing is computed ahead");
     });

@@ -115,11 +115,12 @@ void check_held_files(const std::map<std::string, std::string>& entries, const s
                       const std::string& file) {
   const auto found = entries.find(kHeldFiles);
   const std::string then = found == entries.end() ? std::string() : found->second;
-  CUTTLE_VALIDATE(then == held,
-                  "{}: was made with other weights of encoders ({} then, {} now; its answers would "
-                  "mean nothing with these); give the files that it had as "
-                  "model.encoders.SENSE.weights",
-                  file, then.empty() ? "none" : then, held.empty() ? "none" : held);
+  CUTTLE_VALIDATE(
+      then == held,
+      "{}: was made with other weights of encoders or pieces of texts ({} then, {} now; its "
+      "answers would mean nothing with these); give the files that it had as "
+      "model.encoders.SENSE.weights and .pieces",
+      file, then.empty() ? "none" : then, held.empty() ? "none" : held);
 }
 
 std::int64_t most_classes(const RunConfig& config, const Extensions& extensions) {

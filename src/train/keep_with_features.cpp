@@ -42,7 +42,7 @@ std::map<std::string, std::string> facts_of(const Wanted& wanted, const RunConfi
   const Section& section = config.model.encoders.at(spec.name).network;
   facts["encoder"] = section.type;
   for (const auto& [key, value] : section.values)
-    if (key != "weights" && key != "trained") facts["encoder." + key] = value;
+    if (key != kWeightsKey && key != "trained") facts["encoder." + key] = value;
   return facts;
 }
 

@@ -59,7 +59,7 @@ CASES = {
                    step={"outer_lr": 0.01, "schedule": "step", "decay": 0.5, "decay_every": 2, "warmup": 4,
                          "weight_decay": 0.1}),
     "anil": case(gradient("anil", 3), {**CROSS, "head": "cosine"},
-                 {"image": {"type": "auto", "width": 8, "depth": 2}, "text": TRANSFORMER},
+                 {"image": {"type": "auto", "width": 8, "depth": 2}, "text": {**TRANSFORMER, "pieces": ""}},
                  step={"outer_lr": 0.1, "optimizer": "sgd", "momentum": 0.9, "clip": "norm", "clip_at": 0.5}),
     "reptile": case(gradient("reptile", 3, 0.01, inner_optimizer="adam", inner_batch=4),
                     {"fusion": "concat", "missing": "zeros"},
@@ -69,7 +69,7 @@ CASES = {
                      {"image": conv("conv4", "task"), "series": TRANSFORMER},
                      episode={"way_min": 2, "micro_batch": 2}),
     "gru": case(gradient("maml"), {"fusion": "late", **DROPOUT},
-                {"text": {**GRU, "depth": 2}, "audio": GRU,
+                {"text": {**GRU, "depth": 2, "pieces": "", "max_length": 5}, "audio": GRU,
                  "series": {**GRU, "bidirectional": False, "max_length": 10}},
                 episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "patches": case(gradient("maml"), {"fusion": "late", **DROPOUT},
@@ -123,7 +123,7 @@ CASES = {
                      {"fusion": "late", **DROPOUT}, {"image": conv("conv4", "running"), "vector": MLP},
                      episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "relation": case({"algorithm": "relation", "hidden": 8}, {"fusion": "late", **DROPOUT},
-                     {"text": conv("char_conv", "support"), "series": conv("series_conv")},
+                     {"text": conv("char_conv", "support", pieces=""), "series": conv("series_conv")},
                      episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "siamese": case({"algorithm": "siamese", "loss": "pair"}, {"fusion": "late", **DROPOUT},
                     {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")},
@@ -260,8 +260,11 @@ def config_of(name, sets):
     config = {key: value for key, value in CASES[name].items() if key != "use"}
     if "sampling_weights" in config["episode"]:
         config["episode"] = {**config["episode"], "sampling_weights": str(sets[config["data"]]["weights"])}
-    encoders = {sense: {**encoder, "weights": str(sets[config["data"]]["encoders"] / f"{encoder['type']}.safetensors")}
-                if "weights" in encoder else encoder for sense, encoder in config["model"]["encoders"].items()}
+    encoders = {sense: dict(encoder) for sense, encoder in config["model"]["encoders"].items()}
+    for encoder in encoders.values():
+        files = {"weights": f"{encoder['type']}.safetensors", "pieces": "pieces.json"}
+        encoder.update({key: str(sets[config["data"]]["encoders"] / file) for key, file in files.items()
+                        if key in encoder})
     config["model"] = {**config["model"], "encoders": encoders}
     modalities = list(encoders)
     data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}

@@ -17,7 +17,7 @@ PICTURES = {"mean": [127] * 3, "deviation": [128] * 3}
 
 
 def make(folder, sample_rate):
-    """bert, efficientnet_lite, lstm_speaker, resnet, token_table and vit .safetensors in the folder."""
+    """bert, efficientnet_lite, lstm_speaker, resnet, token_table and vit .safetensors in the folder; pieces.json."""
     folder.mkdir()
     _save(folder, "bert", {"tokenizer.bytes": np.frombuffer("\n".join(WORDS).encode(), "u1")},
           output={"width": 8, "pooling": "mean", "unit": True}, tokenizer={"type": "wordpiece", "lowercase": True},
@@ -34,6 +34,7 @@ def make(folder, sample_rate):
     _save(folder, "resnet", output={"width": 32}, sizes={"block": "basic", "layers": [1] * 4, "width": 4},
           preprocessing={"size": 32, "resize": 36, "crop": "centre", "interpolation": "bilinear", **PICTURES})
     pieces = [*BYTES, *"0123456789aeinot", *(f"1{digit}" for digit in range(10)), "an", "on"]
+    (folder / "pieces.json").write_bytes(_byte_pairs(pieces))
     _save(folder, "token_table", {"tokenizer.bytes": np.frombuffer(_byte_pairs(pieces), "u1")},
           output={"width": 8, "pooling": "mean", "unit": True}, tokenizer={"type": "bpe", "added_tokens": False},
           preprocessing={}, sizes={"vocabulary": len(pieces), "width": 8})

@@ -84,3 +84,37 @@ def test_wrong_words_are_refused(texts, tmp_path, change, said):
     assert said in driver.cuttle("train", texts, change, "--run-dir", tmp_path / "run",
                                  code=driver.USER_ERROR).stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_pieces_of_texts_are_a_file_too(config, files, tmp_path):
+    pieces = tmp_path / "pieces.json"
+    shutil.copy(files / "pieces.json", pieces)
+    with_pieces = driver.one_sense_config(tmp_path / "pieces.yaml", config, "text",
+                                          f"{{type: gru, width: 6, pieces: {pieces}}}")
+    run = tmp_path / "run"
+    driver.train(with_pieces, run)
+    assert len(driver.inspect(run)["facts"]["encoder_weights"]) == len("text ") + 64
+    kept = load_file(f"{driver.inspect(run)['last_checkpoint']}/parameters.safetensors")
+    count = len(json.loads(pieces.read_text(encoding="utf-8"))["model"]["vocab"])
+    assert kept["encoder.text.table.weight"].shape == (count + 1, 6)
+    small = driver.make_shards(tmp_path / "small", "--classes", "3", "--splits", "1,0,0", "--shards", "1")
+    (shard, ) = small.glob("*.h5")
+    driver.cuttle("adapt", run, "--support", shard, "--out", tmp_path / "adapted", "--calibrate", "0")
+    driver.cuttle("adapt", run, "--support", shard, "--out", tmp_path / "whole", "--calibrate", "0", "--stand-alone")
+    assert json.loads(driver.cuttle("inspect", tmp_path / "whole", "--json").stdout)["stands_alone"]
+    lines = driver.cuttle("predict", tmp_path / "adapted", shard, "--json").stdout
+    told = json.loads(pieces.read_text(encoding="utf-8"))
+    told["model"]["merges"].reverse()
+    pieces.write_text(json.dumps(told), encoding="utf-8")
+    for command in (("predict", tmp_path / "adapted", shard), ("eval", run), ("train", run, "--resume")):
+        assert "or pieces of texts" in driver.cuttle(*command, code=driver.USER_ERROR).stderr
+    pieces.unlink()
+    for command in (("predict", tmp_path / "adapted", shard), ("eval", run), ("train", run, "--resume")):
+        assert f"{pieces} is no file" in driver.cuttle(*command, code=driver.USER_ERROR).stderr
+    assert driver.cuttle("predict", tmp_path / "whole", shard, "--json").stdout == lines
+    assert "pieces: is about texts" in driver.cuttle("validate", config, "model.encoders.image.type=transformer",
+                                                     "model.encoders.image.width=32",
+                                                     f"model.encoders.image.pieces={files / 'pieces.json'}",
+                                                     code=driver.USER_ERROR).stderr
+    pieces.write_text("{", encoding="utf-8")
+    assert f"text.pieces: {pieces}" in driver.cuttle("validate", with_pieces, code=driver.USER_ERROR).stderr

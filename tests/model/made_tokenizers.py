@@ -68,4 +68,16 @@ def llama():
     return made
 
 
+def of_kinds():
+    """What x, 1 and ! stand before belongs to the same word if it is a letter, a number or neither: then they merge."""
+    shown = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    codes = (*range(0x80), *range(0x80, 0xD800, 64), *range(0xE000, 0x110000, 64))
+    first = sorted({shown.pre_tokenize_str(chr(code))[0][0][0] for code in codes})
+    merges = [(before, byte) for before in "x1!" for byte in first if byte not in "x1!"]
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *("".join(merge) for merge in merges)]
+    made = Tokenizer(models.BPE({piece: number for number, piece in enumerate(pieces)}, merges))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return made
+
+
 KINDS = (gpt2, with_a_space_before, roberta, composed, llama)

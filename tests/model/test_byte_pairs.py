@@ -49,6 +49,16 @@ def test_ten_thousand_texts(table, encode, kind):
                 assert found[f"{i}.input"][0].tolist() == (wanted or [-1]), text
 
 
+def test_kinds_of_characters(table, encode):
+    """Letters, numbers and white space are what Unicode 16 calls so, in every block but those of private use."""
+    tokenizer = made.of_kinds()
+    blocks = [range(first, first + 1024) for first in (*range(0, 0xD800, 1024), *range(0xE000, 0x32000, 1024), 0xE0000)]
+    texts = ["".join(f"x{chr(code)}1{chr(code)}!{chr(code)}" for code in block) for block in blocks]
+    found = encode("token_table", table(tokenizer), of_bytes(texts), "input")
+    for i, text in enumerate(texts):
+        assert found[f"{i}.input"][0].tolist() == tokenizer.encode(text).ids, hex(blocks[i][0])
+
+
 def test_bytes_that_are_no_text(table, encode):
     found = encode("token_table", table(made.gpt2()), of_bytes([b"a\xffb\xc3", b"ab", b"\xff\xfe", b""]), "input")
     assert np.array_equal(found["0.input"], found["1.input"])

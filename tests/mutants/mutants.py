@@ -155,7 +155,7 @@ MODEL = {"references": {
         ("data.classes_of(Split::kTrain)", "data.classes_of(Split::kAll)"),
         ("samples = applied(type, step, samples);", ""),
     ],
-}, "pretrained": PRETRAINED, "norms_test": {
+}, **PRETRAINED, "norms_test": {
     "src/model/norms/batch_statistics.cpp": [
         ("(real.sum(over, true) * (channels / groups)).clamp_min(1.0)", "real.sum(over, true).clamp_min(1.0)"),
         ("(rows - mean.unsqueeze(1)).square().matmul(real)", "(rows - mean.unsqueeze(1)).abs().matmul(real)"),

@@ -49,7 +49,8 @@ class Encoder {
   const std::vector<LinearLayer>& stack() const { return stack_; }
   /// Whether, in use, features are the same bits whatever batch they are computed in.
   virtual bool batch_changes_no_bit() const { return false; }
-  /// SHA-256 of the file whose values it holds, which are no parameters; empty: it holds none.
+  /// SHA-256 of the file that it holds, values that are no parameters or pieces of texts; empty:
+  /// none.
   const std::string& held() const { return held_; }
   /// Whether all its values are held: nothing of it ever learns.
   bool fixed() const { return fixed_; }
@@ -98,12 +99,17 @@ struct WeightsKind {
 /// UserError if the file is none of these.
 WeightsKind weights_kind(const std::string& path);
 
-/// Puts the values that others trained, the file at `path` that an encoder names as its weights,
-/// into another file, where the sense's encoder finds them if it names that one. Nothing, if the
-/// file is not from `cuttle-data weights` (an encoder of another program).
-void add_weights(const std::string& sense, const std::string& path, ArrayFile& into);
-bool has_weights(const std::string& sense, const ArrayFile& file);
-/// Whether an array or an entry of the metadata belongs to such values.
-bool is_of_weights(const std::string& name);
+/// Keys of encoders that name a file which they hold: values that others trained, pieces of texts.
+constexpr const char *kWeightsKey = "weights", *kPiecesKey = "pieces";
+constexpr const char* kHeldFileKeys[] = {kWeightsKey, kPiecesKey};
+
+/// Puts the file at `path`, which the encoder of a sense names by that key, into another file,
+/// where the encoder finds it if it names that one. Nothing, if its weights are not from
+/// `cuttle-data weights` (an encoder of another program).
+void add_held_file(const std::string& key, const std::string& sense, const std::string& path,
+                   ArrayFile& into);
+bool has_held_file(const std::string& key, const std::string& sense, const ArrayFile& file);
+/// Whether an array or an entry of the metadata belongs to such files.
+bool is_of_held_file(const std::string& name);
 
 }  // namespace cuttle

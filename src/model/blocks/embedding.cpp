@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "cuttle/sense/raw.hpp"
 #include "model/blocks/attention.hpp"
 #include "model/places.hpp"
 
@@ -25,8 +24,9 @@ torch::Tensor add_positions(const torch::Tensor& x) {
 /// Tokens [m, T] to rows of a table, with positions: [m, T, W].
 class TokenEmbedding final : public Block {
  public:
-  TokenEmbedding(ParameterLayout& layout, const std::string& name, std::int64_t width)
-      : table_(layout.add({name + ".weight", {kTextTokens, width}, Init::kNormal})) {}
+  TokenEmbedding(ParameterLayout& layout, const std::string& name, std::int64_t tokens,
+                 std::int64_t width)
+      : table_(layout.add({name + ".weight", {tokens, width}, Init::kNormal})) {}
   std::string kind() const override { return "token_embedding"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
@@ -107,8 +107,8 @@ torch::Tensor pieces_of(const torch::Tensor& x, const torch::Tensor& weight,
 }
 
 std::unique_ptr<const Block> make_token_embedding(ParameterLayout& layout, const std::string& name,
-                                                  std::int64_t width) {
-  return std::make_unique<TokenEmbedding>(layout, name, width);
+                                                  std::int64_t tokens, std::int64_t width) {
+  return std::make_unique<TokenEmbedding>(layout, name, tokens, width);
 }
 std::unique_ptr<const Block> make_step_embedding(ParameterLayout& layout, const std::string& name,
                                                  std::int64_t channels, std::int64_t width,

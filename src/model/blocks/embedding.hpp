@@ -15,9 +15,9 @@ namespace cuttle {
 torch::Tensor pieces_of(const torch::Tensor& x, const torch::Tensor& weight,
                         const torch::Tensor& bias);
 
-/// Rows of a table by characters [m, T], at the places of sinusoids.
+/// Rows of a table of so many tokens, by tokens [m, T], at the places of sinusoids.
 std::unique_ptr<const Block> make_token_embedding(ParameterLayout& layout, const std::string& name,
-                                                  std::int64_t width);
+                                                  std::int64_t tokens, std::int64_t width);
 /// Steps [m, C, T] through a linear layer, `together` of them as one token (the last few filled up
 /// with zeros), at the places of sinusoids.
 std::unique_ptr<const Block> make_step_embedding(ParameterLayout& layout, const std::string& name,

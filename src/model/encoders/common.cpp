@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
 #include "cuttle/model/model.hpp"
 
 namespace cuttle {
@@ -34,7 +35,7 @@ void tell_norm(Keys& keys, Section& norm, bool& fused) {
 
 void tell_max_length(Keys& keys, std::int64_t& max_length) {
   keys.add("max_length", max_length, at_least(0),
-           "text: characters, audio: milliseconds, series: time steps kept; 0: all");
+           "text: characters (or pieces), audio: milliseconds, series: time steps kept; 0: all");
 }
 
 void tell_hears(Keys& keys, std::string& hears) {
@@ -42,6 +43,12 @@ void tell_hears(Keys& keys, std::string& hears) {
       "hears", hears, one_of({"mels", "mfcc"}),
       "audio. mels: 40 log-mel bands a frame, mfcc: 13 cepstral coefficients, their changes and "
       "the changes of these");
+}
+
+void tell_pieces(Keys& keys, std::string& pieces) {
+  keys.add(kPiecesKey, pieces, anything(),
+           "text: file of pieces that it is read by: cuttle-data pieces SHARDS --out FILE, or a "
+           "byte-pair tokenizer.json; empty: characters");
 }
 
 NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused) {
@@ -69,13 +76,21 @@ std::string block_name(const EncoderRequest& request, std::int64_t i) {
 
 SequenceReader::SequenceReader(const EncoderRequest& request,
                                std::initializer_list<ModalityKind> kinds, std::int64_t max_length,
-                               const std::string& hears)
+                               const std::string& hears, const std::string& pieces)
     : spec_(request.spec), max_length_(max_length), mfcc_(hears == "mfcc") {
   expect_kind(request, kinds);
   CUTTLE_VALIDATE(!mfcc_ || spec_.kind == ModalityKind::kAudio,
                   "model.encoders.{}.hears: is about audio, and {} is {} (it would do nothing); "
                   "remove it",
                   spec_.name, spec_.name, to_string(spec_.kind));
+  CUTTLE_VALIDATE(pieces.empty() || spec_.kind == ModalityKind::kText,
+                  "model.encoders.{}.pieces: is about texts, and {} is {} (it would do nothing); "
+                  "remove it",
+                  spec_.name, spec_.name, to_string(spec_.kind));
+  if (!pieces.empty()) {
+    pieces_ = TextPieces::open(expand_variables(pieces), spec_.name);
+    held_ = pieces_->sha256();
+  }
   if (spec_.kind != ModalityKind::kAudio) return;
   mel_.emplace(spec_.sample_rate, kMels, spec_.centred);
   max_length_ =
@@ -90,6 +105,11 @@ std::int64_t SequenceReader::channels() const {
 }
 
 ModalityInput SequenceReader::prepare(const RawModality& raw) const {
+  if (pieces_)
+    return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+      return torch::tensor(pieces_->read(
+          {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)}, max_length_));
+    });
   if (spec_.kind == ModalityKind::kText) return text_input(raw, max_length_);
   if (spec_.kind == ModalityKind::kSeries) return series_input(raw, spec_, max_length_);
   return pad_each(

@@ -8,6 +8,7 @@
 #include "cuttle/model/encoder.hpp"
 #include "cuttle/sense/log_mel.hpp"
 #include "cuttle/sense/raw.hpp"
+#include "model/pretrained/pieces.hpp"
 
 // What the built-in encoders have in common.
 namespace cuttle {
@@ -19,6 +20,7 @@ void expect_kind(const EncoderRequest& request, std::initializer_list<ModalityKi
 void tell_norm(Keys& keys, Section& norm, bool& fused);
 void tell_max_length(Keys& keys, std::int64_t& max_length);
 void tell_hears(Keys& keys, std::string& hears);
+void tell_pieces(Keys& keys, std::string& pieces);
 /// The norm that the options ask for; the request and `norm` must outlive it.
 NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused);
 
@@ -42,8 +44,8 @@ struct SequenceOptions : NormedOptions {
 /// "encoder.image.2"
 std::string block_name(const EncoderRequest& request, std::int64_t i);
 
-/// Reads samples as sequences, by the kind of their sense: characters as tokens [m, T], frames of
-/// sounds (log-mel bands or MFCCs) and standardised steps of series as [m, C, T].
+/// Reads samples as sequences, by the kind of their sense: characters or pieces as tokens [m, T],
+/// frames of sounds (log-mel bands or MFCCs) and standardised steps of series as [m, C, T].
 class SequenceReader : public Encoder {
  public:
   ModalityInput prepare(const RawModality& raw) const override;
@@ -51,17 +53,22 @@ class SequenceReader : public Encoder {
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override;
 
  protected:
-  /// Refuses other kinds; `max_length` and `hears` are the keys' (tell_max_length, tell_hears).
+  /// Refuses other kinds; `max_length`, `hears` and `pieces` are the keys' (tell_max_length,
+  /// tell_hears, tell_pieces).
   SequenceReader(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds,
-                 std::int64_t max_length, const std::string& hears = "mels");
+                 std::int64_t max_length, const std::string& hears = "mels",
+                 const std::string& pieces = "");
   const ModalitySpec& spec() const { return spec_; }
   /// Of a step; of characters none.
   std::int64_t channels() const;
+  /// How many different ones texts are made of.
+  std::int64_t tokens() const { return pieces_ ? pieces_->tokens() : kTextTokens; }
 
  private:
   ModalitySpec spec_;
-  std::int64_t max_length_;  ///< in the units of what is read: characters, samples, steps
+  std::int64_t max_length_;  ///< in the units of what is read: characters or pieces, samples, steps
   std::optional<LogMel> mel_;
+  std::optional<TextPieces> pieces_;  ///< of texts; none: characters
   bool mfcc_;
 };
 

@@ -94,7 +94,7 @@ class RunningPool final : public Block {
 struct GruOptions {
   std::int64_t width = 64, depth = 1, max_length = 0;
   bool bidirectional = true;
-  std::string hears = "mels";
+  std::string hears = "mels", pieces;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "units of a layer, in each direction");
     keys.add("depth", depth, between(1, 64), "layers");
@@ -102,22 +102,22 @@ struct GruOptions {
              "also read from the end to the start, with as many units again");
     tell_max_length(keys, max_length);
     tell_hears(keys, hears);
+    tell_pieces(keys, pieces);
   }
 };
 
-/// Characters, frames of sounds or steps read one after the other; ends in mean and maximum over
-/// time, which few steps learn from sooner than the last state does.
+/// Characters or pieces, frames of sounds or steps read one after the other; ends in mean and
+/// maximum over time, which few steps learn from sooner than the last state does.
 class GruEncoder final : public SequenceReader {
  public:
   using Options = GruOptions;
   GruEncoder(const EncoderRequest& request, const Options& options)
       : SequenceReader(request, {ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries},
-                       options.max_length, options.hears) {
+                       options.max_length, options.hears, options.pieces) {
     std::int64_t in = channels();
     if (spec().kind == ModalityKind::kText) {
       in = options.width;
-      blocks_.push_back(
-          make_token_block(request.layout, request.prefix + ".table", kTextTokens, in));
+      blocks_.push_back(make_token_block(request.layout, request.prefix + ".table", tokens(), in));
     }
     const std::int64_t directions = options.bidirectional ? 2 : 1;
     for (std::int64_t i = 0; i < options.depth; ++i) {

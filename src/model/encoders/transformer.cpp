@@ -33,7 +33,7 @@ class NormedMean final : public Block {
 
 struct TransformerOptions {
   std::int64_t width = 64, depth = 4, patch = 0, max_length = 0;
-  std::string hears = "mels";
+  std::string hears = "mels", pieces;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "columns of a token");
     keys.add("depth", depth, between(1, 64), "layers");
@@ -42,13 +42,14 @@ struct TransformerOptions {
              "of 16 ms, series: so many steps; 0: 4 pixels, 4 frames, 1 step");
     tell_max_length(keys, max_length);
     tell_hears(keys, hears);
+    tell_pieces(keys, pieces);
   }
 };
 
-/// Characters of a text, frames of a sound, steps of a series (Vaswani et al. 2017) or squares of a
-/// picture (Dosovitskiy et al. 2021) that attend to each other. Normalises every token by itself,
-/// so samples of a batch do not touch. Time and memory grow with the square of the number of
-/// tokens: patch and max_length bound it.
+/// Characters or pieces of a text, frames of a sound, steps of a series (Vaswani et al. 2017) or
+/// squares of a picture (Dosovitskiy et al. 2021) that attend to each other. Normalises every token
+/// by itself, so samples of a batch do not touch. Time and memory grow with the square of the
+/// number of tokens: patch and max_length bound it.
 class TransformerEncoder final : public SequenceReader {
  public:
   using Options = TransformerOptions;
@@ -56,7 +57,7 @@ class TransformerEncoder final : public SequenceReader {
       : SequenceReader(request,
                        {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
                         ModalityKind::kSeries},
-                       options.max_length, options.hears) {
+                       options.max_length, options.hears, options.pieces) {
     const std::int64_t heads =
         attention_heads("model.encoders." + spec().name + ".width", options.width);
     auto& layout = request.layout;
@@ -86,12 +87,11 @@ class TransformerEncoder final : public SequenceReader {
         "nothing); remove it",
         sense, sense);
     if (spec().kind == ModalityKind::kText) {
-      CUTTLE_VALIDATE(
-          options.patch <= 1,
-          "model.encoders.{}.patch: is {}, but {} is text, of which each character is a "
-          "token; remove it",
-          sense, options.patch, sense);
-      return make_token_embedding(layout, name, options.width);
+      CUTTLE_VALIDATE(options.patch <= 1,
+                      "model.encoders.{}.patch: is {}, but {} is text, of which each character or "
+                      "piece is a token; remove it",
+                      sense, options.patch, sense);
+      return make_token_embedding(layout, name, tokens(), options.width);
     }
     const std::int64_t usual = spec().kind == ModalityKind::kSeries ? 1 : 4;
     const std::int64_t patch = options.patch > 0 ? options.patch : usual;

@@ -13,19 +13,12 @@
 #include "cuttle/core/hash.hpp"
 #include "cuttle/core/json_guard.hpp"
 #include "cuttle/core/safetensors.hpp"
+#include "model/pretrained/held_files.hpp"
 
 namespace cuttle {
 namespace {
 
-constexpr const char* kRecord = "cuttle.weights";
-constexpr const char* kDigest = ".sha256";  // of the file that an adapted file took them from
 constexpr const char* kTokenizer = "tokenizer.bytes";
-
-/// An adapted file that stands alone has those of every sense under a name of their own: this one
-/// in its metadata, and before a / in its arrays.
-std::string name_inside(const std::string& sense) {
-  return std::string(kRecord) + "." + sense;
-}
 
 torch::Dtype dtype_of(const NamedArray& array) {
   return array.dtype == "F32" ? torch::kFloat32 : torch::kUInt8;
@@ -67,9 +60,9 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
                   key_, path_, path_);
   std::string digest;
   ArrayFile file = read_safetensors(path_, &digest);
-  const std::string inside = name_inside(request.spec.name);
-  const bool adapted = file.metadata.count(inside + kDigest) > 0;
-  const auto record = file.metadata.find(adapted ? inside : kRecord);
+  const std::string inside = name_inside(kWeightsKey, request.spec.name);
+  const bool adapted = file.metadata.count(inside + kDigestInside) > 0;
+  const auto record = file.metadata.find(adapted ? inside : kWeightsRecord);
   if (record == file.metadata.end())
     refuse(
         "says not what it is the weights of (a safetensors file of another program?); make it "
@@ -81,7 +74,7 @@ Weights::Weights(const EncoderRequest& request, const PretrainedOptions& options
   const std::string is = record_["architecture"].get<std::string>();
   CUTTLE_VALIDATE(is == architecture, "{}: {} holds weights of {} and not of {}; use type: {}",
                   key_, path_, is, architecture, is);
-  sha256_ = adapted ? file.metadata.at(inside + kDigest) : digest;
+  sha256_ = adapted ? file.metadata.at(inside + kDigestInside) : digest;
   for (auto& array : file.arrays) {
     if (adapted && array.name.rfind(inside + "/", 0) != 0) continue;
     if (adapted) array.name.erase(0, inside.size() + 1);
@@ -195,7 +188,7 @@ GivenAffine Weights::affine(const std::string& name, const std::vector<std::int6
 
 WeightsKind weights_kind(const std::string& path) {
   const ArrayFile file = read_safetensors(path);
-  const auto record = file.metadata.find(kRecord);
+  const auto record = file.metadata.find(kWeightsRecord);
   const auto told = record == file.metadata.end() ? nlohmann::json::object()
                                                   : parse_json_object(record->second, 8, path);
   const auto word = [&](const char* name) {
@@ -207,28 +200,6 @@ WeightsKind weights_kind(const std::string& path) {
     return found->get<std::string>();
   };
   return {word("architecture"), word("sense")};
-}
-
-void add_weights(const std::string& sense, const std::string& path, ArrayFile& into) {
-  std::string digest;
-  ArrayFile weights = read_safetensors(path, &digest);
-  const auto record = weights.metadata.find(kRecord);
-  if (record == weights.metadata.end()) return;
-  const std::string inside = name_inside(sense);
-  into.metadata[inside] = record->second;
-  into.metadata[inside + kDigest] = digest;
-  for (auto& array : weights.arrays) {
-    array.name = inside + "/" + array.name;
-    into.arrays.push_back(std::move(array));
-  }
-}
-
-bool has_weights(const std::string& sense, const ArrayFile& file) {
-  return file.metadata.count(name_inside(sense)) > 0;
-}
-
-bool is_of_weights(const std::string& name) {
-  return name.rfind(name_inside(""), 0) == 0;
 }
 
 }  // namespace cuttle
