@@ -51,11 +51,7 @@ struct Body {
   }
   template <class U>
   std::vector<kernels::MlpWeights<U>> places(U* in) const {
-    std::vector<kernels::MlpWeights<U>> places;
-    for (const auto& layer : stack)
-      places.push_back(
-          {in + model.layout()->offset(layer.weight), in + model.layout()->offset(layer.bias)});
-    return places;
+    return places_in(stack, *model.layout(), in);
   }
   /// Of a learner's outputs for the query.
   void report(double loss, const torch::Tensor& outputs, const Batch& query) {
@@ -102,13 +98,10 @@ class EmbeddedRows {
     std::fill_n(rows_.of_features, rows_.size * rows_.stride, T{});
   }
   const SampleRows<T>& rows() const { return rows_; }
-  /// Adds to the gradient of the encoder, packed, what follows from that of the rows.
-  void back(T* gradient) const {
-    if (rows_.size == 0) return;
-    Memory<T> memory(body_.options, body_.mlp.packed_size());
-    T* more = memory.take(0);
-    body_.mlp.backward(rows_.size, samples_->view.x, point_, more);
-    add_scaled(body_.mlp.packed_size(), T{1}, more, gradient);
+  /// From the gradient of the rows to those of all layers' outputs.
+  typename kernels::Mlp<T>::Passed back() const {
+    body_.mlp.make_deltas(rows_.size, point_);
+    return {rows_.size, samples_ ? samples_->view.x : nullptr, point_};
   }
 
  private:
@@ -132,8 +125,8 @@ std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
   const kernels::Mlp<T> made(made_shapes), all(std::move(shapes));
   const std::int64_t size = all.packed_size(), numbers = numbers_of(made_shapes),
                      many = task.query.size;
-  Memory<T> memory(body.options, 2 * size + 2 * numbers + all.point_size(many));
-  T *packed = memory.take(size), *gradient = memory.take(size);
+  Memory<T> memory(body.options, size + 2 * numbers + all.point_size(many));
+  T* packed = memory.take(size);
   T *layers = memory.take(numbers), *of_layers = memory.take(numbers);
   body.mlp.pack(body.places(body.flat), packed);
   const EmbeddedRows<T> support(body, task.support, packed, weights_of<T>(kind, task.support));
@@ -143,13 +136,16 @@ std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
 
   const Samples<T> query(task.query, kind);
   auto asked = all.point(many, memory.take(all.point_size(many)));
-  const double loss = all.gradient(query.view, packed, asked, gradient);
+  const double loss = all.loss(query.view, packed, asked);
   body.report(loss, outputs_of(all, asked, query, made_shapes.back().out), task.query);
 
-  made.unpack(gradient + body.mlp.packed_size(), places_of(made_shapes, of_layers));
+  std::vector<kernels::MlpWeights<T>> to(body.stack.size(), {nullptr, nullptr});
+  const auto of_made = places_of(made_shapes, of_layers);
+  to.insert(to.end(), of_made.begin(), of_made.end());
+  const typename kernels::Mlp<T>::Passed passed{many, query.view.x, asked};
+  all.weight_gradients({passed}, to);
   learned->back(of_layers);
-  support.back(gradient);
-  body.mlp.unpack(gradient, body.places(body.of_flat));
+  body.mlp.weight_gradients({passed, support.back()}, body.places(body.of_flat));
   return std::move(body.result);
 }
 
@@ -157,19 +153,15 @@ template <class T>
 TaskResult gradient_in(const Model& model, const TaskKind& kind, const ParameterList& parameters,
                        const Task& task, const TaskOutcome::Compute<T>& compute) {
   Body<T> body(model, kind, parameters);
-  const std::int64_t size = body.mlp.packed_size();
-  Memory<T> memory(body.options, 2 * size);
-  T *packed = memory.take(size), *gradient = memory.take(size);
+  Memory<T> memory(body.options, body.mlp.packed_size());
+  T* packed = memory.take(0);
   body.mlp.pack(body.places(body.flat), packed);
-  std::fill_n(gradient, size, T{});
   const EmbeddedRows<T> support(body, task.support, packed, weights_of<T>(kind, task.support));
   const EmbeddedRows<T> query(body, task.query, packed);
   const auto outputs = torch::empty({task.query.size, task.query.way}, body.options);
   compute(support.rows(), query.rows(), outputs.template data_ptr<T>());
   body.report(kind.loss(outputs, task.query).template item<double>(), outputs, task.query);
-  support.back(gradient);
-  query.back(gradient);
-  body.mlp.unpack(gradient, body.places(body.of_flat));
+  body.mlp.weight_gradients({support.back(), query.back()}, body.places(body.of_flat));
   return std::move(body.result);
 }
 

@@ -60,6 +60,7 @@ Batch batch_of(const Arrays& arrays, const std::string& set, const std::string& 
   (answers == "labels" ? batch.labels : batch.targets) = given[task].contiguous();
   batch.size = given.size(1);
   batch.way = way;
+  batch.even = answers == "labels" && is_even(batch.labels, way);
   for (const auto& spec : modalities) {
     ModalityInput input;
     input.values = arrays.at(set + "." + spec.name)[task].contiguous();
@@ -164,17 +165,17 @@ struct MeanGradient {
   double query_loss = 0;
 };
 
+/// Summed in the gradients' own precision, as the programs that this is timed beside do.
 MeanGradient mean_gradient(const Learner& learner, const ParameterList& parameters,
                            const std::vector<Task>& tasks) {
-  auto sum = torch::zeros({parameters.layout().flat_size()}, torch::kFloat64);
-  MeanGradient mean;
+  MeanGradient mean{torch::zeros({parameters.layout().flat_size()}, torch::kFloat32)};
   const auto count = static_cast<double>(tasks.size());
   for (const Task& task : tasks) {
     const TaskResult result = learner.meta_gradient(parameters, task);
-    sum += result.gradient.to(torch::kCPU, torch::kFloat64);
+    mean.values += result.gradient.to(torch::kCPU);
     mean.query_loss += result.values[0] / count;
   }
-  mean.values = (sum / count).to(torch::kFloat32);
+  mean.values /= count;
   return mean;
 }
 

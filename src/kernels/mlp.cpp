@@ -69,18 +69,18 @@ void Mlp<T>::pack(const std::vector<MlpWeights<const T>>& from, T* packed) const
 }
 
 template <class T>
+void Mlp<T>::unpack_layer(std::size_t l, const T* rows, const MlpWeights<T>& to) const {
+  const auto [in, out, relu] = layers_[l];
+  const std::int64_t stride = padded(out);
+  std::copy_n(rows + in * stride, out, to.bias);
+  if (in % lanes_ == 0) return isa<T>().transpose({rows, in, out, stride, to.weight, in});
+  for (std::int64_t i = 0; i < in; ++i, rows += stride)
+    for (std::int64_t o = 0; o < out; ++o) to.weight[o * in + i] = rows[o];
+}
+
+template <class T>
 void Mlp<T>::unpack(const T* packed, const std::vector<MlpWeights<T>>& to) const {
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const auto [in, out, relu] = layers_[l];
-    const T* row = packed + offsets_[l];
-    std::copy_n(row + in * padded(out), out, to[l].bias);
-    if (in % lanes_ == 0) {
-      isa<T>().transpose({row, in, out, padded(out), to[l].weight, in});
-      continue;
-    }
-    for (std::int64_t i = 0; i < in; ++i, row += padded(out))
-      for (std::int64_t o = 0; o < out; ++o) to[l].weight[o * in + i] = row[o];
-  }
+  for (std::size_t l = 0; l < layers_.size(); ++l) unpack_layer(l, packed + offsets_[l], to[l]);
 }
 
 template <class T>
@@ -203,36 +203,87 @@ void Mlp<T>::to_inputs(std::int64_t size, int sources, const T* const (&deltas)[
 }
 
 template <class T>
-void Mlp<T>::backward(std::int64_t size, const T* x, const Point& point, T* gradient,
-                      T* of_x) const {
-  const Isa<T>& loops = isa<T>();
+void Mlp<T>::make_deltas(std::int64_t size, const Point& point) const {
+  T* last = point.deltas.back();
   if (const T* given = gate(point, layers_.size() - 1))
     for (std::int64_t i = 0; i < size * padded(layers_.back().out); ++i)
-      if (given[i] <= 0) point.deltas.back()[i] = T{};
-  for (std::size_t l = layers_.size(); l-- > 0;) {
+      last[i] = given[i] <= 0 ? T{} : last[i];  // always written: a branch would be a coin's toss
+  for (std::size_t l = layers_.size() - 1; l > 0; --l) {
     const auto [in, out, relu] = layers_[l];
-    const std::int64_t stride = padded(out);
-    weight_gradient<T>(loops, 1, {input(x, point, l), nullptr}, input_stride(l),
-                       {point.deltas[l], nullptr}, stride, size, in, gradient + offsets_[l]);
-    if (l == 0) break;
-    loops.product({1,
-                   {{point.deltas[l], stride, 1, point.turned[l - 1], padded(in), out}, {}},
-                   nullptr,
-                   point.deltas[l - 1],
-                   size,
-                   padded(in),
-                   false,
-                   gate(point, l - 1)});
+    isa<T>().product({1,
+                      {{point.deltas[l], padded(out), 1, point.turned[l - 1], padded(in), out}, {}},
+                      nullptr,
+                      point.deltas[l - 1],
+                      size,
+                      padded(in),
+                      false,
+                      gate(point, l - 1)});
   }
+}
+
+template <class T>
+void Mlp<T>::weight_gradients(const std::vector<Passed>& batches,
+                              const std::vector<MlpWeights<T>>& to) const {
+  static const T one = 1;
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    if (!to[l].weight) continue;
+    const auto [in, out, relu] = layers_[l];
+    const std::int64_t stride = padded(out), left = input_stride(l);
+    const bool in_place = in % lanes_ == 0;  // the weights' rows are whole vectors
+    Scratch scratch;
+    T* rows = scratch.take<T>((in_place ? 1 : in + 1) * stride);
+    T* bias_row = in_place ? rows : rows + in * stride;
+    const int sources = static_cast<int>(batches.size());
+    Product<T> weight{sources, {}, nullptr, rows, in, stride, false, nullptr},
+        bias{sources, {}, nullptr, bias_row, 1, stride, false, nullptr};
+    if (in_place) weight = {sources, {}, nullptr, to[l].weight, out, in, false, nullptr};
+    for (int s = 0; s < sources; ++s) {
+      const auto& [size, x, point] = batches[static_cast<std::size_t>(s)];
+      const T *a = input(x, point, l), *deltas = point.deltas[l];
+      bias.source[s] = {&one, 0, 0, deltas, stride, size};
+      weight.source[s] = in_place ? Factors<T>{deltas, 1, stride, a, left, size}
+                                  : Factors<T>{a, 1, left, deltas, stride, size};
+    }
+    isa<T>().product(weight);
+    isa<T>().product(bias);
+    if (in_place)
+      std::copy_n(bias_row, out, to[l].bias);
+    else
+      unpack_layer(l, rows, to[l]);
+  }
+}
+
+/// From all deltas.
+template <class T>
+void Mlp<T>::packed_gradient(std::int64_t size, const T* x, const Point& point, T* gradient,
+                             T* of_x) const {
+  for (std::size_t l = 0; l < layers_.size(); ++l)
+    weight_gradient<T>(isa<T>(), 1, {input(x, point, l), nullptr}, input_stride(l),
+                       {point.deltas[l], nullptr}, padded(layers_[l].out), size, layers_[l].in,
+                       gradient + offsets_[l]);
   if (of_x) to_inputs(size, 1, {point.deltas[0], nullptr}, {point.packed, nullptr}, of_x);
+}
+
+template <class T>
+void Mlp<T>::backward(std::int64_t size, const T* x, const Point& point, T* gradient,
+                      T* of_x) const {
+  make_deltas(size, point);
+  packed_gradient(size, x, point, gradient, of_x);
+}
+
+template <class T>
+double Mlp<T>::loss(const MlpBatch<T>& batch, const T* packed, Point& point) const {
+  forward(batch.size, batch.x, packed, point);
+  const double loss = start_deltas(batch, point.activations.back(), point.deltas.back());
+  make_deltas(batch.size, point);
+  return loss;
 }
 
 template <class T>
 double Mlp<T>::gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient,
                         T* of_x) const {
-  forward(batch.size, batch.x, packed, point);
-  const double loss = start_deltas(batch, point.activations.back(), point.deltas.back());
-  backward(batch.size, batch.x, point, gradient, of_x);
+  const double loss = this->loss(batch, packed, point);
+  packed_gradient(batch.size, batch.x, point, gradient, of_x);
   return loss;
 }
 

@@ -33,15 +33,6 @@ torch::TensorOptions options_of_features(const Tensors& parameters,
   return torch::TensorOptions(torch::kFloat32).device(device);
 }
 
-/// Whether every one of `way` classes has as many of the labels.
-bool is_even(const std::vector<std::int64_t>& labels, std::int64_t way) {
-  std::vector<std::int64_t> shots(static_cast<std::size_t>(way), 0);
-  for (const std::int64_t label : labels)
-    if (label < way) ++shots[static_cast<std::size_t>(label)];
-  return way > 0 &&
-         std::adjacent_find(shots.begin(), shots.end(), std::not_equal_to<>()) == shots.end();
-}
-
 }  // namespace
 
 Senses Model::spread(const Tensors& parameters, const std::vector<Feature>& features,
@@ -190,7 +181,7 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) c
   batch.way = way;
   if (!raw.labels.empty()) {
     batch.labels = torch::tensor(raw.labels, torch::kInt64);
-    batch.even = is_even(raw.labels, way);
+    batch.even = is_even(batch.labels, way);
   }
   if (!raw.targets.empty()) {
     batch.targets = torch::tensor(raw.targets, torch::kFloat32).view({raw.size, -1});

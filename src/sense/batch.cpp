@@ -2,6 +2,9 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
@@ -118,6 +121,15 @@ Batch select_rows(const Batch& batch, const std::vector<std::int64_t>& rows) {
     chosen.modalities.push_back(std::move(part));
   }
   return chosen;
+}
+
+bool is_even(const torch::Tensor& labels, std::int64_t way) {
+  std::vector<std::int64_t> shots(static_cast<std::size_t>(way), 0);
+  const auto* label = labels.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < labels.numel(); ++i)
+    if (label[i] < way) ++shots[static_cast<std::size_t>(label[i])];
+  return way > 0 &&
+         std::adjacent_find(shots.begin(), shots.end(), std::not_equal_to<>()) == shots.end();
 }
 
 std::vector<bool> have_senses(const Batch& batch) {

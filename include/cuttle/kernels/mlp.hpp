@@ -66,9 +66,19 @@ class Mlp {
 
   /// What the layers make of x [size, inputs] at `packed`, which must live as long as the point.
   void forward(std::int64_t size, const T* x, const T* packed, Point& point) const;
-  /// The gradient, packed, of that whose gradient with respect to what the layers give is in the
-  /// last deltas of the point; makes all deltas. `of_x` [size, inputs padded], if asked for, gets
-  /// that of x.
+  /// All deltas of a point from its last ones, the gradient with respect to what the layers give.
+  void make_deltas(std::int64_t size, const Point& point) const;
+  /// A batch with all deltas.
+  struct Passed {
+    std::int64_t size;
+    const T* x;
+    const Point& point;
+  };
+  /// The gradient, summed over one or two batches, as LibTorch has the weights; null: not wanted.
+  void weight_gradients(const std::vector<Passed>& batches,
+                        const std::vector<MlpWeights<T>>& to) const;
+  /// make_deltas(), and the gradient packed. `of_x` [size, inputs padded], if asked for, gets that
+  /// of x.
   void backward(std::int64_t size, const T* x, const Point& point, T* gradient,
                 T* of_x = nullptr) const;
   /// A way to go: of the parameters, packed, and of x [size, inputs], which may stand still (null).
@@ -86,8 +96,10 @@ class Mlp {
                         const Direction& direction, T* product, T* of_x = nullptr) const;
 
   // Without a ReLU at the end:
-  /// The loss at `packed`, which must live as long as the point; `gradient` is packed too. `of_x`
-  /// [size, inputs padded], if asked for, gets the loss's gradient with respect to x.
+  /// The loss at `packed`, which must live as long as the point; makes all deltas.
+  double loss(const MlpBatch<T>& batch, const T* packed, Point& point) const;
+  /// The same, and the gradient, packed too. `of_x` [size, inputs padded], if asked for, gets the
+  /// loss's gradient with respect to x.
   double gradient(const MlpBatch<T>& batch, const T* packed, Point& point, T* gradient,
                   T* of_x = nullptr) const;
 
@@ -107,7 +119,10 @@ class Mlp {
   const T* gate(const Point& point, std::size_t l) const {
     return layers_[l].relu ? point.activations[l] : nullptr;
   }
+  void unpack_layer(std::size_t l, const T* rows, const MlpWeights<T>& to) const;
   void turn(const T* packed, const std::vector<T*>& to) const;
+  void packed_gradient(std::int64_t size, const T* x, const Point& point, T* gradient,
+                       T* of_x) const;
   void to_inputs(std::int64_t size, int sources, const T* const (&deltas)[2],
                  const T* const (&packed)[2], T* of_x) const;
   double start_deltas(const MlpBatch<T>& batch, const T* z, T* deltas) const;

@@ -50,6 +50,9 @@ Batch concatenate(const Batch& a, const Batch& b);
 /// The samples of these places, in this order.
 Batch select_rows(const Batch& batch, const std::vector<std::int64_t>& rows);
 
+/// Whether every one of `way` classes has as many of the labels, int64 [n] on the CPU.
+bool is_even(const torch::Tensor& labels, std::int64_t way);
+
 /// By sample, whether it has any of the modalities.
 std::vector<bool> have_senses(const Batch& batch);
 

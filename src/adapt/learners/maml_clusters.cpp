@@ -1,3 +1,4 @@
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -19,6 +20,51 @@ struct MamlClustersOptions : DescentOptions {
     keys.add("width", width, between(1, 4096),
              "numbers that a task is mapped to, where clusters have centres");
     DescentOptions::keys(keys);
+  }
+};
+
+/// The sum of `count` values with shares of further ones, cluster after cluster: first_i + sum over
+/// k > 0 of share_k values_{k,i}. One operation, since element by element it would be dozens.
+class SharedSum : public torch::autograd::Function<SharedSum> {
+ public:
+  static Tensors forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& share,
+                         at::TensorList values, std::int64_t count) {
+    Tensors saved{share};
+    saved.insert(saved.end(), values.begin(), values.end());
+    ctx->save_for_backward(std::move(saved));
+    ctx->saved_data["count"] = count;
+    const auto size = static_cast<std::size_t>(count);
+    const auto shares = numbers(share);
+    Tensors sums;
+    for (std::size_t i = 0; i < size; ++i) {
+      auto sum = values[i].add(values[size + i], shares[1]);
+      for (std::size_t k = 2; k < shares.size(); ++k) sum.add_(values[k * size + i], shares[k]);
+      sums.push_back(std::move(sum));
+    }
+    return sums;
+  }
+  static Tensors backward(torch::autograd::AutogradContext* ctx, Tensors cotangents) {
+    const auto saved = ctx->get_saved_variables();
+    const auto size = static_cast<std::size_t>(ctx->saved_data["count"].toInt());
+    const auto shares = numbers(saved[0]);
+    auto of_share = torch::zeros_like(saved[0]);
+    Tensors gradients{of_share};
+    gradients.insert(gradients.end(), cotangents.begin(), cotangents.end());
+    for (std::size_t k = 1; k < shares.size(); ++k) {
+      const auto own = of_share[static_cast<std::int64_t>(k)];
+      for (std::size_t i = 0; i < size; ++i) {
+        own.add_(cotangents[i].flatten().dot(saved[1 + k * size + i].flatten()));
+        gradients.push_back(cotangents[i] * shares[k]);
+      }
+    }
+    gradients.emplace_back();  // of the count
+    return gradients;
+  }
+
+ private:
+  static std::vector<double> numbers(const torch::Tensor& share) {
+    const auto wide = share.to(torch::kCPU, torch::kFloat64).contiguous();
+    return {wide.data_ptr<double>(), wide.data_ptr<double>() + wide.numel()};
   }
 };
 
@@ -84,11 +130,13 @@ class MamlClusters final : public DescentLearner {
   Tensors start_of(const Tensors& p, const Batch& support, const Context& context) const override {
     if (options_.clusters == 1) return p;
     const auto share = shares(p, support, context);
-    Tensors theta = p;
-    for (std::size_t k = 0; k < others_.size(); ++k) {
-      const auto own = share[static_cast<std::int64_t>(k) + 1];
-      for (const auto& [first, other] : others_[k]) theta[first] = theta[first] + own * p[other];
-    }
+    Tensors theta = p, values;
+    for (const auto& [first, other] : others_[0]) values.push_back(p[first]);
+    for (const auto& cluster : others_)
+      for (const auto& [first, other] : cluster) values.push_back(p[other]);
+    const auto sums = SharedSum::apply(share, at::TensorList(values),
+                                       static_cast<std::int64_t>(others_[0].size()));
+    for (std::size_t i = 0; i < sums.size(); ++i) theta[others_[0][i].first] = sums[i];
     return theta;
   }
   double cost(const EpisodeSize& size) const override {

@@ -117,9 +117,9 @@ TaskResult gradient_of_task(const Surface& surface, const EngineRates& engine_ra
     rates.back(lambda, slope, size, lambda);
   }
   result.gradient = torch::zeros({model.layout()->flat_size()}, theta[0].options());
-  const Tensors places = model.layout()->views(result.gradient);
-  mlp.unpack(lambda, places_in<T>(weights_of(model.perceptron(), places)));
-  if (rates.learned()) mlp.unpack(of_rates, places_in<T>(weights_of(rates.places(), places)));
+  T* flat = result.gradient.template data_ptr<T>();
+  mlp.unpack(lambda, places_in(model.perceptron(), *model.layout(), flat));
+  if (rates.learned()) mlp.unpack(of_rates, places_in(rates.places(), *model.layout(), flat));
   return result;
 }
 

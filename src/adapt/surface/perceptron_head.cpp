@@ -33,9 +33,10 @@ struct Features {
   /// Where the gradient of the features belongs; how many values that is, with the padding.
   T* of_features() const { return point.deltas.back(); }
   std::int64_t padded_values() const { return samples.view.size * stride; }
-  /// From there to the gradient of the body.
-  void backward(T* gradient) const {
-    body.backward(samples.view.size, samples.view.x, point, gradient);
+  /// From there to those of all layers' outputs.
+  typename kernels::Mlp<T>::Passed back() const {
+    body.make_deltas(samples.view.size, point);
+    return {samples.view.size, samples.view.x, point};
   }
 
   const kernels::Mlp<T>& body;
@@ -58,7 +59,7 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
   const auto rate = static_cast<T>(inner_rate);
   const std::int64_t size = head.packed_size(), body_size = body.packed_size();
   Memory<T> memory(theta[0].options(), Features<T>::room(body, few, width) +
-                                           Features<T>::room(body, many, width) + 3 * body_size +
+                                           Features<T>::room(body, many, width) + body_size +
                                            few * body.padded(width) + (steps + 4) * size +
                                            steps * head.point_size(few) + head.point_size(many));
 
@@ -99,16 +100,14 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
     for (std::int64_t i = 0; i < known.padded_values(); ++i) of_known[i] += of_step[i];
   }
 
-  T *gradient = memory.take(body_size), *more = memory.take(body_size);
-  asked.backward(gradient);
-  if (second_order) {
-    known.backward(more);
-    for (std::int64_t i = 0; i < body_size; ++i) gradient[i] += more[i];
-  }
   result.gradient = torch::zeros({model.layout()->flat_size()}, theta[0].options());
-  const Tensors places = weights_of(model.perceptron(), model.layout()->views(result.gradient));
-  body.unpack(gradient, places_in<T>(at::TensorList(places).slice(0, places.size() - 2)));
-  head.unpack(lambda, places_in<T>(at::TensorList(places).slice(places.size() - 2)));
+  auto places =
+      places_in(model.perceptron(), *model.layout(), result.gradient.template data_ptr<T>());
+  head.unpack(lambda, {places.back()});
+  places.pop_back();
+  std::vector<typename kernels::Mlp<T>::Passed> passed{asked.back()};
+  if (second_order) passed.push_back(known.back());
+  body.weight_gradients(passed, places);
   return result;
 }
 

@@ -49,6 +49,16 @@ struct Samples {
   kernels::MlpBatch<T> view;
 };
 
+/// Where layers are in a flat buffer.
+template <class T>
+std::vector<kernels::MlpWeights<T>> places_in(const std::vector<LinearLayer>& layers,
+                                              const ParameterLayout& layout, T* flat) {
+  std::vector<kernels::MlpWeights<T>> places;
+  for (const auto& layer : layers)
+    places.push_back({flat + layout.offset(layer.weight), flat + layout.offset(layer.bias)});
+  return places;
+}
+
 /// What the model says of the batch, [n, way].
 template <class T>
 torch::Tensor outputs_of(const kernels::Mlp<T>& mlp, const typename kernels::Mlp<T>::Point& point,
