@@ -76,6 +76,8 @@ class DescentLearner : public Learner {
  protected:
   DescentLearner(const LearnerRequest& request, const LoopOptions& options, Descender descender);
   const Surface& surface() const { return surface_; }
+  /// Null: the model is none that it takes.
+  const PerceptronEngine* engine() const { return engine_.get(); }
   /// Where `steps` inner steps lead; nothing is kept of the way.
   Tensors descend(const Tensors& theta, const Batch& support, const Context& context,
                   std::int64_t steps) const;

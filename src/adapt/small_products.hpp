@@ -56,6 +56,25 @@ void add_sums(std::int64_t rows, std::int64_t columns, std::int64_t stride, cons
     for (std::int64_t c = 0; c < columns; ++c) to[r] += from[r * stride + c];
 }
 
+/// A matrix of the parameters as a right factor, in rows of whole vectors: in its place, if it has
+/// such.
+template <class T>
+class RightRows {
+ public:
+  RightRows(const T* place, std::int64_t rows, std::int64_t columns) : place_(place) {
+    const std::int64_t stride = kernels::padded<T>(columns);
+    if (stride == columns) return;
+    own_.resize(room(rows * stride));
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(place + r * columns, columns, &own_[room(r * stride)]);
+  }
+  const T* at() const { return own_.empty() ? place_ : own_.data(); }
+
+ private:
+  const T* place_;
+  std::vector<T> own_;
+};
+
 /// A matrix of the parameters' gradient, zeros so far, in rows of whole vectors: in its place, if
 /// it has such; `step`: between rows there. Null: none.
 template <class T>

@@ -7,6 +7,7 @@
 
 #include "adapt/class_codes.hpp"
 #include "adapt/plain_rows.hpp"
+#include "adapt/small_products.hpp"
 #include "adapt/task_layers.hpp"
 
 namespace cuttle {
@@ -21,6 +22,8 @@ struct CodeLoop {
 /// LEO of one part as a layer on queries, without bias: the adapted weights; and the way back
 /// through both loops, with the penalties' own gradients. A draw moves with its deviation:
 ///   W = u + a(v), (u, v) = z D^T, a(v) = noise (scale softplus(v) + least).
+/// The relation net's first layer is linear in the pair, and so is its last one in the mean over
+/// pairs: only the layer between sees all pairs.
 template <class T>
 class CodeLayer final : public MadeLayers<T> {
  public:
@@ -30,111 +33,125 @@ class CodeLayer final : public MadeLayers<T> {
         coder_(coder),
         loop_(loop),
         draws_(std::move(draws)),
-        relation_({{2 * latent_, 2 * latent_, true},
-                   {2 * latent_, 2 * latent_, true},
-                   {2 * latent_, 2 * latent_, false}}),
-        packed_(room(relation_.packed_size())),
-        point_memory_(room(relation_.point_size(n_ * n_))),
-        point_(relation_.point(n_ * n_, point_memory_.data())),
-        x_(room(n_ * width_)),
-        of_x_(x_.size()) {
-    for (std::int64_t i = 0; i < n_; ++i)
-      std::copy_n(support.row(i), width_, &x_[room(i * width_)]);
+        x_columns_(room(width_ * n_step_)),
+        decoder_rows_(own(coder.decoder_), 2 * width_, latent_),
+        decoder_columns_(room(latent_ * pair_step(width_))),
+        of_decoder_(support.of_own(coder.decoder_), 2 * width_, latent_, latent_) {
+    turn(support.features, n_, width_, support.stride, x_columns_.data());
+    turn(own(coder.decoder_), 2 * width_, latent_, latent_, decoder_columns_.data());
     encode();
-    std::vector<T> z = code_.drawn();
+    Values z = code_.drawn();
     for (std::int64_t k = 0; k < loop.inner_steps; ++k) {
-      steps_.push_back(decoded(z));
-      add_scaled(way_ * latent_, -rate(loop.code_rate), slope_of(steps_.back()).data(), z.data());
+      codes_.push_back(decoded(z));
+      look(codes_.back());
+      add_scaled(size(z), -rate(loop.code_rate), codes_.back().slope.data(), z.data());
     }
-    steps_.push_back(decoded(z));
-    auto weights = steps_.back().weights.drawn();
+    codes_.push_back(decoded(z));
+    Values weights = codes_.back().weights;
     for (std::int64_t k = 0; k < loop.finetune_steps; ++k) {
-      tuned_.push_back(weights);
-      add_scaled(way_ * width_, -rate(loop.weight_rate), seen_at(weights).slope.data(),
+      tuned_.push_back({weights, seen_at(weights)});
+      add_scaled(size(weights), -rate(loop.weight_rate), tuned_.back().seen.slope.data(),
                  weights.data());
     }
-    std::copy(weights.begin(), weights.end(), layer);
+    for (std::int64_t c = 0; c < way_; ++c)
+      std::copy_n(&weights[room(c * support.stride)], width_, layer + c * width_);
     std::fill_n(layer + way_ * width_, way_, T{});
   }
 
   void back(const T* of_layer) override {
-    std::vector<T> of_weights(of_layer, of_layer + way_ * width_);
+    Values of_weights(room(way_ * support_.stride));
+    for (std::int64_t c = 0; c < way_; ++c)
+      std::copy_n(of_layer + c * width_, width_, &of_weights[room(c * support_.stride)]);
     for (std::size_t k = tuned_.size(); k-- > 0;) {
-      const Seen seen = seen_at(tuned_[k]);
+      const auto& [weights, seen] = tuned_[k];
       *support_.of_own(loop_.weight_rate) -=
-          dot(way_ * width_, of_weights.data(), seen.slope.data());
-      const auto bent = curve(seen, tuned_[k], times(-rate(loop_.weight_rate), of_weights));
-      add_scaled(way_ * width_, T{1}, bent.data(), of_weights.data());
+          dot(size(of_weights), of_weights.data(), seen.slope.data());
+      add(curve(seen, weights, times(-rate(loop_.weight_rate), of_weights)), of_weights);
     }
-    const auto& last = steps_.back();
-    std::vector<T> of_z(room(way_ * latent_));
-    add_back_to_code(last, last.weights.back(of_weights), of_z);
-    for (std::size_t k = steps_.size() - 1; k-- > 0;) back_through_step(steps_[k], of_z);
-    const auto& first = steps_.front().z;
+    const auto& last = codes_.back();
+    Values of_z(room(way_ * latent_step_));
+    add_back_to_code(last, last.numbers.back(of_weights), of_z);
+    for (std::size_t k = codes_.size() - 1; k-- > 0;) back_through_step(codes_[k], of_z);
+    const auto& first = codes_.front().z;
     const T pull = static_cast<T>(2 * loop_.encoder_penalty) / static_cast<T>(way_ * latent_);
-    for (std::int64_t i = 0; i < way_ * latent_; ++i)
-      of_z[room(i)] += pull * (first[room(i)] - last.z[room(i)]);
+    for (std::size_t i = 0; i < of_z.size(); ++i) of_z[i] += pull * (first[i] - last.z[i]);
     back_to_encoder(of_z);
     back_from_correlations();
-    for (std::int64_t i = 0; i < n_; ++i)
-      add_scaled(width_, T{1}, &of_x_[room(i * width_)], support_.of_row(i));
+    of_decoder_.finish();
   }
 
  private:
-  using Values = std::vector<T>;
+  using Values = std::vector<T>;  ///< of a matrix, rows of whole vectors
 
   /// Rows of distributions, and a draw of each.
   struct Drawn {
-    std::int64_t columns;
-    T scale;         ///< of softplus
+    std::int64_t columns = 0;
+    T scale = 0;     ///< of softplus
     Values numbers;  ///< [rows, 2 columns]
-    Values noise;    ///< [rows, columns]; empty: means
-    T deviation(std::size_t row, std::int64_t c) const {
-      const T x = numbers[row * room(2 * columns) + room(columns + c)];
+    Values noise;    ///< [rows, columns] without padding; empty: means
+    std::int64_t stride = kernels::padded<T>(2 * columns), step = kernels::padded<T>(columns);
+    std::int64_t rows() const { return size(numbers) / stride; }
+    T deviation(std::int64_t row, std::int64_t c) const {
+      const T x = numbers[room(row * stride + columns + c)];
       const T soft = x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
       return scale * soft + static_cast<T>(Normal::kLeastDeviation);
     }
     /// Of the deviation by its number.
-    T slope(std::size_t row, std::int64_t c) const {
-      return scale / (1 + std::exp(-numbers[row * room(2 * columns) + room(columns + c)]));
+    T slope(std::int64_t row, std::int64_t c) const {
+      return scale / (1 + std::exp(-numbers[room(row * stride + columns + c)]));
     }
-    std::size_t rows() const { return numbers.size() / room(2 * columns); }
+    /// How a draw goes with its deviation.
+    T by(std::int64_t row, std::int64_t c) const { return noise[room(row * columns + c)]; }
     Values drawn() const {
-      Values values;
-      for (std::size_t r = 0; r < rows(); ++r)
-        for (std::int64_t c = 0; c < columns; ++c) {
-          const T mean = numbers[r * room(2 * columns) + room(c)];
-          values.push_back(noise.empty() ? mean : mean + deviation(r, c) * noise[values.size()]);
-        }
+      Values values(room(rows() * step));
+      for (std::int64_t r = 0; r < rows(); ++r) {
+        T* to = std::copy_n(&numbers[room(r * stride)], columns, &values[room(r * step)]) - columns;
+        for (std::int64_t c = 0; c < columns && !noise.empty(); ++c)
+          to[c] += deviation(r, c) * by(r, c);
+      }
       return values;
     }
     /// From the gradient of a draw to that of the numbers.
     Values back(const Values& of) const {
       Values numbers_of(numbers.size());
-      for (std::size_t r = 0; r < rows(); ++r)
-        for (std::int64_t c = 0; c < columns; ++c) {
-          const std::size_t at = r * room(columns) + room(c), to = r * room(2 * columns) + room(c);
-          numbers_of[to] = of[at];
-          if (!noise.empty()) numbers_of[to + room(columns)] = of[at] * noise[at] * slope(r, c);
-        }
+      for (std::int64_t r = 0; r < rows(); ++r) {
+        T* to = &numbers_of[room(r * stride)];
+        std::copy_n(&of[room(r * step)], columns, to);
+        for (std::int64_t c = 0; c < columns && !noise.empty(); ++c)
+          to[columns + c] = to[c] * by(r, c) * slope(r, c);
+      }
       return numbers_of;
     }
   };
-  /// Codes, and the weights that they stand for.
-  struct Decoded {
-    Values z;
-    Drawn weights;
-  };
-  /// The support set under a classifier's weights: probabilities, and the loss's slopes.
+  /// The support set under a classifier's weights.
   struct Seen {
-    Values p;      ///< [n, way]
-    Values error;  ///< [n, way]: gradient of the outputs
+    Values p;      ///< [way, n] probabilities
+    Values error;  ///< [way, n]: gradient of the outputs
     Values slope;  ///< [way, width]: of the weights
   };
+  struct Tuned {
+    Values weights;
+    Seen seen;
+  };
+  /// Codes, the weights that they stand for and, before a step, what it goes by.
+  struct Decoded {
+    Values z;
+    Drawn numbers;
+    Values weights;
+    Seen seen;
+    Values of_numbers, slope;  ///< of the support loss; of z
+  };
 
+  static std::int64_t size(const Values& values) {
+    return static_cast<std::int64_t>(values.size());
+  }
+  static std::int64_t pair_step(std::int64_t columns) { return kernels::padded<T>(2 * columns); }
   static Values times(T scale, Values values) {
     for (T& value : values) value *= scale;
     return values;
+  }
+  static void add(const Values& more, Values& to) {
+    add_scaled(size(more), T{1}, more.data(), to.data());
   }
   const T* own(std::int64_t place) const { return support_.own(place); }
   T rate(std::int64_t place) const { return *own(place); }
@@ -147,57 +164,78 @@ class CodeLayer final : public MadeLayers<T> {
             Values(noise.begin(), noise.end())};
   }
   Decoded decoded(const Values& z) {
-    Values numbers(room(way_ * 2 * width_));
-    add_product_turned(way_, latent_, 2 * width_, z.data(), own(coder_.decoder_), numbers.data());
-    return {z, drawn_of(width_, std::move(numbers))};
+    Values numbers(room(way_ * pair_step(width_)));
+    multiply<T>({z.data(), latent_step_}, latent_, decoder_columns_.data(), way_, pair_step(width_),
+                numbers.data());
+    Decoded made{z, drawn_of(width_, std::move(numbers)), {}, {}, {}, {}};
+    made.weights = made.numbers.drawn();
+    return made;
+  }
+  /// What a step on codes goes by: the support loss's gradient.
+  void look(Decoded& at) const {
+    at.seen = seen_at(at.weights);
+    at.of_numbers = at.numbers.back(at.seen.slope);
+    at.slope.resize(at.z.size());
+    add_times_decoder(at.of_numbers, at.slope);
+  }
+  void add_times_decoder(const Values& numbers, Values& to) const {
+    multiply<T>({numbers.data(), pair_step(width_)}, 2 * width_, decoder_rows_.at(), way_,
+                latent_step_, to.data(), true);
+  }
+  /// Of numbers whose gradient that is, by z.
+  void add_to_decoder(const Values& of_numbers, const Values& z) {
+    multiply<T>({of_numbers.data(), 1, pair_step(width_)}, way_, z.data(), 2 * width_, latent_step_,
+                of_decoder_.at(), true);
+  }
+  void add_back_to_code(const Decoded& at, const Values& of_numbers, Values& of_z) {
+    add_to_decoder(of_numbers, at.z);
+    add_times_decoder(of_numbers, of_z);
   }
   Seen seen_at(const Values& weights) const;
-  Values curve(const Seen& seen, const Values& weights, const Values& direction);
-  /// The support loss's gradient by the codes.
-  Values slope_of(const Decoded& at) const {
-    Values slope(room(way_ * latent_));
-    add_product(way_, 2 * width_, latent_,
-                at.weights.back(seen_at(at.weights.drawn()).slope).data(), own(coder_.decoder_),
-                slope.data());
-    return slope;
-  }
-  void add_back_to_code(const Decoded& at, const Values& of_numbers, Values& of_z) const {
-    add_outer(way_, 2 * width_, latent_, T{1}, of_numbers.data(), at.z.data(),
-              support_.of_own(coder_.decoder_));
-    add_product(way_, 2 * width_, latent_, of_numbers.data(), own(coder_.decoder_), of_z.data());
-  }
+  Values curve(const Seen& seen, const Values& weights, const Values& direction) const;
   void back_through_step(const Decoded& at, Values& of_z);
   void encode();
   void back_to_encoder(const Values& of_z);
-  void back_from_correlations() const;
+  void back_from_pairs(const Values& of_numbers);
+  void back_from_correlations();
 
   const SampleRows<T>& support_;
   const ClassCoder& coder_;
   CodeLoop loop_;
   Draws draws_;
   std::int64_t n_ = support_.size, way_ = support_.way, width_ = support_.width,
-               latent_ = coder_.latent_;
-  kernels::Mlp<T> relation_;
-  Values packed_, point_memory_;
-  typename kernels::Mlp<T>::Point point_;
-  Values x_, of_x_;             ///< [n, width]
-  Values pairs_, own_, all_;    ///< [n^2, 2 latent]; a sample's share of its class, and of all
-  Drawn code_;                  ///< of classes
-  std::vector<Decoded> steps_;  ///< before each step on codes, and after the last
-  std::vector<Values> tuned_;   ///< weights before each step on them
+               latent_ = coder_.latent_, relation_ = 2 * latent_, n_step_ = kernels::padded<T>(n_),
+               latent_step_ = kernels::padded<T>(latent_), both_step_ = kernels::padded<T>(2 * n_),
+               pairs_step_ = kernels::padded<T>(n_ * n_);
+  Values x_columns_;  ///< [width, n]
+  RightRows<T> decoder_rows_;
+  Values decoder_columns_;  ///< [latent, 2 width]
+  GradientRows<T> of_decoder_;
+  Values both_;            ///< [2 latent, 2 n]: codes as the first of a pair, then as the second
+  Values first_, second_;  ///< [2 latent, n^2], of the relation net
+  Values share_;           ///< [way, n^2]: of a pair in its class
+  Values mean_;            ///< [2 latent, way], of `second_`
+  Drawn code_;             ///< of classes
+  std::vector<Decoded> codes_;  ///< before each step on codes, and after the last
+  std::vector<Tuned> tuned_;    ///< before each step on weights
 };
 
 template <class T>
 typename CodeLayer<T>::Seen CodeLayer<T>::seen_at(const Values& weights) const {
-  Seen seen{Values(room(n_ * way_)), {}, Values(room(way_ * width_))};
-  add_product_turned(n_, width_, way_, x_.data(), weights.data(), seen.p.data());
+  Seen seen{Values(room(way_ * n_step_)), Values(room(way_ * n_step_)), Values(weights.size())};
+  multiply<T>({weights.data(), support_.stride}, width_, x_columns_.data(), way_, n_step_,
+              seen.p.data());
+  Values row(room(way_));
   for (std::int64_t i = 0; i < n_; ++i) {
-    T* p = &seen.p[room(i * way_)];
-    softmax(way_, p);
-    for (std::int64_t c = 0; c < way_; ++c)
-      seen.error.push_back(share(i) * (p[c] - support_.answer(i, c)));
+    for (std::int64_t c = 0; c < way_; ++c) row[room(c)] = seen.p[room(c * n_step_ + i)];
+    softmax(way_, row.data());
+    for (std::int64_t c = 0; c < way_; ++c) {
+      seen.p[room(c * n_step_ + i)] = row[room(c)];
+      seen.error[room(c * n_step_ + i)] = share(i) * (row[room(c)] - support_.answer(i, c));
+    }
   }
-  add_outer(n_, way_, width_, T{1}, seen.error.data(), x_.data(), seen.slope.data());
+  multiply<T>({seen.error.data(), n_step_}, n_, support_.features, way_, support_.stride,
+              seen.slope.data());
   return seen;
 }
 
@@ -205,151 +243,186 @@ typename CodeLayer<T>::Seen CodeLayer<T>::seen_at(const Values& weights) const {
 /// that of the slope times the direction.
 template <class T>
 std::vector<T> CodeLayer<T>::curve(const Seen& seen, const Values& weights,
-                                   const Values& direction) {
-  Values moved(room(n_ * way_)), product(room(way_ * width_));
-  add_product_turned(n_, width_, way_, x_.data(), direction.data(), moved.data());
+                                   const Values& direction) const {
+  Values moved(room(way_ * n_step_)), product(weights.size());
+  multiply<T>({direction.data(), support_.stride}, width_, x_columns_.data(), way_, n_step_,
+              moved.data());
   for (std::int64_t i = 0; i < n_; ++i) {
-    T* along = &moved[room(i * way_)];
-    const T* p = &seen.p[room(i * way_)];
-    const T mean = dot(way_, p, along);
-    for (std::int64_t c = 0; c < way_; ++c) along[c] = share(i) * p[c] * (along[c] - mean);
+    const T* p = &seen.p[room(i)];
+    T* along = &moved[room(i)];
+    T mean = 0;
+    for (std::int64_t c = 0; c < way_; ++c) mean += p[c * n_step_] * along[c * n_step_];
+    for (std::int64_t c = 0; c < way_; ++c)
+      along[c * n_step_] = share(i) * p[c * n_step_] * (along[c * n_step_] - mean);
   }
-  add_outer(n_, way_, width_, T{1}, moved.data(), x_.data(), product.data());
-  add_product(n_, way_, width_, seen.error.data(), direction.data(), of_x_.data());
-  add_product(n_, way_, width_, moved.data(), weights.data(), of_x_.data());
+  multiply<T>({moved.data(), n_step_}, n_, support_.features, way_, support_.stride,
+              product.data());
+  const auto to_features = [&](const Values& of_outputs, const Values& by) {
+    multiply<T>({of_outputs.data(), 1, n_step_}, way_, by.data(), n_, support_.stride,
+                support_.of_features, true);
+  };
+  to_features(seen.error, direction);
+  to_features(moved, weights);
   return product;
 }
 
 /// From the gradient of codes after a step to that of codes before it.
 template <class T>
 void CodeLayer<T>::back_through_step(const Decoded& at, Values& of_z) {
-  const auto weights = at.weights.drawn();
-  const Seen seen = seen_at(weights);
-  const auto of_numbers = at.weights.back(seen.slope);  // of the support loss
-  Values slope(room(way_ * latent_)), moved(room(way_ * 2 * width_));
-  add_product(way_, 2 * width_, latent_, of_numbers.data(), own(coder_.decoder_), slope.data());
-  *support_.of_own(loop_.code_rate) -= dot(way_ * latent_, of_z.data(), slope.data());
+  *support_.of_own(loop_.code_rate) -= dot(size(of_z), of_z.data(), at.slope.data());
   const auto cotangent = times(-rate(loop_.code_rate), of_z);  // of that slope
-  add_outer(way_, 2 * width_, latent_, T{1}, of_numbers.data(), cotangent.data(),
-            support_.of_own(coder_.decoder_));
-  add_product_turned(way_, latent_, 2 * width_, cotangent.data(), own(coder_.decoder_),
-                     moved.data());
+  add_to_decoder(at.of_numbers, cotangent);
+  Values moved(at.of_numbers.size()), of_second(moved.size()), direction(at.weights.size());
+  multiply<T>({cotangent.data(), latent_step_}, latent_, decoder_columns_.data(), way_,
+              pair_step(width_), moved.data());
   // How the draw moves, and how what it moves by does.
-  Values direction(room(way_ * width_)), of_second(room(way_ * 2 * width_));
-  for (std::int64_t r = 0; r < way_; ++r)
-    for (std::int64_t c = 0; c < width_; ++c) {
-      const std::size_t i = room(r * width_ + c), j = room(r * 2 * width_ + c);
-      direction[i] = moved[j];
-      if (at.weights.noise.empty()) continue;
-      const T by = moved[j + room(width_)],
-              gain = at.weights.noise[i] * at.weights.slope(room(r), c);
-      direction[i] += gain * by;
-      of_second[j + room(width_)] =
-          seen.slope[i] * gain * by * (1 - at.weights.slope(room(r), c) / at.weights.scale);
+  for (std::int64_t r = 0; r < way_; ++r) {
+    const std::int64_t i = r * support_.stride, j = r * pair_step(width_);
+    std::copy_n(&moved[room(j)], width_, &direction[room(i)]);
+    for (std::int64_t c = 0; c < width_ && !at.numbers.noise.empty(); ++c) {
+      const T by = moved[room(j + width_ + c)], gain = at.numbers.by(r, c) * at.numbers.slope(r, c);
+      direction[room(i + c)] += gain * by;
+      of_second[room(j + width_ + c)] =
+          at.seen.slope[room(i + c)] * gain * by * (1 - at.numbers.slope(r, c) / at.numbers.scale);
     }
-  const auto bent = at.weights.back(curve(seen, weights, direction));
-  add_scaled(way_ * 2 * width_, T{1}, bent.data(), of_second.data());
+  }
+  add(at.numbers.back(curve(at.seen, at.weights, direction)), of_second);
   add_back_to_code(at, of_second, of_z);
 }
 
 template <class T>
 void CodeLayer<T>::encode() {
-  Values codes(room(n_ * latent_)), counts(room(way_)), numbers(room(way_ * 2 * latent_)),
-      no_bias(room(2 * latent_));
-  add_product_turned(n_, width_, latent_, x_.data(), own(coder_.encoder_), codes.data());
+  const std::int64_t way_step = kernels::padded<T>(way_);
+  Values codes(room(latent_ * n_step_)), linear(room(relation_ * both_step_)),
+      numbers(room(relation_ * way_step)), counts(room(way_));
+  multiply<T>({own(coder_.encoder_), width_}, width_, x_columns_.data(), latent_, n_step_,
+              codes.data());
+  both_.resize(linear.size());
+  for (std::int64_t l = 0; l < latent_; ++l)
+    for (std::int64_t i = 0; i < n_; ++i)
+      both_[room(l * both_step_ + i)] = both_[room((latent_ + l) * both_step_ + n_ + i)] =
+          codes[room(l * n_step_ + i)];
+  multiply<T>({own(coder_.relation_[0]), relation_}, relation_, both_.data(), relation_, both_step_,
+              linear.data());
+  first_.resize(room(relation_ * pairs_step_));
+  for (std::int64_t r = 0; r < relation_; ++r)
+    for (std::int64_t i = 0; i < n_; ++i) {
+      const T* row = &linear[room(r * both_step_)];
+      T* to = &first_[room(r * pairs_step_ + i * n_)];
+      for (std::int64_t m = 0; m < n_; ++m) {
+        const T sum = row[i] + row[n_ + m];
+        to[m] = sum <= 0 ? T{} : sum;
+      }
+    }
+  second_.resize(first_.size());
+  multiply<T>({own(coder_.relation_[1]), relation_}, relation_, first_.data(), relation_,
+              pairs_step_, second_.data());
+  for (T& value : second_) value = value <= 0 ? T{} : value;
+  share_.resize(room(way_ * pairs_step_));
   for (std::int64_t i = 0; i < n_; ++i) counts[room(support_.labels[i])] += T{1};
-  for (std::int64_t i = 0; i < n_; ++i) {
-    own_.push_back(T{1} / counts[room(support_.labels[i])]);
-    all_.push_back(share(i));
-    for (std::int64_t m = 0; m < n_; ++m)
-      for (const std::int64_t row : {i, m})
-        pairs_.insert(pairs_.end(), &codes[room(row * latent_)],
-                      &codes[room(row * latent_)] + latent_);
-  }
-  std::vector<kernels::MlpWeights<const T>> layers;
-  for (const std::int64_t place : coder_.relation_) layers.push_back({own(place), no_bias.data()});
-  relation_.pack(layers, packed_.data());
-  relation_.forward(n_ * n_, pairs_.data(), packed_.data(), point_);
-  const std::int64_t stride = relation_.padded(2 * latent_);
   for (std::int64_t i = 0; i < n_; ++i)
     for (std::int64_t m = 0; m < n_; ++m)
-      add_scaled(2 * latent_, own_[room(i)] * all_[room(m)],
-                 point_.activations.back() + (i * n_ + m) * stride,
-                 &numbers[room(support_.labels[i] * 2 * latent_)]);
-  code_ = drawn_of(latent_, std::move(numbers));
+      share_[room(support_.labels[i] * pairs_step_ + i * n_ + m)] =
+          share(m) / counts[room(support_.labels[i])];
+  mean_.resize(numbers.size());
+  multiply<T>({second_.data(), pairs_step_}, n_ * n_,
+              as_rows(share_, way_, n_ * n_, pairs_step_).data(), relation_, way_step,
+              mean_.data());
+  multiply<T>({own(coder_.relation_[2]), relation_}, relation_, mean_.data(), relation_, way_step,
+              numbers.data());
+  code_ = drawn_of(latent_, as_rows(numbers, relation_, way_, way_step));
 }
 
 /// From the gradient of the first codes, with the divergence's.
 template <class T>
 void CodeLayer<T>::back_to_encoder(const Values& of_z) {
-  Values of_numbers = code_.back(of_z), of_codes(room(n_ * latent_)), no_bias(room(2 * latent_));
+  Values of_numbers = code_.back(of_z);
   const T each = static_cast<T>(loop_.kl) / static_cast<T>(way_ * latent_);
   for (std::int64_t r = 0; r < way_; ++r)
     for (std::int64_t c = 0; c < latent_; ++c) {
-      const std::size_t at = room(r * 2 * latent_ + c);
-      const T deviation = code_.deviation(room(r), c);
-      of_numbers[at] += each * code_.numbers[at];
-      of_numbers[at + room(latent_)] +=
-          each * (deviation - T{1} / deviation) * code_.slope(room(r), c);
+      const std::int64_t at = r * code_.stride + c;
+      const T deviation = code_.deviation(r, c);
+      of_numbers[room(at)] += each * code_.numbers[room(at)];
+      of_numbers[room(at + latent_)] += each * (deviation - T{1} / deviation) * code_.slope(r, c);
     }
-  const std::int64_t stride = relation_.padded(2 * latent_);
-  T* deltas = point_.deltas.back();
-  std::fill_n(deltas, n_ * n_ * stride, T{});
-  for (std::int64_t i = 0; i < n_; ++i)
-    for (std::int64_t m = 0; m < n_; ++m)
-      add_scaled(2 * latent_, own_[room(i)] * all_[room(m)],
-                 &of_numbers[room(support_.labels[i] * 2 * latent_)],
-                 deltas + (i * n_ + m) * stride);
-  Values gradient(packed_.size()), of_pairs(room(n_ * n_ * stride));
-  relation_.backward(n_ * n_, pairs_.data(), point_, gradient.data(), of_pairs.data());
-  std::vector<kernels::MlpWeights<T>> layers;
-  for (const std::int64_t place : coder_.relation_)
-    layers.push_back({support_.of_own(place), no_bias.data()});
-  relation_.unpack(gradient.data(), layers);
-  for (std::int64_t i = 0; i < n_; ++i)
-    for (std::int64_t m = 0; m < n_; ++m) {
-      const T* pair = &of_pairs[room((i * n_ + m) * stride)];
-      add_scaled(latent_, T{1}, pair, &of_codes[room(i * latent_)]);
-      add_scaled(latent_, T{1}, pair + latent_, &of_codes[room(m * latent_)]);
-    }
-  add_outer(n_, latent_, width_, T{1}, of_codes.data(), x_.data(),
-            support_.of_own(coder_.encoder_));
-  add_product(n_, latent_, width_, of_codes.data(), own(coder_.encoder_), of_x_.data());
+  back_from_pairs(of_numbers);
 }
 
-/// Of ClassCoder::correlations. Both products with the decoder's columns U, of length 1, are those
-/// of a linear layer: U^T U as if it were a gradient, and U (U^T U - I) as what that layer gives.
+/// From the gradient of the classes' numbers [way, 2 latent].
 template <class T>
-void CodeLayer<T>::back_from_correlations() const {
-  const kernels::Mlp<T> layer({{latent_, latent_, false}});
-  const std::int64_t rows = 2 * width_, stride = layer.padded(latent_);
-  const T* decoder = own(coder_.decoder_);
-  Values length(room(latent_)), along(room(latent_)), padded(room(rows * stride)),
-      of(padded.size()), c(room(layer.packed_size()));
+void CodeLayer<T>::back_from_pairs(const Values& of_numbers) {
+  const std::int64_t way_step = kernels::padded<T>(way_), stride = code_.stride;
+  const auto gradient = [&](std::size_t layer, const Values& of, std::int64_t step,
+                            std::int64_t depth, const Values& by) {
+    GradientRows<T> to(support_.of_own(coder_.relation_[layer]), relation_, relation_, relation_);
+    multiply<T>({of.data(), step}, depth, by.data(), relation_, stride, to.at());
+    to.finish();
+  };
+  const auto through = [&](std::size_t layer, const Values& of, std::int64_t step,
+                           const T* gate = nullptr) {
+    Values to(of.size());
+    multiply<T>(Left<T>{own(coder_.relation_[layer]), relation_}.turned(), relation_, of.data(),
+                relation_, step, to.data(), false, gate);
+    return to;
+  };
+  Values of_last(mean_.size()), of_second(second_.size()), of_both(both_.size());
+  turn(of_numbers.data(), way_, relation_, stride, of_last.data());
+  gradient(2, of_last, way_step, way_, as_rows(mean_, relation_, way_, way_step));
+  multiply<T>({through(2, of_last, way_step).data(), way_step}, way_, share_.data(), relation_,
+              pairs_step_, of_second.data(), false, second_.data());
+  gradient(1, of_second, pairs_step_, n_ * n_, as_rows(first_, relation_, n_ * n_, pairs_step_));
+  const auto of_first = through(1, of_second, pairs_step_, first_.data());
+  for (std::int64_t r = 0; r < relation_; ++r)
+    for (std::int64_t i = 0; i < n_; ++i)
+      for (std::int64_t m = 0; m < n_; ++m) {
+        const T of = of_first[room(r * pairs_step_ + i * n_ + m)];
+        of_both[room(r * both_step_ + i)] += of;
+        of_both[room(r * both_step_ + n_ + m)] += of;
+      }
+  gradient(0, of_both, both_step_, 2 * n_, as_rows(both_, relation_, 2 * n_, both_step_));
+  const auto of_pair = through(0, of_both, both_step_);
+  Values of_codes(room(latent_ * n_step_));
+  for (std::int64_t l = 0; l < latent_; ++l)
+    for (std::int64_t i = 0; i < n_; ++i)
+      of_codes[room(l * n_step_ + i)] =
+          of_pair[room(l * both_step_ + i)] + of_pair[room((latent_ + l) * both_step_ + n_ + i)];
+  GradientRows<T> of_encoder(support_.of_own(coder_.encoder_), latent_, width_, width_);
+  multiply<T>({of_codes.data(), n_step_}, n_, support_.features, latent_, support_.stride,
+              of_encoder.at());
+  of_encoder.finish();
+  const RightRows<T> encoder(own(coder_.encoder_), latent_, width_);
+  multiply<T>({of_codes.data(), 1, n_step_}, latent_, encoder.at(), n_, support_.stride,
+              support_.of_features, true);
+}
+
+/// Of ClassCoder::correlations, with the decoder's columns U, of length 1: U (U^T U - I), less what
+/// of it goes along them.
+template <class T>
+void CodeLayer<T>::back_from_correlations() {
+  const std::int64_t rows = 2 * width_, step = latent_step_;
+  Values length(room(step)), along(room(step)), unit(room(rows * step)), of(unit.size()),
+      c(room(latent_ * step));
+  const T* decoder = decoder_rows_.at();
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t l = 0; l < latent_; ++l)
-      length[room(l)] += decoder[r * latent_ + l] * decoder[r * latent_ + l];
-  for (T& square : length) square = std::sqrt(square + static_cast<T>(ClassCoder::kLeastSquare));
-  Values columns(decoder, decoder + rows * latent_);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t l = 0; l < latent_; ++l) columns[room(r * latent_ + l)] /= length[room(l)];
-    std::copy_n(&columns[room(r * latent_)], latent_, &padded[room(r * stride)]);
-  }
-  typename kernels::Mlp<T>::Point point;
-  point.activations = {of.data()};
-  point.deltas = {padded.data()};
-  layer.backward(rows, columns.data(), point, c.data());
-  for (std::int64_t l = 0; l < latent_; ++l) c[room(l * stride + l)] -= T{1};
-  std::fill_n(&c[room(latent_ * stride)], stride, T{});
-  layer.forward(rows, columns.data(), c.data(), point);
-  const auto row = [&](Values& values, std::int64_t r) { return &values[room(r * stride)]; };
+      length[room(l)] += decoder[r * step + l] * decoder[r * step + l];
+  for (T& square : length)
+    square = T{1} / std::sqrt(square + static_cast<T>(ClassCoder::kLeastSquare));
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t l = 0; l < latent_; ++l) along[room(l)] += row(of, r)[l] * row(padded, r)[l];
+    for (std::int64_t l = 0; l < latent_; ++l)
+      unit[room(r * step + l)] = decoder[r * step + l] * length[room(l)];
+  multiply<T>({unit.data(), 1, step}, rows, unit.data(), latent_, step, c.data());
+  for (std::int64_t l = 0; l < latent_; ++l) c[room(l * step + l)] -= T{1};
+  multiply<T>({unit.data(), step}, latent_, c.data(), rows, step, of.data());
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t l = 0; l < latent_; ++l)
+      along[room(l)] += of[room(r * step + l)] * unit[room(r * step + l)];
   const T scale = static_cast<T>(4 * loop_.orthogonality) / static_cast<T>(latent_ * latent_);
-  T* to = support_.of_own(coder_.decoder_);
-  for (std::int64_t r = 0; r < rows; ++r, to += latent_)
-    for (std::int64_t l = 0; l < latent_; ++l)
-      to[l] += scale * (row(of, r)[l] - row(padded, r)[l] * along[room(l)]) / length[room(l)];
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t l = 0; l < latent_; ++l) {
+      const std::size_t at = room(r * step + l);
+      of_decoder_.at()[at] += scale * (of[at] - unit[at] * along[room(l)]) * length[room(l)];
+    }
 }
 
 }  // namespace cuttle

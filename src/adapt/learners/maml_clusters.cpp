@@ -1,4 +1,3 @@
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -7,6 +6,7 @@
 #include "adapt/descent.hpp"
 #include "adapt/embed.hpp"
 #include "adapt/layers.hpp"
+#include "adapt/learners/cluster_shares.hpp"
 #include "adapt/rows.hpp"
 #include "cuttle/adapt/task_embedding.hpp"
 
@@ -20,51 +20,6 @@ struct MamlClustersOptions : DescentOptions {
     keys.add("width", width, between(1, 4096),
              "numbers that a task is mapped to, where clusters have centres");
     DescentOptions::keys(keys);
-  }
-};
-
-/// The sum of `count` values with shares of further ones, cluster after cluster: first_i + sum over
-/// k > 0 of share_k values_{k,i}. One operation, since element by element it would be dozens.
-class SharedSum : public torch::autograd::Function<SharedSum> {
- public:
-  static Tensors forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& share,
-                         at::TensorList values, std::int64_t count) {
-    Tensors saved{share};
-    saved.insert(saved.end(), values.begin(), values.end());
-    ctx->save_for_backward(std::move(saved));
-    ctx->saved_data["count"] = count;
-    const auto size = static_cast<std::size_t>(count);
-    const auto shares = numbers(share);
-    Tensors sums;
-    for (std::size_t i = 0; i < size; ++i) {
-      auto sum = values[i].add(values[size + i], shares[1]);
-      for (std::size_t k = 2; k < shares.size(); ++k) sum.add_(values[k * size + i], shares[k]);
-      sums.push_back(std::move(sum));
-    }
-    return sums;
-  }
-  static Tensors backward(torch::autograd::AutogradContext* ctx, Tensors cotangents) {
-    const auto saved = ctx->get_saved_variables();
-    const auto size = static_cast<std::size_t>(ctx->saved_data["count"].toInt());
-    const auto shares = numbers(saved[0]);
-    auto of_share = torch::zeros_like(saved[0]);
-    Tensors gradients{of_share};
-    gradients.insert(gradients.end(), cotangents.begin(), cotangents.end());
-    for (std::size_t k = 1; k < shares.size(); ++k) {
-      const auto own = of_share[static_cast<std::int64_t>(k)];
-      for (std::size_t i = 0; i < size; ++i) {
-        own.add_(cotangents[i].flatten().dot(saved[1 + k * size + i].flatten()));
-        gradients.push_back(cotangents[i] * shares[k]);
-      }
-    }
-    gradients.emplace_back();  // of the count
-    return gradients;
-  }
-
- private:
-  static std::vector<double> numbers(const torch::Tensor& share) {
-    const auto wide = share.to(torch::kCPU, torch::kFloat64).contiguous();
-    return {wide.data_ptr<double>(), wide.data_ptr<double>() + wide.numel()};
   }
 };
 
@@ -84,6 +39,14 @@ class MamlClusters final : public DescentLearner {
   using Options = MamlClustersOptions;
   MamlClusters(const LearnerRequest& request, const Options& options)
       : MamlClusters(request, options, fast_set(request, options)) {}
+
+  TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    if (options_.clusters > 1 && model_->perceptron().size() > 1 && kind_->classes() && engine() &&
+        engine()->takes(parameters.tensors(), task.support, &task.query))
+      return with_type_of(parameters.flat(),
+                          [&](auto type) { return by_rows<decltype(type)>(parameters, task); });
+    return DescentLearner::meta_gradient(parameters, task);
+  }
 
  private:
   MamlClusters(const LearnerRequest& request, const Options& options, const FastSet& fast)
@@ -130,14 +93,48 @@ class MamlClusters final : public DescentLearner {
   Tensors start_of(const Tensors& p, const Batch& support, const Context& context) const override {
     if (options_.clusters == 1) return p;
     const auto share = shares(p, support, context);
-    Tensors theta = p, values;
-    for (const auto& [first, other] : others_[0]) values.push_back(p[first]);
-    for (const auto& cluster : others_)
-      for (const auto& [first, other] : cluster) values.push_back(p[other]);
-    const auto sums = SharedSum::apply(share, at::TensorList(values),
-                                       static_cast<std::int64_t>(others_[0].size()));
-    for (std::size_t i = 0; i < sums.size(); ++i) theta[others_[0][i].first] = sums[i];
+    Tensors theta = p;
+    for (std::size_t k = 0; k < others_.size(); ++k) {
+      const auto own = share[static_cast<std::int64_t>(k) + 1];
+      for (const auto& [first, other] : others_[k]) theta[first] = theta[first] + own * p[other];
+    }
     return theta;
+  }
+  /// The same without a graph, of classes and a perceptron.
+  template <class T>
+  TaskResult by_rows(const ParameterList& parameters, const Task& task) const {
+    const ParameterLayout& layout = *model_->layout();
+    const T* flat = parameters.flat().template data_ptr<T>();
+    auto encoder = model_->perceptron();
+    encoder.pop_back();
+    const Samples<T> support(task.support, *kind_);
+    const ClusterShares<T> clusters(encoder,
+                                    {options_.clusters, options_.width, map_, centres_, sharpness_},
+                                    support, layout, flat);
+    const auto place_of = [&](std::size_t i) {
+      return layout.offset(static_cast<std::int64_t>(i));
+    };
+    const auto each = [&](const auto& body) {
+      for (std::size_t k = 0; k < others_.size(); ++k)
+        for (const auto& [first, other] : others_[k])
+          body(k + 1, first, other, layout.elements(static_cast<std::int64_t>(first)));
+    };
+    Tensors theta = parameters.tensors();
+    for (const auto& [first, other] : others_[0]) theta[first] = theta[first].clone();
+    each([&](std::size_t k, std::size_t first, std::size_t other, std::int64_t count) {
+      add_scaled(count, clusters.shares()[k], flat + place_of(other),
+                 theta[first].template data_ptr<T>());
+    });
+    auto result = engine()->meta_gradient(theta, task, options_.inner_steps);
+    T* gradient = result.gradient.template data_ptr<T>();
+    std::vector<T> of_shares(others_.size() + 1);
+    each([&](std::size_t k, std::size_t first, std::size_t other, std::int64_t count) {
+      const T* lambda = gradient + place_of(first);
+      of_shares[k] += dot(count, lambda, flat + place_of(other));
+      add_scaled(count, clusters.shares()[k], lambda, gradient + place_of(other));
+    });
+    clusters.back(std::move(of_shares), gradient);
+    return result;
   }
   double cost(const EpisodeSize& size) const override {
     constexpr double kGradient = 3;  // in forward passes: of the start

@@ -129,22 +129,32 @@ def imaml(p, task, s):
 
 
 def conjugate_gradients(product, wanted, steps):
+    """No farther than `wanted` is long, as at a minimum: there, or where the curvature is none, the way ends."""
     def dot(a, b):
         return sum((one * other).sum() for one, other in zip(a, b))
 
+    def along(x, rate, direction):
+        return [value + rate * part for value, part in zip(x, direction)]
+
+    def at_sphere(x, direction):
+        a, b, c = dot(direction, direction), dot(x, direction), (dot(x, x) - whole).clamp_max(0)
+        return along(x, ((b * b - a * c).sqrt() - b) / a, direction)
+
     x = [torch.zeros_like(value) for value in wanted]
     rest = direction = list(wanted)
-    left = dot(rest, rest)
+    left = whole = dot(rest, rest)
     for _ in range(steps):
         image = product(direction)
         curvature = dot(direction, image)
         if curvature <= 0:
-            break  # there is no minimum that way
+            return at_sphere(x, direction)
         rate = left / curvature
-        x = [value + rate * part for value, part in zip(x, direction)]
-        rest = [value - rate * part for value, part in zip(rest, image)]
+        longer = along(x, rate, direction)
+        if dot(longer, longer) > whole:
+            return at_sphere(x, direction)
+        x, rest = longer, along(rest, -rate, image)
         before, left = left, dot(rest, rest)
-        direction = [value + left / before * part for value, part in zip(rest, direction)]
+        direction = along(rest, left / before, direction)
     return x
 
 

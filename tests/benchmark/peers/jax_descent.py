@@ -128,7 +128,7 @@ def cavia(p, task, s):
 
 
 def imaml(p, task, s):
-    """The gradient is v of (I + H / lambda) v = the query's, by conjugate gradients."""
+    """The gradient is v of (I + H / lambda) v = the query's, by conjugate gradients as hand_descent has them."""
     model = model_of(p)
     start = at = lax.stop_gradient(model)
     slope_at = jax.grad(lambda at: loss_at(at, task.support_x, task.support_y))
@@ -144,15 +144,23 @@ def imaml(p, task, s):
     def dot(a, b):
         return sum((a[name] * b[name]).sum() for name in a)
 
+    def along(x, rate, direction):
+        return {name: x[name] + rate * direction[name] for name in x}
+
     x = {name: jnp.zeros_like(value) for name, value in wanted.items()}
-    rest = direction = wanted
+    rest, direction, whole, ended = wanted, wanted, dot(wanted, wanted), False
     for _ in range(s["solver_steps"]):
         image = product(direction)
-        left = dot(rest, rest)
-        rate = left / dot(direction, image)
-        x = {name: x[name] + rate * direction[name] for name in x}
-        rest = {name: rest[name] - rate * image[name] for name in x}
-        direction = {name: rest[name] + dot(rest, rest) / left * direction[name] for name in x}
+        left, curvature = dot(rest, rest), dot(direction, image)
+        rate = left / curvature
+        longer = along(x, rate, direction)
+        outside = (curvature <= 0) | (dot(longer, longer) > whole)
+        a, b, c = dot(direction, direction), dot(x, direction), jnp.minimum(0, dot(x, x) - whole)
+        border = along(x, (jnp.sqrt(b * b - a * c) - b) / a, direction)
+        x = {name: jnp.where(ended, x[name], jnp.where(outside, border[name], longer[name])) for name in x}
+        ended = ended | outside
+        rest = along(rest, -rate, image)
+        direction = along(rest, dot(rest, rest) / left, direction)
     return dot(model, lax.stop_gradient(x))
 
 
