@@ -76,6 +76,8 @@ class CodeLayer final : public MadeLayers<T> {
     const T pull = static_cast<T>(2 * loop_.encoder_penalty) / static_cast<T>(way_ * latent_);
     for (std::size_t i = 0; i < of_z.size(); ++i) of_z[i] += pull * (first[i] - last.z[i]);
     back_to_encoder(of_z);
+    multiply<T>({all_of_numbers_.data(), 1, pair_step(width_)}, size(all_z_) / latent_step_,
+                all_z_.data(), 2 * width_, latent_step_, of_decoder_.at());
     back_from_correlations();
     of_decoder_.finish();
   }
@@ -182,10 +184,10 @@ class CodeLayer final : public MadeLayers<T> {
     multiply<T>({numbers.data(), pair_step(width_)}, 2 * width_, decoder_rows_.at(), way_,
                 latent_step_, to.data(), true);
   }
-  /// Of numbers whose gradient that is, by z.
+  /// Of numbers whose gradient that is, by z: the sum is one product at the end.
   void add_to_decoder(const Values& of_numbers, const Values& z) {
-    multiply<T>({of_numbers.data(), 1, pair_step(width_)}, way_, z.data(), 2 * width_, latent_step_,
-                of_decoder_.at(), true);
+    all_of_numbers_.insert(all_of_numbers_.end(), of_numbers.begin(), of_numbers.end());
+    all_z_.insert(all_z_.end(), z.begin(), z.end());
   }
   void add_back_to_code(const Decoded& at, const Values& of_numbers, Values& of_z) {
     add_to_decoder(of_numbers, at.z);
@@ -216,8 +218,9 @@ class CodeLayer final : public MadeLayers<T> {
   Values share_;           ///< [way, n^2]: of a pair in its class
   Values mean_;            ///< [2 latent, way], of `second_`
   Drawn code_;             ///< of classes
-  std::vector<Decoded> codes_;  ///< before each step on codes, and after the last
-  std::vector<Tuned> tuned_;    ///< before each step on weights
+  std::vector<Decoded> codes_;     ///< before each step on codes, and after the last
+  std::vector<Tuned> tuned_;       ///< before each step on weights
+  Values all_of_numbers_, all_z_;  ///< whose products are the decoder's gradient
 };
 
 template <class T>
@@ -225,13 +228,14 @@ typename CodeLayer<T>::Seen CodeLayer<T>::seen_at(const Values& weights) const {
   Seen seen{Values(room(way_ * n_step_)), Values(room(way_ * n_step_)), Values(weights.size())};
   multiply<T>({weights.data(), support_.stride}, width_, x_columns_.data(), way_, n_step_,
               seen.p.data());
-  Values row(room(way_));
   for (std::int64_t i = 0; i < n_; ++i) {
-    for (std::int64_t c = 0; c < way_; ++c) row[room(c)] = seen.p[room(c * n_step_ + i)];
-    softmax(way_, row.data());
+    T* p = &seen.p[room(i)];
+    T most = *p, sum = 0;
+    for (std::int64_t c = 1; c < way_; ++c) most = std::max(most, p[c * n_step_]);
+    for (std::int64_t c = 0; c < way_; ++c) sum += p[c * n_step_] = std::exp(p[c * n_step_] - most);
     for (std::int64_t c = 0; c < way_; ++c) {
-      seen.p[room(c * n_step_ + i)] = row[room(c)];
-      seen.error[room(c * n_step_ + i)] = share(i) * (row[room(c)] - support_.answer(i, c));
+      p[c * n_step_] /= sum;
+      seen.error[room(c * n_step_ + i)] = share(i) * (p[c * n_step_] - support_.answer(i, c));
     }
   }
   multiply<T>({seen.error.data(), n_step_}, n_, support_.features, way_, support_.stride,
@@ -351,27 +355,29 @@ void CodeLayer<T>::back_to_encoder(const Values& of_z) {
 /// From the gradient of the classes' numbers [way, 2 latent].
 template <class T>
 void CodeLayer<T>::back_from_pairs(const Values& of_numbers) {
-  const std::int64_t way_step = kernels::padded<T>(way_), stride = code_.stride;
-  const auto gradient = [&](std::size_t layer, const Values& of, std::int64_t step,
-                            std::int64_t depth, const Values& by) {
+  const std::int64_t step = code_.stride, pairs = n_ * n_;
+  const auto gradient = [&](std::size_t layer, const Left<T>& of, std::int64_t depth,
+                            const Values& by) {
     GradientRows<T> to(support_.of_own(coder_.relation_[layer]), relation_, relation_, relation_);
-    multiply<T>({of.data(), step}, depth, by.data(), relation_, stride, to.at());
+    multiply(of, depth, by.data(), relation_, step, to.at());
     to.finish();
   };
-  const auto through = [&](std::size_t layer, const Values& of, std::int64_t step,
-                           const T* gate = nullptr) {
-    Values to(of.size());
-    multiply<T>(Left<T>{own(coder_.relation_[layer]), relation_}.turned(), relation_, of.data(),
-                relation_, step, to.data(), false, gate);
+  const auto through = [&](std::size_t layer, const Values& of, std::int64_t rows) {
+    Values to(room(rows * step));
+    multiply<T>({of.data(), step}, relation_,
+                RightRows<T>(own(coder_.relation_[layer]), relation_, relation_).at(), rows, step,
+                to.data());
     return to;
   };
-  Values of_last(mean_.size()), of_second(second_.size()), of_both(both_.size());
-  turn(of_numbers.data(), way_, relation_, stride, of_last.data());
-  gradient(2, of_last, way_step, way_, as_rows(mean_, relation_, way_, way_step));
-  multiply<T>({through(2, of_last, way_step).data(), way_step}, way_, share_.data(), relation_,
+  gradient(2, {of_numbers.data(), 1, step}, way_,
+           as_rows(mean_, relation_, way_, kernels::padded<T>(way_)));
+  Values of_second(second_.size()), of_first(first_.size()), of_both(both_.size());
+  multiply<T>({through(2, of_numbers, way_).data(), 1, step}, way_, share_.data(), relation_,
               pairs_step_, of_second.data(), false, second_.data());
-  gradient(1, of_second, pairs_step_, n_ * n_, as_rows(first_, relation_, n_ * n_, pairs_step_));
-  const auto of_first = through(1, of_second, pairs_step_, first_.data());
+  gradient(1, {of_second.data(), pairs_step_}, pairs,
+           as_rows(first_, relation_, pairs, pairs_step_));
+  multiply<T>(Left<T>{own(coder_.relation_[1]), relation_}.turned(), relation_, of_second.data(),
+              relation_, pairs_step_, of_first.data(), false, first_.data());
   for (std::int64_t r = 0; r < relation_; ++r)
     for (std::int64_t i = 0; i < n_; ++i)
       for (std::int64_t m = 0; m < n_; ++m) {
@@ -379,50 +385,44 @@ void CodeLayer<T>::back_from_pairs(const Values& of_numbers) {
         of_both[room(r * both_step_ + i)] += of;
         of_both[room(r * both_step_ + n_ + m)] += of;
       }
-  gradient(0, of_both, both_step_, 2 * n_, as_rows(both_, relation_, 2 * n_, both_step_));
-  const auto of_pair = through(0, of_both, both_step_);
-  Values of_codes(room(latent_ * n_step_));
-  for (std::int64_t l = 0; l < latent_; ++l)
-    for (std::int64_t i = 0; i < n_; ++i)
-      of_codes[room(l * n_step_ + i)] =
-          of_pair[room(l * both_step_ + i)] + of_pair[room((latent_ + l) * both_step_ + n_ + i)];
+  gradient(0, {of_both.data(), both_step_}, 2 * n_, as_rows(both_, relation_, 2 * n_, both_step_));
+  const auto of_pairs = through(0, as_rows(of_both, relation_, 2 * n_, both_step_), 2 * n_);
+  Values of_codes(room(n_ * latent_step_));
+  for (std::int64_t i = 0; i < n_; ++i) {
+    T* to = std::copy_n(&of_pairs[room(i * step)], latent_, &of_codes[room(i * latent_step_)]);
+    add_scaled(latent_, T{1}, &of_pairs[room((n_ + i) * step + latent_)], to - latent_);
+  }
   GradientRows<T> of_encoder(support_.of_own(coder_.encoder_), latent_, width_, width_);
-  multiply<T>({of_codes.data(), n_step_}, n_, support_.features, latent_, support_.stride,
+  multiply<T>({of_codes.data(), 1, latent_step_}, n_, support_.features, latent_, support_.stride,
               of_encoder.at());
   of_encoder.finish();
   const RightRows<T> encoder(own(coder_.encoder_), latent_, width_);
-  multiply<T>({of_codes.data(), 1, n_step_}, latent_, encoder.at(), n_, support_.stride,
+  multiply<T>({of_codes.data(), latent_step_}, latent_, encoder.at(), n_, support_.stride,
               support_.of_features, true);
 }
 
-/// Of ClassCoder::correlations, with the decoder's columns U, of length 1: U (U^T U - I), less what
-/// of it goes along them.
+/// Of ClassCoder::correlations. With G = D^T D, L the diagonal of 1 / |column| and C = L G L - I,
+/// the gradient of |C|^2 is 4 D L (C - diag(C^2 + C)) L: what goes along a column leaves its
+/// length.
 template <class T>
 void CodeLayer<T>::back_from_correlations() {
   const std::int64_t rows = 2 * width_, step = latent_step_;
-  Values length(room(step)), along(room(step)), unit(room(rows * step)), of(unit.size()),
-      c(room(latent_ * step));
   const T* decoder = decoder_rows_.at();
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t l = 0; l < latent_; ++l)
-      length[room(l)] += decoder[r * step + l] * decoder[r * step + l];
-  for (T& square : length)
-    square = T{1} / std::sqrt(square + static_cast<T>(ClassCoder::kLeastSquare));
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t l = 0; l < latent_; ++l)
-      unit[room(r * step + l)] = decoder[r * step + l] * length[room(l)];
-  multiply<T>({unit.data(), 1, step}, rows, unit.data(), latent_, step, c.data());
-  for (std::int64_t l = 0; l < latent_; ++l) c[room(l * step + l)] -= T{1};
-  multiply<T>({unit.data(), step}, latent_, c.data(), rows, step, of.data());
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t l = 0; l < latent_; ++l)
-      along[room(l)] += of[room(r * step + l)] * unit[room(r * step + l)];
+  Values c(room(latent_ * step)), length;
+  multiply<T>({decoder, 1, step}, rows, decoder, latent_, step, c.data());
+  for (std::int64_t l = 0; l < latent_; ++l)
+    length.push_back(T{1} /
+                     std::sqrt(c[room(l * step + l)] + static_cast<T>(ClassCoder::kLeastSquare)));
   const T scale = static_cast<T>(4 * loop_.orthogonality) / static_cast<T>(latent_ * latent_);
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t l = 0; l < latent_; ++l) {
-      const std::size_t at = room(r * step + l);
-      of_decoder_.at()[at] += scale * (of[at] - unit[at] * along[room(l)]) * length[room(l)];
-    }
+  for (std::int64_t l = 0; l < latent_; ++l) {
+    T* row = &c[room(l * step)];
+    for (std::int64_t j = 0; j < latent_; ++j) row[j] *= length[room(l)] * length[room(j)];
+    row[l] -= T{1};
+    const T along = dot(latent_, row, row) + row[l];
+    row[l] -= along;
+    for (std::int64_t j = 0; j < latent_; ++j) row[j] *= scale * length[room(l)] * length[room(j)];
+  }
+  multiply<T>({decoder, step}, latent_, c.data(), rows, step, of_decoder_.at(), true);
 }
 
 }  // namespace cuttle
