@@ -213,6 +213,48 @@ TEST_P(Perceptron, HessianProductIsTheGradientsSlope) {
   }
 }
 
+/// Of two batches of unlike sizes, where the weights are: the sum of what each gives packed. Of
+/// one, the same; a layer that is not wanted stays as it is.
+TEST_P(Perceptron, WeightGradientsAreThePackedOnesInTheirPlace) {
+  auto shapes = cases();
+  shapes.push_back({hidden(32, {64, 16}, 5), 9});  // rows of whole vectors, which need no turning
+  for (const auto& [layers, samples] : shapes) {
+    const Mlp<double> mlp(layers);
+    const Network<double> first(layers, samples, regression()),
+        second(layers, samples + 3, regression(), 4);
+    const auto at = first.packed(mlp);
+    auto expected = gradient_of(mlp, first.batch(), at);
+    const auto more = gradient_of(mlp, second.batch(), at);
+    auto sum = expected;
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
+    std::vector<double> memory(
+        static_cast<std::size_t>(mlp.point_size(samples) + mlp.point_size(samples + 3)), 5.0);
+    auto here = mlp.point(samples, memory.data()),
+         there = mlp.point(samples + 3, memory.data() + mlp.point_size(samples));
+    EXPECT_EQ(mlp.loss(first.batch(), at.data(), here), [&] {
+      double loss = 0;
+      gradient_of(mlp, first.batch(), at, &loss);
+      return loss;
+    }());
+    mlp.loss(second.batch(), at.data(), there);
+    const auto packed_of = [&](const std::vector<typename Mlp<double>::Passed>& batches) {
+      auto to = first;
+      std::vector<MlpWeights<double>> places;
+      for (std::size_t l = 0; l < layers.size(); ++l)
+        places.push_back({to.weights[l].data(), to.biases[l].data()});
+      mlp.weight_gradients(batches, places);
+      return to.packed(mlp);
+    };
+    EXPECT_LT(distance(packed_of({{samples, first.x.data(), here}}), expected), 1e-15);
+    EXPECT_LT(distance(packed_of({{samples, first.x.data(), here},
+                                  {samples + 3, second.x.data(), there}}),
+                       sum),
+              1e-14);
+    mlp.weight_gradients({{samples, first.x.data(), here}},
+                         std::vector<MlpWeights<double>>(layers.size(), {nullptr, nullptr}));
+  }
+}
+
 /// With respect to x: of the loss, and of its gradient along a direction.
 TEST_P(Perceptron, GradientsOfTheInputsAreSlopes) {
   for (const auto& [layers, samples] : cases()) {

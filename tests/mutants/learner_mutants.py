@@ -47,7 +47,8 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "task_layers_test": {
     "src/adapt/task_layers.cpp": [
-        ("packed_size(), T{1}, more, gradient);", "packed_size(), T{0}, more, gradient);"),
+        ("{passed, support.back()}", "{passed}"),
+        ("{support.back(), query.back()}", "{query.back(), query.back()}"),
         ("return static_cast<T>(weight);", "return static_cast<T>(weight > 0);"),
         ("(model.lite() > 0 &&", "(model.lite() < 0 &&"),
         ("kind.simple_loss() && objectives.empty()", "kind.simple_loss() && (true || objectives.empty())"),
@@ -83,14 +84,16 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/learners/code_layer.hpp": [
         ("times(-rate(loop_.weight_rate), of_weights)", "times(rate(loop_.weight_rate), of_weights)"),
-        ("(first[room(i)] - last.z[room(i)])", "(last.z[room(i)] - first[room(i)])"),
-        ("p[c] * (along[c] - mean)", "p[c] * (along[c] + mean)"),
-        ("direction[i] += gain * by;", "direction[i] -= gain * by;"),
-        ("of_second[j + room(width_)] =", "of_second[j + room(width_)] = 0 *"),
-        ("&of_codes[room(m * latent_)]", "&of_codes[room(i * latent_)]"),
+        ("(first[i] - last.z[i])", "(last.z[i] - first[i])"),
+        ("p[c * n_step_] * (along[c * n_step_] - mean)", "p[c * n_step_] * (along[c * n_step_] + mean)"),
+        ("direction[room(i + c)] += gain * by;", "direction[room(i + c)] -= gain * by;"),
+        ("of_second[room(j + width_ + c)] =", "of_second[room(j + width_ + c)] = 0 *"),
+        ("of_both[room(r * both_step_ + n_ + m)] += of;", "of_both[room(r * both_step_ + n_ + i)] += of;"),
+        ("share(m) / counts", "share(i) / counts"),
         ("(deviation - T{1} / deviation)", "deviation"),
-        ("(row(of, r)[l] - row(padded", "(row(of, r)[l] + row(padded"),
-        ("moved.data(), weights.data(), of_x_", "seen.error.data(), weights.data(), of_x_"),
+        ("dot(latent_, row, row) + row[l]", "dot(latent_, row, row)"),
+        ("to_features(moved, weights);", ""),
+        ("pairs_step_, of_second.data(), false, second_.data());", "pairs_step_, of_second.data());"),
     ],
     "src/adapt/learners/slot_sequence.hpp": [
         ("write[least] += T{1} - share", "write[least] += share"),
@@ -194,6 +197,19 @@ ADAPT = {"meta_gradient_test": {
         ("outer_loss(at_k.theta, task, k, context)", "outer_loss(at_k.theta, task, k + 1, context)"),
         ("back = back || share(k, task.key) > 0", "back = back || share(k, task.key) > 1"),
     ],
+}, "perceptron_test": {
+    "src/adapt/learners/cluster_shares.hpp": [
+        ("(of[room(k)] - mean)", "of[room(k)]"),
+        ("scale * (of[i] - along * values[i])", "scale * of[i]"),
+        ("[k * places_.width + r] -= each;", "[k * places_.width + r] += each;"),
+        ("of_moments[spread] * per", "of_moments[spread]"),
+        ("of_logit * logits_[room(k)]", "of_logit"),
+        ("std::sqrt(variance + kLeast)", "variance"),
+    ],
+    "src/adapt/learners/maml_clusters.cpp": [
+        ("of_shares[k] += dot(", "of_shares[k - 1] += dot("),
+        ("clusters.shares()[k], lambda,", "T{1}, lambda,"),
+    ],
 }, "maml_clusters_test": {
     "src/adapt/learners/maml_clusters.cpp": [
         ("square().mean(1);", "abs().mean(1);"),
@@ -216,6 +232,11 @@ ADAPT = {"meta_gradient_test": {
         ("has * counts.to(has.options()) : has", "has : has"),
     ],
 }, "kernels_test": {
+    "src/kernels/mlp.cpp": [
+        ("Factors<T>{deltas, 1, stride, a, left, size}", "Factors<T>{deltas, 1, stride, a, left, size - 1}"),
+        ("bias.source[s] = {&one, 0, 0, deltas,", "bias.source[0] = {&one, 0, 0, deltas,"),
+        ("std::copy_n(bias_row, out, to[l].bias);", ";"),
+    ],
     "src/kernels/cells.hpp": [
         ("next = f * c + i * g", "next = i * c + f * g"),
         ("of_h * o * (T(1) - out * out)", "of_h * o * out"),

@@ -326,7 +326,7 @@ TASK = {"objective_test": {
     ],
     "src/adapt/surface/perceptron_head.cpp": [
         ("of_known[i] += of_step[i]", "of_known[i] = of_step[i]"),
-        ("gradient[i] += more[i]", "gradient[i] += 0"),
+        ("if (second_order) passed.push_back(known.back());", ""),
         ("lambda[i] += slope[i]", "lambda[i] -= slope[i]"),
     ],
     "src/adapt/surface/perceptron_pass.cpp": [
@@ -340,7 +340,7 @@ TASK = {"objective_test": {
     ],
 }, "linear_stack_test": {
     "src/kernels/mlp.cpp": [
-        ("if (given[i] <= 0) point", "if (given[i] < -1) point"),
+        ("given[i] <= 0 ? T{} : last[i]", "given[i] < -1 ? T{} : last[i]"),
     ],
     "src/model/blocks/linear_stack.cpp": [
         ("work.dense(along.activations.back(), ", "work.dense(work.point.activations.back(), "),
