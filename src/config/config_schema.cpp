@@ -29,6 +29,7 @@ ConfigItem& ConfigSchema::append(ConfigItem::Kind kind, std::string key, std::st
   place->help = std::move(help);
   place->owner = owner_;
   place->values = values_;
+  place->within = within_;
   place->resume = resume_;
   by_key_[place->key] = place;
   return *place;
@@ -41,7 +42,7 @@ void ConfigSchema::field(const char* name, ConfigTarget target, ConfigRule rule,
   item.rule = std::move(rule);
   if (resume_ == Resume::kSame) item.resume = resume;
   if (values_ == nullptr) return;
-  const auto text = values_->find(name);
+  const auto text = values_->find(item.name());
   if (text != values_->end()) read_text(text->second, item.rule, target);
 }
 
@@ -51,22 +52,33 @@ void ConfigSchema::choose(const char* name, Section& value, const char* kind, co
   item.types = kind;
   item.target = &value.type;
   if (values_ != nullptr)
-    if (const auto text = values_->find(name); text != values_->end()) value.type = text->second;
+    if (const auto text = values_->find(item.name()); text != values_->end())
+      value.type = text->second;
   expand(item);
+}
+
+void ConfigSchema::nest(const char* name, Section& value, const char* kind, const char* help) {
+  append(ConfigItem::Kind::kSection, prefix_ + name, help);
+  const auto outer = std::pair(prefix_, within_);
+  prefix_ += std::string(name) + ".";
+  within_ += std::string(name) + ".";
+  choose("type", value, kind, "whose keys stand beside it");
+  std::tie(prefix_, within_) = outer;
 }
 
 void ConfigSchema::expand(ConfigItem& choice) {
   const auto& types = types_of(choice);
   const auto type = types.find(choice.section->type);
   if (type == types.end()) return;
-  const auto outer = std::tuple(prefix_, owner_, values_, resume_, at_);
+  const auto outer = std::tuple(prefix_, within_, owner_, values_, resume_, at_);
   prefix_ = parent_of(choice.key);
+  within_ = choice.within;
   owner_ = choice.key;
   resume_ = choice.resume;
   if (choice.values == nullptr) values_ = &choice.section->values;
   at_ = std::next(by_key_.at(choice.key));
   options_.push_back(type->second.keys(*this));
-  std::tie(prefix_, owner_, values_, resume_, at_) = outer;
+  std::tie(prefix_, within_, owner_, values_, resume_, at_) = outer;
 }
 
 /// They follow it without a gap, and so do those of choices among them.

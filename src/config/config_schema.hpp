@@ -32,8 +32,9 @@ struct ConfigItem {
   std::string owner;           ///< the choice whose chosen type has this key; empty: none
   /// Where the texts of an owned key are kept beside its member.
   std::map<std::string, std::string>* values = nullptr;
+  std::string within;  ///< the nested section that it is in, as values begin their keys: "frame."
 
-  std::string name() const { return key.substr(key.rfind('.') + 1); }
+  std::string name() const { return within + key.substr(key.rfind('.') + 1); }
 };
 
 /// All keys of a RunConfig in file order, each tied to its member; those of the chosen types follow
@@ -47,6 +48,7 @@ class ConfigSchema final : public Keys {
   ConfigSchema& operator=(const ConfigSchema&) = delete;
 
   void choose(const char* name, Section& value, const char* kind, const char* help) override;
+  void nest(const char* name, Section& value, const char* kind, const char* help) override;
   /// For describe(): a section; its keys come from describe(*this, options).
   template <class Options>
   void add_section(const std::string& name, Options& options, const char* help) {
@@ -101,7 +103,7 @@ class ConfigSchema final : public Keys {
   std::list<ConfigItem> items_;  // a list: items stay where they are while others come and go
   std::map<std::string, Place> by_key_;
   std::vector<std::shared_ptr<void>> options_;  // of the chosen types
-  std::string prefix_, owner_;
+  std::string prefix_, owner_, within_;
   std::map<std::string, std::string>* values_ = nullptr;
   Resume resume_ = Resume::kSame;  // of what is described now, unless it says otherwise
   Place at_;                       // new items go before it

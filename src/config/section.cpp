@@ -22,6 +22,14 @@ class SectionReader final : public Keys {
     if (found != section_.values.end()) value.type = found->second;
     value.values = section_.values;
   }
+  void nest(const char* name, Section& value, const char*, const char*) override {
+    const std::string within = std::string(name) + ".";
+    for (const auto& [key, text] : section_.values)
+      if (key == within + "type")
+        value.type = text;
+      else if (key.rfind(within, 0) == 0)
+        value.values[key.substr(within.size())] = text;
+  }
 
  private:
   void field(const char* name, ConfigTarget target, ConfigRule rule, const char*, Resume) override {
@@ -42,6 +50,7 @@ class KeyFinder final : public Keys {
     look_at(name);
     kinds_.insert(kind);
   }
+  void nest(const char* name, Section&, const char*, const char*) override { look_at(name); }
   bool found() const { return found_; }
   const std::set<std::string>& kinds() const { return kinds_; }
 
@@ -76,6 +85,10 @@ class KeyCollector final : public Keys {
  public:
   void choose(const char* name, Section& value, const char* kind, const char* help) override {
     found.push_back({name, help, value.type, std::string("a ") + kind});
+  }
+  void nest(const char* name, Section& value, const char* kind, const char* help) override {
+    found.push_back(
+        {name, help, "{type: " + value.type + "}", std::string("a ") + kind + " with its keys"});
   }
   std::vector<KeyInfo> found;
 

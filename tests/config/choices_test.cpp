@@ -342,6 +342,77 @@ TEST(Choices, AKindMayChooseItself) {
             "frozen_from, fitted");
 }
 
+/// Encoders that hold two others, each with its keys in a section of its own.
+struct Nest {
+  std::int64_t width = 7;
+  Section first{"conv4"}, second{"mlp"};
+  void keys(Keys& keys) {
+    keys.add("width", width, at_least(1), "of the whole");
+    keys.nest("first", first, "encoder", "the first one inside");
+    keys.nest("second", second, "encoder", "the second one inside");
+  }
+};
+
+Catalog catalog_with_nest() {
+  Catalog catalog = small_catalog();
+  catalog["encoder"]["nest"] = stand_in::type<Nest>();
+  return catalog;
+}
+
+TEST(Choices, NestedSectionsHaveTheKeysOfTheirTypes) {
+  const Catalog catalog = catalog_with_nest();
+  const char* yaml =
+      "model: {encoders: {a: {second: {width: 5}, width: 3, type: nest,\n"
+      "  first: {norm_momentum: 0.5, width: 4, norm: running}}}}\n";
+  const RunConfig config = read(yaml, {}, catalog);
+  EXPECT_THAT(
+      config.model.encoders.at("a").network.values,
+      ElementsAre(testing::Pair("first.norm", "running"),
+                  testing::Pair("first.norm_momentum", "0.5"), testing::Pair("first.width", "4"),
+                  testing::Pair("second.width", "5"), testing::Pair("width", "3")));
+  const Nest nest = encoder_of<Nest>(config, "a");
+  EXPECT_EQ(nest.width, 3);
+  const auto first = options_of<stand_in::Conv4>(nest.first);
+  EXPECT_EQ(first.width, 4);
+  EXPECT_EQ(options_of<stand_in::RunningNorm>(first.norm).momentum, 0.5);
+  EXPECT_EQ(options_of<stand_in::Mlp>(nest.second).width, 5);
+  for (const bool documented : {false, true}) {
+    const std::string text = dump(config, documented, catalog);
+    EXPECT_EQ(dump(read(text, {}, catalog), documented, catalog), text);
+  }
+  EXPECT_THAT(dump(config, false, catalog),
+              HasSubstr("      width: 3\n      first:\n        type: conv4\n        width: 4\n"));
+  const RunConfig other = read(
+      yaml, {"model.encoders.a.first.type=nest", "model.encoders.a.first.second.type=resnet12"},
+      catalog);
+  const auto inner = options_of<Nest>(encoder_of<Nest>(other, "a").first);
+  EXPECT_EQ(inner.second.type, "resnet12");
+  EXPECT_EQ(inner.width, 4);  // the file's: both types have such a key
+  EXPECT_EQ(dump(read(dump(other, false, catalog), {}, catalog), false, catalog),
+            dump(other, false, catalog));
+}
+
+TEST(Choices, NestedSectionsAreCheckedWhereTheyStand) {
+  const Catalog catalog = catalog_with_nest();
+  const auto report = [&](const std::string& inside,
+                          const std::vector<std::string>& overrides = {}) {
+    return report_of("model: {encoders: {a: {type: nest, " + inside + "}}}", overrides, catalog);
+  };
+  EXPECT_EQ(report("first: {type: mlp, depth: 2}"),
+            "x.yaml:1: model.encoders.a.first.depth: unknown key; it belongs to "
+            "model.encoders.a.first.type: auto or conv4, not to mlp; remove it");
+  EXPECT_EQ(report("second: {width: 0}"),
+            "x.yaml:1: model.encoders.a.second.width: is 0; must be 1 to 65536");
+  EXPECT_EQ(report("first: conv4"),
+            "x.yaml:1: model.encoders.a.first: must be a section of keys, found text \"conv4\"");
+  EXPECT_THAT(report("first: {type: conv5}"),
+              HasSubstr("first.type: \"conv5\" is unknown (did you"));
+  EXPECT_EQ(report("second: {type: conv4}", {"model.encoders.a.second.type=mlp"}), "");
+  EXPECT_EQ(report_of("model: {encoders: {a: {first: {width: 3}}}}", {}, catalog),
+            "x.yaml:1: model.encoders.a.first: unknown key; it belongs to model.encoders.a.type: "
+            "nest, not to auto; remove it");
+}
+
 TEST(Choices, TypesThatShareAKeyInOneSectionAreADefectOfTheProgram) {
   Catalog catalog = small_catalog();
   catalog["head"]["linear"] = stand_in::type<stand_in::Concat>();

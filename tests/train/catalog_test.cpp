@@ -73,6 +73,9 @@ class DocumentedKeys final : public Keys {
     ASSERT_EQ(all_types().count(kind), 1u) << type_ << "." << name;
     EXPECT_EQ(all_types().at(kind).count(value.type), 1u) << type_ << "." << name;
   }
+  void nest(const char* name, Section& value, const char* kind, const char* help) override {
+    choose(name, value, kind, help);
+  }
 
  private:
   void field(const char* name, ConfigTarget, ConfigRule, const char* help, Resume) override {

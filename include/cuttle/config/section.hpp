@@ -28,8 +28,8 @@ struct Section {
   Section(const char* chosen) : type(chosen) {}
 
   std::string type;
-  /// By key, as YAML writes them; a key that is absent has its default. May hold keys of other
-  /// types, which whoever reads them passes by.
+  /// By key, as YAML writes them, those of a nested section as SECTION.KEY; a key that is absent
+  /// has its default. May hold keys of other types, which whoever reads them passes by.
   std::map<std::string, std::string> values;
 };
 
@@ -50,6 +50,8 @@ class Keys {
   }
   /// A choice among the registered types of `kind`, whose own keys then stand beside this one.
   virtual void choose(const char* name, Section& value, const char* kind, const char* help) = 0;
+  /// The same in a section of its own: NAME: {type: .., and the keys of that type}.
+  virtual void nest(const char* name, Section& value, const char* kind, const char* help) = 0;
 
  private:
   virtual void field(const char* name, ConfigTarget target, ConfigRule rule, const char* help,
