@@ -11,7 +11,7 @@ from . import contact_sheet, names
 from .conversion import Plan, carry_out, run_of_class
 from .errors import UserError
 from .files import atomic
-from .schema import SPLITS, VARIABLE_KINDS, check_present
+from .schema import PICTURE_KINDS, SPLITS, VARIABLE_KINDS, check_present
 from .shard_file import Loaded, creating, write_index, write_targets, write_values
 from .statistics import Moments
 from .value_columns import checksums
@@ -250,10 +250,10 @@ def _renumbered(ids, all_names):
 def _moments(modality, blocks, lengths, trains):
     """Moments of the values that train; of blocks as write_values takes them."""
     moments = Moments()
-    if modality.kind not in (names.KIND_IMAGE, names.KIND_SERIES, names.KIND_VECTOR):
+    if modality.kind not in (*PICTURE_KINDS, names.KIND_SERIES, names.KIND_VECTOR):
         return moments
     wanted = np.repeat(trains, lengths) if modality.kind in VARIABLE_KINDS else trains
-    channels, scale = modality.shape[-1], 255 if modality.kind == names.KIND_IMAGE else 1
+    channels, scale = modality.shape[-1], 255 if modality.kind in PICTURE_KINDS else 1
     first = 0
     for block in blocks:
         mine = wanted[first:first + len(block)]

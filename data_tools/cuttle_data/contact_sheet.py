@@ -1,5 +1,6 @@
 """A picture of some samples of every class, so that a person sees what a model will: pictures as
-they are, sounds as spectrograms, texts drawn, series and vectors as lines."""
+they are, four moments of videos, sounds as spectrograms, texts drawn, series and vectors as
+lines."""
 
 import functools
 import importlib.util
@@ -15,6 +16,7 @@ from .files import atomic
 from .reader import Shard
 from .schema import SPLITS
 from .shard_file import Loaded
+from .videos import kept
 
 CELL, GAP, LABEL, HEAD = 80, 4, 150, 18  # pixels
 CLASSES, SAMPLES = 24, 4  # at most: rows, and samples in a row
@@ -108,6 +110,8 @@ def _cell(modality, array):
         ImageDraw.Draw(cell).line((0, 0, CELL, CELL), fill="#bbbbbb")
     elif modality.kind == names.KIND_IMAGE:
         _paste_picture(cell, array)
+    elif modality.kind == names.KIND_VIDEO:
+        _paste_picture(cell, _moments_of(array))
     elif modality.kind == names.KIND_TEXT:
         lines = textwrap.wrap(array.tobytes().decode(), LETTERS)[:LINES]
         _write(ImageDraw.Draw(cell), (2, 2), "\n".join(lines))
@@ -126,6 +130,12 @@ def _paste_picture(cell, array):
     size = [max(1, round(side * scale)) for side in picture.size]
     kind = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     cell.paste(picture.resize(size, kind))
+
+
+def _moments_of(frames):
+    """Four frames as one picture, row by row; of fewer the last one again."""
+    shown = [frames[min(place, len(frames) - 1)] for place in kept(max(4, len(frames)), 4)]
+    return np.concatenate([np.concatenate(shown[row:row + 2], axis=1) for row in (0, 2)])
 
 
 def spectrogram(samples):

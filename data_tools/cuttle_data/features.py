@@ -17,6 +17,8 @@ def feature_of(modality, array):
     """The raw feature of one stored value."""
     if modality.kind == names.KIND_IMAGE:
         return image_feature(array)
+    if modality.kind == names.KIND_VIDEO:
+        return np.mean([image_feature(frame) for frame in array], axis=0, dtype=np.float32)
     if modality.kind == names.KIND_TEXT:
         return text_feature(array.tobytes().decode())
     if modality.kind == names.KIND_AUDIO:

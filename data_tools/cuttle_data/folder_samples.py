@@ -4,12 +4,12 @@ import os
 from collections import Counter
 
 from . import folder_senses, folder_tree, media, names
-from .schema import KINDS, Modality, Sample
+from .schema import KINDS, PICTURE_KINDS, Modality, Sample
 from .splits import unified
 
 # Which sense makes a sample where several are about as frequent.
-LEADING = (names.KIND_IMAGE, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VECTOR,
-           names.KIND_TEXT)
+LEADING = (names.KIND_IMAGE, names.KIND_VIDEO, names.KIND_AUDIO, names.KIND_SERIES,
+           names.KIND_VECTOR, names.KIND_TEXT)
 NO_GROUP = "all"
 
 
@@ -22,6 +22,7 @@ class Gatherer:
         self.options_ = media.read_options(args)
         self.size_ = media.parse_size(args.size)
         media.checked_rate(args.sample_rate)
+        media.checked_frames(args.frames)
         self.modalities_ = {}
 
     def settings(self):
@@ -36,6 +37,7 @@ class Gatherer:
         files = []
         for name, place in self.report_.progress(classes.items(), len(classes), "classes"):
             files += self._files(name, place)
+        folder_senses.settle_animations(files, self.report_)
         folder_senses.find_views(files, self.args_.views, self.report_)
         files, widths = folder_senses.of_usual_shapes(files, self.report_)
         self._declare(files, widths)
@@ -94,10 +96,11 @@ class Gatherer:
         channels = 1 if self.args_.gray else 3
         senses = {file.sense: file.kind for file in files}
         for sense, kind in sorted(senses.items(), key=lambda pair: (KINDS.index(pair[1]), pair[0])):
-            shape = ((*self.size_, channels) if kind == names.KIND_IMAGE else
+            shape = ((*self.size_, channels) if kind in PICTURE_KINDS else
                      (widths[sense], ) if sense in widths else ())
             rate = self.args_.sample_rate if kind == names.KIND_AUDIO else 0
-            self.modalities_[sense] = Modality(sense, kind, shape, rate)
+            frames = self.args_.frames if kind == names.KIND_VIDEO else 0
+            self.modalities_[sense] = Modality(sense, kind, shape, rate, frames=frames)
 
     def _by_stem(self, files):
         """{key: {sense: File}}, in order of the files."""

@@ -46,7 +46,7 @@ class File:
 def described(path, class_name, group, report):
     """The File, or None (and reported) if it cannot be used."""
     try:
-        kind = media.kind_of(path)
+        kind = next(iter(media.kinds_of(path)), None)
         shape = media.npy_shape(path) if kind in WIDTHS else ()
         if kind is None:
             raise BadInput(f"unknown file type {path.suffix.lower() or '(none)'}")
@@ -57,6 +57,24 @@ def described(path, class_name, group, report):
         return None
     folder = sys.intern(str(path.parent))  # one string for all files in it
     return File(folder, path.name, class_name, group, kind, shape, unified(path.stem))
+
+
+def settle_animations(files, report):
+    """Pictures of one ending are all videos, or all still: as most of them are."""
+    animated, all_of = Counter(), Counter()
+    pictures = [file for file in files if file.path.suffix.lower() in media.ANIMATED_SUFFIXES]
+    for file in pictures:
+        suffix = file.path.suffix.lower()
+        all_of[suffix] += 1
+        animated[suffix] += file.kind == names.KIND_VIDEO
+    for file in pictures:
+        moving = 2 * animated[file.path.suffix.lower()] > all_of[file.path.suffix.lower()]
+        file.kind = names.KIND_VIDEO if moving else names.KIND_IMAGE
+    for suffix, count in animated.items():
+        if 0 < count < all_of[suffix]:
+            report.note(f"{count} of {all_of[suffix]} {suffix} files are animated: " + (
+                "the others are videos of one frame" if 2 * count > all_of[suffix] else
+                "their first pictures are taken"))
 
 
 def find_views(files, wanted, report):

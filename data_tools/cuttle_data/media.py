@@ -1,4 +1,4 @@
-"""Reads the raw formats: pictures, texts, sounds and .npy files, each in a file of its own.
+"""Reads the raw formats: pictures, videos, texts, sounds and .npy files, each in a file of its own.
 Everything unusable is a BadInput."""
 
 import argparse
@@ -10,26 +10,35 @@ from .arrays import ARRAY_SUFFIXES, load_npy, npy_shape
 from .decoding import MAX_MEGAPIXELS, Doubtful, ReadOptions
 from .deep_pictures import parse_range
 from .errors import UserError
-from .pictures import IMAGE_SUFFIXES, image_array, load_image, read_image
+from .pictures import (ANIMATED_SUFFIXES, IMAGE_SUFFIXES, image_array, is_animated, load_image,
+                       read_image)
 from .resampling import resample
 from .sounds import MAX_RATE, MIN_RATE, SOUND_SUFFIXES, load_wav, read_sound
 from .texts import TEXT_SUFFIXES, load_text, parse_encoding
+from .videos import FRAMES, VIDEO_SUFFIXES, is_film, read_video
 
-__all__ = ["ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES",
-           "add_decoding_arguments", "add_layout_arguments", "add_read_arguments", "checked_rate",
-           "file_fingerprint", "image_array",
-           "kind_of", "load_image", "load_npy", "load_text", "load_wav", "loader",
-           "npy_shape", "parse_size", "read_options", "resample"]
+__all__ = ["ANIMATED_SUFFIXES", "ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES",
+           "FRAMES", "VIDEO_SUFFIXES", "add_decoding_arguments", "add_layout_arguments", "add_read_arguments",
+           "checked_frames", "checked_rate", "file_fingerprint", "image_array", "is_film",
+           "kinds_of", "load_image", "load_npy", "load_text", "load_wav", "loader", "npy_shape",
+           "parse_size", "read_options", "resample"]
 KINDS = {**dict.fromkeys(TEXT_SUFFIXES, names.KIND_TEXT),
          **dict.fromkeys(SOUND_SUFFIXES, names.KIND_AUDIO),
-         **dict.fromkeys(IMAGE_SUFFIXES, names.KIND_IMAGE)}
+         **dict.fromkeys(IMAGE_SUFFIXES, names.KIND_IMAGE),
+         **dict.fromkeys(VIDEO_SUFFIXES, names.KIND_VIDEO)}
+# By the number of dimensions of a .npy.
+ARRAY_KINDS = {1: names.KIND_VECTOR, 2: names.KIND_SERIES, 4: names.KIND_VIDEO}
+MOST_FRAMES = 1 << 20
 
 
 def add_layout_arguments(parser):
-    """The options of what pictures and sounds become."""
+    """The options of what pictures, videos and sounds become."""
     parser.add_argument("--size", default="84",
                         help="image size, one number or HEIGHTxWIDTH; reached by Lanczos "
                         "resampling without keeping the aspect ratio (default: 84)")
+    parser.add_argument("--frames", type=int, default=FRAMES, metavar="N",
+                        help="of a video with more, so many are kept, evenly over the whole "
+                        f"(default: {FRAMES})")
     parser.add_argument("--gray", action="store_true", help="one channel instead of RGB")
     parser.add_argument("--sample-rate", type=int, default=16000,
                         help="of the audio, Hz; other rates are resampled (default: 16000)")
@@ -42,6 +51,13 @@ def checked_rate(rate):
     return rate
 
 
+def checked_frames(frames):
+    """A --frames; UserError if it is not possible."""
+    if not 1 <= frames <= MOST_FRAMES:
+        raise UserError(f"--frames {frames} is no number of frames; give 1 to {MOST_FRAMES}")
+    return frames
+
+
 def add_read_arguments(parser):
     """The options of how files are read."""
     parser.add_argument("--encoding",
@@ -50,13 +66,13 @@ def add_read_arguments(parser):
 
 
 def add_decoding_arguments(parser):
-    """Those of pictures and sounds."""
+    """Those of pictures, videos and sounds."""
     parser.add_argument("--range", metavar="RANGE", default="type",
                         help="what is black and white in pictures of more than 8 bits: type (all "
                         "that the type holds, the default), a number of bits such as 12, max (0 to "
                         "each picture's maximum), or LOW..HIGH")
     parser.add_argument("--truncated", action="store_true",
-                        help="take what there is of pictures and sounds that are cut off")
+                        help="take what there is of pictures, films and sounds that are cut off")
     parser.add_argument("--max-megapixels", type=_megapixels, default=MAX_MEGAPIXELS, metavar="N",
                         help="larger pictures are refused, as they could be decompression bombs "
                         f"(default: {MAX_MEGAPIXELS})")
@@ -75,13 +91,18 @@ def file_fingerprint(path):
     return f"{path.name}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def kind_of(path):
-    """The kind of modality that a file is by its ending (and, a .npy, by its shape), or None.
+def kinds_of(path):
+    """The kinds of modality that a file may be by its ending (a .npy by its shape), the likeliest
+    first: a picture may be a video of one frame, and an animated one a picture by its first.
     BadInput if it is a broken .npy."""
     suffix = path.suffix.lower()
     if suffix in ARRAY_SUFFIXES:
-        return names.KIND_VECTOR if len(npy_shape(path)) == 1 else names.KIND_SERIES
-    return KINDS.get(suffix)
+        return (ARRAY_KINDS[len(npy_shape(path))], )
+    kind = KINDS.get(suffix)
+    if kind == names.KIND_IMAGE:
+        both = (names.KIND_IMAGE, names.KIND_VIDEO)
+        return both[::-1] if is_animated(path) else both
+    return (kind, ) if kind else ()
 
 
 @dataclass(slots=True)  # there may be millions: a string takes a third of a Path
@@ -98,6 +119,9 @@ class Loader:
         source = Path(self.source) if isinstance(self.source, str) else self.source
         if modality.kind == names.KIND_IMAGE:
             return _doubted(read_image(source, modality.shape[:2], modality.shape[2], options))
+        if modality.kind == names.KIND_VIDEO:
+            return _doubted(read_video(source, modality.shape[:2], modality.shape[2],
+                                       modality.frames, options))
         if modality.kind == names.KIND_AUDIO:
             return _doubted(read_sound(source, modality.sample_rate, options))
         return (load_text(source, options) if modality.kind == names.KIND_TEXT else

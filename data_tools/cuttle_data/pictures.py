@@ -12,7 +12,8 @@ from .decoding import ReadOptions, as_bad_input, bytes_of
 from .errors import BadInput
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif",
-                  ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
+                  ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".apng")
+ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng")
 UNREAD = "which Pillow does not read; convert it to PNG"
 OTHER_CONTENTS = ((b"<svg", f"an SVG drawing, {UNREAD}"),
                   (b"<", "a page of HTML or XML, not a picture"),
@@ -37,7 +38,7 @@ def read_image(source, size, channels, options=ReadOptions()):
     with as_bad_input("broken image"), _own_limits(options), _cut_off():
         data = _checked(bytes_of(source), options)
         with _opened(data) as opened:
-            _check_pixels(opened.size, options)
+            check_pixels(opened.size, options)
             deep = deep_pictures.is_deep(opened)
             if not deep:
                 picture = ImageOps.exif_transpose(_with_right_transparency(opened, data))
@@ -46,6 +47,39 @@ def read_image(source, size, channels, options=ReadOptions()):
         if deep:
             picture, doubt = deep_pictures.eight_bits(_opened, data, options.value_range)
         return image_array(picture, size, channels), doubt
+
+
+def is_animated(path):
+    """Whether a file holds several pictures, by its head; one that cannot be read does not."""
+    if path.suffix.lower() not in ANIMATED_SUFFIXES:
+        return False
+    try:
+        with _own_limits(ReadOptions()), Image.open(path) as opened:
+            return getattr(opened, "is_animated", False)
+    except Exception:  # as_bad_input says what these may be
+        return False
+
+
+def read_animation(source, size, channels, chosen, options=ReadOptions()):
+    """(uint8 [pictures, height, width, channels], as read_image), of the pictures that `chosen`
+    names when it is told how many there are. A still one is the only one."""
+    with as_bad_input("broken image"), _own_limits(options), _cut_off():
+        data = bytes_of(source)
+        with _opened(_checked(data, options)) as opened:
+            count = getattr(opened, "n_frames", 1)
+            if count > 1:
+                check_pixels(opened.size, options)
+                if deep_pictures.is_deep(opened):
+                    raise BadInput("animation of more than 8 bits a value; convert it to 8")
+                return np.stack([_picture_at(opened, place, size, channels)
+                                 for place in chosen(count)]), ""
+    picture, doubt = read_image(io.BytesIO(data), size, channels, options)
+    return picture[None], doubt
+
+
+def _picture_at(opened, place, size, channels):
+    opened.seek(place)
+    return image_array(ImageOps.exif_transpose(opened), size, channels)
 
 
 def image_array(picture, size, channels):
@@ -106,7 +140,8 @@ def _opened(data):
         raise BadInput("broken image: " + (other or ["no picture that Pillow knows"])[0]) from None
 
 
-def _check_pixels(size, options):
+def check_pixels(size, options):
+    """BadInput if a picture of this size is too large."""
     megapixels = size[0] * size[1] / 1e6
     if megapixels > options.max_megapixels:
         raise BadInput(f"picture of {megapixels:.1f} megapixels, above the limit of "

@@ -11,28 +11,31 @@ import numpy as np
 from . import names
 from .errors import BadInput, UserError
 
-KINDS = (names.KIND_IMAGE, names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VECTOR)
-VARIABLE_KINDS = (names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES)
+KINDS = (names.KIND_IMAGE, names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VECTOR,
+         names.KIND_VIDEO)
+VARIABLE_KINDS = (names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VIDEO)
+PICTURE_KINDS = (names.KIND_IMAGE, names.KIND_VIDEO)  # whose values are pixels
 # The position of a split is its number in the file.
 SPLITS = (names.SPLIT_TRAIN, names.SPLIT_VALIDATION, names.SPLIT_TEST)
 DTYPES = {
     names.KIND_IMAGE: "|u1", names.KIND_TEXT: "|u1", names.KIND_AUDIO: "<i2",
-    names.KIND_SERIES: "<f4", names.KIND_VECTOR: "<f4"
+    names.KIND_SERIES: "<f4", names.KIND_VECTOR: "<f4", names.KIND_VIDEO: "|u1"
 }
 MAX_MODALITIES = 32
 TARGET_DTYPE = "<f4"
 MAX_TARGETS = 65536
 MAX_TARGET_NAME_BYTES = 64
-DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1}
+DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1, names.KIND_VIDEO: 3}
 
 
 @dataclass(frozen=True)
 class Modality:
-    """One sense as the header declares it. shape: image (H, W, C), series (channels,), vector
-    (features,), else (). mean and stddev: given only to take them from another data set; None lets
+    """One sense as the header declares it. shape: image and frames of video (H, W, C), series
+    (channels,), vector (features,), else (). mean and stddev: given only to take them from another data set; None lets
     the writer compute them. columns: of the table that it was made from, one for each feature or
     channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes: numbers may
-    be NaN, for runs that impute them (mean and stddev are theirs to find: ())."""
+    be NaN, for runs that impute them (mean and stddev are theirs to find: ()). frames: of a video,
+    the most that were kept, evenly, 0 where nothing was left out."""
 
     name: str
     kind: str
@@ -42,6 +45,7 @@ class Modality:
     stddev: tuple = None
     columns: tuple = ()
     holes: bool = False
+    frames: int = 0
 
     def check(self):
         """UserError unless the declaration is usable."""
@@ -57,6 +61,10 @@ class Modality:
                 f"modality {self.name}: shape {list(self.shape)} does not fit the kind {self.kind}")
         if (self.sample_rate > 0) != (self.kind == names.KIND_AUDIO):
             raise UserError(f"modality {self.name}: a sample rate belongs to audio, and only there")
+        if not isinstance(self.frames, int) or self.frames < 0 or (
+                self.frames and self.kind != names.KIND_VIDEO):
+            raise UserError(f"modality {self.name}: {self.frames} frames do not fit the kind "
+                            f"{self.kind}")
         if self.holes and self.mean != ():
             raise UserError(f"modality {self.name}: what has holes has no mean of the writer's; give "
                             "mean=() and stddev=()")
@@ -72,6 +80,8 @@ class Modality:
         }
         if self.columns:
             header[names.COLUMNS_KEY] = list(self.columns)
+        if self.frames:
+            header[names.FRAMES_KEY] = self.frames
         return header
 
     def convert(self, value):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import names
+from . import names, schema
 
 
 class Moments:
@@ -48,7 +48,7 @@ def moments_of(modality, samples):
         array = sample.arrays.get(modality.name)
         if array is None or sample.split != names.SPLIT_TRAIN:
             continue
-        if modality.kind == names.KIND_IMAGE:
+        if modality.kind in schema.PICTURE_KINDS:
             moments.add(array.reshape(-1, modality.shape[2]) / 255.0)
         elif modality.kind in (names.KIND_SERIES, names.KIND_VECTOR):
             moments.add(array.reshape(-1, modality.shape[0]))

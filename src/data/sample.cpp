@@ -25,6 +25,8 @@ const char* to_string(ModalityKind kind) {
       return kKindSeries;
     case ModalityKind::kVector:
       return kKindVector;
+    case ModalityKind::kVideo:
+      return kKindVideo;
   }
   CUTTLE_EXPECT(false);
   return "";
@@ -34,6 +36,7 @@ std::int64_t ModalitySpec::element_bytes() const {
   switch (kind) {
     case ModalityKind::kImage:
     case ModalityKind::kText:
+    case ModalityKind::kVideo:
       return 1;
     case ModalityKind::kAudio:
       return 2;

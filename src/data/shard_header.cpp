@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxNameBytes = 64;
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of one image or vector
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of one image, frame or vector
 constexpr std::size_t kMaxTargets = 65536;
 
 /// The header while it is checked; every complaint names the shard.
@@ -66,8 +66,9 @@ bool is_plain_name(const std::string& name) {
 }
 
 ModalityKind kind_from(const std::string& text, const std::string& name, const Checker& check) {
-  for (const ModalityKind kind : {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
-                                  ModalityKind::kSeries, ModalityKind::kVector}) {
+  for (const ModalityKind kind :
+       {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries,
+        ModalityKind::kVector, ModalityKind::kVideo}) {
     if (text == to_string(kind)) return kind;
   }
   check.require(false, "gives modality '{}' the unknown kind '{}'", name, text);
@@ -77,7 +78,7 @@ ModalityKind kind_from(const std::string& text, const std::string& name, const C
 std::vector<std::int64_t> shape_from(const Json& values, const ModalitySpec& spec,
                                      const Checker& check) {
   const std::size_t rank =
-      spec.kind == ModalityKind::kImage                                          ? 3
+      spec.kind == ModalityKind::kImage || spec.kind == ModalityKind::kVideo     ? 3
       : spec.kind == ModalityKind::kSeries || spec.kind == ModalityKind::kVector ? 1
                                                                                  : 0;
   check.require(values.is_array() && values.size() == rank,
@@ -155,6 +156,10 @@ ModalitySpec modality_from(const Json& object, const Checker& check) {
   spec.stddev = check.floats(object, kStddevKey);
   check_statistics(spec, check);
   spec.columns = columns_from(object, spec, check);
+  if (object.contains(kFramesKey)) spec.frames = check.integer(object, kFramesKey, 1);
+  check.require(spec.frames == 0 || spec.kind == ModalityKind::kVideo,
+                "gives modality '{}' of kind {} a number of frames", spec.name,
+                to_string(spec.kind));
   return spec;
 }
 

@@ -134,6 +134,11 @@ class IndexReader {
                     dataset, index_.path, fmt::join(extent.dims, " x "), fmt::join(dims, " x "),
                     kDamaged);
     if (!by_row) check_offsets(group + kModalityOffsets, column.offsets, extent.dims[0]);
+    const auto& offsets = column.offsets;
+    CUTTLE_VALIDATE(spec.kind != ModalityKind::kVideo ||
+                        std::adjacent_find(offsets.begin(), offsets.end()) == offsets.end(),
+                    "'{}{}' of the shard '{}' has a video without frames; {}", group,
+                    kModalityOffsets, index_.path, kDamaged);
     column.file_offset = extent.offset;
     column.bytes = extent.bytes;
   }

@@ -33,6 +33,7 @@ inline constexpr const char* kSampleRateKey = "sample_rate";
 inline constexpr const char* kMeanKey = "mean";
 inline constexpr const char* kStddevKey = "stddev";
 inline constexpr const char* kColumnsKey = "columns";
+inline constexpr const char* kFramesKey = "frames";
 
 // Datasets.
 inline constexpr const char* kClassNames = "/classes/names";
@@ -59,6 +60,7 @@ inline constexpr const char* kKindText = "text";
 inline constexpr const char* kKindAudio = "audio";
 inline constexpr const char* kKindSeries = "series";
 inline constexpr const char* kKindVector = "vector";
+inline constexpr const char* kKindVideo = "video";
 inline constexpr const char* kSplitTrain = "train";
 inline constexpr const char* kSplitValidation = "validation";
 inline constexpr const char* kSplitTest = "test";

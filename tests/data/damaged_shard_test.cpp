@@ -26,6 +26,7 @@ SyntheticOptions small() {
   options.classes = {2, 1, 1};
   options.samples_per_class = 3;
   options.shards = 1;
+  options.modalities.push_back("video");
   return options;
 }
 
@@ -104,10 +105,7 @@ const std::vector<Damage> kDamages = {
        c.arrays["/samples/split"] = {ElementType::kI32, {12}, std::vector<std::uint8_t>(48)};
      },
      "'/samples/split' of the shard"},
-    {"rank",
-     [](ShardContent& c) {
-       c.arrays["/samples/class"].dims = {3, 4};
-     },
+    {"rank", [](ShardContent& c) { c.arrays["/samples/class"].dims = {3, 4}; },
      "has 2 dimensions, not 1"},
     {"length",
      [](ShardContent& c) {
@@ -134,25 +132,30 @@ const std::vector<Damage> kDamages = {
      "does not ascend"},
     {"short", [](ShardContent& c) { set<std::int64_t>(c, "/modalities/series/offsets", 12, 5); },
      "does not ascend"},
+    {"no_frames",
+     [](ShardContent& c) {
+       const auto first = c.arrays["/modalities/video/offsets"].bytes[8];
+       set<std::int64_t>(c, "/modalities/video/offsets", 2, first);
+     },
+     "'/modalities/video/offsets' of the shard"},
+    {"frame_shape",
+     [](ShardContent& c) {
+       auto& dims = c.arrays["/modalities/video/data"].dims;
+       dims = {dims[0], 6, 24, 1};
+     },
+     " x 6 x 24 x 1, its header and index say "},
     {"name_offsets", [](ShardContent& c) { set<std::int64_t>(c, "/classes/offsets", 4, 9999); },
      "'/classes/offsets'"},
     {"no_offsets",
-     [](ShardContent& c) {
-       c.arrays["/groups/offsets"] = {ElementType::kI64, {0}, {}};
-     },
+     [](ShardContent& c) { c.arrays["/groups/offsets"] = {ElementType::kI64, {0}, {}}; },
      "'/groups/offsets'"},
     {"utf8", [](ShardContent& c) { set<std::uint8_t>(c, "/classes/names", 0, 0xC0); }, "not UTF-8"},
     {"class_twice", [](ShardContent& c) { set<char>(c, "/classes/names", 17, '0'); },
      "class 'class_000' is twice"},
-    {"shape",
-     [](ShardContent& c) {
-       c.arrays["/modalities/image/data"].dims = {12, 6, 24, 1};
-     },
+    {"shape", [](ShardContent& c) { c.arrays["/modalities/image/data"].dims = {12, 6, 24, 1}; },
      "has the shape 12 x 6 x 24 x 1, its header and index say 12 x 12 x 12 x 1"},
     {"huge",
-     [](ShardContent& c) {
-       c.arrays["/samples/class"] = {ElementType::kI32, {1ull << 60}, {}};
-     },
+     [](ShardContent& c) { c.arrays["/samples/class"] = {ElementType::kI32, {1ull << 60}, {}}; },
      "'/samples/class' of the shard"},
     {"huge_data",
      [](ShardContent& c) {

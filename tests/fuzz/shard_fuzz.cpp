@@ -92,7 +92,7 @@ void change(ShardContent& content, Choices& choices) {
 
 const std::string& scratch_file() {
   static const std::string path = [] {
-    struct stat status {};
+    struct stat status{};
     const bool memory = ::stat("/dev/shm", &status) == 0;
     return fmt::format("{}/cuttle-fuzz-{}.h5", memory ? "/dev/shm" : "/tmp", ::getpid());
   }();
@@ -108,6 +108,7 @@ ShardContent plain_shard() {
   options.shards = 1;
   options.missing_rate = 0.2;
   options.targets = 2;
+  options.modalities.push_back("video");
   return synthetic_shard(options, 0);
 }
 

@@ -47,6 +47,16 @@ std::vector<std::uint8_t> image_of(Sample sample, const SyntheticOptions& option
   return pixels;
 }
 
+std::vector<std::uint8_t> video_of(Sample sample, const SyntheticOptions& options) {
+  std::vector<std::uint8_t> frames;
+  for (auto more = 1 + sample.noise.below(4); more > 0; --more) {
+    const auto frame = image_of(sample, options);
+    frames.insert(frames.end(), frame.begin(), frame.end());
+    sample.noise.bits();
+  }
+  return frames;
+}
+
 std::vector<std::uint8_t> text_of(Sample sample, const SyntheticOptions&) {
   std::string text;
   for (int i = 0; i < 6; ++i) text += static_cast<char>('a' + sample.looks.below(26));
@@ -148,7 +158,14 @@ Kind kind_of(const std::string& name, const SyntheticOptions& options) {
        {kFeatures},
        4 * kFeatures,
        false,
-       vector_of}};
+       vector_of},
+      {"video",
+       fmt::format(R"("shape": [{0}, {0}, 1], "frames": 4, {1})", side, none),
+       ElementType::kU8,
+       {side, side, 1},
+       side * side,
+       true,
+       video_of}};
   for (const Kind& kind : kinds) {
     if (name == kind.name) return kind;
   }

@@ -1,8 +1,10 @@
-"""Tiny deterministic shards with all five kinds of modality, for tests and demonstrations.
+"""Tiny deterministic shards with all kinds of modality, for tests and demonstrations.
 
 Each class has its own random pattern in every modality and each sample adds noise, each group an
 offset, so a model can learn and the floor is neither chance nor perfect. Classes span the shards.
-The same arguments give the same bytes.
+With --frames there is a video, too, whose classes differ only in motion: a spot visits as many
+places as there are frames, all of them in each round, in an order of the class, from any of them on;
+every second class runs the one before it backwards. The same arguments give the same bytes.
 """
 
 import numpy as np
@@ -35,6 +37,11 @@ def add_arguments(parser):
                         type=float,
                         default=1.0,
                         help="noise in units of the patterns (default: 1)")
+    parser.add_argument("--frames",
+                        type=int,
+                        default=0,
+                        metavar="N",
+                        help="of one round of the video, 3 to 64 (default: 0, no video)")
     splits.add_split_arguments(parser, "0.5,0.25,0.25")
 
 
@@ -45,6 +52,8 @@ def convert(args, report):
         raise UserError("--samples-per-class must be at least 2 (support and query need one each)")
     if not 0 <= args.missing < 1 or args.noise < 0:
         raise UserError("--missing must be within [0, 1) and --noise at least 0")
+    if args.frames and not 3 <= args.frames <= 64:
+        raise UserError("--frames must be 3 to 64 (or 0 for no video)")
     class_names = [f"class {index:03d}" for index in range(args.classes)]
     split_of = splits.split_classes(class_names, splits.chosen_fractions(args), args.seed)
     groups = [_pattern(args, [1, group]) for group in range(args.groups)]
@@ -55,13 +64,14 @@ def convert(args, report):
             group = index % args.groups
             samples.append(
                 Sample(f"{class_name}/{index}", class_name, f"group {group}", split_of[class_name],
-                       _values(args, [2, class_id, index], pattern, groups[group])))
+                       _values(args, class_id, index, pattern, groups[group])))
     modalities = [
         Modality("image", names.KIND_IMAGE, (args.size, args.size, 3)),
         Modality("text", names.KIND_TEXT),
         Modality("audio", names.KIND_AUDIO, sample_rate=SAMPLE_RATE),
         Modality("series", names.KIND_SERIES, (CHANNELS, )),
-        Modality("vector", names.KIND_VECTOR, (FEATURES, ))
+        Modality("vector", names.KIND_VECTOR, (FEATURES, )),
+        *[Modality("video", names.KIND_VIDEO, (args.size, args.size, 3))] * bool(args.frames)
     ]
     info = DatasetInfo(args.name or "synthetic", "made by cuttle-data make_synthetic", "CC0-1.0",
                        "cuttle-data make_synthetic")
@@ -77,14 +87,16 @@ def _pattern(args, key):
             "vector": random.standard_normal(FEATURES)}
 
 
-def _values(args, key, pattern, group):
-    random = generator(args.seed, *key)
+def _values(args, class_id, index, pattern, group):
+    random = generator(args.seed, 2, class_id, index)
     vector = pattern["vector"] + 0.5 * group["vector"]
     values = {"image": _image(args, random, pattern["image"] + 0.5 * group["image"]),
               "text": _text(args, random, pattern["text"], group["text"]),
               "audio": _audio(args, random, pattern["audio"]),
               "series": _series(args, random, pattern["series"]),
               "vector": (vector + args.noise * random.standard_normal(FEATURES)).astype("<f4")}
+    if args.frames:
+        values["video"] = _video(args, class_id, generator(args.seed, 3, class_id, index))
     left_out = [name for name in values if random.random() < args.missing]
     for name in left_out[:len(values) - 1]:
         del values[name]
@@ -95,6 +107,20 @@ def _image(args, random, pattern):
     cells = np.arange(args.size) * 4 // args.size
     noise = args.noise * random.standard_normal((args.size, args.size, 3))
     return np.clip(128 + 40 * (pattern[cells][:, cells] + noise), 0, 255).astype(np.uint8)
+
+
+def _video(args, class_id, random):
+    """One round or two of a spot of any colour, in noise."""
+    order = generator(args.seed, 4, class_id // 2).permutation(args.frames)
+    order = np.roll(order[::-1] if class_id % 2 else order, random.integers(args.frames))
+    angles = 2 * np.pi * np.tile(order, random.integers(1, 3)) / args.frames
+    middle, rows = (args.size - 1) / 2, np.arange(args.size)
+    places = middle + 0.7 * middle * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    near = np.exp(-((rows - places[:, :, None]) / max(1, args.size / 10))**2)
+    spot = near[:, 0, :, None] * near[:, 1, None, :]
+    noise = 10 * args.noise * random.standard_normal((*spot.shape, 3))
+    colour = random.uniform(100, 200, 3)
+    return np.clip(np.round(30 + spot[..., None] * colour + noise), 0, 255).astype(np.uint8)
 
 
 def _text(args, random, word, group):

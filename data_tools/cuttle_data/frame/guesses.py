@@ -12,15 +12,15 @@ from . import cells
 NUMBER, CATEGORY, TEXT, DATE, LABELS = "number", "category", "text", "date", "labels"
 IMAGE, AUDIO, ARRAY, VIDEO, EMPTY = "image", "audio", "array", "video", "empty"
 OTHER = "other"
-TYPES = (NUMBER, CATEGORY, TEXT, DATE, LABELS, IMAGE, AUDIO, ARRAY)
-MEDIA = (IMAGE, AUDIO, ARRAY)
+TYPES = (NUMBER, CATEGORY, TEXT, DATE, LABELS, IMAGE, AUDIO, VIDEO, ARRAY)
+MEDIA = (IMAGE, AUDIO, VIDEO, ARRAY)
 
 LOOKED_AT = 100000  # rows
 SUFFIXES = {
     IMAGE: media.IMAGE_SUFFIXES,
     AUDIO: media.SOUND_SUFFIXES,
     ARRAY: media.ARRAY_SUFFIXES,
-    VIDEO: (".mp4", ".avi", ".mov", ".mkv", ".webm")
+    VIDEO: media.VIDEO_SUFFIXES
 }
 MAGIC = ((b"\x89PNG", IMAGE), (b"\xff\xd8", IMAGE), (b"GIF8", IMAGE), (b"BM", IMAGE),
          (b"RIFF", AUDIO), (b"fLaC", AUDIO), (b"OggS", AUDIO), (b"ID3", AUDIO), (b"\x93NUMPY",
@@ -65,7 +65,7 @@ def _guess(frame, name, column):
 
 def _of_arrow_type(head, meaning):
     kind = head.type
-    if meaning in (IMAGE, AUDIO):
+    if meaning in (IMAGE, AUDIO, VIDEO):
         return meaning
     if pa.types.is_temporal(kind):
         return DATE
@@ -81,6 +81,8 @@ def _of_bytes(head):
     """By the first bytes of the first value, or the ending of its path."""
     value = head.drop_null()[0].as_py()
     data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, "")
+    if data and media.is_film(data[:12]):
+        return VIDEO
     for magic, kind in MAGIC:
         if data and data.startswith(magic):
             return kind

@@ -1,4 +1,4 @@
-"""Cells that are pictures, sound or arrays: paths, bytes, {bytes, path}, lists of numbers."""
+"""Cells that are pictures, videos, sound or arrays: paths, bytes, {bytes, path}, lists of numbers."""
 
 import io
 import zlib
@@ -82,10 +82,13 @@ class MediaCells:
 
 
 def modality_of(cells_of, kind, sense, name, args, report):
-    """What a column of pictures, sound or arrays (MediaCells) becomes. sense: its name."""
-    if kind == guesses.IMAGE:
-        size = media.parse_size(args.size)
-        return Modality(sense, names.KIND_IMAGE, (*size, 1 if args.gray else 3), columns=(name, ))
+    """What a column of pictures, videos, sound or arrays (MediaCells) becomes. sense: its name."""
+    if kind in (guesses.IMAGE, guesses.VIDEO):
+        shape = (*media.parse_size(args.size), 1 if args.gray else 3)
+        if kind == guesses.IMAGE:
+            return Modality(sense, names.KIND_IMAGE, shape, columns=(name, ))
+        return Modality(sense, names.KIND_VIDEO, shape, columns=(name, ),
+                        frames=media.checked_frames(args.frames))
     if kind == guesses.AUDIO:
         return Modality(sense, names.KIND_AUDIO, sample_rate=media.checked_rate(args.sample_rate),
                         columns=(name, ))

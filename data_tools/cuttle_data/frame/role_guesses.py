@@ -276,9 +276,8 @@ class _Guess:
             kind = self.types_[name]
             if kind in (NUMBER, CATEGORY) and rich:
                 found.unused[name] = f"{kind} beside {rich[0]}; --values to use it"
-            elif kind in (guesses.VIDEO, guesses.EMPTY, guesses.OTHER, DATE, LABELS):
+            elif kind in (guesses.EMPTY, guesses.OTHER, DATE, LABELS):
                 found.unused[name] = {
-                    guesses.VIDEO: "video is not read; give sound and pictures",
                     guesses.EMPTY: "empty",
                     guesses.OTHER: "neither numbers, text nor files",
                     DATE: "date; --type COLUMN=number for days",

@@ -9,7 +9,7 @@ from .. import media, names
 from ..shards import Modality
 from ..value_columns import Series, Texts, Vectors
 from . import cells, media_cells
-from .guesses import AUDIO, CATEGORY, IMAGE, MEDIA, TEXT
+from .guesses import ARRAY, CATEGORY, MEDIA, TEXT
 
 MOST_CATEGORIES = 64  # features of a column of categories, one each
 
@@ -75,7 +75,7 @@ def make_senses(args, frame, types, roles, samples, report):
     for kind in (TEXT, *MEDIA):
         columns = [name for name in roles.values if types[name] == kind]
         for name in columns:
-            alone = len(columns) == 1 and kind in (TEXT, IMAGE, AUDIO)
+            alone = len(columns) == 1 and kind != ARRAY
             sense = _free_name(kind if alone else name, made)
             if kind == TEXT:
                 texts = cells.texts_of(frame.columns[name]).cast(pa.large_string())

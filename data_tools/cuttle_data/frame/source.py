@@ -62,7 +62,7 @@ class Frame:
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             raise UserError(
                 f"{self.path}: column {name} holds {kind} (this needs single values); use "
-                "another column, or give its --type as image, audio, array or labels")
+                "another column, or give its --type as image, audio, video, array or labels")
 
 
 class Builder:

@@ -6,12 +6,12 @@ from .. import folder_tree, media, names
 from ..errors import BadInput, UserError
 from ..files import path_of
 from ..frame.opening import is_table
-from ..schema import Sample
+from ..schema import PICTURE_KINDS, Sample
 from ..splits import split_of_folder, unified
 
 GROUP = "all"
 PLURALS = {names.KIND_IMAGE: "pictures", names.KIND_TEXT: "texts", names.KIND_AUDIO: "sounds",
-           names.KIND_SERIES: "series", names.KIND_VECTOR: "vectors"}
+           names.KIND_SERIES: "series", names.KIND_VECTOR: "vectors", names.KIND_VIDEO: "videos"}
 
 
 @dataclass(slots=True)
@@ -102,11 +102,13 @@ class FileSamples:
         none or more than one."""
         if not folder_tree.is_utf8(str(path)):
             raise BadInput("name is not UTF-8")
-        kind = media.kind_of(path)
-        if kind is None and is_table(path):
+        kinds = media.kinds_of(path)
+        if not kinds and is_table(path):
             raise BadInput("table among files; give it as an INPUT of its own")
-        if kind is None:
+        if not kinds:
             raise BadInput(f"unknown file type {path.suffix.lower() or '(none)'}")
+        taken = {modality.kind for modality in self.modalities_}
+        kind = next((kind for kind in kinds if kind in taken), kinds[0])
         _, dot, view = path.stem.rpartition(".")
         sense = f"{kind}_{view.lower().replace('-', '_')}"
         fitting = [modality for modality in self.modalities_ if dot and modality.name == sense]
@@ -118,6 +120,6 @@ class FileSamples:
             raise BadInput(f"the model has {len(fitting)} senses for {PLURALS[kind]} "
                            f"({', '.join(m.name for m in fitting)}), and the file's name does not "
                            "end with which, as in a.left.png for image_left")
-        if kind == names.KIND_IMAGE and fitting[0].shape[2] not in (1, 3):
-            raise BadInput(f"the model's images have {fitting[0].shape[2]} channels, not 1 or 3")
+        if kind in PICTURE_KINDS and fitting[0].shape[2] not in (1, 3):
+            raise BadInput(f"the model's {PLURALS[kind]} have {fitting[0].shape[2]} channels, not 1 or 3")
         return fitting[0], view

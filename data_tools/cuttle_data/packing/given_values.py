@@ -9,9 +9,8 @@ from ..errors import BadInput, UserError
 from ..pictures import image_array
 from ..sounds import sixteen_bits
 from ..texts import plain_bytes
+from ..videos import CHANNELS, stored_frames
 from .given_files import GROUP, FileSample
-
-CHANNELS = (1, 3, 4)  # grey, RGB, and with transparency, which is laid over white
 
 
 def sample_of(given, name, modalities):
@@ -44,6 +43,8 @@ def _as_stored(modality, value):
         raise BadInput(f"is of the type {type(value).__name__}, not numbers")
     if modality.kind == names.KIND_IMAGE:
         array = _picture(array, modality.shape)
+    elif modality.kind == names.KIND_VIDEO:
+        array = stored_frames(array, modality.shape, modality.frames)
     elif modality.kind == names.KIND_AUDIO and array.dtype.kind == "f":
         array = _sound(array)
     return modality.convert(array)
@@ -89,5 +90,6 @@ def _wanted(modality):
         names.KIND_TEXT: "a str",
         names.KIND_AUDIO: f"a row of int16, or of floats in [-1, 1], {modality.sample_rate} a second",
         names.KIND_SERIES: f"an array of numbers, [steps, {last}]",
-        names.KIND_VECTOR: f"{last} numbers"
+        names.KIND_VECTOR: f"{last} numbers",
+        names.KIND_VIDEO: "an array of uint8, [frames, height, width, 3] or [frames, height, width]"
     }[modality.kind]

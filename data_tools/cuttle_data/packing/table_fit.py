@@ -13,7 +13,8 @@ from ..frame import cells, guesses, role_guesses
 from ..frame.roles import Roles
 
 KINDS = {names.KIND_TEXT: guesses.TEXT, names.KIND_IMAGE: guesses.IMAGE,
-         names.KIND_AUDIO: guesses.AUDIO}
+         names.KIND_AUDIO: guesses.AUDIO, names.KIND_VIDEO: guesses.VIDEO}
+SIMPLER = {guesses.TEXT: (guesses.CATEGORY, ), guesses.VIDEO: (guesses.IMAGE, )}  # may be one, too
 FILLED = ""  # the name of a feature that no column made: zeros, of --pad
 PLAIN = (guesses.CATEGORY, guesses.NUMBER, guesses.TEXT)
 
@@ -153,8 +154,7 @@ class TableFit:
             if modality.name in self.sources:
                 continue
             wanted = KINDS.get(modality.kind, guesses.ARRAY)
-            free = self._free(wanted) or (wanted == guesses.TEXT and
-                                          self._free(guesses.CATEGORY)) or []
+            free = self._free(wanted) or self._free(*SIMPLER.get(wanted, ()))
             alike = [m for m in self.layout_.modalities
                      if m.kind == modality.kind and m.name not in self.sources]
             numbers = wanted == guesses.ARRAY and not free and (

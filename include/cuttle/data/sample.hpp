@@ -13,7 +13,8 @@ enum class ModalityKind {
   kText,    ///< UTF-8 bytes, any length
   kAudio,   ///< int16 mono samples, any length
   kSeries,  ///< float32 [length, channels], any length
-  kVector   ///< float32 [features]
+  kVector,  ///< float32 [features]
+  kVideo    ///< uint8 [frames, height, width, channels], any number of frames of one shape
 };
 
 const char* to_string(ModalityKind kind);
@@ -33,22 +34,24 @@ struct FittedStep {
 struct ModalitySpec {
   std::string name;  ///< "image", "text", "audio", ...
   ModalityKind kind = ModalityKind::kVector;
-  std::vector<std::int64_t>
-      shape;                 ///< image: {H, W, C}; series: {channels}; vector: {features}; else {}
-  double sample_rate = 0.0;  ///< audio only, Hz
-  std::vector<float> mean;   ///< per channel/feature, of the training classes; empty: none declared
-  std::vector<float> stddev;  ///< image statistics are of pixels scaled to [0, 1]
+  std::vector<std::int64_t> shape;  ///< image and frames of video: {H, W, C}; series: {channels};
+                                    ///< vector: {features}; else {}
+  double sample_rate = 0.0;         ///< audio only, Hz
+  std::vector<float> mean;  ///< per channel/feature, of the training classes; empty: none declared
+  std::vector<float> stddev;  ///< those of images and video are of pixels scaled to [0, 1]
   bool centred = false;       ///< audio, only in runs of earlier versions: log-mel less its mean
   std::vector<std::string> columns =
       {};  ///< of the table it was made from: one for each feature or channel ("": none, zeros), or
            ///< one for all; another table's are found by them. No part of equality
+  std::int64_t frames = 0;  ///< of video, the most that were kept, evenly; 0: none was left out. As
+                            ///< `columns`, for whoever makes further samples
   std::vector<FittedStep> fitted = {};  ///< done to every sample before the model sees it;
                                         ///< mean and stddev are none then
 
   /// As the shards have it.
   ModalitySpec recorded() const;
 
-  /// Bytes of one element of raw data: 1 (image, text), 2 (audio), 4 (series, vector).
+  /// Bytes of one element of raw data: 1 (image, video, text), 2 (audio), 4 (series, vector).
   std::int64_t element_bytes() const;
   bool operator==(const ModalitySpec& other) const;
 };
