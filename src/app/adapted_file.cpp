@@ -66,21 +66,36 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
   return found->second;
 }
 
+/// A file that an encoder names, or one inside another ("SENSE.SECTION"), and where its name
+/// stands.
+struct NamedFile {
+  std::string key, sense;
+  std::string* path;
+};
+std::vector<NamedFile> held_files_of(RunConfig& config) {
+  std::vector<NamedFile> all;
+  for (auto& [sense, encoder] : config.model.encoders)
+    for (auto& [name, path] : encoder.network.values)
+      for (const std::string key : kHeldFileKeys) {
+        const std::string whole = sense + "." + name, end = "." + key;
+        const std::size_t rest = whole.size() - std::min(whole.size(), end.size());
+        if (whole.substr(rest) == end && !path.empty())
+          all.push_back({key, whole.substr(0, rest), &path});
+      }
+  return all;
+}
+
 /// Of all encoders.
 void add_held_files(const AdaptedTo& to, ArrayFile& file) {
-  for (const auto& [sense, encoder] : to.config.model.encoders)
-    for (const std::string key : kHeldFileKeys) {
-      const auto path = encoder.network.values.find(key);
-      if (path != encoder.network.values.end() && !path->second.empty())
-        add_held_file(key, sense, path->second, file);
-    }
+  RunConfig config = to.config;
+  for (const auto& held : held_files_of(config))
+    add_held_file(held.key, held.sense, *held.path, file);
 }
 
 /// Has encoders take their files from the adapted one, where it has them.
 void take_held_files(const std::string& path, const ArrayFile& file, RunConfig& config) {
-  for (auto& [sense, encoder] : config.model.encoders)
-    for (const std::string key : kHeldFileKeys)
-      if (has_held_file(key, sense, file)) encoder.network.values[key] = path;
+  for (const auto& held : held_files_of(config))
+    if (has_held_file(held.key, held.sense, file)) *held.path = path;
 }
 
 /// The calibration as entries of a file, and back.

@@ -102,6 +102,11 @@ void check_shards(const std::vector<std::string>& paths) {
         path);
 }
 
+/// Of the encoders that may look at it: those of pictures see the frames of a video.
+const char* kind_of_weights(const ModalitySpec& spec) {
+  return to_string(spec.kind == ModalityKind::kVideo ? ModalityKind::kImage : spec.kind);
+}
+
 std::vector<Candidate> candidates_of(const ModalitySpec& spec,
                                      const std::multimap<std::string, Candidate>& weights,
                                      const std::vector<LoadedRun>& runs,
@@ -110,8 +115,13 @@ std::vector<Candidate> candidates_of(const ModalitySpec& spec,
   // Columns of unlike units: the largest alone would decide.
   if (spec.kind == ModalityKind::kVector || spec.kind == ModalityKind::kSeries)
     all.push_back({"{type: raw, fitted: [impute, standardise]}"});
-  const auto [first, last] = weights.equal_range(to_string(spec.kind));
-  for (auto it = first; it != last; ++it) all.push_back(it->second);
+  const bool video = spec.kind == ModalityKind::kVideo;
+  const auto [first, last] = weights.equal_range(kind_of_weights(spec));
+  for (auto it = first; it != last; ++it)
+    all.push_back(
+        video ? Candidate{fmt::format("{{type: frames, frame: {}, over_time: {{type: mean}}}}",
+                                      it->second.said)}
+              : it->second);
   for (std::size_t i = 0; i < runs.size(); ++i)
     if (find_modality(runs[i].inputs.modalities, spec.name) != nullptr)
       all.push_back({fmt::format("{{frozen_from: {}{}}}", in_yaml(names[i]),
@@ -127,7 +137,7 @@ void warn_of_unused(const std::vector<ProbedSense>& senses,
     return std::any_of(senses.begin(), senses.end(), [&](const auto& s) { return holds(s.spec); });
   };
   for (const auto& [kind, candidate] : weights)
-    if (!any([&, kind = kind](const auto& spec) { return to_string(spec.kind) == kind; }))
+    if (!any([&, kind = kind](const auto& spec) { return kind_of_weights(spec) == kind; }))
       log_warning("{}: not probed, the data have no sense of the kind {}", candidate.said, kind);
   for (std::size_t i = 0; i < runs.size(); ++i)
     if (!any([&](const auto& spec) {

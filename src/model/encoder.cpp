@@ -15,11 +15,13 @@ Feature Encoder::forward(const Tensors& parameters, const ModalityInput& input,
   Signal signal{input.values, input.mask};
   const bool as_one = stacked();
   if (as_one) signal.values = linear_stack(stack_, parameters, input.values);
-  for (std::size_t i = 0; i < blocks_.size() && !as_one; ++i) {
+  for (std::size_t i = 0; !as_one; ++i) {
+    if (tokens && token_width_ > 0 && i == token_blocks_) {
+      feature.tokens = as_tokens(signal.values);
+      feature.mask = signal.mask;
+    }
+    if (i == blocks_.size()) break;
     signal = blocks_[i]->forward(parameters, signal, context);
-    if (!tokens || i + 1 != token_blocks_) continue;
-    feature.tokens = as_tokens(signal.values);
-    feature.mask = signal.mask;
   }
   feature.pooled = signal.values;
   if (tokens && !feature.tokens.defined()) feature.tokens = feature.pooled.unsqueeze(1);

@@ -16,6 +16,8 @@ std::string default_encoder(ModalityKind kind) {
       return "mel_conv";
     case ModalityKind::kSeries:
       return "series_conv";
+    case ModalityKind::kVideo:
+      return "frames";
     case ModalityKind::kVector:
       break;
   }
@@ -38,6 +40,12 @@ std::unique_ptr<const Encoder> make_default_encoder(const EncoderRequest& reques
                   "model.encoders.{}.max_length: {}, the usual encoder of {}, has no such key; "
                   "remove it",
                   request.spec.name, name, to_string(request.spec.kind));
+  for (const char* key : {"width", "depth", "norm", "fused"})
+    CUTTLE_VALIDATE(
+        request.spec.kind != ModalityKind::kVideo || request.section.values.count(key) == 0,
+        "model.encoders.{0}.{1}: {2}, the usual encoder of video, has no such key; give "
+        "type: {2} and write frame: {{{1}: ..}}",
+        request.spec.name, key, name);
   return type.make(request);
 }
 

@@ -65,6 +65,17 @@ torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int
   return torch::tensor(tokens, torch::kInt64);
 }
 
+RawModality frames_of(const std::uint8_t* bytes, std::int64_t size, const ModalitySpec& spec,
+                      std::int64_t most) {
+  const std::int64_t each = spec.shape[0] * spec.shape[1] * spec.shape[2];
+  const std::int64_t count = most > 0 ? std::min(size / each, most) : size / each;
+  RawModality frames;
+  frames.bytes.assign(bytes, bytes + count * each);
+  for (std::int64_t i = 0; i <= count; ++i) frames.offsets.push_back(i * each);
+  frames.present.assign(static_cast<std::size_t>(count), 1);
+  return frames;
+}
+
 torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec) {
   if (spec.mean.empty()) return x;
   return (x - torch::tensor(spec.mean)) / torch::tensor(spec.stddev).clamp_min(1e-6);

@@ -180,8 +180,9 @@ void check_augmentation(const RunConfig& config, const TaskInputs& inputs) {
   std::set<std::string> kinds;
   for (const ModalitySpec& spec : inputs.modalities) {
     changed |= changes(is, spec);
-    kinds.insert(to_string(spec.kind));
-    colours |= spec.kind == ModalityKind::kImage && spec.shape[2] == 3;
+    const bool pictures = spec.kind == ModalityKind::kImage || spec.kind == ModalityKind::kVideo;
+    kinds.insert(to_string(pictures ? ModalityKind::kImage : spec.kind));
+    colours |= pictures && spec.shape[2] == 3;
   }
   const auto warn_unused = [&](const char* kind, const auto& given, const auto& defaults) {
     if (given.strengths() != defaults.strengths() && kinds.count(kind) == 0)

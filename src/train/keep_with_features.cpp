@@ -41,8 +41,10 @@ std::map<std::string, std::string> facts_of(const Wanted& wanted, const RunConfi
   facts["version"] = kVersion;
   const Section& section = config.model.encoders.at(spec.name).network;
   facts["encoder"] = section.type;
-  for (const auto& [key, value] : section.values)
-    if (key != kWeightsKey && key != "trained") facts["encoder." + key] = value;
+  for (const auto& [key, value] : section.values) {
+    const std::string name = key.substr(key.rfind('.') + 1);  // in an encoder inside it, too
+    if (name != kWeightsKey && name != "trained") facts["encoder." + key] = value;
+  }
   return facts;
 }
 

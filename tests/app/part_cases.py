@@ -23,6 +23,7 @@ CROSS = {"fusion": "cross_attention", "fusion_width": 16, "fusion_layers": 1}
 GATED = {"fusion": "gated", "embedding": 8}
 DROPOUT = {"modality_dropout": 0.3}
 RAW = {"type": "raw"}
+VIDEO = {"type": "frames", "frame": conv("conv4", "support"), "over_time": {**GRU, "max_length": 5}}
 
 
 def gradient(algorithm, steps=2, rate=0.1, **more):
@@ -75,6 +76,14 @@ CASES = {
     "patches": case(gradient("maml"), {"fusion": "late", **DROPOUT},
                     {"image": TRANSFORMER, "audio": {**TRANSFORMER, "patch": 2, "hears": "mfcc"}},
                     episode={"way_min": 2}),
+    "video": case(gradient("maml"), {"fusion": "late", **DROPOUT}, {"video": VIDEO, "text": conv("char_conv")},
+                  episode={"way_min": 2, "shot": 2, "shot_min": 1}, augment={"tasks": "query"}),
+    "weights_video": case({"algorithm": "protonet"}, {"fusion": "late", **DROPOUT},
+                          {"video": {"type": "frames", "frame": {"type": "efficientnet_lite", "weights": ""},
+                                     "over_time": {"type": "mean"}}, "vector": MLP}),
+    "weights_frames": case(gradient("anil"), {**CROSS, **DROPOUT},
+                           {"video": {"type": "frames", "frame": {"type": "resnet", "weights": ""},
+                                      "over_time": TRANSFORMER}, "vector": MLP}),
     "imaml": case(gradient("imaml", 4, solver="neumann", solver_steps=2, damping=0.5, **{"lambda": 4.0}),
                   {"fusion": "late", **DROPOUT}, {"image": conv("conv4", "support"), "text": conv("char_conv")},
                   episode={"way_min": 2, "shot": 2, "shot_min": 1}, objectives={"align": {**ALIGN, "where": "both"}}),
@@ -132,7 +141,7 @@ CASES = {
                             {"text": conv("char_conv", "none"), "vector": MLP}, episode={"way_min": 2}),
     "floor": case({"algorithm": "floor", "head": "logistic", "centre": "training", "unit": True},
                   {"fusion": "late", "late_weights": "equal", **DROPOUT},
-                  {"image": RAW, "text": RAW, "audio": RAW, "series": RAW, "vector": RAW},
+                  {"image": RAW, "text": RAW, "audio": RAW, "series": RAW, "vector": RAW, "video": RAW},
                   episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "caml": case({"algorithm": "caml", "width": 16, "layers": 1, "max_way": 4}, {"fusion": "late", **DROPOUT},
                  {"image": conv("conv4", "support"), "text": conv("char_conv", "layer")},
@@ -228,7 +237,7 @@ QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 def names_in(config):
     """{kind of `cuttle list`: the names that the config gives}."""
-    encoders = config["model"]["encoders"].values()
+    encoders = [part for encoder in config["model"]["encoders"].values() for part in parts_of(encoder)]
     return {
         "learner": {config["adapt"]["algorithm"]},
         "encoder": {encoder["type"] for encoder in encoders},
@@ -242,6 +251,11 @@ def names_in(config):
         "sink": types_in(config, "sinks"),
         "fitted": {step.split()[0] for encoder in encoders for step in encoder.get("fitted", [])},
     }
+
+
+def parts_of(encoder):
+    """The encoder, and those inside it."""
+    return [encoder, *(part for part in encoder.values() if isinstance(part, dict))]
 
 
 def types_in(config, section):
@@ -260,11 +274,8 @@ def config_of(name, sets):
     config = {key: value for key, value in CASES[name].items() if key != "use"}
     if "sampling_weights" in config["episode"]:
         config["episode"] = {**config["episode"], "sampling_weights": str(sets[config["data"]]["weights"])}
-    encoders = {sense: dict(encoder) for sense, encoder in config["model"]["encoders"].items()}
-    for encoder in encoders.values():
-        files = {"weights": f"{encoder['type']}.safetensors", "pieces": "pieces.json"}
-        encoder.update({key: str(sets[config["data"]]["encoders"] / file) for key, file in files.items()
-                        if key in encoder})
+    weights = sets.get(config["data"], {}).get("encoders")
+    encoders = {sense: with_files(encoder, weights) for sense, encoder in config["model"]["encoders"].items()}
     config["model"] = {**config["model"], "encoders": encoders}
     modalities = list(encoders)
     data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}
@@ -272,3 +283,10 @@ def config_of(name, sets):
         config["sources"] = {key: {**source, "shards": [sets[source["shards"]]["shards"]]}
                              for key, source in config["sources"].items()}
     return {**config, "name": name, "data": data}
+
+
+def with_files(encoder, folder):
+    """The encoder with the files of its type, and so those inside it."""
+    found = {key: with_files(part, folder) if isinstance(part, dict) else part for key, part in encoder.items()}
+    files = {"weights": f"{encoder['type']}.safetensors", "pieces": "pieces.json"}
+    return {**found, **{key: str(folder / file) for key, file in files.items() if key in encoder}}

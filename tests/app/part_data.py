@@ -1,4 +1,4 @@
-"""Small data sets for runs of every part: all five senses, values, numbers that overflow; some senses are missing.
+"""Small data sets for runs of every part: all senses, values, numbers that overflow; some senses are missing.
 
 Each has shards to train with, and one file of samples to adapt to and to ask about.
 """
@@ -24,8 +24,8 @@ def make(folder):
     """{name: {"shards": pattern or none, "use": file}}."""
     sets = {"senses": {"shards": f"{folder}/senses/*.h5", "use": _only(driver.make_shards(
         folder / "use", "--classes", "3", "--splits", "0,0,1", "--samples-per-class", "2", "--missing", "0.2", "--seed",
-        "7", "--shards", "1"))}}
-    driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8")
+        "7", "--shards", "1", "--frames", "4"))}}
+    driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8", "--frames", "4")
     sets["senses"]["weights"] = _weights(folder / "senses", folder / "weights.csv")
     sets["senses"]["encoders"] = part_weights.make(folder / "weights", 8000)
     sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))

@@ -3,8 +3,10 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <map>
 #include <memory>
 #include <ostream>
+#include <string>
 #include <vector>
 
 #include "cuttle/adapt/learner.hpp"
@@ -21,30 +23,41 @@ struct Sense {
   std::int64_t width, depth;
   const char* norm = "batch";
   bool fused = true;
+  const char *frame = nullptr, *over_time = nullptr;  ///< the types inside `frames`
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Sense& sense) {
   return out << sense.type << "_" << to_string(sense.kind) << "_" << sense.norm
+             << (sense.over_time == nullptr ? "" : sense.over_time)
              << (sense.fused ? "" : "_generic");
 }
 
 inline ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide,
                             std::int64_t channels = 2) {
-  if (kind == ModalityKind::kImage) return {"x", kind, {side, side, channels}, 0.0, {}, {}};
+  if (kind == ModalityKind::kImage || kind == ModalityKind::kVideo)
+    return {"x", kind, {side, side, channels}, 0.0, {}, {}};
   if (kind == ModalityKind::kSeries) return {"x", kind, {channels}, 0.0, {}, {}};
   if (kind == ModalityKind::kAudio) return {"x", kind, {}, kRate, {}, {}};
   return {"x", kind, {}, 0.0, {}, {}};
 }
 
-/// Keys that the type does not have say nothing.
+/// Keys that the type does not have say nothing; encoders inside it have the same.
 inline std::shared_ptr<Model> model_of(const Sense& sense, const ModalitySpec& spec,
                                        std::int64_t max_length = 0) {
+  const std::map<std::string, std::string> keys{{"width", std::to_string(sense.width)},
+                                                {"depth", std::to_string(sense.depth)},
+                                                {"norm", sense.norm},
+                                                {"fused", sense.fused ? "true" : "false"},
+                                                {"max_length", std::to_string(max_length)}};
+  Section section(sense.type, keys);
+  if (sense.over_time != nullptr) {
+    section.values = {{"frame.type", sense.frame}, {"over_time.type", sense.over_time}};
+    for (const auto& [key, value] : keys) section.values["over_time." + key] = value;
+    for (const char* key : {"width", "depth", "norm", "fused"})
+      section.values[std::string("frame.") + key] = keys.at(key);
+  }
   ModelOptions options;
-  options.encoders["x"] = Section(sense.type, {{"width", std::to_string(sense.width)},
-                                               {"depth", std::to_string(sense.depth)},
-                                               {"norm", sense.norm},
-                                               {"fused", sense.fused ? "true" : "false"},
-                                               {"max_length", std::to_string(max_length)}});
+  options.encoders["x"] = section;
   return std::make_shared<Model>(options, std::vector<ModalitySpec>{spec}, kWay, 2,
                                  ModelRegistry{});
 }
@@ -63,7 +76,8 @@ inline std::unique_ptr<const Learner> learner_of(const std::string& algorithm,
                        std::make_shared<const Objectives>(), model->declare()});
 }
 
-/// `length` letters, frames, or steps of float32 values, that have something to do with the label.
+/// `length` letters, frames of sound or video, or steps of float32 values, that have something to
+/// do with the label.
 inline std::vector<std::uint8_t> draw_sequence(ModalityKind kind, std::int64_t length,
                                                std::int64_t label, Random& random) {
   std::vector<std::uint8_t> bytes;
@@ -81,6 +95,10 @@ inline std::vector<std::uint8_t> draw_sequence(ModalityKind kind, std::int64_t l
     const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
     bytes.insert(bytes.end(), raw, raw + sizeof value);
   }
+  for (std::int64_t i = 0; kind == ModalityKind::kVideo && i < length * kSide * kSide * kChannels;
+       ++i)
+    bytes.push_back(
+        static_cast<std::uint8_t>((i / 9 % kWay == label ? 90 : 20) + random.below(120)));
   return bytes;
 }
 
@@ -143,5 +161,13 @@ inline constexpr Sense kPicture{"transformer", ModalityKind::kImage, 8, 2};
 inline constexpr Sense kGruText{"gru", ModalityKind::kText, 12, 1};
 inline constexpr Sense kGruSeries{"gru", ModalityKind::kSeries, 6, 2};
 inline constexpr Sense kGruAudio{"gru", ModalityKind::kAudio, 5, 1};
+inline constexpr Sense kVideoGru{"frames", ModalityKind::kVideo, 4, 2, "layer", true, "conv4",
+                                 "gru"};
+inline constexpr Sense kVideoConv{"frames", ModalityKind::kVideo, 4, 2, "layer", true,
+                                  "conv4",  "series_conv"};
+inline constexpr Sense kVideoAttention{"frames",      ModalityKind::kVideo, 8, 1, "none", true,
+                                       "transformer", "transformer"};
+inline constexpr Sense kVideoMean{"frames", ModalityKind::kVideo, 4, 2, "layer", true, "conv4",
+                                  "mean"};
 
 }  // namespace cuttle

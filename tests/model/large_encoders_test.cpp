@@ -1,6 +1,6 @@
-// resnet12, transformer and gru: shapes, names and sizes known from the literature, independent
-// computations of the same numbers, second derivatives, and what neighbours and padding must not
-// change. tests/app/test_peers.py compares resnet12's meta-gradient with plain PyTorch's.
+// resnet12, transformer, gru and frames: shapes, names and sizes known from the literature,
+// independent computations of the same numbers, second derivatives, and what neighbours and padding
+// must not change. tests/app/test_peers.py compares resnet12's meta-gradient with plain PyTorch's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -154,9 +154,11 @@ TEST_P(Sequences, NeitherNeighboursNorPaddingTouchASample) {
 
 TEST_P(Sequences, OrderCounts) {
   auto turned = samples[2];
-  const std::map<ModalityKind, std::size_t> sizes{{ModalityKind::kText, 1},
-                                                  {ModalityKind::kSeries, 4 * kChannels},
-                                                  {ModalityKind::kAudio, 2 * kHop}};
+  const std::map<ModalityKind, std::size_t> sizes{
+      {ModalityKind::kText, 1},
+      {ModalityKind::kSeries, 4 * kChannels},
+      {ModalityKind::kAudio, 2 * kHop},
+      {ModalityKind::kVideo, kSide * kSide * kChannels}};
   const std::size_t step = sizes.at(GetParam().kind);
   for (std::size_t i = 0; i < step; ++i) std::swap(turned[i], turned[turned.size() - step + i]);
   ASSERT_NE(turned, samples[2]);
@@ -173,13 +175,15 @@ TEST_P(Sequences, WhatIsBeyondTheLengthIsNotSeen) {
 }
 
 TEST_P(Sequences, AnEmptySampleIsFinite) {
+  if (GetParam().kind == ModalityKind::kVideo) return;  // shards with one are refused
   samples.emplace_back();
   EXPECT_TRUE(of(samples, *model).isfinite().all().item<bool>());
   EXPECT_TRUE(of({{}}, *model).isfinite().all().item<bool>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, Sequences,
-                         testing::Values(kText, kSeries, kAudio, kGruText, kGruSeries, kGruAudio));
+                         testing::Values(kText, kSeries, kAudio, kGruText, kGruSeries, kGruAudio,
+                                         kVideoGru, kVideoConv, kVideoAttention));
 
 /// Inner steps in evaluation are those in training, so adapt() then predict() is what
 /// meta_gradient() differentiates.
@@ -251,13 +255,15 @@ TEST_P(LargeEncoder, DescribesItsBlocks) {
   const Sense& sense = GetParam();
   const bool fused =
       sense.type == std::string("resnet12") && sense.fused && sense.norm != std::string("none");
-  EXPECT_THAT(model->fused_blocks(), HasSubstr(fused ? "x 4 of 5" : "x 0 of "));
+  const bool frames = sense.frame == std::string("conv4") && sense.norm != std::string("none");
+  EXPECT_THAT(model->fused_blocks(), HasSubstr(fused ? "x 4 of 5" : frames ? " of 2" : "x 0 of "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
                          testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare,
                                          kText, kSeries, kAudio, kPicture, kGruText, kGruSeries,
-                                         kGruAudio));
+                                         kGruAudio, kVideoGru, kVideoConv, kVideoAttention,
+                                         kVideoMean));
 
 TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
   torch::set_num_threads(1);

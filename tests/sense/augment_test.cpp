@@ -87,6 +87,23 @@ TEST(Augment, ChangesNothingUnlessAsked) {
   }
 }
 
+TEST(Augment, FramesOfAVideoChangeAlike) {
+  Sample frame, video;
+  for (int k = 0; k < 9 * 7 * 3; ++k) frame.push_back(static_cast<std::uint8_t>(37 * k));
+  for (int copy = 0; copy < 3; ++copy) video.insert(video.end(), frame.begin(), frame.end());
+  const ModalitySpec pictures = sense_of(ModalityKind::kImage, {9, 7, 3});
+  const ModalitySpec videos = sense_of(ModalityKind::kVideo, {9, 7, 3});
+  for (std::uint32_t slot = 0; slot < 5; ++slot) {
+    const Sample one = version_of(frame, pictures, {}, slot);
+    Sample expected;
+    for (int copy = 0; copy < 3; ++copy) expected.insert(expected.end(), one.begin(), one.end());
+    EXPECT_NE(one, frame);
+    EXPECT_EQ(version_of(video, videos, {}, slot), expected);
+  }
+  EXPECT_TRUE(changes({}, videos));
+  EXPECT_FALSE(changes(no_change(), videos));
+}
+
 TEST(Augment, SaturationAloneIsNothingToGrey) {
   const auto how = only([](AugmentOptions& o) { o.image.saturation = 0.5; });
   EXPECT_FALSE(changes(how, sense_of(ModalityKind::kImage, {4, 4, 1})));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,10 @@ class Encoder {
   const Blocks& blocks() const { return blocks_; }
   std::int64_t width() const { return width_; }
   /// Columns of a token; width() where the whole sample is the one token.
-  std::int64_t token_width() const { return token_blocks_ > 0 ? token_width_ : width_; }
+  std::int64_t token_width() const { return token_width_ > 0 ? token_width_ : width_; }
+  /// Where its blocks take steps [m, C, T] and their mask, as of a series, how many of them it
+  /// looks at, 0: all. It may then read what another encoder makes of steps.
+  virtual std::optional<std::int64_t> steps() const { return std::nullopt; }
   /// Whether, in use, a sample's features are its own, whatever batch it is in.
   bool samples_apart() const;
   /// Whether an engine may compute whole tasks where all blocks are linear layers.
@@ -54,8 +58,8 @@ class Encoder {
   const std::string& held() const { return held_; }
   /// Whether all its values are held: nothing of it ever learns.
   bool fixed() const { return fixed_; }
-  Feature forward(const Tensors& parameters, const ModalityInput& input, const Context& context,
-                  bool tokens = false) const;
+  virtual Feature forward(const Tensors& parameters, const ModalityInput& input,
+                          const Context& context, bool tokens = false) const;
 
  protected:
   /// What the blocks so far give is tokens of this width.

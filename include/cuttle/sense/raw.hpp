@@ -27,6 +27,10 @@ void for_each_present(const RawModality& raw,
 /// character each.
 torch::Tensor text_tokens(const std::uint8_t* bytes, std::int64_t size, std::int64_t max_length);
 
+/// The frames of a video as pictures, the first `most` of them (0: all).
+RawModality frames_of(const std::uint8_t* bytes, std::int64_t size, const ModalitySpec& spec,
+                      std::int64_t most = 0);
+
 /// (x - mean) / stddev over the last dimension where the shards declare statistics; x elsewhere.
 torch::Tensor standardise(const torch::Tensor& x, const ModalitySpec& spec);
 

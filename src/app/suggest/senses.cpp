@@ -15,23 +15,27 @@ constexpr std::int64_t kLargeImage = 64;      // pixels, and
 constexpr std::int64_t kManyImages = 20'000;  // pictures from which the large encoder may pay
 constexpr std::int64_t kDetailedImage = 32;
 
-/// In characters, milliseconds or steps.
+/// In characters, milliseconds, steps or frames.
 double length_of(const ModalitySpec& spec, const std::vector<std::uint8_t>& raw) {
   const auto bytes = static_cast<double>(raw.size());
   if (spec.kind == ModalityKind::kText)
     return static_cast<double>(std::count_if(
         raw.begin(), raw.end(), [](std::uint8_t byte) { return (byte & 0xC0u) != 0x80u; }));
   if (spec.kind == ModalityKind::kAudio) return 1000 * bytes / 2 / spec.sample_rate;
-  return bytes / 4 / static_cast<double>(spec.shape.at(0));
+  auto step = static_cast<double>(spec.element_bytes());
+  for (const std::int64_t size : spec.shape) step *= static_cast<double>(size);
+  return bytes / step;
 }
 
 bool has_length(ModalityKind kind) {
-  return kind == ModalityKind::kText || kind == ModalityKind::kAudio ||
-         kind == ModalityKind::kSeries;
+  return kind != ModalityKind::kImage && kind != ModalityKind::kVector;
 }
 
 const char* unit_of(ModalityKind kind) {
-  return kind == ModalityKind::kText ? "characters" : kind == ModalityKind::kAudio ? "ms" : "steps";
+  return kind == ModalityKind::kText    ? "characters"
+         : kind == ModalityKind::kAudio ? "ms"
+         : kind == ModalityKind::kVideo ? "frames"
+                                        : "steps";
 }
 
 std::string describe(const SenseFacts& sense) {
@@ -118,6 +122,12 @@ EncoderChoice choose_encoder(const SenseFacts& sense, const std::string& norm) {
     case ModalityKind::kSeries:
       return {fmt::format("{{type: series_conv, width: 64, depth: 2, {}{}}}", norm, limit),
               "steps in time" + reason, true};
+    case ModalityKind::kVideo: {
+      const EncoderChoice frame = image_encoder(sense, norm);
+      return {fmt::format("{{type: frames, frame: {}, over_time: {{type: gru, width: 64{}}}}}",
+                          frame.keys, limit),
+              "each frame as a picture, then frames in their order" + reason, true};
+    }
     case ModalityKind::kVector:
       return {fmt::format("{{type: mlp, width: {}, depth: 2}}",
                           sense.spec.shape.at(0) > 256 ? 128 : 64),

@@ -74,6 +74,11 @@ std::string block_name(const EncoderRequest& request, std::int64_t i) {
   return request.prefix + "." + std::to_string(i);
 }
 
+torch::Tensor running_mean(const torch::Tensor& values, const torch::Tensor& mask) {
+  const auto real = mask.unsqueeze(1);
+  return (values * real).cumsum(2).select(2, -1) / real.sum(2).clamp_min(1.0);
+}
+
 SequenceReader::SequenceReader(const EncoderRequest& request,
                                std::initializer_list<ModalityKind> kinds, std::int64_t max_length,
                                const std::string& hears, const std::string& pieces)
@@ -102,6 +107,10 @@ std::int64_t SequenceReader::channels() const {
          : mel_                                ? kMels
          : spec_.kind == ModalityKind::kSeries ? spec_.shape[0]
                                                : 0;
+}
+
+std::optional<std::int64_t> SequenceReader::steps() const {
+  return spec_.kind == ModalityKind::kSeries ? std::optional(max_length_) : std::nullopt;
 }
 
 ModalityInput SequenceReader::prepare(const RawModality& raw) const {

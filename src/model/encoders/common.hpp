@@ -44,6 +44,10 @@ struct SequenceOptions : NormedOptions {
 /// "encoder.image.2"
 std::string block_name(const EncoderRequest& request, std::int64_t i);
 
+/// The mean over real steps, [m, C, T] -> [m, C], by a running sum: LibTorch's other sums group
+/// steps by how many there are, padding among them.
+torch::Tensor running_mean(const torch::Tensor& values, const torch::Tensor& mask);
+
 /// Reads samples as sequences, by the kind of their sense: characters or pieces as tokens [m, T],
 /// frames of sounds (log-mel bands or MFCCs) and standardised steps of series as [m, C, T].
 class SequenceReader : public Encoder {
@@ -51,6 +55,7 @@ class SequenceReader : public Encoder {
   ModalityInput prepare(const RawModality& raw) const override;
   bool dear_rows() const override { return mel_.has_value(); }
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override;
+  std::optional<std::int64_t> steps() const override;
 
  protected:
   /// Refuses other kinds; `max_length`, `hears` and `pieces` are the keys' (tell_max_length,

@@ -77,17 +77,15 @@ class GruLayer final : public Block {
   std::vector<Affine> in_, back_;  ///< by direction
 };
 
-/// Mean and maximum over real steps, [m, C, T] -> [m, 2C], as behind convolutions, but the sum is a
-/// running one: LibTorch's other sums group steps by how many there are, padding among them.
+/// Mean and maximum over real steps, [m, C, T] -> [m, 2C], as behind convolutions, but padding
+/// changes no bit.
 class RunningPool final : public Block {
  public:
   std::string kind() const override { return "running_mean_max_over_time"; }
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors&, const Signal& input, const Context&) const override {
-    const auto real = input.mask.unsqueeze(1);
-    const auto sum = (input.values * real).cumsum(2).select(2, -1);
-    const auto most = input.values.masked_fill(real == 0, -1e30).amax(2);
-    return {torch::cat({sum / real.sum(2).clamp_min(1.0), most}, 1), {}};
+    const auto most = input.values.masked_fill(input.mask.unsqueeze(1) == 0, -1e30).amax(2);
+    return {torch::cat({running_mean(input.values, input.mask), most}, 1), {}};
   }
 };
 

@@ -17,7 +17,8 @@ struct RawOptions {
   std::int64_t side = 32, buckets = 2048, steps = 32;
   bool standardise = false;
   void keys(Keys& keys) {
-    keys.add("side", side, between(1, 4096), "images: pixels on a side, by means over areas");
+    keys.add("side", side, between(1, 4096),
+             "images, video: pixels on a side, by means over areas");
     keys.add("buckets", buckets, between(2, 1 << 20), "text: buckets that n-grams are counted in");
     keys.add("steps", steps, between(1, 65536), "series: steps that each is interpolated to");
     keys.add("standardise", standardise, anything(),
@@ -39,10 +40,12 @@ class RawEncoder final : public Encoder {
                       "remove the key",
                       spec_.name, key, kinds, spec_.name, to_string(spec_.kind));
     };
-    const bool image = spec_.kind == ModalityKind::kImage, text = spec_.kind == ModalityKind::kText,
+    const bool video = spec_.kind == ModalityKind::kVideo;
+    const bool image = video || spec_.kind == ModalityKind::kImage,
+               text = spec_.kind == ModalityKind::kText,
                series = spec_.kind == ModalityKind::kSeries,
                vector = spec_.kind == ModalityKind::kVector;
-    only("side", options.side != usual.side, image, "images");
+    only("side", options.side != usual.side, image, "images and video");
     only("buckets", options.buckets != usual.buckets, text, "text");
     only("steps", options.steps != usual.steps, series, "series");
     only("standardise", options.standardise, series || vector, "series and vectors");
@@ -68,10 +71,12 @@ class RawEncoder final : public Encoder {
     return input;
   }
   bool dear_rows() const override { return sound_.has_value(); }
-  /// Of a sequence.
+  /// Of what is of any length.
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override {
     if (sound_) return (*sound_)(from_bytes(bytes, size / 2, torch::kInt16));
     if (spec_.kind == ModalityKind::kText) return raw_text(bytes, size, options_.buckets);
+    if (spec_.kind == ModalityKind::kVideo)
+      return raw_images(frames_of(bytes, size, spec_), spec_, options_.side).mean(0);
     const auto series = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec_.shape[0]});
     return raw_series(in_units(series).contiguous(), options_.steps);
   }

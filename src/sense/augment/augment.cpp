@@ -13,6 +13,21 @@ bool any(const Options& options) {
   return std::any_of(all.begin(), all.end(), [](double strength) { return strength != 0; });
 }
 
+/// Every frame in the same way.
+Bytes augment_video(const Bytes& from, const ModalitySpec& spec, const ImageAugmentation& how,
+                    Random& random) {
+  const auto each = spec.shape[0] * spec.shape[1] * spec.shape[2];
+  const Random drawn = random;
+  Bytes to;
+  to.reserve(from.size());
+  for (auto frame = from.begin(); frame != from.end(); frame += each) {
+    random = drawn;
+    const Bytes made = augment_image({frame, frame + each}, spec, how, random);
+    to.insert(to.end(), made.begin(), made.end());
+  }
+  return to;
+}
+
 /// `other`: as in augment_vector.
 Bytes version(const Bytes& sample, const Bytes& other, const ModalitySpec& spec,
               const AugmentOptions& how, Random& random) {
@@ -25,6 +40,8 @@ Bytes version(const Bytes& sample, const Bytes& other, const ModalitySpec& spec,
       return augment_audio(sample, spec, how.audio, random);
     case ModalityKind::kSeries:
       return augment_series(sample, spec, how.series, random);
+    case ModalityKind::kVideo:
+      return augment_video(sample, spec, how.image, random);
     case ModalityKind::kVector:
       break;
   }
@@ -67,7 +84,8 @@ Bytes draw_other(const RawBatch& batch, const RawModality& raw, std::size_t i, R
 
 bool changes(const AugmentOptions& how, const ModalitySpec& spec) {
   switch (spec.kind) {
-    case ModalityKind::kImage: {
+    case ModalityKind::kImage:
+    case ModalityKind::kVideo: {
       ImageAugmentation image = how.image;
       if (spec.shape[2] != 3) image.saturation = 0;
       return any(image);
