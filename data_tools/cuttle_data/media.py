@@ -121,7 +121,7 @@ class Loader:
             return _doubted(read_image(source, modality.shape[:2], modality.shape[2], options))
         if modality.kind == names.KIND_VIDEO:
             return _doubted(read_video(source, modality.shape[:2], modality.shape[2],
-                                       modality.frames, options))
+                                       modality.most_frames, options))
         if modality.kind == names.KIND_AUDIO:
             return _doubted(read_sound(source, modality.sample_rate, options))
         return (load_text(source, options) if modality.kind == names.KIND_TEXT else

@@ -27,7 +27,7 @@ SAMPLE_RATE_KEY = "sample_rate"
 MEAN_KEY = "mean"
 STDDEV_KEY = "stddev"
 COLUMNS_KEY = "columns"
-FRAMES_KEY = "frames"
+MOST_FRAMES_KEY = "most_frames"
 
 # Datasets.
 CLASS_NAMES = "/classes/names"

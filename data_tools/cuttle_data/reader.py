@@ -234,7 +234,7 @@ def modality_from(entry):
     modality = schema.Modality(entry[names.NAME_KEY], entry[names.KIND_KEY],
                                tuple(entry[names.SHAPE_KEY]), entry[names.SAMPLE_RATE_KEY],
                                tuple(entry[names.MEAN_KEY]), tuple(entry[names.STDDEV_KEY]),
-                               tuple(columns), frames=entry.get(names.FRAMES_KEY, 0))
+                               tuple(columns), most_frames=entry.get(names.MOST_FRAMES_KEY, 0))
     try:
         modality.check()
     except UserError as error:

@@ -34,7 +34,7 @@ class Modality:
     (channels,), vector (features,), else (). mean and stddev: given only to take them from another data set; None lets
     the writer compute them. columns: of the table that it was made from, one for each feature or
     channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes: numbers may
-    be NaN, for runs that impute them (mean and stddev are theirs to find: ()). frames: of a video,
+    be NaN, for runs that impute them (mean and stddev are theirs to find: ()). most_frames: of a video,
     the most that were kept, evenly, 0 where nothing was left out."""
 
     name: str
@@ -45,7 +45,7 @@ class Modality:
     stddev: tuple = None
     columns: tuple = ()
     holes: bool = False
-    frames: int = 0
+    most_frames: int = 0
 
     def check(self):
         """UserError unless the declaration is usable."""
@@ -61,9 +61,9 @@ class Modality:
                 f"modality {self.name}: shape {list(self.shape)} does not fit the kind {self.kind}")
         if (self.sample_rate > 0) != (self.kind == names.KIND_AUDIO):
             raise UserError(f"modality {self.name}: a sample rate belongs to audio, and only there")
-        if not isinstance(self.frames, int) or self.frames < 0 or (
-                self.frames and self.kind != names.KIND_VIDEO):
-            raise UserError(f"modality {self.name}: {self.frames} frames do not fit the kind "
+        if not isinstance(self.most_frames, int) or self.most_frames < 0 or (
+                self.most_frames and self.kind != names.KIND_VIDEO):
+            raise UserError(f"modality {self.name}: {self.most_frames} frames do not fit the kind "
                             f"{self.kind}")
         if self.holes and self.mean != ():
             raise UserError(f"modality {self.name}: what has holes has no mean of the writer's; give "
@@ -80,8 +80,8 @@ class Modality:
         }
         if self.columns:
             header[names.COLUMNS_KEY] = list(self.columns)
-        if self.frames:
-            header[names.FRAMES_KEY] = self.frames
+        if self.most_frames:
+            header[names.MOST_FRAMES_KEY] = self.most_frames
         return header
 
     def convert(self, value):

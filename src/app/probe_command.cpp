@@ -119,7 +119,7 @@ std::vector<Candidate> candidates_of(const ModalitySpec& spec,
   const auto [first, last] = weights.equal_range(kind_of_weights(spec));
   for (auto it = first; it != last; ++it)
     all.push_back(
-        video ? Candidate{fmt::format("{{type: frames, frame: {}, over_time: {{type: mean}}}}",
+        video ? Candidate{fmt::format("{{type: frames, frame: {}, over_time: {{type: average}}}}",
                                       it->second.said)}
               : it->second);
   for (std::size_t i = 0; i < runs.size(); ++i)

@@ -87,7 +87,7 @@ void describe(ConfigSchema& keys, SourceOptions& o) {
 void describe(ConfigSchema& keys, AugmentOptions& o) {
   keys.add("tasks", o.tasks, one_of({"none", "support", "query", "both"}),
            "whose samples are changed, in training; every strength below: 0 for not at all");
-  keys.add_section("image", o.image, "pictures");
+  keys.add_section("image", o.image, "pictures, and frames of a video all alike");
   keys.add_section("audio", o.audio, "recordings");
   keys.add_section("text", o.text, "texts");
   keys.add_section("series", o.series, "series");

@@ -156,8 +156,8 @@ ModalitySpec modality_from(const Json& object, const Checker& check) {
   spec.stddev = check.floats(object, kStddevKey);
   check_statistics(spec, check);
   spec.columns = columns_from(object, spec, check);
-  if (object.contains(kFramesKey)) spec.frames = check.integer(object, kFramesKey, 1);
-  check.require(spec.frames == 0 || spec.kind == ModalityKind::kVideo,
+  if (object.contains(kMostFramesKey)) spec.most_frames = check.integer(object, kMostFramesKey, 1);
+  check.require(spec.most_frames == 0 || spec.kind == ModalityKind::kVideo,
                 "gives modality '{}' of kind {} a number of frames", spec.name,
                 to_string(spec.kind));
   return spec;

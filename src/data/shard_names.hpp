@@ -33,7 +33,7 @@ inline constexpr const char* kSampleRateKey = "sample_rate";
 inline constexpr const char* kMeanKey = "mean";
 inline constexpr const char* kStddevKey = "stddev";
 inline constexpr const char* kColumnsKey = "columns";
-inline constexpr const char* kFramesKey = "frames";
+inline constexpr const char* kMostFramesKey = "most_frames";
 
 // Datasets.
 inline constexpr const char* kClassNames = "/classes/names";

@@ -26,7 +26,7 @@ std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
                     {"mean", spec.mean},
                     {"stddev", spec.stddev}});
     if (spec.kind == ModalityKind::kAudio) list.back()["centred"] = spec.centred;
-    if (spec.frames > 0) list.back()["frames"] = spec.frames;
+    if (spec.most_frames > 0) list.back()["most_frames"] = spec.most_frames;
     if (!spec.columns.empty()) list.back()["columns"] = spec.columns;
     for (const FittedStep& step : spec.fitted)
       list.back()["fitted"].push_back({{"type", step.type},
@@ -52,7 +52,7 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       // Versions that centred recordings did not say so.
       spec.centred = spec.kind == ModalityKind::kAudio && entry.value("centred", true);
       spec.columns = entry.value("columns", std::vector<std::string>());
-      spec.frames = entry.value("frames", std::int64_t{0});
+      spec.most_frames = entry.value("most_frames", std::int64_t{0});
       for (const auto& step : entry.value("fitted", nlohmann::json::array()))
         spec.fitted.push_back(
             {step.at("type").get<std::string>(), step.at("words").get<std::string>(),

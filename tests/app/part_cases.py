@@ -80,7 +80,7 @@ CASES = {
                   episode={"way_min": 2, "shot": 2, "shot_min": 1}, augment={"tasks": "query"}),
     "weights_video": case({"algorithm": "protonet"}, {"fusion": "late", **DROPOUT},
                           {"video": {"type": "frames", "frame": {"type": "efficientnet_lite", "weights": ""},
-                                     "over_time": {"type": "mean"}}, "vector": MLP}),
+                                     "over_time": {"type": "average"}}, "vector": MLP}),
     "weights_frames": case(gradient("anil"), {**CROSS, **DROPOUT},
                            {"video": {"type": "frames", "frame": {"type": "resnet", "weights": ""},
                                       "over_time": TRANSFORMER}, "vector": MLP}),

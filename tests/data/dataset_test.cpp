@@ -111,8 +111,8 @@ TEST(dataset, declares_the_modalities_of_the_header) {
   EXPECT_THAT(specs[4].shape, ElementsAre(8));
   EXPECT_EQ(specs[5].kind, ModalityKind::kVideo);
   EXPECT_THAT(specs[5].shape, ElementsAre(12, 12, 1));
-  EXPECT_EQ(specs[5].frames, 4);
-  EXPECT_EQ(specs[0].frames, 0);
+  EXPECT_EQ(specs[5].most_frames, 4);
+  EXPECT_EQ(specs[0].most_frames, 0);
   std::vector<std::int64_t> bytes;
   for (const ModalitySpec& spec : specs) bytes.push_back(spec.element_bytes());
   EXPECT_THAT(bytes, ElementsAre(1, 1, 2, 4, 4, 1));

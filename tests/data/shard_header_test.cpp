@@ -67,9 +67,9 @@ TEST(shard_header, complains_by_name) {
        "names 2 'columns' of modality 'ear', not 1 or 1"},
       {R"("sample_rate": 16000)", R"("columns": [3], "sample_rate": 16000)", "that are not texts"},
       {R"("sample_rate": 16000)", R"("columns": "a", "sample_rate": 16000)", "not a list"},
-      {R"("sample_rate": 16000)", R"("frames": 3, "sample_rate": 16000)",
+      {R"("sample_rate": 16000)", R"("most_frames": 3, "sample_rate": 16000)",
        "modality 'ear' of kind audio a number of frames"},
-      {R"("kind": "image")", R"("frames": 0, "kind": "video")", "not an integer of 1 or more"},
+      {R"("kind": "image")", R"("most_frames": 0, "kind": "video")", "not an integer of 1 or more"},
       {R"("kind": "audio")", R"("kind": "video")", "shape of 3 numbers for modality 'ear'"},
       {R"("modalities": [)", R"("modalities": [], "more": [)", "does not list 1 to 32 modalities"}};
   for (const auto& [from, to, expected] : changes) {

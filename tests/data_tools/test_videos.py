@@ -152,7 +152,7 @@ def test_a_folder_of_animations(run, tmp_path):
     (path, ) = (tmp_path / "out").glob("*.h5")
     with Shard(path) as shard:
         text, video = shard.modalities
-        assert (video.name, video.kind, video.shape, video.frames) == ("video", "video", (6, 6, 3), 3)
+        assert (video.name, video.kind, video.shape, video.most_frames) == ("video", "video", (6, 6, 3), 3)
         assert levels_of(shard.read(0, "video")) == [0, 120, 240]
         place = shard.sample_names.index("a/9")
         assert levels_of(shard.read(place, "video")) == [50] and shard.rows["text"][place] == -1
@@ -200,7 +200,7 @@ def test_pack_keeps_as_many_frames_as_the_data_set(run, tmp_path):
                        tmp_path / "few.h5")
     assert code == 0, err
     with Shard(tmp_path / "few.h5") as shard:
-        assert shard.modalities[0].frames == 2
+        assert shard.modalities[0].most_frames == 2
         assert [levels_of(shard.read(row, "video")) for row in (0, 1)] == [[60, 180], [77]]
 
 
@@ -227,7 +227,7 @@ def test_a_column_of_a_table(run, tmp_path):
     path = next((tmp_path / "out").glob("*.h5"))
     with Shard(path) as shard:
         (video, ) = shard.modalities
-        assert (video.kind, video.columns, video.frames) == (names.KIND_VIDEO, ("clip", ), media.FRAMES)
+        assert (video.kind, video.columns, video.most_frames) == (names.KIND_VIDEO, ("clip", ), media.FRAMES)
         assert levels_of(shard.read(shard.sample_names.index("line 5"), "video")) == [3, 4]
     for table in ("t.csv", "u.csv"):  # the column by its name, or by what it holds
         (tmp_path / table).write_text((tmp_path / "t.csv").read_text().replace("clip", "clip"[:4 if table == "t.csv"

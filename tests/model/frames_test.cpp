@@ -42,7 +42,7 @@ Tensors part_of(const Model& whole, const Tensors& parameters, const std::string
 TEST(Frames, AreAnEncoderOfPicturesAndThenOneOfSeries) {
   torch::set_num_threads(1);
   constexpr std::int64_t kFrame = kSide * kSide * kChannels;
-  for (const Sense& sense : {kVideoGru, kVideoAttention, kVideoMean}) {
+  for (const Sense& sense : {kVideoGru, kVideoAttention, kVideoAverage}) {
     const Section frame(sense.frame, {{"width", std::to_string(sense.width)},
                                       {"depth", std::to_string(sense.depth)},
                                       {"norm", "none"}});
@@ -87,7 +87,7 @@ TEST(Frames, AreAnEncoderOfPicturesAndThenOneOfSeries) {
 TEST(Frames, PaddingChangesNoBit) {
   torch::set_num_threads(1);
   for (const auto dtype : {torch::kFloat32, torch::kFloat64})
-    for (Sense sense : {kVideoGru, kVideoMean})
+    for (Sense sense : {kVideoGru, kVideoAverage})
       for (const char* norm : {"batch", "support", "layer", "none"}) {
         sense.norm = norm;
         const auto model = model_of(sense);
@@ -109,7 +109,7 @@ TEST(Frames, PaddingChangesNoBit) {
 }
 
 TEST(Frames, TheMeanForgetsTheirOrder) {
-  const auto model = model_of(kVideoMean);
+  const auto model = model_of(kVideoAverage);
   const auto p = ParameterList::initial(model->layout(), 4, torch::kFloat64).tensors();
   auto video = draw_videos()[0];
   const auto before = features(*model, p, sequences(*model, {video}).to(torch::kFloat64));

@@ -167,7 +167,7 @@ inline constexpr Sense kVideoConv{"frames", ModalityKind::kVideo, 4, 2, "layer",
                                   "conv4",  "series_conv"};
 inline constexpr Sense kVideoAttention{"frames",      ModalityKind::kVideo, 8, 1, "none", true,
                                        "transformer", "transformer"};
-inline constexpr Sense kVideoMean{"frames", ModalityKind::kVideo, 4, 2, "layer", true, "conv4",
-                                  "mean"};
+inline constexpr Sense kVideoAverage{"frames", ModalityKind::kVideo, 4, 2, "layer", true, "conv4",
+                                     "average"};
 
 }  // namespace cuttle

@@ -263,7 +263,7 @@ INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
                          testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare,
                                          kText, kSeries, kAudio, kPicture, kGruText, kGruSeries,
                                          kGruAudio, kVideoGru, kVideoConv, kVideoAttention,
-                                         kVideoMean));
+                                         kVideoAverage));
 
 TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
   torch::set_num_threads(1);

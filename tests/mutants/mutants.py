@@ -52,7 +52,15 @@ MODEL = {"references": {
         ("torch::addcmul(rest[t], gate[0], back[1])), h, gate[1])",
          "torch::addcmul(rest[t], gate[1], back[1])), h, gate[0])"),
         ("gates[t] + back[0]", "gates[t]"),
-        ("torch::cat({sum / real.sum(2).clamp_min(1.0), most}, 1)", "torch::cat({sum, most}, 1)"),
+        ("torch::cat({running_mean(input.values, input.mask), most}, 1)", "torch::cat({most, most}, 1)"),
+    ],
+    "src/model/encoders/common.cpp": [
+        ("cumsum(2).select(2, -1) / real.sum(2).clamp_min(1.0)", "cumsum(2).select(2, -1)"),
+    ],
+    "src/model/encoders/frames.cpp": [
+        ("input.values.movedim(-1, 1).flatten(0, 1)", "input.values.movedim(-1, 0).flatten(0, 1)"),
+        ("input.mask.flatten().nonzero()", "torch::ones_like(input.mask).flatten().nonzero()"),
+        ("spread.view({videos, longest, -1}).transpose(1, 2)", "spread.view({longest, videos, -1}).permute({1, 2, 0})"),
     ],
     "src/model/blocks/embedding.cpp": [
         ("angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
@@ -200,6 +208,7 @@ MODEL = {"references": {
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
     ],
     "src/sense/augment/augment.cpp": [
+        ("    random = drawn;\n", ""),
         ("m, static_cast<std::uint32_t>(i)}", "m, 0}"),
         ("batch.labels[j] == batch.labels[i]", "batch.labels[j] >= 0"),
     ],

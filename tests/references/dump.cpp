@@ -76,6 +76,18 @@ std::vector<Case> cases() {
        "cross_attention"},
       {"cross_attention_gru", {{"series", "gru"}, {"text", "gru"}}, "cross_attention"},
   };
+  for (const std::string over_time : {"gru", "transformer", "average"})
+    all.push_back({"frames_" + over_time,
+                   {{"video", "frames"}},
+                   over_time == "gru" ? "cross_attention" : "concat",
+                   "linear",
+                   "",
+                   {{"frame.type", "transformer"},
+                    {"frame.width", "6"},
+                    {"frame.depth", "1"},
+                    {"over_time.type", over_time},
+                    {"over_time.width", "4"},
+                    {"over_time.depth", "2"}}});
   for (const std::string fusion : {"concat", "gated", "late"})
     for (const std::string refine : {"0", "1", "3"})
       all.push_back({fmt::format("protonet_{}_{}", fusion, refine),
@@ -112,6 +124,7 @@ ModalitySpec spec_of(const std::string& sense) {
   if (sense == "text") return {sense, ModalityKind::kText, {}, 0.0, {}, {}};
   if (sense == "series") return {sense, ModalityKind::kSeries, {3}, 0.0, {}, {}};
   if (sense == "image") return {sense, ModalityKind::kImage, {8, 12, 2}, 0.0, {}, {}};
+  if (sense == "video") return {sense, ModalityKind::kVideo, {8, 12, 2}, 0.0, {}, {}};
   if (sense == "audio") return {sense, ModalityKind::kAudio, {}, 16000.0, {}, {}};
   return {sense, ModalityKind::kVector, {5}, 0.0, {}, {}};
 }
@@ -137,7 +150,9 @@ ModalityInput input_of(const ModalitySpec& spec, std::int64_t m) {
   }
   input.mask = torch::zeros({m, 13}, floats);
   for (std::int64_t i = 0; i < m; ++i) input.mask[i].narrow(0, 0, 13 - (5 * i) % 13).fill_(1.0);
-  if (spec.kind == ModalityKind::kText) {
+  if (spec.kind == ModalityKind::kVideo) {  // what is beyond a video's end is not looked at
+    input.values = torch::randn({m, spec.shape[0], spec.shape[1], spec.shape[2], 13}, floats);
+  } else if (spec.kind == ModalityKind::kText) {
     input.values = torch::randint(1, kTextTokens, {m, 13}, torch::kInt64);
     input.values = input.values * input.mask.to(torch::kInt64);
   } else {

@@ -197,6 +197,27 @@ def gru_encoder(p, name, x, mask, words):
     return np.array(pooled), np.array(tokens), mask
 
 
+def frames_encoder(p, name, x, mask, words):
+    """Videos [m, H, W, C, T]: each real frame through an encoder of pictures, then all through one of series."""
+    def inside(part):
+        return {key.partition(".")[2]: word for key, word in words.items() if key.startswith(part + ".")}
+    real = np.moveaxis(x, (4, 3), (1, 2))[mask == 1]
+    features = encoder_of(inside("frame")["type"])(p, f"{name}.frame", real, None, inside("frame"))[0]
+    steps = np.zeros((*mask.shape, features.shape[1]))
+    steps[mask == 1] = features
+    return encoder_of(inside("over_time")["type"])(p, f"{name}.over_time", np.moveaxis(steps, 2, 1), mask,
+                                                   inside("over_time"))
+
+
+def average_encoder(p, name, x, mask, words):
+    return (x * mask[:, None]).sum(2) / mask.sum(1)[:, None], np.moveaxis(x, 2, 1), mask
+
+
+def encoder_of(kind):
+    return {"transformer": transformer_encoder, "gru": gru_encoder, "frames": frames_encoder,
+            "average": average_encoder}[kind]
+
+
 def encode(p, sense, batch, words):
     name, kind = f"encoder.{sense}", words[f"encoder.{sense}"]
     x, mask = batch[f"{sense}.values"], batch.get(f"{sense}.mask")
@@ -204,10 +225,8 @@ def encode(p, sense, batch, words):
         for i in range(int(words["depth"])):
             x = np.maximum(affine(p, f"{name}.{i}", x), 0.0)
         return x, x[:, None, :], np.ones((len(x), 1))
-    if kind == "transformer":
-        return transformer_encoder(p, name, x, mask, words)
-    if kind == "gru":
-        return gru_encoder(p, name, x, mask, words)
+    if kind in ("transformer", "gru", "frames"):
+        return encoder_of(kind)(p, name, x, mask, words)
     if kind == "char_conv":
         x = np.where(mask[:, None, :] == 1, np.swapaxes(p[f"{name}.table.weight"][x], 1, 2), 0.0)
     return sequence_encoder(p, name, x, mask, words)

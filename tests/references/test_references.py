@@ -15,7 +15,8 @@ PROGRAM = BUILD / "tests/reference_dump"
 CASES = """char_conv char_conv_plain series_conv series_conv_plain series_conv_none mel_conv mel_conv_none
 gru_text gru_series gru_audio transformer_text transformer_series transformer_steps transformer_audio
 transformer_image transformer_heads concat concat_cosine concat_zeros gated late
-late_cosine cross_attention cross_attention_transformer cross_attention_gru""".split()
+late_cosine cross_attention cross_attention_transformer cross_attention_gru
+frames_gru frames_transformer frames_average""".split()
 TASKS = [f"protonet_{fusion}_{refine}" for fusion in ("concat", "gated", "late") for refine in (0, 1, 3)]
 TASKS += ["protonet_cosine_concat", "protonet_cosine_late"]
 TASKS += ["protonet_parts", *(f"protonet_{norm}" for norm in ("support", "task", "layer", "group", "instance"))]

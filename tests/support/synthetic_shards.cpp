@@ -160,7 +160,7 @@ Kind kind_of(const std::string& name, const SyntheticOptions& options) {
        false,
        vector_of},
       {"video",
-       fmt::format(R"("shape": [{0}, {0}, 1], "frames": 4, {1})", side, none),
+       fmt::format(R"("shape": [{0}, {0}, 1], "most_frames": 4, {1})", side, none),
        ElementType::kU8,
        {side, side, 1},
        side * side,

@@ -5,10 +5,11 @@ readings are possible the command says which and writes nothing. --dry-run shows
 three rows. Several files, or a folder, are read as one table if they have the same columns; names
 such as train-00000-of-00002.parquet say splits. Types: number, category, text, date, labels (a
 list: a|b), and image, audio, video, array (.npy): paths relative to the table's folder, or bytes
-inside Parquet; of animated pictures --type COLUMN=video takes all. A row is one sample, unless --id names a column whose values repeat: then its rows, in the
-order of --order, are one sample with a series of the numbers that change and a vector of those that
-do not. Classes are split by --splits and --seed, or by --split. Rows that cannot be used are left
-out and counted by kind; one of each kind is named.
+inside Parquet; of animated pictures --type COLUMN=video takes all. A row is one sample, unless --id
+names a column whose values repeat: then its rows, in the order of --order, are one sample with a
+series of the numbers that change and a vector of those that do not. Classes are split by --splits
+and --seed, or by --split. Rows that cannot be used are left out and counted by kind; one of each
+kind is named.
 """
 
 from .. import media

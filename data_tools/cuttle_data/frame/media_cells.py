@@ -88,7 +88,7 @@ def modality_of(cells_of, kind, sense, name, args, report):
         if kind == guesses.IMAGE:
             return Modality(sense, names.KIND_IMAGE, shape, columns=(name, ))
         return Modality(sense, names.KIND_VIDEO, shape, columns=(name, ),
-                        frames=media.checked_frames(args.frames))
+                        most_frames=media.checked_frames(args.frames))
     if kind == guesses.AUDIO:
         return Modality(sense, names.KIND_AUDIO, sample_rate=media.checked_rate(args.sample_rate),
                         columns=(name, ))

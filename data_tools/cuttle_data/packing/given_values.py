@@ -44,7 +44,7 @@ def _as_stored(modality, value):
     if modality.kind == names.KIND_IMAGE:
         array = _picture(array, modality.shape)
     elif modality.kind == names.KIND_VIDEO:
-        array = stored_frames(array, modality.shape, modality.frames)
+        array = stored_frames(array, modality.shape, modality.most_frames)
     elif modality.kind == names.KIND_AUDIO and array.dtype.kind == "f":
         array = _sound(array)
     return modality.convert(array)

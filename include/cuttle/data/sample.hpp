@@ -43,8 +43,8 @@ struct ModalitySpec {
   std::vector<std::string> columns =
       {};  ///< of the table it was made from: one for each feature or channel ("": none, zeros), or
            ///< one for all; another table's are found by them. No part of equality
-  std::int64_t frames = 0;  ///< of video, the most that were kept, evenly; 0: none was left out. As
-                            ///< `columns`, for whoever makes further samples
+  std::int64_t most_frames = 0;  ///< of video, the most that were kept, evenly; 0: none was left
+                                 ///< out. As `columns`, for whoever makes further samples
   std::vector<FittedStep> fitted = {};  ///< done to every sample before the model sees it;
                                         ///< mean and stddev are none then
 

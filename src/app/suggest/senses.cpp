@@ -15,7 +15,7 @@ constexpr std::int64_t kLargeImage = 64;      // pixels, and
 constexpr std::int64_t kManyImages = 20'000;  // pictures from which the large encoder may pay
 constexpr std::int64_t kDetailedImage = 32;
 
-/// In characters, milliseconds, steps or frames.
+/// In characters, milliseconds, steps or pictures.
 double length_of(const ModalitySpec& spec, const std::vector<std::uint8_t>& raw) {
   const auto bytes = static_cast<double>(raw.size());
   if (spec.kind == ModalityKind::kText)
@@ -34,7 +34,7 @@ bool has_length(ModalityKind kind) {
 const char* unit_of(ModalityKind kind) {
   return kind == ModalityKind::kText    ? "characters"
          : kind == ModalityKind::kAudio ? "ms"
-         : kind == ModalityKind::kVideo ? "frames"
+         : kind == ModalityKind::kVideo ? "pictures"
                                         : "steps";
 }
 

@@ -63,11 +63,11 @@ class EachFrame final : public WholeEncoder {
 };
 
 struct FramesOptions {
-  Section frame{"auto"}, over_time{"gru"};
+  Section frame{"auto"}, over_time{"auto"};
   void keys(Keys& keys) {
     keys.nest("frame", frame, "encoder", "of each frame, as of a picture");
     keys.nest("over_time", over_time, "encoder",
-              "of the frames' features, as of a series: gru, series_conv, transformer or mean");
+              "of the frames' features, as of a series: gru, series_conv, transformer or average");
   }
 };
 
@@ -93,7 +93,7 @@ class FramesEncoder final : public Encoder {
     const auto steps = over_->steps();
     CUTTLE_VALIDATE(steps,
                     "model.encoders.{}.over_time.type: {} does not go on from features of frames; "
-                    "use gru, series_conv, transformer or mean",
+                    "use gru, series_conv, transformer or average",
                     request.spec.name, options.over_time.type);
     most_ = *steps;
     if (!dear_) blocks_.push_back(std::make_unique<EachFrame>(*frame_));

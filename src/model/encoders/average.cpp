@@ -14,16 +14,16 @@ class MeanOverSteps final : public Block {
   }
 };
 
-struct MeanOptions {
+struct AverageOptions {
   std::int64_t max_length = 0;
   void keys(Keys& keys) { tell_max_length(keys, max_length); }
 };
 
 /// The mean step of a series: what is left of it without the order. Nothing is learned.
-class MeanEncoder final : public SequenceReader {
+class AverageEncoder final : public SequenceReader {
  public:
-  using Options = MeanOptions;
-  MeanEncoder(const EncoderRequest& request, const Options& options)
+  using Options = AverageOptions;
+  AverageEncoder(const EncoderRequest& request, const Options& options)
       : SequenceReader(request, {ModalityKind::kSeries}, options.max_length) {
     width_ = channels();
     tokens_end_here(width_);
@@ -33,9 +33,9 @@ class MeanEncoder final : public SequenceReader {
 
 }  // namespace
 
-EncoderType row_of_mean() {
-  return type_of<MeanEncoder, EncoderType>("series, frames of video: the mean, nothing learned",
-                                           "");
+EncoderType row_of_average() {
+  return type_of<AverageEncoder, EncoderType>("series, frames of video: the mean, nothing learned",
+                                              "");
 }
 
 }  // namespace cuttle
