@@ -152,9 +152,10 @@ def _draw_lines(cell, array):
     """A line for each of the first channels, over the steps."""
     pen = ImageDraw.Draw(cell)
     shown = array[:, :len(COLOURS)].astype(float)
-    low, high = shown.min(), shown.max()
+    known = shown[~np.isnan(shown)]
+    low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
     x = np.linspace(1, CELL - 2, len(shown))
     y = (CELL - 2) - (shown - low) / max(high - low, 1e-30) * (CELL - 4)
     for channel, colour in zip(y.T, COLOURS):
-        points = list(zip(x, channel))
-        pen.line(points if len(points) > 1 else points * 2, fill=colour)
+        points = [point for point in zip(x, channel) if not np.isnan(point[1])]  # over holes
+        pen.line(points if len(points) != 1 else points * 2, fill=colour)

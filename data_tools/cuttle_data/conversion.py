@@ -4,7 +4,7 @@ says how it behaves). What the samples are made of is the planner's matter."""
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from . import names, workspace
 from .counts import merged, report_counts
@@ -141,7 +141,7 @@ def _with_statistics(modality, records):
     for record in records:
         moments.merge(Moments(*record["moments"][modality.name]))
     mean, stddev = moments.result()
-    return replace(modality, mean=mean, stddev=stddev)
+    return modality.with_statistics(mean, stddev)
 
 
 def _seal_parts(work, files, plan, modalities):

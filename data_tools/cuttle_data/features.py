@@ -23,9 +23,20 @@ def feature_of(modality, array):
         return text_feature(array.tobytes().decode())
     if modality.kind == names.KIND_AUDIO:
         return audio_feature(array, modality.sample_rate)
-    if modality.kind == names.KIND_SERIES:
-        return series_feature(array)
-    return np.asarray(array, np.float32)
+    array = _without_holes(modality, np.asarray(array, np.float32))
+    return series_feature(array) if modality.kind == names.KIND_SERIES else array
+
+
+def _without_holes(modality, array):
+    """Holes become the mean of the training split; categories a feature of 0 and 1 each."""
+    if not modality.holes:
+        return array
+    filled = np.where(np.isnan(array), np.float32(modality.mean or 0), array)
+    if not modality.categories:
+        return filled
+    return np.concatenate([
+        np.float32(np.arange(len(found)) == value) if found else [one]
+        for value, one, found in zip(array, filled, modality.categories)], dtype=np.float32)
 
 
 def image_feature(array):

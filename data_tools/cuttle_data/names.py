@@ -28,6 +28,11 @@ MEAN_KEY = "mean"
 STDDEV_KEY = "stddev"
 COLUMNS_KEY = "columns"
 MOST_FRAMES_KEY = "most_frames"
+CATEGORIES_KEY = "categories"
+HOLES_KEY = "holes"
+
+# The end of the name of a channel of series that says the time since the first step.
+ELAPSED_SUFFIX = ":elapsed"
 
 # Datasets.
 CLASS_NAMES = "/classes/names"

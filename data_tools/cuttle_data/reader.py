@@ -229,12 +229,17 @@ def modality_from(entry):
     """The Modality that an entry of the header declares; ValueError, KeyError or TypeError if it is
     none."""
     columns = entry.get(names.COLUMNS_KEY, [])
-    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+    if not isinstance(columns, list):
         raise ValueError(f"header: the columns of {entry[names.NAME_KEY]} are not a list of names")
+    columns = [_column_from(column, entry) for column in columns]
+    categories = tuple(found for _, found in columns)
     modality = schema.Modality(entry[names.NAME_KEY], entry[names.KIND_KEY],
                                tuple(entry[names.SHAPE_KEY]), entry[names.SAMPLE_RATE_KEY],
                                tuple(entry[names.MEAN_KEY]), tuple(entry[names.STDDEV_KEY]),
-                               tuple(columns), most_frames=entry.get(names.MOST_FRAMES_KEY, 0))
+                               tuple(name for name, _ in columns),
+                               entry.get(names.HOLES_KEY, False) is True,
+                               categories if any(categories) else (),
+                               entry.get(names.MOST_FRAMES_KEY, 0))
     try:
         modality.check()
     except UserError as error:
@@ -246,3 +251,12 @@ def modality_from(entry):
     if len(modality.mean) != len(modality.stddev) or min(modality.stddev, default=1) <= 0:
         raise ValueError(f"header: the statistics of {modality.name} do not fit")
     return modality
+
+
+def _column_from(column, entry):
+    """(name, categories); ValueError unless it is a name, or a name with a list of such."""
+    own = column if isinstance(column, dict) else {names.NAME_KEY: column}
+    name, found = own.get(names.NAME_KEY), own.get(names.CATEGORIES_KEY, [])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in [name, *found]):
+        raise ValueError(f"header: the columns of {entry[names.NAME_KEY]} are not a list of names")
+    return name, tuple(found)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,8 +34,9 @@ class Modality:
     (channels,), vector (features,), else (). mean and stddev: given only to take them from another data set; None lets
     the writer compute them. columns: of the table that it was made from, one for each feature or
     channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes: numbers may
-    be NaN, for runs that impute them (mean and stddev are theirs to find: ()). most_frames: of a video,
-    the most that were kept, evenly, 0 where nothing was left out."""
+    be NaN, which mean and stddev leave out. categories: () or, for each of the columns, the names of
+    its categories, whose numbers are its values (a hole: none of them); () for a column of numbers. most_frames: of a
+    video, the most that were kept, evenly, 0 where nothing was left out."""
 
     name: str
     kind: str
@@ -45,6 +46,7 @@ class Modality:
     stddev: tuple = None
     columns: tuple = ()
     holes: bool = False
+    categories: tuple = ()
     most_frames: int = 0
 
     def check(self):
@@ -65,12 +67,31 @@ class Modality:
                 self.most_frames and self.kind != names.KIND_VIDEO):
             raise UserError(f"modality {self.name}: {self.most_frames} frames do not fit the kind "
                             f"{self.kind}")
-        if self.holes and self.mean != ():
-            raise UserError(f"modality {self.name}: what has holes has no mean of the writer's; give "
-                            "mean=() and stddev=()")
+        if self.holes and self.kind not in (names.KIND_SERIES, names.KIND_VECTOR):
+            raise UserError(f"modality {self.name}: holes are of numbers, and {self.kind} has none")
         if len(self.columns) not in (0, 1, *self.shape[-1:]):
             raise UserError(f"modality {self.name}: {len(self.columns)} columns do not fit the "
                             f"shape {list(self.shape)}")
+        self._check_categories()
+
+    def _check_categories(self):
+        if not self.categories:
+            return
+        fits = len(self.categories) == len(self.columns) == self.shape[-1]
+        if not fits or self.kind != names.KIND_VECTOR or not self.holes:
+            raise UserError(f"modality {self.name}: categories are of the columns of a vector, one "
+                            "list for each, and may be unknown: it has holes")
+        for column, found in zip(self.columns, self.categories):
+            if len(set(found)) != len(found):
+                raise UserError(f"modality {self.name}: column {column} names a category twice")
+
+    def with_statistics(self, mean, stddev):
+        """The same with these; numbers of categories have none."""
+        if self.categories and mean:
+            mean, stddev = (tuple(usual if own else value
+                                  for value, own in zip(values, self.categories))
+                            for values, usual in ((mean, 0.0), (stddev, 1.0)))
+        return replace(self, mean=mean, stddev=stddev)
 
     def to_header(self):
         header = {
@@ -79,7 +100,12 @@ class Modality:
             names.STDDEV_KEY: list(self.stddev or ())
         }
         if self.columns:
-            header[names.COLUMNS_KEY] = list(self.columns)
+            header[names.COLUMNS_KEY] = [
+                {names.NAME_KEY: column, names.CATEGORIES_KEY: list(found)} if found else column
+                for column, found in zip(self.columns, self.categories or [()] * len(self.columns))
+            ]
+        if self.holes:
+            header[names.HOLES_KEY] = True
         if self.most_frames:
             header[names.MOST_FRAMES_KEY] = self.most_frames
         return header
@@ -101,6 +127,10 @@ class Modality:
             raise BadInput(f"has shape {list(array.shape)}, not [{', '.join(map(str, wanted))}]")
         if array.size == 0:
             raise BadInput("is empty")
+        for place, found in enumerate(self.categories):
+            if found and not (np.isnan(array[place]) or array[place] in range(len(found))):
+                raise BadInput(f"holds {array[place]:g} in column {self.columns[place]}, of "
+                               f"{len(found)} categories")
         return np.ascontiguousarray(array)
 
 

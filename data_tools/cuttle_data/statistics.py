@@ -8,37 +8,44 @@ from . import names, schema
 class Moments:
     """Count, mean and sum of squared deviations (float64), merged by Chan's formula, so that large
     means and many samples lose nothing. The result depends on the order of add and merge only in
-    the last bits; the writer always uses the order of the samples."""
+    the last bits; the writer always uses the order of the samples. Holes (NaN) count nowhere: with
+    some, there is a count for each channel."""
     def __init__(self, count=0, mean=0.0, squares=0.0):
-        self.count, self.mean, self.squares = count, np.asarray(mean,
-                                                                float), np.asarray(squares, float)
+        self.count = np.array(count) if isinstance(count, list) else count
+        self.mean, self.squares = np.asarray(mean, float), np.asarray(squares, float)
 
     def add(self, rows):
         """rows: [n, channels]."""
         rows = np.asarray(rows, float)
-        mean = rows.mean(axis=0)
-        self.merge(Moments(len(rows), mean, ((rows - mean)**2).sum(axis=0)))
+        count, mean = len(rows), rows.mean(axis=0)
+        if np.isnan(mean).any():
+            known = ~np.isnan(rows)
+            count = known.sum(axis=0)
+            mean = np.where(known, rows, 0).sum(axis=0) / np.maximum(count, 1)
+            rows = np.where(known, rows, mean)
+        self.merge(Moments(count, mean, ((rows - mean)**2).sum(axis=0)))
 
     def merge(self, other):
-        if other.count == 0:
+        if not np.any(other.count):
             return
         total = self.count + other.count
+        some = np.maximum(total, 1)
         delta = other.mean - self.mean
-        self.squares = self.squares + other.squares + delta**2 * (self.count * other.count / total)
-        self.mean = self.mean + delta * (other.count / total)
+        self.squares = self.squares + other.squares + delta**2 * (self.count * other.count / some)
+        self.mean = self.mean + delta * (other.count / some)
         self.count = total
 
     def result(self):
         """(mean, stddev) as float32 values; a constant channel gets 1, so that dividing by it is
-        safe."""
-        if self.count == 0:
+        safe, and so does one of holes alone."""
+        if not np.any(self.count):
             return (), ()
-        stddev = np.sqrt(self.squares / self.count).astype(np.float32)
+        stddev = np.sqrt(self.squares / np.maximum(self.count, 1)).astype(np.float32)
         stddev[stddev == 0] = 1
         return tuple(map(float, self.mean.astype(np.float32))), tuple(map(float, stddev))
 
     def to_json(self):
-        return [self.count, self.mean.tolist(), self.squares.tolist()]
+        return [np.asarray(self.count).tolist(), self.mean.tolist(), self.squares.tolist()]
 
 
 def moments_of(modality, samples):

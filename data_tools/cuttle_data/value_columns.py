@@ -30,10 +30,14 @@ class Values:
 
 
 class Vectors:
-    """matrix: float32 [samples, features], without meaning where present is False."""
+    """matrix: float32 [samples, features], without meaning where present is False; NaN: a hole."""
 
     def __init__(self, matrix, present):
         self.matrix_, self.present = matrix, present
+
+    def of(self, feature):
+        """A view of its values."""
+        return self.matrix_[:, feature]
 
     def digest(self):
         return self.present.tobytes() + self.matrix_.tobytes()

@@ -12,6 +12,9 @@ ordered_json told(const ModalitySpec& spec) {
                     {"shape", spec.shape},
                     {"sample_rate", spec.sample_rate}};
   if (!spec.columns.empty()) json["columns"] = spec.columns;
+  for (std::size_t c = 0; c < spec.categories.size(); ++c)
+    if (!spec.categories[c].empty()) json["categories"][spec.columns[c]] = spec.categories[c];
+  if (spec.holes) json["holes"] = true;
   for (const FittedStep& step : spec.fitted) json["fitted"].push_back(step.words);
   return json;
 }

@@ -222,8 +222,8 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
           problems.push_back(fmt::format("{}: {}", candidate.said, problem.what()));
         }
       }
-      CUTTLE_VALIDATE(!ranked.empty(), "{}: {}", spec.name, problems.front());
       for (const auto& problem : problems) log_warning("{}: left out: {}", spec.name, problem);
+      if (ranked.empty()) continue;
       std::stable_sort(ranked.begin(), ranked.end(), [](const Scored& a, const Scored& b) {
         return a.accuracy.mean > b.accuracy.mean;
       });
@@ -231,6 +231,12 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
         scored.lead = lead_of(comm, scored.episodes, ranked.front().episodes);
       best[spec.name] = ranked.front().candidate;
     }
+    senses.erase(std::remove_if(senses.begin(), senses.end(),
+                                [](const ProbedSense& sense) { return sense.ranked.empty(); }),
+                 senses.end());
+    CUTTLE_VALIDATE(
+        !senses.empty(),
+        "no encoder fits any sense (nothing is left to compare); see the warnings above");
     std::optional<Interval> of_all;
     if (senses.size() > 1)
       of_all = floor_of(comm, floor_config(usual, best, centre_of_training, extensions), best,

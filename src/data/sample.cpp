@@ -1,6 +1,7 @@
 #include "cuttle/data/sample.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/nearest_name.hpp"
@@ -46,6 +47,16 @@ std::int64_t ModalitySpec::element_bytes() const {
   }
   CUTTLE_EXPECT(false);
   return 0;
+}
+
+std::int64_t ModalitySpec::clock() const {
+  const std::string_view end = kElapsedSuffix;
+  if (shape.empty() || static_cast<std::int64_t>(columns.size()) != shape[0]) return -1;
+  for (std::size_t c = 0; c < columns.size(); ++c)
+    if (columns[c].size() >= end.size() &&
+        columns[c].compare(columns[c].size() - end.size(), end.size(), end) == 0)
+      return static_cast<std::int64_t>(c);
+  return -1;
 }
 
 bool FittedStep::operator==(const FittedStep& other) const {

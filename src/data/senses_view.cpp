@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -27,17 +29,54 @@ std::vector<std::size_t> order_of(const ModalitySpec& wanted, const ModalitySpec
   return any ? order : std::vector<std::size_t>();
 }
 
-/// Rows of floats, each brought to another order.
-void reorder(const std::vector<std::size_t>& order, std::uint8_t* first, std::size_t bytes) {
-  constexpr std::size_t kBytes = sizeof(float);
-  const std::vector<std::uint8_t> was(first, first + bytes);
-  const std::size_t row = order.size() * kBytes;
-  for (std::size_t at = 0; at + row <= bytes; at += row)
-    for (std::size_t i = 0; i < order.size(); ++i)
-      if (std::uint8_t* to = first + at + i * kBytes; order[i] == kNowhere)
-        std::memset(to, 0, kBytes);
-      else
-        std::memcpy(to, was.data() + at + order[i] * kBytes, kBytes);
+/// How rows of one sense's columns become those of another, of as many.
+struct ColumnsChange {
+  std::vector<std::size_t> order;  ///< of each its place before, or kNowhere; empty: as they are
+  std::vector<std::vector<float>> numbers;  ///< of each category of a column its number after, or
+                                            ///< NaN; by its number before. Empty: as they are
+  bool none() const { return order.empty() && numbers.empty(); }
+};
+
+ColumnsChange change_of(const ModalitySpec& wanted, const ModalitySpec& own) {
+  ColumnsChange change{order_of(wanted, own), {}};
+  if (wanted.categories.empty() && own.categories.empty()) return change;
+  if (change.order.empty() && wanted.categories == own.categories) return change;
+  const std::vector<std::string> none;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(wanted.shape[0]); ++i) {
+    const std::size_t place = change.order.empty() ? i : change.order[i];
+    const auto& here = wanted.categories.empty() ? none : wanted.categories[i];
+    const auto& there = own.categories.empty() || place == kNowhere ? none : own.categories[place];
+    CUTTLE_VALIDATE(place == kNowhere || here.empty() == there.empty(),
+                    "column {} of {} holds numbers in one data set and categories in another (the "
+                    "same value would mean something else in each); make both in the same way",
+                    i < wanted.columns.size() ? wanted.columns[i] : std::to_string(i), wanted.name);
+    change.numbers.emplace_back();
+    for (const std::string& category : there) {
+      const auto found = std::find(here.begin(), here.end(), category);
+      change.numbers.back().push_back(
+          found == here.end() ? std::nanf("") : static_cast<float>(found - here.begin()));
+    }
+  }
+  return change;
+}
+
+/// Of rows of floats.
+void apply(const ColumnsChange& change, std::size_t columns, std::uint8_t* first,
+           std::size_t bytes) {
+  std::vector<float> was(bytes / sizeof(float));
+  std::memcpy(was.data(), first, bytes);
+  std::vector<float> now = was;
+  for (std::size_t at = 0; at + columns <= was.size(); at += columns)
+    for (std::size_t i = 0; i < columns; ++i) {
+      const std::size_t place = change.order.empty() ? i : change.order[i];
+      float& value = now[at + i];
+      value = place == kNowhere ? 0.0f : was[at + place];
+      if (change.numbers.empty() || change.numbers[i].empty()) continue;
+      const auto& numbers = change.numbers[i];
+      const bool known = value >= 0 && value < static_cast<float>(numbers.size());
+      value = known ? numbers[static_cast<std::size_t>(value)] : std::nanf("");
+    }
+  std::memcpy(first, now.data(), bytes);
 }
 
 /// A data set in other senses: some of its own, in another order, and some that none of its samples
@@ -52,7 +91,7 @@ class SensesView final : public DatasetView {
     for (const ModalitySpec& spec : modalities_) {
       const ModalitySpec* place = find_modality(own, spec.name);
       places_.push_back(place == nullptr ? kNowhere : static_cast<std::size_t>(place - own.data()));
-      orders_.push_back(place == nullptr ? std::vector<std::size_t>() : order_of(spec, *place));
+      changes_.push_back(place == nullptr ? ColumnsChange() : change_of(spec, *place));
     }
     for (SampleInfo& info : samples_) {
       const std::uint32_t there = std::exchange(info.present, 0);
@@ -69,8 +108,9 @@ class SensesView final : public DatasetView {
     CUTTLE_EXPECT(modality < places_.size() && places_[modality] != kNowhere);
     const std::size_t before = out.size();
     const std::int64_t bytes = data_->read(sample, places_[modality], out);
-    const auto& order = orders_[modality];
-    if (!order.empty()) reorder(order, out.data() + before, static_cast<std::size_t>(bytes));
+    if (const auto& change = changes_[modality]; !change.none())
+      apply(change, static_cast<std::size_t>(modalities_[modality].shape[0]), out.data() + before,
+            static_cast<std::size_t>(bytes));
     return bytes;
   }
   std::string fingerprint() const override {
@@ -81,8 +121,8 @@ class SensesView final : public DatasetView {
 
  private:
   std::vector<ModalitySpec> modalities_;
-  std::vector<std::size_t> places_;               // of each modality in data_, or kNowhere
-  std::vector<std::vector<std::size_t>> orders_;  // of each modality's columns in data_
+  std::vector<std::size_t> places_;     // of each modality in data_, or kNowhere
+  std::vector<ColumnsChange> changes_;  // of each modality's columns in data_
   std::vector<SampleInfo> samples_;
 };
 
@@ -93,7 +133,7 @@ std::unique_ptr<Dataset> in_senses(std::unique_ptr<Dataset> data,
   CUTTLE_EXPECT(modalities.size() <= kMostModalities);
   const bool ordered = std::all_of(modalities.begin(), modalities.end(), [&](const auto& spec) {
     const ModalitySpec* own = find_modality(data->modalities(), spec.name);
-    return own == nullptr || order_of(spec, *own).empty();
+    return own == nullptr || change_of(spec, *own).none();
   });
   if (ordered && data->modalities() == modalities) return data;
   return std::make_unique<SensesView>(std::move(data), std::move(modalities));

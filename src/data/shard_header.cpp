@@ -117,10 +117,21 @@ void check_statistics(const ModalitySpec& spec, const Checker& check) {
   }
 }
 
-/// One name for each feature or channel, or one for all; none: not made from a table.
-std::vector<std::string> columns_from(const Json& object, const ModalitySpec& spec,
-                                      const Checker& check) {
-  if (!object.contains(kColumnsKey)) return {};
+std::vector<std::string> texts_from(const Json& values, const ModalitySpec& spec,
+                                    const Checker& check) {
+  std::vector<std::string> texts;
+  for (const Json& value : values) {
+    check.require(value.is_string(), "has '{}' of modality '{}' that are not texts", kColumnsKey,
+                  spec.name);
+    texts.push_back(value.get<std::string>());
+  }
+  return texts;
+}
+
+/// One name for each feature or channel, or one for all; none: not made from a table. A column of
+/// categories is its name with a list of these.
+void read_columns(const Json& object, ModalitySpec& spec, const Checker& check) {
+  if (!object.contains(kColumnsKey)) return;
   const Json& values = object[kColumnsKey];
   check.require(values.is_array(), "has '{}' of modality '{}' that are not a list", kColumnsKey,
                 spec.name);
@@ -128,13 +139,31 @@ std::vector<std::string> columns_from(const Json& object, const ModalitySpec& sp
   check.require(values.size() == 1 || values.size() == channels,
                 "names {} '{}' of modality '{}', not 1 or {}", values.size(), kColumnsKey,
                 spec.name, channels);
-  std::vector<std::string> columns;
+  bool any = false;
+  Json names = Json::array();
   for (const Json& value : values) {
-    check.require(value.is_string(), "has '{}' of modality '{}' that are not texts", kColumnsKey,
-                  spec.name);
-    columns.push_back(value.get<std::string>());
+    const bool plain = !value.is_object();
+    names.push_back(plain ? value : check.field(value, kNameKey));
+    const Json& categories = plain ? Json::array() : check.field(value, kCategoriesKey);
+    check.require(categories.is_array(), "has '{}' of modality '{}' that are not a list",
+                  kCategoriesKey, spec.name);
+    spec.categories.push_back(texts_from(categories, spec, check));
+    any = any || !spec.categories.back().empty();
   }
-  return columns;
+  spec.columns = texts_from(names, spec, check);
+  if (!any) spec.categories.clear();
+  check.require(!any || (spec.kind == ModalityKind::kVector && values.size() == channels),
+                "gives modality '{}' categories, which only columns of a vector have", spec.name);
+}
+
+/// Whether values may be NaN; those of categories always may.
+bool holes_from(const Json& object, const ModalitySpec& spec, const Checker& check) {
+  const bool numbers = spec.kind == ModalityKind::kVector || spec.kind == ModalityKind::kSeries;
+  const Json holes = object.value(kHolesKey, Json(false));
+  check.require(holes.is_boolean() && (numbers || !holes.get<bool>()),
+                "says of modality '{}' that it has '{}': {}", spec.name, kHolesKey,
+                holes.is_structured() ? "[...]" : holes.dump());
+  return holes.get<bool>() || !spec.categories.empty();
 }
 
 ModalitySpec modality_from(const Json& object, const Checker& check) {
@@ -155,7 +184,8 @@ ModalitySpec modality_from(const Json& object, const Checker& check) {
   spec.mean = check.floats(object, kMeanKey);
   spec.stddev = check.floats(object, kStddevKey);
   check_statistics(spec, check);
-  spec.columns = columns_from(object, spec, check);
+  read_columns(object, spec, check);
+  spec.holes = holes_from(object, spec, check);
   if (object.contains(kMostFramesKey)) spec.most_frames = check.integer(object, kMostFramesKey, 1);
   check.require(spec.most_frames == 0 || spec.kind == ModalityKind::kVideo,
                 "gives modality '{}' of kind {} a number of frames", spec.name,

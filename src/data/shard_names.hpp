@@ -34,6 +34,11 @@ inline constexpr const char* kMeanKey = "mean";
 inline constexpr const char* kStddevKey = "stddev";
 inline constexpr const char* kColumnsKey = "columns";
 inline constexpr const char* kMostFramesKey = "most_frames";
+inline constexpr const char* kCategoriesKey = "categories";
+inline constexpr const char* kHolesKey = "holes";
+
+// The end of the name of a channel of series that says the time since the first step.
+inline constexpr const char* kElapsedSuffix = ":elapsed";
 
 // Datasets.
 inline constexpr const char* kClassNames = "/classes/names";

@@ -46,11 +46,13 @@ void check_same_modalities(const ShardIndex& shard, const ShardIndex& first) {
                     "modality '{}' of the shard '{}' differs from that of '{}' in kind, shape, "
                     "sample rate, mean or standard deviation; name the shards of one data set only",
                     mine[m].name, shard.path, first.path);
-    CUTTLE_VALIDATE(mine[m].columns == theirs[m].columns,
-                    "modality '{}' of the shard '{}' was made of other columns than that of '{}', "
-                    "or in another order (the same number would mean something else in each); make "
-                    "both from one table, or pack the later --like the earlier",
-                    mine[m].name, shard.path, first.path);
+    CUTTLE_VALIDATE(
+        mine[m].columns == theirs[m].columns && mine[m].categories == theirs[m].categories,
+        "modality '{}' of the shard '{}' was made of other columns than that of '{}', "
+        "or in another order, or numbers their categories otherwise (the same number would mean "
+        "something else in each); make "
+        "both from one table, or pack the later --like the earlier",
+        mine[m].name, shard.path, first.path);
   }
 }
 

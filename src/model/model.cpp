@@ -33,6 +33,25 @@ torch::TensorOptions options_of_features(const Tensors& parameters,
   return torch::TensorOptions(torch::kFloat32).device(device);
 }
 
+void check_numbers(const ModalitySpec& spec, const std::string& type, const Encoder& encoder) {
+  const std::string key = "model.encoders." + spec.name;
+  CUTTLE_VALIDATE(spec.categories.empty() || encoder.takes_categories(),
+                  "{}.type: {} takes numbers, and columns of {} hold numbers of categories (which "
+                  "are no amounts); use `columns`, which learns what each of them means, or "
+                  "convert the data without --codes",
+                  key, type, spec.name);
+  CUTTLE_VALIDATE(
+      !spec.holes || encoder.takes_holes(),
+      "{}: {} has holes (NaN: empty cells), of which {} would make nothing but NaN; {}, "
+      "or fill them by {}.fitted, such as [impute]",
+      key, spec.name, type,
+      spec.kind == ModalityKind::kSeries
+          ? "say irregular: true, of which series_conv, gru and transformer learn "
+            "when values came"
+          : "use type: columns, which learns what a hole means",
+      key);
+}
+
 }  // namespace
 
 Senses Model::spread(const Tensors& parameters, const std::vector<Feature>& features,
@@ -96,6 +115,7 @@ void Model::make_encoders(const ModelOptions& options, std::int64_t inner_steps,
           find_type(registry.encoders, "model.encoders." + name + ".type", chosen[m].network.type);
       encoders_[m] = type.make({modalities_[m], chosen[m].network, *layout_, "encoder." + name,
                                 inner_steps, registry, device_});
+      check_numbers(modalities_[m], chosen[m].network.type, *encoders_[m]);
     }
   }
   for (std::size_t m = 0; m < encoders_.size(); ++m)

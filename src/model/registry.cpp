@@ -6,8 +6,8 @@
 namespace cuttle {
 namespace {
 
-std::string default_encoder(ModalityKind kind) {
-  switch (kind) {
+std::string default_encoder(const ModalitySpec& spec) {
+  switch (spec.kind) {
     case ModalityKind::kImage:
       return "conv4";
     case ModalityKind::kText:
@@ -21,25 +21,32 @@ std::string default_encoder(ModalityKind kind) {
     case ModalityKind::kVector:
       break;
   }
-  return "mlp";
+  return spec.holes ? "columns" : "mlp";
 }
 
 /// The keys that the encoders used by default have between them.
 struct AutoOptions : SequenceOptions {
-  void keys(Keys& keys) { SequenceOptions::keys(keys); }
+  bool irregular = false;
+  void keys(Keys& keys) {
+    SequenceOptions::keys(keys);
+    tell_irregular(keys, irregular);
+  }
 };
 
-/// `auto`: the usual encoder of the modality's kind. A key that this one has not must not have been
-/// changed: it would do nothing.
+/// `auto`: the usual encoder of the modality's kind, holes or none. A key that this one has not
+/// must not have been changed: it would do nothing.
 std::unique_ptr<const Encoder> make_default_encoder(const EncoderRequest& request) {
-  const std::string name = default_encoder(request.spec.kind);
+  const std::string name = default_encoder(request.spec);
   const EncoderType& type =
       find_type(request.registry.encoders, "model.encoders." + request.spec.name + ".type", name);
   const auto common = options_of<AutoOptions>(request.section);
-  CUTTLE_VALIDATE(common.max_length == 0 || has_key(type, "max_length"),
-                  "model.encoders.{}.max_length: {}, the usual encoder of {}, has no such key; "
-                  "remove it",
-                  request.spec.name, name, to_string(request.spec.kind));
+  const auto refuse = [&](const char* key, bool changed) {
+    CUTTLE_VALIDATE(!changed || has_key(type, key),
+                    "model.encoders.{}.{}: {}, the usual encoder of {}, has no such key; remove it",
+                    request.spec.name, key, name, to_string(request.spec.kind));
+  };
+  refuse("max_length", common.max_length != 0);
+  refuse("irregular", common.irregular);
   for (const char* key : {"width", "depth", "norm", "fused"})
     CUTTLE_VALIDATE(
         request.spec.kind != ModalityKind::kVideo || request.section.values.count(key) == 0,

@@ -12,9 +12,9 @@
 #define CUTTLE_HEADS(row) row(cosine) row(linear)
 #define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
 #define CUTTLE_ENCODERS(row)                                                                       \
-  row(average) row(bert) row(char_conv) row(conv4) row(efficientnet_lite) row(frames) row(gru)     \
-      row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet) row(resnet12) row(series_conv) \
-          row(table) row(token_table) row(transformer) row(vit)
+  row(average) row(bert) row(char_conv) row(columns) row(conv4) row(efficientnet_lite) row(frames) \
+      row(gru) row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet) row(resnet12)         \
+          row(series_conv) row(table) row(token_table) row(transformer) row(vit)
 
 namespace cuttle {
 

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace cuttle {
@@ -31,6 +32,45 @@ std::pair<std::uint32_t, std::int64_t> decode_utf8(const std::uint8_t* s, std::i
 std::int64_t token_of(std::uint32_t code) {
   if (code < kTextTokens / 2) return std::max<std::int64_t>(1, code);
   return kTextTokens / 2 + static_cast<std::int64_t>((code * 2654435761u) >> 23);
+}
+
+/// A series [steps, C] as irregular_input has it, [3C, steps].
+torch::Tensor irregular_row(const torch::Tensor& series, const ModalitySpec& spec) {
+  const std::int64_t steps = series.size(0), channels = series.size(1), clock = spec.clock();
+  const auto standard = standardise(series, spec).contiguous();
+  const auto row = torch::empty({3, channels, steps});
+  const auto raw = series.accessor<float, 2>(), value = standard.accessor<float, 2>();
+  auto out = row.accessor<float, 3>();
+  const double unit =
+      clock < 0 || spec.stddev.empty() ? 1.0 : spec.stddev[static_cast<std::size_t>(clock)];
+  double now = 0;
+  std::vector<double> since(static_cast<std::size_t>(channels), 0.0);
+  for (std::int64_t t = 0; t < steps; ++t) {
+    double passed = 1;
+    if (clock >= 0) {  // a step whose time is a hole comes with the one before
+      const double time = std::isnan(raw[t][clock]) ? now : raw[t][clock];
+      passed = std::max(0.0, time - now) / unit;
+      now = time;
+    }
+    for (std::int64_t c = 0; c < channels; ++c) {
+      double& d = since[static_cast<std::size_t>(c)];
+      const bool seen = !std::isnan(value[t][c]);
+      d = t == 0 ? 0 : passed + (out[1][c][t - 1] > 0 ? 0 : d);
+      out[0][c][t] = seen ? value[t][c] : t == 0 ? 0 : out[0][c][t - 1];
+      out[1][c][t] = seen ? 1 : 0;
+      out[2][c][t] = static_cast<float>(std::log1p(d));
+    }
+  }
+  return row.view({3 * channels, steps});
+}
+
+/// The padded batch of what `row_of` makes of each series [steps, C].
+ModalityInput each_series(const RawModality& raw, const ModalitySpec& spec, std::int64_t max_length,
+                          const std::function<torch::Tensor(const torch::Tensor&)>& row_of) {
+  return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    const auto x = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec.shape[0]});
+    return row_of(max_length > 0 ? x.slice(0, 0, max_length) : x);
+  });
 }
 
 }  // namespace
@@ -145,11 +185,14 @@ ModalityInput text_input(const RawModality& raw, std::int64_t max_length) {
 
 ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
                            std::int64_t max_length) {
-  return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-    auto x = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec.shape[0]});
-    if (max_length > 0) x = x.slice(0, 0, max_length);
-    return standardise(x, spec).t().contiguous();
-  });
+  return each_series(raw, spec, max_length,
+                     [&](const torch::Tensor& x) { return standardise(x, spec).t().contiguous(); });
+}
+
+ModalityInput irregular_input(const RawModality& raw, const ModalitySpec& spec,
+                              std::int64_t max_length) {
+  return each_series(raw, spec, max_length,
+                     [&](const torch::Tensor& x) { return irregular_row(x, spec); });
 }
 
 }  // namespace cuttle

@@ -14,6 +14,23 @@ ModalityKind kind_from(const std::string& word) {
   throw UserError("unknown modality kind '" + word + "' (written by a newer version?)");
 }
 
+/// Names, those of categories with these.
+void read_columns(const nlohmann::json& columns, ModalitySpec& spec) {
+  bool any = false;
+  for (const auto& column : columns) {
+    const bool plain = column.is_string();
+    spec.columns.push_back((plain ? column : column.at("name")).get<std::string>());
+    spec.categories.emplace_back();
+    if (!plain) column.at("categories").get_to(spec.categories.back());
+    any = any || !plain;
+  }
+  if (!any) spec.categories.clear();
+  CUTTLE_VALIDATE(!any || (spec.kind == ModalityKind::kVector && spec.shape.size() == 1 &&
+                           spec.shape[0] == static_cast<std::int64_t>(columns.size())),
+                  "the saved modality {} does not name its categories by column (damaged?)",
+                  spec.name);
+}
+
 }  // namespace
 
 std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
@@ -27,7 +44,13 @@ std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
                     {"stddev", spec.stddev}});
     if (spec.kind == ModalityKind::kAudio) list.back()["centred"] = spec.centred;
     if (spec.most_frames > 0) list.back()["most_frames"] = spec.most_frames;
-    if (!spec.columns.empty()) list.back()["columns"] = spec.columns;
+    for (std::size_t c = 0; c < spec.columns.size(); ++c)
+      if (spec.categories.empty() || spec.categories[c].empty())
+        list.back()["columns"].push_back(spec.columns[c]);
+      else
+        list.back()["columns"].push_back(
+            {{"name", spec.columns[c]}, {"categories", spec.categories[c]}});
+    if (spec.holes) list.back()["holes"] = true;
     for (const FittedStep& step : spec.fitted)
       list.back()["fitted"].push_back({{"type", step.type},
                                        {"words", step.words},
@@ -51,7 +74,8 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       spec.stddev = entry.at("stddev").get<std::vector<float>>();
       // Versions that centred recordings did not say so.
       spec.centred = spec.kind == ModalityKind::kAudio && entry.value("centred", true);
-      spec.columns = entry.value("columns", std::vector<std::string>());
+      read_columns(entry.value("columns", nlohmann::json::array()), spec);
+      spec.holes = entry.value("holes", false);
       spec.most_frames = entry.value("most_frames", std::int64_t{0});
       for (const auto& step : entry.value("fitted", nlohmann::json::array()))
         spec.fitted.push_back(

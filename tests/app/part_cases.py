@@ -73,6 +73,11 @@ CASES = {
                 {"text": {**GRU, "depth": 2, "pieces": "", "max_length": 5}, "audio": GRU,
                  "series": {**GRU, "bidirectional": False, "max_length": 10}},
                 episode={"way_min": 2, "shot": 2, "shot_min": 1}),
+    "holes": case(gradient("maml"), {**CROSS, **DROPOUT},
+                  {"columns": {"type": "columns", "embedding": 6, "width": 8}, "visits": {**GRU, "irregular": True}},
+                  "holes", {"way_min": 2, "shot": 2, "shot_min": 1}, augment={"tasks": "both"}),
+    "irregular": case({"algorithm": "protonet"}, {"fusion": "concat"},
+                      {"columns": {"type": "auto"}, "visits": conv("series_conv", irregular=True)}, "holes"),
     "patches": case(gradient("maml"), {"fusion": "late", **DROPOUT},
                     {"image": TRANSFORMER, "audio": {**TRANSFORMER, "patch": 2, "hears": "mfcc"}},
                     episode={"way_min": 2}),
@@ -229,8 +234,8 @@ CASES = {
 }
 
 # Parts that others show, in another form: for the long tests.
-VARIANTS = ("siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml", "values_maml_pp",
-            "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
+VARIANTS = ("irregular", "siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml",
+            "values_maml_pp", "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
             "tables_values")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 

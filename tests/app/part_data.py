@@ -17,6 +17,10 @@ from cuttle_data.schema import DatasetInfo, Modality  # noqa: E402
 from cuttle_data.shard_file import Loaded, write_shard  # noqa: E402
 
 SPLITS = ["train"] * 5 + ["validation"] * 3 + ["test"] * 3
+COLUMNS = Modality("columns", "vector", (3, ), mean=(0.0, 4.0, 5.0), stddev=(1.0, 3.0, 2.0), columns=("a", "b", "c"),
+                   holes=True, categories=(("x", "y", "z"), (), ()))
+VISITS = Modality("visits", "series", (3, ), mean=(4.0, 5.0, 5.0), stddev=(2.0, 3.0, 3.0), holes=True,
+                  columns=("day:elapsed", "b", "c"))
 SERIES = Modality("series", "series", (2, ), mean=(0.0, 0.0), stddev=(1.0, 1.0))
 
 
@@ -30,6 +34,7 @@ def make(folder):
     sets["senses"]["encoders"] = part_weights.make(folder / "weights", 8000)
     sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))
     sets["users"] = _pair(folder, "users", [vector("v", 3), SERIES])
+    sets["holes"] = _pair(folder, "holes", [COLUMNS, VISITS])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
     for name, width in (("curve", 1), ("table", 5)):  # for sources that draw what they train on themselves
         sets[name] = {"use": write(folder / f"{name}.h5", ["test"], [vector("x", width)], targets=("y", ))}
@@ -93,4 +98,11 @@ def _values(draw, sense, number, long):
     flat = np.array([draw.gauss(number, 1) for _ in range(int(np.prod((*steps, *sense.shape))))])
     if sense.kind == "image":
         return np.clip(4 * flat + 20, 0, 255).astype("u1").reshape(sense.shape)
-    return flat.astype("<f4").reshape((*steps, *sense.shape))
+    rows = flat.astype("<f4").reshape((*steps, *sense.shape))
+    if sense.categories:
+        rows[0] = number % 3 if draw.random() < 0.8 else np.nan
+    elif sense.holes:
+        rows[:, 0] = np.arange(len(rows)) ** 2
+    if sense.holes:
+        rows[..., 1:][np.array([draw.random() < 0.2 for _ in rows[..., 1:].flat]).reshape(rows[..., 1:].shape)] = np.nan
+    return rows

@@ -1,5 +1,6 @@
 """Preprocessing with fitted state: its numbers beside NumPy's, what they may be fitted on, and where they are used."""
 
+import dataclasses
 import json
 
 import driver
@@ -165,7 +166,11 @@ def test_files_are_packed_as_wide_as_they_come_and_may_have_holes(first, tmp_pat
 def test_holes_that_nothing_fills_teach_nothing(first, tmp_path):
     whole = [[{name: np.nan_to_num(rows) for name, rows in sample.items()} for sample in samples]
              for samples in rows_of()]
-    driver.train(config(tmp_path / "plain.yaml", write(tmp_path / "whole.h5", whole), ["standardise"]),
+    plain = [dataclasses.replace(sense, holes=False) for sense in SENSES]
+    said = driver.cuttle("validate", config(tmp_path / "holes.yaml", first[0] / "data.h5", ["standardise"]),
+                         code=driver.USER_ERROR)
+    assert "vector has holes" in said.stdout + said.stderr and "such as [impute]" in said.stdout + said.stderr
+    driver.train(config(tmp_path / "plain.yaml", write(tmp_path / "whole.h5", whole, plain), ["standardise"]),
                  tmp_path / "run")
     holes = write(tmp_path / "holes.h5", rows_of(), only="test")
     words = ("adapt", tmp_path / "run", "--out", tmp_path / "a.adapted", "--calibrate", "0", "--support")
@@ -182,12 +187,12 @@ def test_holes_that_nothing_fills_teach_nothing(first, tmp_path):
 
 def test_other_steps_are_refused_where_they_would_change_what_was_trained(first):
     run = first[0] / "run"
-    words = "model.encoders.vector.fitted=[standardise]"
+    words = "model.encoders.vector.fitted=[impute]"
     config_file = first[0] / "config.yaml"
     said = driver.train(config_file, run, "train.steps=6", words, "--resume", code=driver.USER_ERROR).stderr
     assert "a resumed run may not change" in said and "model.encoders.vector.fitted" in said
     said = driver.cuttle("eval", run, words, code=driver.USER_ERROR).stderr
-    assert "model.encoders.vector.fitted: is [standardise]" in said and "leave the key" in said
+    assert "model.encoders.vector.fitted: is [impute]" in said and "leave the key" in said
 
 
 def test_a_run_that_starts_from_another_can_take_its_numbers(first, tmp_path):
@@ -307,5 +312,5 @@ def test_holes_are_written_on_request_alone():
     for values, modality in (([np.nan], plain), ([np.inf], SENSES[0])):
         with pytest.raises(Exception, match="not finite"):
             modality.convert(np.array(values * modality.shape[0], "f4"))
-    with pytest.raises(Exception, match="has no mean of the writer's"):
-        part_data.Modality("vector", "vector", (1, ), holes=True).check()
+    with pytest.raises(Exception, match="holes are of numbers"):
+        part_data.Modality("text", "text", holes=True).check()

@@ -31,7 +31,7 @@ def encoders_with_norms():
     shown = {}
     for name, case in CASES.items():
         for sense, encoder in case["model"]["encoders"].items():
-            if encoder["type"] not in ("gru", "mlp", "raw", "table", "transformer"):
+            if encoder["type"] not in ("columns", "gru", "mlp", "raw", "table", "transformer"):
                 shown.setdefault(encoder["type"], (name, sense))
     return shown
 

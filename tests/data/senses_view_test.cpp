@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -139,6 +140,52 @@ TEST(ColumnsOfTables, ComeInTheOrderOfTheirNames) {
   const auto other =
       in_senses(open("other.h5", "", nlohmann::json(names(features)).dump()), wanted);
   EXPECT_EQ(floats(*other, 1), floats(*plain, 1));
+}
+
+// Vectors with a column of categories, whose numbers the values are.
+TEST(ColumnsOfTables, CategoriesAreNumberedAsTheModelDoes) {
+  const TempFolder folder;
+  SyntheticOptions options;
+  options.modalities = {"vector"};
+  options.shards = 1;
+  ShardContent content = synthetic_shard(options, 0);
+  auto header = nlohmann::json::parse(content.header);
+  const auto features = header["modalities"][0]["shape"][0].get<std::size_t>();
+  auto columns = nlohmann::json::array({{{"name", "sex"}, {"categories", {"f", "m", "x"}}}});
+  for (std::size_t i = 1; i < features; ++i) columns.push_back(fmt::format("column {}", i));
+  header["modalities"][0]["columns"] = columns;
+  content.header = header.dump();
+  write_shard(folder / "a.h5", content);
+  DataOptions data;
+  data.shards = {folder / "a.h5"};
+  const auto own = Dataset::open(data);
+  const auto first = [&](const Dataset& set, std::int64_t sample) {
+    std::vector<std::uint8_t> raw;
+    set.read(sample, 0, raw);
+    std::vector<float> values(raw.size() / sizeof(float));
+    std::memcpy(values.data(), raw.data(), raw.size());
+    return values;
+  };
+  auto wanted = own->modalities();
+  wanted[0].categories[0] = {"x", "f"};
+  std::swap(wanted[0].columns[0], wanted[0].columns[1]);
+  std::swap(wanted[0].categories[0], wanted[0].categories[1]);
+  const auto view = in_senses(Dataset::open(data), wanted);
+  const std::vector<float> after{1, std::nanf(""), 0};  // of f, m, x
+  int known = 0;
+  for (std::int64_t i = 0; i < 40; ++i) {
+    const auto was = first(*own, i), now = first(*view, i);
+    EXPECT_EQ(now[0], was[1]);
+    const bool there = was[0] >= 0 && was[0] < 3;  // the synthetic numbers are anything
+    const float expected = there ? after[static_cast<std::size_t>(was[0])] : std::nanf("");
+    EXPECT_TRUE(std::isnan(expected) ? std::isnan(now[1]) : now[1] == expected) << was[0];
+    known += std::isnan(now[1]) ? 0 : 1;
+  }
+  EXPECT_GT(known, 3);
+  wanted[0].categories.clear();
+  EXPECT_THAT([&] { in_senses(Dataset::open(data), wanted); },
+              testing::ThrowsMessage<UserError>(
+                  testing::HasSubstr("column sex of vector holds numbers in one data set")));
 }
 
 TEST(ColumnsOfTables, AreTheSameInAllShards) {

@@ -40,6 +40,44 @@ TEST(shard_header, keeps_the_columns_that_a_sense_was_made_of) {
   EXPECT_TRUE(modalities[1].columns.empty());
 }
 
+TEST(shard_header, keeps_categories_and_whether_there_are_holes) {
+  const auto read = [](const std::string& kind, const std::string& rest) {
+    const std::string text =
+        R"({"dataset": "d", "source": "s", "license": "l", "created_by": "c", )"
+        R"("seed": 0, "shard": 0, "shards": 1, "modalities": [{"name": "x", )"
+        R"("kind": ")" +
+        kind + R"(", "shape": [2], "sample_rate": 0, "mean": [], "stddev": [])" + rest + "}]}";
+    return parse_shard_header(text, "a.h5").modalities[0];
+  };
+  const std::string coded = R"(, "columns": [{"name": "sex", "categories": ["f", "m"]}, "age"])";
+  const ModalitySpec spec = read("vector", coded);
+  EXPECT_THAT(spec.columns, ElementsAre("sex", "age"));
+  EXPECT_THAT(spec.categories, ElementsAre(ElementsAre("f", "m"), ElementsAre()));
+  EXPECT_TRUE(spec.holes);
+  EXPECT_TRUE(read("series", R"(, "holes": true)").holes);
+  const ModalitySpec plain = read("vector", R"(, "columns": ["a", "b"], "holes": false)");
+  EXPECT_TRUE(plain.categories.empty() && !plain.holes);
+  const std::vector<std::array<std::string, 3>> wrong = {
+      {"series", coded, "which only columns of a vector have"},
+      {"vector", R"(, "columns": [{"name": "sex", "categories": ["f"]}])",
+       "only columns of a vector"},
+      {"vector", R"(, "columns": [{"name": "sex"}, "age"])", "has no 'categories'"},
+      {"vector", R"(, "columns": [{"categories": []}, "age"])", "has no 'name'"},
+      {"vector", R"(, "columns": [{"name": 1, "categories": []}, "age"])", "that are not texts"},
+      {"vector", R"(, "columns": [{"name": "s", "categories": [7]}, "age"])", "that are not texts"},
+      {"vector", R"(, "columns": [{"name": "s", "categories": 7}, "age"])", "not a list"},
+      {"vector", R"(, "holes": [[]])", "that it has 'holes': [...]"},
+      {"vector", R"(, "holes": 1)", "that it has 'holes': 1"}};
+  for (const auto& [kind, rest, expected] : wrong) {
+    try {
+      read(kind, rest);
+      ADD_FAILURE() << "accepted " << rest;
+    } catch (const UserError& problem) {
+      EXPECT_THAT(problem.what(), HasSubstr(expected));
+    }
+  }
+}
+
 TEST(shard_header, complains_by_name) {
   const std::vector<std::array<std::string, 3>> changes = {
       {R"("dataset": "d")", R"("data": "d")", "has no 'dataset'"},

@@ -83,10 +83,10 @@ def test_ten_thousand_bad_rows_are_a_few_lines(run, tmp_path):
     rows[:9] = [["", 1, 1], ["c0", "", 1], ["c0", 1, "inf"], ["c0", "1e999", 1], ["c0", "1e39", 1],
                 ["c0", 1], ["c0", 1, 1, 1], ["alone", 1, 1], ["c0", "NA", 1]]
     text = convert(run, write_csv(tmp_path / "t.csv", [["class", "a", "b"], *rows]), tmp_path / "out")
-    assert len(read(tmp_path / "out")) == 9995
+    assert len(read(tmp_path / "out")) == 9997
     left_out = [line.split("; such as")[0] for line in text.splitlines() if line.startswith("left out")]
     assert left_out == ["left out: 2 x row with another number of cells than the 3 columns",
-                        "left out: 1 x column class: empty", "left out: 3 x column a: not a number",
+                        "left out: 1 x column class: empty", "left out: 1 x column a: not a number",
                         "left out: 1 x column a: not finite in float32",
                         "left out: 9,997 x column b: not a number",
                         "left out: 1 x class with fewer than 2 usable samples"]
@@ -97,7 +97,8 @@ def test_ten_thousand_bad_rows_are_a_few_lines(run, tmp_path):
 def test_empty_numbers_can_be_filled(run, tmp_path):
     rows = [[f"c{i % 3}", "" if i == 4 else i, i] for i in range(12)]
     file = write_csv(tmp_path / "t.csv", [["class", "a", "b"], *rows])
-    assert "1 x column a: not a number" in convert(run, file, tmp_path / "out")
+    assert "1 x column a: not a number" in convert(run, file, tmp_path / "out", "--fill", "drop")
+    assert "line 6" not in read(tmp_path / "out")
     convert(run, file, tmp_path / "filled", "--fill", "-1")
     assert read(tmp_path / "filled")["line 6"][3]["vector"].tolist() == [-1, 4]
 

@@ -397,5 +397,28 @@ TEST(AugmentVector, NoiseGoesByTheDeviation) {
   EXPECT_NEAR(blanked, 0.4 * kDraws, 150);
 }
 
+TEST(AugmentVector, CategoriesStayOrBecomeHolesAsAllValuesDoThatAreErased) {
+  auto spec = kVector;
+  spec.columns = {"a", "b", "c", "d"};
+  spec.categories = {{}, {"x", "y", "z"}, {}, {}};
+  spec.holes = true;
+  const float hole = std::nanf("");
+  const auto sample = bytes_of_values<float>({5, 2, hole, 8});
+  const auto how = only([](AugmentOptions& o) {
+    o.vector.noise = 0.5;
+    o.vector.erase = 0.3;
+  });
+  int holes = 0, changed = 0;
+  for (std::uint32_t slot = 0; slot < 1000; ++slot) {
+    const auto made = values_of<float>(version_of(sample, spec, how, slot));
+    EXPECT_TRUE(made[1] == 2 || std::isnan(made[1]));
+    EXPECT_TRUE(std::isnan(made[2]));
+    holes += std::isnan(made[1]) ? 1 : 0;
+    changed += made[0] != 5 && !std::isnan(made[0]) ? 1 : 0;
+  }
+  EXPECT_NEAR(holes, 300, 60);
+  EXPECT_NEAR(changed, 700, 60);
+}
+
 }  // namespace
 }  // namespace cuttle

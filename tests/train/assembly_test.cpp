@@ -43,6 +43,21 @@ TEST(Modalities, ComeBackFromJsonAsTheyWere) {
   EXPECT_THAT(modalities_from_json(modalities_to_json({})), IsEmpty());
 }
 
+TEST(Modalities, ComeBackWithColumnsCategoriesAndHoles) {
+  ModalitySpec spec{"x", ModalityKind::kVector, {2}, 0.0, {}, {}};
+  spec.columns = {"sex", "age"};
+  EXPECT_EQ(modalities_from_json(modalities_to_json({spec}))[0].columns, spec.columns);
+  spec.categories = {{"f", "m"}, {}};
+  spec.holes = true;
+  const std::string text = modalities_to_json({spec});
+  const auto back = modalities_from_json(text)[0];
+  EXPECT_EQ(back.columns, spec.columns);
+  EXPECT_EQ(back.categories, spec.categories);
+  EXPECT_TRUE(back.holes);
+  EXPECT_THAT(modalities_refusal(with(text, ",\"age\"", "")),
+              HasSubstr("does not name its categories by column"));
+}
+
 TEST(Modalities, AudioOfEarlierVersionsIsCentred) {
   const std::vector<ModalitySpec> now = {{"audio", ModalityKind::kAudio, {}, 8000.0, {}, {}},
                                          {"text", ModalityKind::kText, {}, 0.0, {}, {}}};

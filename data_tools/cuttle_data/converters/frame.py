@@ -7,9 +7,10 @@ such as train-00000-of-00002.parquet say splits. Types: number, category, text, 
 list: a|b), and image, audio, video, array (.npy): paths relative to the table's folder, or bytes
 inside Parquet; of animated pictures --type COLUMN=video takes all. A row is one sample, unless --id
 names a column whose values repeat: then its rows, in the order of --order, are one sample with a
-series of the numbers that change and a vector of those that do not. Classes are split by --splits
-and --seed, or by --split. Rows that cannot be used are left out and counted by kind; one of each
-kind is named.
+series of the numbers that change and a vector of those that do not. An empty cell of numbers is a
+hole (--fill: something else); a date becomes days since 1970 and where in the year and the week it
+lies. Classes are split by --splits and --seed, or by --split. Rows that cannot be used are left out
+and counted by kind; one of each kind is named.
 """
 
 from .. import media
@@ -74,6 +75,15 @@ def _add_sense_arguments(parser):
     senses = parser.add_argument_group("how values are stored")
     media.add_layout_arguments(senses)
     media.add_decoding_arguments(senses)
+    senses.add_argument("--codes",
+                        action="store_true",
+                        help="a column of categories is one feature, the category's number, for "
+                        "encoders that learn what each means (default: a feature of 0 and 1 for "
+                        "each category)")
+    senses.add_argument("--times",
+                        action="store_true",
+                        help="the first channel of a series is the time since its first row, by "
+                        "--order, for steps at any distance")
     senses.add_argument("--modality",
                         default=VECTOR,
                         help="name of the vector of numbers (default: vector)")

@@ -3,8 +3,9 @@
 A short name of `frame` for tables of numbers, where nothing is guessed. The first line names the
 columns. Rows with the same value of --class-column are one class, which for regression is what a
 task is drawn from: a user, a patient, a function. Classes are split by --splits and --seed, or by
---split-column (train, validation, test). A row with an empty or unreadable number is left out; such
-rows are counted by kind, and one of each kind is named. Without --class-column the rows are
+--split-column (train, validation, test). An empty cell is a hole (--fill: something else); a row
+with an unreadable number, or an empty target, is left out; such rows are counted by kind, and one
+of each kind is named. Without --class-column the rows are
 unlabelled, which is enough for `cuttle adapt` and `cuttle predict` (use --shards 1). Statistics are
 computed for the vector, not for the targets.
 """
@@ -12,6 +13,7 @@ computed for the vector, not for the targets.
 from .. import splits
 from ..errors import UserError
 from ..files import path_of
+from ..frame import opening
 from ..licenses import add_origin_arguments
 from ..schema import check_target_names
 from . import frame as general
@@ -37,6 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--separator", help="between cells (default: found out)")
     parser.add_argument("--decimal", choices=(".", ","), help="default: found out")
     parser.add_argument("--encoding", help="default: by the byte-order mark, else UTF-8")
+    opening.add_fill_argument(parser)
     add_origin_arguments(parser)
 
 
@@ -48,7 +51,7 @@ def convert(args, report):
     splits.chosen_fractions(args)  # before the table is read
     frame = delimited.read(args.file, report, args.separator, args.decimal, args.encoding)
     targets, features = _columns(args, frame)
-    args.fill, args.split = None, args.split_column
+    args.split, args.codes, args.times = args.split_column, False, False
     roles = Roles(args.class_column, targets, group=args.group_column, split=args.split_column,
                   values=tuple(features))
     general.write(args, report, frame, dict.fromkeys(frame.columns, NUMBER), roles, 1,

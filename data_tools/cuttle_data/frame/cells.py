@@ -92,6 +92,26 @@ def _as_floats(column):
     return np.array(np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan)))
 
 
+DATE_PARTS = ("year_sin", "year_cos", "week_sin", "week_cos")  # where in the year and in the week
+
+
+def dates_of(column, decimal="."):
+    """numbers_of dates, NaN where there is none, even where most cells hold something else."""
+    return days_of(plain_of(names_of(column), decimal)) if is_text(column) else numbers_of(column)
+
+
+def date_parts(days):
+    """float64 [n, 4]: DATE_PARTS of days since 1970; the week begins on Monday."""
+    known = np.where(np.isnan(days), 0, np.floor(days)).astype("datetime64[D]")
+    first = known.astype("datetime64[Y]")
+    length = (first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")
+    year = (known - first.astype("datetime64[D]")) / length
+    week = (known.astype(np.int64) + 3) % 7 / 7  # 1970 began on a Thursday
+    turns = 2 * np.pi * np.stack([year, week], axis=1)
+    parts = np.stack([np.sin(turns), np.cos(turns)], axis=2).reshape(len(days), len(DATE_PARTS))
+    return np.where(np.isnan(days)[:, None], np.nan, parts)
+
+
 def days_of(texts):
     """float64 days since 1970 of dates as text (2026-11-29, 2026/11/29 12:30, 29.11.2026)."""
     german = pc.replace_substring_regex(texts, r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})$",
@@ -153,7 +173,7 @@ def constant_within(codes, ids):
 def empty_of(column):
     """Mask of the cells without anything, or with a word for that."""
     if not is_text(column):
-        return np.array(column.is_null())
+        return np.array(column.is_null(nan_is_null=True))
     texts = names_of(column)
     words = pc.is_in(pc.utf8_lower(texts), NOT_GIVEN)
     return np.array(pc.or_(texts.is_null(), pc.fill_null(words, False)))

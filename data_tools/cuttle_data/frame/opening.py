@@ -1,5 +1,6 @@
 """Which reader a table needs, and the options of reading it."""
 
+import math
 import re
 
 from ..errors import UserError
@@ -8,6 +9,7 @@ from ..folder_tree import files_below
 from ..splits import split_of_folder
 
 SPLIT = "split"
+DROP = "drop"
 FORMATS = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".psv": "csv", ".parquet": "parquet",
            ".pq": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json",
            ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
@@ -26,10 +28,16 @@ def add_table_arguments(parser):
                         type=path_of,
                         metavar="FOLDER",
                         help="where paths in tables begin (default: the table's folder)")
+    add_fill_argument(parser)
+
+
+def add_fill_argument(parser):
     parser.add_argument("--fill",
-                        type=float,
-                        metavar="NUMBER",
-                        help="stands for empty cells of numbers (default: such rows are left out)")
+                        type=lambda text: None if text == DROP else float(text),
+                        default=math.nan,
+                        metavar=f"NUMBER|{DROP}",
+                        help="stands for empty cells of numbers (default: they are holes, NaN); "
+                        f"{DROP}: such rows are left out")
 
 
 def is_table(path):

@@ -8,10 +8,10 @@ from ..errors import UserError
 from ..schema import SPLITS, check_target_names
 from . import cells
 from .roles import split_numbers
-from .senses import checked_numbers, make_senses
+from .senses import checked_numbers, make_senses, seen_in_training
 
 NO_GROUP = "all"
-TEST = SPLITS.index(names.SPLIT_TEST)
+TRAIN, TEST = SPLITS.index(names.SPLIT_TRAIN), SPLITS.index(names.SPLIT_TEST)
 
 
 class Samples:
@@ -23,20 +23,29 @@ class Samples:
         self.given = np.ones(len(frame), bool)
         self.ids = np.arange(len(frame), dtype=np.int32)
         self.first, self.ordered, self.names_ = self.ids, None, None
+        self.times_ = np.zeros(len(frame))
         if roles.series:
             self.ids, self.names_ = cells.codes_of(frame.columns[roles.id])
             self.given = self.ids >= 0
             left_out_empty(frame, roles.id, self.ids, report)
-            times = self.ids * 0
             if roles.order:
-                times = checked_numbers_of_time(frame, roles.order, self.given, report)
-            order = np.lexsort((times, self.ids))
+                self.times_ = checked_numbers_of_time(frame, roles.order, self.given, report)
+            order = np.lexsort((self.times_, self.ids))
             self.ordered = order[self.given[order]]
             _, self.first = np.unique(self.ids, return_index=True)
             self.first = self.first[-len(self.names_):]
         elif roles.id:
             self.texts_ = cells.names_of(frame.columns[roles.id]).combine_chunks()
         self.frame_, self.roles_ = frame, roles
+
+    def elapsed(self, rows):
+        """float64: time since the first of these rows of the same sample; they are in order."""
+        _, first, sample = np.unique(self.ids[rows], return_index=True, return_inverse=True)
+        return self.times_[rows] - self.times_[rows][first][sample]
+
+    def name_of_elapsed(self):
+        """Of this channel."""
+        return self.roles_.order + names.ELAPSED_SUFFIX
 
     def names_of(self, samples):
         if self.names_:
@@ -88,6 +97,8 @@ class _Planner:
         rows = np.flatnonzero(usable)
         if not len(rows):
             raise UserError(f"{self.frame_.path}: no usable row; see what was left out")
+        for code in np.setdiff1d(np.arange(len(class_names)), classes[rows]):
+            self.report_.skipped(f"class {class_names[code]}", "class without a usable row")
         large, few = large_classes(classes[rows], len(class_names), minimum)
         if len(few):
             self.report_.left_out(len(few), f"class with fewer than {minimum} usable samples",
@@ -102,9 +113,11 @@ class _Planner:
         for column in values.values():
             column.present &= given
         classes = np.where(given, classes, -1).astype(np.int32)
-        return modalities, Columns(class_names, classes, group_names, groups,
-                                   self._splits(rows, classes, class_names), self.samples_.names_of,
-                                   targets, values), target_names
+        split_of = self._splits(rows, classes, class_names)
+        modalities = [seen_in_training(m, values[m.name], rows[split_of[rows] == TRAIN],
+                                       self.report_) for m in modalities]
+        return modalities, Columns(class_names, classes, group_names, groups, split_of,
+                                   self.samples_.names_of, targets, values), target_names
 
     def _codes(self, name, without):
         """(code of each sample, names); one name for all without a column."""

@@ -231,6 +231,9 @@ class _Guess:
         if found.series and not self._asked("order"):
             found.order = self._order()
             self.taken_ |= {found.order} - {None}
+        if self.args_.times and not (found.series and found.order):
+            self._refuse("--times is of rows of one sample in their order, and nothing says these",
+                         "give --id and --order")
 
     def _name_ids(self):
         names = [name for name in self._free(NUMBER, CATEGORY, TEXT) if is_id(name)]
@@ -274,13 +277,12 @@ class _Guess:
         rich = [name for name in free if self.types_[name] in (*MEDIA, TEXT)]
         for name in free:
             kind = self.types_[name]
-            if kind in (NUMBER, CATEGORY) and rich:
+            if kind in (NUMBER, CATEGORY, DATE) and rich:
                 found.unused[name] = f"{kind} beside {rich[0]}; --values to use it"
-            elif kind in (guesses.EMPTY, guesses.OTHER, DATE, LABELS):
+            elif kind in (guesses.EMPTY, guesses.OTHER, LABELS):
                 found.unused[name] = {
                     guesses.EMPTY: "empty",
                     guesses.OTHER: "neither numbers, text nor files",
-                    DATE: "date; --type COLUMN=number for days",
                     LABELS: "--labels to predict them"
                 }[kind]
         found.values = tuple(name for name in free if name not in found.unused)

@@ -1,6 +1,7 @@
 """Value columns -> modalities and their values for every sample."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,48 +10,77 @@ from .. import media, names
 from ..shards import Modality
 from ..value_columns import Series, Texts, Vectors
 from . import cells, media_cells
-from .guesses import ARRAY, CATEGORY, MEDIA, TEXT
+from .guesses import ARRAY, CATEGORY, DATE, MEDIA, TEXT
 
 MOST_CATEGORIES = 64  # features of a column of categories, one each
+IS, PART = "=", ":"  # between a column and a category of it, or a part of what it says
 
 
 class Features:
-    """The numbers of all rows: matrix float32 [rows, features], the features' names, and valid
-    [rows]: which rows have all of them."""
+    """The numbers of all rows: matrix float32 [rows, features], NaN for a hole; filled [rows,
+    features]: where the cell is not empty; names of the features; categories: for each of these
+    those whose numbers are its values, () if they are numbers themselves; valid [rows]: which have
+    no wrong cell."""
 
-    def __init__(self, frame, columns, types, fill, report):
+    def __init__(self, frame, columns, types, fill, report, coded=()):
+        """coded: columns of categories that are one feature each, not one for each category."""
         self.frame_, self.fill_, self.report_ = frame, fill, report
-        self.names, parts = [], []
+        self.names, self.categories = [], []
         self.valid = np.ones(len(frame), bool)
+        kinds, firsts = {CATEGORY: self._one_hot, DATE: self._date}, []
+        parts, filled = [np.empty((len(frame), 0), np.float32)], [np.empty((len(frame), 0), bool)]
         for name in columns:
-            parts.append(self._one_hot(name) if types[name] == CATEGORY else self._numbers(name))
-        self.matrix = np.concatenate(parts, axis=1) if parts else np.empty(
-            (len(frame), 0), np.float32)
+            firsts.append(len(self.names))
+            part, here = (self._codes if name in coded else kinds.get(types[name],
+                                                                      self._number))(name)
+            self.categories += [()] * (len(self.names) - len(self.categories))
+            parts.append(part)
+            filled.append(np.broadcast_to(here[:, None], part.shape))
+        self.matrix, self.filled = np.concatenate(parts, axis=1), np.concatenate(filled, axis=1)
+        holes = {self.names[f]: int(np.isnan(self.matrix[self.valid, f]).sum())
+                 for f in firsts if f < len(self.names)}
+        if any(holes.values()):
+            report.note(f"holes (empty cells) among {int(self.valid.sum()):,} rows: " + ", ".join(
+                f"{name} {count:,}" for name, count in holes.items() if count))
 
-    def _numbers(self, name):
+    def _number(self, name):
         values = checked_numbers(self.frame_, name, self.valid, self.report_, self.fill_)
         self.names.append(name)
-        return values[:, None]
+        return values[:, None], ~np.isnan(values)
+
+    def _date(self, name):
+        """Days since 1970, and where in the year and the week."""
+        days = checked_numbers(self.frame_, name, self.valid, self.report_, self.fill_,
+                               cells.dates_of)
+        self.names += [name, *(name + PART + part for part in cells.DATE_PARTS)]
+        return np.column_stack([days, cells.date_parts(days)]).astype(np.float32), ~np.isnan(days)
+
+    def _codes(self, name):
+        codes, found = cells.codes_of(self.frame_.columns[name])
+        self.names.append(name)
+        self.categories.append(tuple(found))
+        return np.where(codes < 0, np.nan, codes).astype(np.float32)[:, None], codes >= 0
 
     def _one_hot(self, name):
         """A feature of 0 and 1 for each category; an empty cell has none."""
         codes, found = cells.codes_of(self.frame_.columns[name])
         if len(found) > MOST_CATEGORIES:
             self.report_.note(f"column {name} is not used: {len(found)} categories (at most "
-                              f"{MOST_CATEGORIES} are made numbers); --type {name}=text reads it")
-            return np.empty((len(codes), 0), np.float32)
-        self.names += [f"{name}={category}" for category in found]
-        return (codes[:, None] == np.arange(len(found))).astype(np.float32)
+                              f"{MOST_CATEGORIES} are made numbers); --codes takes any number, "
+                              f"--type {name}=text reads it")
+            return np.empty((len(codes), 0), np.float32), codes >= 0
+        self.names += [name + IS + category for category in found]
+        return (codes[:, None] == np.arange(len(found))).astype(np.float32), codes >= 0
 
 
-def checked_numbers(frame, name, valid, report, fill=None):
-    """float32 for each row; `valid` becomes False where the cell is no number, which is counted and
-    one is named."""
+def checked_numbers(frame, name, valid, report, fill=None, read=cells.numbers_of):
+    """float32 for each row, `fill` where the cell is empty; `valid` becomes False where the cell is
+    no number, nor is empty if there is a fill; that is counted and one is named."""
     column = frame.columns[name]
-    values = cells.numbers_of(column, frame.decimal)
-    if fill is not None:
-        values[cells.empty_of(column)] = fill
-    bad = np.isnan(values)
+    values = read(column, frame.decimal)
+    empty = cells.empty_of(column) & (fill is not None)
+    values[empty] = fill
+    bad = np.isnan(values) & ~empty
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     huge = np.isinf(values)
@@ -70,8 +100,12 @@ def checked_numbers(frame, name, valid, report, fill=None):
 def make_senses(args, frame, types, roles, samples, report):
     """([Modality], {modality: column of values}); samples: plan.Samples."""
     plain = [name for name in roles.values if types[name] not in (TEXT, *MEDIA)]
-    made = _numeric(args, Features(frame, plain, types, args.fill, report), samples, report) \
-        if plain else []
+    coded = [name for name in plain if args.codes and types[name] == CATEGORY and
+             (samples.ordered is None or cells.constant_within(
+                 *(codes[samples.given] for codes in (cells.codes_of(frame.columns[name])[0],
+                                                      samples.ids))))]
+    made = _numeric(args, Features(frame, plain, types, args.fill, report, coded), samples,
+                    report) if plain else []
     for kind in (TEXT, *MEDIA):
         columns = [name for name in roles.values if types[name] == kind]
         for name in columns:
@@ -104,28 +138,83 @@ def _free_name(text, made):
 
 def _numeric(args, features, samples, report):
     """Numbers that differ between the rows of a sample are a series, the others a vector."""
-    matrix, labels = features.matrix, np.array(features.names, object)
+    matrix, filled = features.matrix, features.filled
     usable = features.valid & samples.given
-    made = []
-    if samples.ordered is not None:
-        rows = samples.ordered[usable[samples.ordered]]
-        same = np.array([_constant(matrix[rows, f], samples.ids[rows]) for f in range(len(labels))],
-                        bool)
-        steps = Series(np.ascontiguousarray(matrix[rows][:, ~same]),
-                       np.bincount(samples.ids[rows], minlength=len(samples.first)))
-        if (~same).any():
-            made.append((Modality("series", names.KIND_SERIES, (int((~same).sum()), ),
-                                  columns=tuple(labels[~same])), steps))
-            report.note(f"channels of series: {', '.join(labels[~same])}")
-        labels, matrix, usable = labels[same], matrix[samples.first][:, same], usable[samples.first]
-    if len(labels):
-        name = args.modality
-        made.append((Modality(name, names.KIND_VECTOR, (len(labels), ), columns=tuple(labels)),
-                     Vectors(matrix, usable)))
-        report.note(f"features of {name}: {', '.join(labels)}")
-    return made
+    if samples.ordered is None:
+        return _vector(args, features, np.arange(len(features.names)), samples.first, usable,
+                       report)
+    rows = samples.ordered[usable[samples.ordered]]
+    same = np.array([_constant(matrix[rows, f], samples.ids[rows]) for f in range(matrix.shape[1])],
+                    bool)
+    made, changing = [], np.flatnonzero(~same)
+    if len(changing):
+        labels = [features.names[f] for f in changing]
+        rows = rows_of_series(samples, usable, filled[:, changing].any(axis=1), args.times)
+        steps = matrix[rows][:, changing]
+        if args.times:
+            steps = np.column_stack([samples.elapsed(rows), steps]).astype(np.float32)
+            labels.insert(0, samples.name_of_elapsed())
+        counts = np.bincount(samples.ids[rows], minlength=len(samples.first))
+        made.append((Modality("series", names.KIND_SERIES, (len(labels), ), columns=tuple(labels),
+                              holes=bool(np.isnan(steps).any())),
+                     Series(np.ascontiguousarray(steps), counts)))
+        report.note(f"channels of series: {', '.join(labels)}")
+    return made + _vector(args, features, np.flatnonzero(same), samples.first, usable, report)
+
+
+def rows_of_series(samples, usable, filled, timed):
+    """The rows, by sample and time. filled: those with a value; a moment without any is one all the
+    same, in a sample with some, unless the series say when their steps were."""
+    rows = samples.ordered[usable[samples.ordered]]
+    here = filled[rows]
+    if not timed:
+        ids = samples.ids[rows]
+        here = np.bincount(ids, here, len(samples.first))[ids] > 0
+    return rows[here]
+
+
+def _vector(args, features, chosen, first, usable, report):
+    """[(Modality, Vectors)] of some of the features, none if there are none. first: a row of each
+    sample; usable: which rows are."""
+    if not len(chosen):
+        return []
+    labels = [features.names[f] for f in chosen]
+    matrix = features.matrix[first][:, chosen]
+    present = usable[first] & features.filled[first][:, chosen].any(axis=1)
+    categories = tuple(features.categories[f] for f in chosen)
+    if not any(categories):
+        categories = ()
+    holes = bool(categories) or bool(np.isnan(matrix[present]).any())
+    report.note(f"features of {args.modality}: {', '.join(labels)}")
+    return [(Modality(args.modality, names.KIND_VECTOR, (len(labels), ), columns=tuple(labels),
+                      holes=holes, categories=categories), Vectors(matrix, present))]
+
+
+def seen_in_training(modality, values, trains, report):
+    """The Modality with those categories alone that are there in the samples `trains`, if these are
+    any; in `values` the others become holes."""
+    if not modality.categories or not len(trains):
+        return modality
+    kept, unknown = [], {}
+    for place, (name, found) in enumerate(zip(modality.columns, modality.categories)):
+        column = values.of(place) if found else np.empty(0)
+        seen = np.unique(column[trains]) if found else column
+        seen = seen[~np.isnan(seen)].astype(int)
+        numbers = np.full(len(found), np.nan, np.float32)
+        numbers[seen] = np.arange(len(seen))
+        known = ~np.isnan(column)
+        column[known] = numbers[column[known].astype(int)]
+        kept.append(tuple(found[code] for code in seen))
+        if len(seen) < len(found):
+            unknown[name] = len(found) - len(seen)
+    if unknown:
+        report.note("categories that no training sample has are unknown (holes): " + ", ".join(
+            f"{count} of {name}" for name, count in unknown.items()))
+    return replace(modality, categories=tuple(kept) if any(kept) else ())
 
 
 def _constant(values, ids):
-    """Whether all rows of a sample have the same value; rows are ordered by sample."""
-    return bool((values[1:] == values[:-1])[ids[1:] == ids[:-1]].all())
+    """Whether all rows of a sample have the same value, or all a hole; rows are ordered by
+    sample."""
+    alike = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    return bool(alike[ids[1:] == ids[:-1]].all())

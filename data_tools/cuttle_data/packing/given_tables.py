@@ -1,5 +1,6 @@
 """Rows of a table -> samples with the senses that a model takes."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..columnar import Columns, loaded
 from ..errors import UserError
 from ..frame import cells, guesses, media_cells, opening
 from ..frame.plan import NO_GROUP, TEST, Samples
-from ..frame.senses import Features, checked_numbers
+from ..frame.senses import IS, Features, checked_numbers, rows_of_series
 from ..value_columns import Series, Texts, Vectors
 from .table_fit import FILLED, KINDS, TableFit
 
@@ -100,27 +101,34 @@ class GivenTable:
             found = media_cells.MediaCells(self.frame_, column, self.args_.root, self.report_)
             self.told_[found.missing] = True
             return media_cells.loaders_of(found, modality, first, media.read_options(self.args_))
-        matrix, valid = self._numbers(modality, sources)
+        matrix, valid, filled = self._numbers(modality, sources)
         self.told_ |= ~valid
         if modality.kind == names.KIND_VECTOR:
-            return Vectors(matrix[first], valid[first])
-        rows = self.samples_.ordered[valid[self.samples_.ordered]]
-        return Series(matrix[rows], np.bincount(self.samples_.ids[rows], minlength=len(first)))
+            return Vectors(matrix[first], (valid & filled)[first])
+        timed = [place for place, (_, rest) in enumerate(sources) if rest == names.ELAPSED_SUFFIX]
+        rows = rows_of_series(self.samples_, valid, filled, bool(timed))
+        steps = matrix[rows]
+        for place in timed:
+            steps[:, place] = self.samples_.elapsed(rows)
+        return Series(steps, np.bincount(self.samples_.ids[rows], minlength=len(first)))
 
     def _numbers(self, modality, sources):
-        """(float32 [rows, features], which rows have all of them)."""
-        if all(category is None for _, category in sources):
+        """(float32 [rows, features], which rows have no wrong cell, and which have a value)."""
+        fill = self.args_.fill  # holes only for a model that takes them
+        if fill is not None and math.isnan(fill) and not modality.holes:
+            fill = None
+        if all(rest is None for _, rest in sources) and not modality.categories:
             types = {name: guesses.NUMBER if name in modality.columns else kind
                      for name, kind in self.fit_.types.items()}
-            made = Features(self.frame_, [name for name, _ in sources], types, self.args_.fill,
-                            self.report_)
+            made = Features(self.frame_, [name for name, _ in sources], types, fill, self.report_)
             few = modality.shape[0] - len(made.names)
             self.numbers_[modality.name] = (*made.names, *[FILLED] * few)
             fills = self.args_.pad or FILLED in modality.columns  # as the model's own rows were
             if few > 0 and fills and modality.kind == names.KIND_VECTOR:
                 self._check_plain(sources, types)
                 self._note_encoder(modality)
-                return np.pad(made.matrix, ((0, 0), (0, few))), made.valid
+                return (np.pad(made.matrix, ((0, 0), (0, few))), made.valid,
+                        made.filled.any(axis=1))
             if few:
                 fills = few > 0 and self._fills_rows(modality)
                 what = ("fill its rows with zeros by cuttle-data pack --pad" if fills else
@@ -128,17 +136,38 @@ class GivenTable:
                 raise UserError(
                     f"{self.frame_.path}: {len(made.names)} numbers ({', '.join(made.names)}) for "
                     f"the model's sense {modality.name}, which takes {modality.shape[0]}; {what}")
-            return made.matrix, made.valid
-        valid, parts = np.ones(len(self.frame_), bool), []
-        for name, category in sources:
-            if category is None:
-                parts.append(checked_numbers(self.frame_, name, valid, self.report_,
-                                             self.args_.fill))
-            else:
-                codes, found = cells.codes_of(self.frame_.columns[name])
-                parts.append(codes == (found.index(category) if category in found else -2))
-        self._note_unknown(sources)
-        return np.stack(parts, axis=1).astype(np.float32), valid
+            return made.matrix, made.valid, made.filled.any(axis=1)
+        valid, filled = np.ones(len(self.frame_), bool), np.zeros(len(self.frame_), bool)
+        parts, known = [], {}
+        for (name, rest), found in zip(sources, modality.categories or [()] * len(sources)):
+            if rest and rest[0] == IS:
+                known.setdefault(name, set()).add(rest[1:])
+            elif found:
+                known[name] = set(found)
+            part, here = self._feature(name, rest, found, valid, fill)
+            parts.append(part)
+            filled |= here
+        self._note_unknown(known)
+        return np.stack(parts, axis=1).astype(np.float32), valid, filled
+
+    def _feature(self, name, rest, categories, valid, fill):
+        """(value of each row, which have one). categories: whose numbers the values are."""
+        if categories or (rest and rest[0] == IS):
+            codes, found = cells.codes_of(self.frame_.columns[name])
+            wanted = {category: number for number, category in enumerate(categories)}
+            if categories:
+                numbers = np.array([wanted.get(text, np.nan) for text in found] + [np.nan])
+                return numbers[codes], codes >= 0
+            return codes == (found.index(rest[1:]) if rest[1:] in found else -2), codes >= 0
+        if rest == names.ELAPSED_SUFFIX:
+            return np.zeros(len(valid)), np.zeros(len(valid), bool)  # once the rows are known
+        date = self.fit_.types[name] == guesses.DATE
+        values = checked_numbers(self.frame_, name, valid, self.report_, fill,
+                                 cells.dates_of if date else cells.numbers_of)
+        here = ~np.isnan(values)
+        if rest:
+            values = cells.date_parts(values)[:, cells.DATE_PARTS.index(rest[1:])]
+        return values, here
 
     def _check_plain(self, sources, types):
         """Another table of the same columns may have other categories, and so other places."""
@@ -160,12 +189,9 @@ class GivenTable:
                               "which zeros are values like any other; only `table` leaves out "
                               "columns of zeros")
 
-    def _note_unknown(self, sources):
-        known = {}
-        for name, category in sources:
-            known.setdefault(name, set()).add(category)
+    def _note_unknown(self, known):
         for name, categories in known.items():
-            found = cells.codes_of(self.frame_.columns[name])[1] if None not in categories else ()
+            found = cells.codes_of(self.frame_.columns[name])[1]
             others = [category for category in found if category not in categories]
             if others:
                 self.report_.warn(f"column {name} has {len(others)} categories that the model does "

@@ -120,7 +120,8 @@ def _recorded(entry):
         return modality_from(entry)
     shape = [steps[0]["columns"]] if entry["shape"] else []
     before = modality_from({**entry, "shape": shape, "mean": [], "stddev": []})
-    return replace(before, holes=any(step["type"].startswith("impute") for step in steps))
+    fills = any(step["type"].startswith("impute") for step in steps)
+    return replace(before, holes=before.holes or fills)
 
 
 def _keys_of(config):

@@ -11,6 +11,7 @@ from .. import names
 from ..errors import UserError
 from ..frame import cells, guesses, role_guesses
 from ..frame.roles import Roles
+from ..frame.senses import IS, PART
 
 KINDS = {names.KIND_TEXT: guesses.TEXT, names.KIND_IMAGE: guesses.IMAGE,
          names.KIND_AUDIO: guesses.AUDIO, names.KIND_VIDEO: guesses.VIDEO}
@@ -20,7 +21,8 @@ PLAIN = (guesses.CATEGORY, guesses.NUMBER, guesses.TEXT)
 
 
 class TableFit:
-    """types: {column: type}; sources: {sense: [(column, None), or (column, category that is 1)]};
+    """types: {column: type}; sources: {sense: [(column, None), or (column, what follows its name in
+    that of the feature: "=f", ":year_sin")]};
     targets: names of columns; roles: frame.roles.Roles."""
 
     def __init__(self, frame, label, layout, args, report):
@@ -74,11 +76,11 @@ class TableFit:
         self.taken_ |= {name for name, _ in sources}
 
     def _source(self, feature):
-        """(column, None), or (column, the category that is 1), or None."""
+        """(column, None), or (column, what follows), or None."""
         if feature in self.frame_.columns:
             return feature, None
-        ends = [end for end, letter in enumerate(feature) if letter == "="]
-        return next(((feature[:end], feature[end + 1:]) for end in reversed(ends)
+        ends = [end for end, letter in enumerate(feature) if letter in (IS, PART)]
+        return next(((feature[:end], feature[end:]) for end in reversed(ends)
                      if feature[:end] in self.frame_.columns), None)
 
     def _class_column(self):
@@ -137,7 +139,9 @@ class TableFit:
                 f"and {' or '.join(ids) or 'no column'} may say which; give --id COLUMN")
         if not series:
             ids = [name for name in ids if name == self.args_.id or self._differs(name)]
-        order = self.args_.order or next(
+        elapsed = [name for sources in self.sources.values() for name, rest in sources
+                   if rest == names.ELAPSED_SUFFIX]
+        order = self.args_.order or next(iter(elapsed), None) or next(
             (name for name in self.frame_.columns if name not in self.taken_ and series and
              self.types[name] in (guesses.NUMBER, guesses.DATE) and
              role_guesses.plain(name) in role_guesses.ORDER_NAMES), None)

@@ -47,7 +47,14 @@ struct ModalitySpec {
                                  ///< out. As `columns`, for whoever makes further samples
   std::vector<FittedStep> fitted = {};  ///< done to every sample before the model sees it;
                                         ///< mean and stddev are none then
+  std::vector<std::vector<std::string>> categories =
+      {};  ///< vector: for each column those whose numbers its values are, none for one of numbers;
+           ///< empty: all are numbers. No part of equality
+  bool holes = false;  ///< series, vector: values may be NaN. No part of equality
 
+  /// Of a series: the channel that says the time since the sample's first step (its column is
+  /// called ..:elapsed); -1: none does.
+  std::int64_t clock() const;
   /// As the shards have it.
   ModalitySpec recorded() const;
 

@@ -44,6 +44,9 @@ class Encoder {
   /// Where its blocks take steps [m, C, T] and their mask, as of a series, how many of them it
   /// looks at, 0: all. It may then read what another encoder makes of steps.
   virtual std::optional<std::int64_t> steps() const { return std::nullopt; }
+  /// Whether values of a vector or series may be holes (NaN), and numbers of categories.
+  virtual bool takes_holes() const { return false; }
+  virtual bool takes_categories() const { return false; }
   /// Whether, in use, a sample's features are its own, whatever batch it is in.
   bool samples_apart() const;
   /// Whether an engine may compute whole tasks where all blocks are linear layers.

@@ -36,7 +36,8 @@ struct FittedType : TypeInfo {
   /// Changes a sample, which keeps a row or a letter at least; its columns may change, for all
   /// samples alike. UserError where the step is a damaged file's.
   std::function<void(const FittedStep&, FittedSamples&)> apply;
-  bool looks = true;  ///< whether fit() looks at samples
+  bool looks = true;         ///< whether fit() looks at samples
+  bool fills_holes = false;  ///< no row has any behind it
 };
 std::map<std::string, FittedType> builtin_fitted();
 

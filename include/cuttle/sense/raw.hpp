@@ -48,5 +48,13 @@ ModalityInput text_input(const RawModality& raw, std::int64_t max_length);
 /// Series [m, C, T], standardised, at most max_length steps each (0: all).
 ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
                            std::int64_t max_length);
+/// The same of series with holes (NaN), at steps of any distance: [m, 3C, T] of each channel the
+/// standardised value that was last seen (0 before there was one), whether it was seen at this
+/// step, and log(1 + d), d the time since the step at which it was last seen before (Che et al.
+/// 2018, "Notations": d_t = s_t - s_(t-1), and d_(t-1) more if it was not seen then; d_1 = 0), or
+/// since the first. The time s is that of ModalitySpec::clock(), in units of its deviation; where
+/// there is no clock, steps are counted.
+ModalityInput irregular_input(const RawModality& raw, const ModalitySpec& spec,
+                              std::int64_t max_length);
 
 }  // namespace cuttle

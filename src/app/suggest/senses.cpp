@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "cuttle/core/error.hpp"
 
@@ -27,6 +28,17 @@ double length_of(const ModalitySpec& spec, const std::vector<std::uint8_t>& raw)
   return bytes / step;
 }
 
+/// The share of a sample's numbers that are holes.
+double holes_of(const std::vector<std::uint8_t>& raw) {
+  double holes = 0;
+  for (std::size_t at = 0; at + sizeof(float) <= raw.size(); at += sizeof(float)) {
+    float value = 0;
+    std::memcpy(&value, raw.data() + at, sizeof value);
+    holes += std::isnan(value) ? 1 : 0;
+  }
+  return holes * sizeof(float) / static_cast<double>(std::max<std::size_t>(1, raw.size()));
+}
+
 bool has_length(ModalityKind kind) {
   return kind != ModalityKind::kImage && kind != ModalityKind::kVector;
 }
@@ -46,6 +58,7 @@ std::string describe(const SenseFacts& sense) {
   if (sense.longest > 0)
     line += fmt::format(", {:.0f} {} (19 of 20 samples at most; longest seen {:.0f})",
                         sense.common_length, unit_of(spec.kind), sense.longest);
+  if (spec.holes) line += fmt::format(", {:.3g} % holes", 100 * sense.holes);
   const double missing = 100.0 * static_cast<double>(sense.samples - sense.present) /
                          static_cast<double>(std::max<std::int64_t>(1, sense.samples));
   return line + (sense.present == sense.samples ? std::string(", never missing")
@@ -90,10 +103,13 @@ std::vector<SenseFacts> sense_facts(const Dataset& data) {
     sense.present = static_cast<std::int64_t>(with.size());
     std::vector<double> lengths;
     const std::size_t every = with.size() / kLooked + 1;
-    for (std::size_t i = 0; i < with.size() && has_length(sense.spec.kind); i += every) {
+    const bool measured = has_length(sense.spec.kind) || sense.spec.holes;
+    for (std::size_t i = 0; i < with.size() && measured; i += every) {
       std::vector<std::uint8_t> raw;
       data.read(with[i], m, raw);
-      lengths.push_back(length_of(sense.spec, raw));
+      if (has_length(sense.spec.kind)) lengths.push_back(length_of(sense.spec, raw));
+      if (sense.spec.holes)
+        sense.holes += holes_of(raw) / static_cast<double>((with.size() + every - 1) / every);
     }
     if (!lengths.empty()) {
       std::sort(lengths.begin(), lengths.end());
@@ -120,8 +136,9 @@ EncoderChoice choose_encoder(const SenseFacts& sense, const std::string& norm) {
       return {fmt::format("{{type: mel_conv, width: 64, depth: 3, {}{}}}", norm, limit),
               "log-mel frames" + reason, true};
     case ModalityKind::kSeries:
-      return {fmt::format("{{type: series_conv, width: 64, depth: 2, {}{}}}", norm, limit),
-              "steps in time" + reason, true};
+      return {fmt::format("{{type: series_conv, width: 64, depth: 2, {}{}{}}}", norm, limit,
+                          sense.spec.holes || sense.spec.clock() >= 0 ? ", irregular: true" : ""),
+              (sense.spec.holes ? "steps in time, with holes" : "steps in time") + reason, true};
     case ModalityKind::kVideo: {
       const EncoderChoice frame = image_encoder(sense, norm);
       return {fmt::format("{{type: frames, frame: {}, over_time: {{type: gru, width: 64{}}}}}",
@@ -129,6 +146,10 @@ EncoderChoice choose_encoder(const SenseFacts& sense, const std::string& norm) {
               "each frame as a picture, then frames in their order" + reason, true};
     }
     case ModalityKind::kVector:
+      if (sense.spec.holes)
+        return {"{type: columns, width: 64, depth: 2}", sense.spec.categories.empty()
+                                                            ? "numbers, some of them holes"
+                                                            : "numbers, categories and holes"};
       return {fmt::format("{{type: mlp, width: {}, depth: 2}}",
                           sense.spec.shape.at(0) > 256 ? 128 : 64),
               fmt::format("{} numbers", sense.spec.shape.at(0))};

@@ -14,6 +14,7 @@ struct SenseFacts {
   std::string line;                       ///< all of it, for people
   double common_length = 0, longest = 0;  ///< of a few training samples, in the encoder's units:
                                           ///< characters, ms, steps; 0: no length
+  double holes = 0;                       ///< share of the numbers of these that are holes
 };
 
 /// Of every sense, in the data set's order; reads some samples.

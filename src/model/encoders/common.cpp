@@ -51,6 +51,12 @@ void tell_pieces(Keys& keys, std::string& pieces) {
            "byte-pair tokenizer.json; empty: characters");
 }
 
+void tell_irregular(Keys& keys, bool& irregular) {
+  keys.add("irregular", irregular, anything(),
+           "series: of each channel the value that was last seen, whether it was seen at this "
+           "step, and how long ago it had been; holes (NaN) need no filling then");
+}
+
 NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused) {
   return {norm, request.registry.norms, request.inner_steps, fused};
 }
@@ -81,12 +87,16 @@ torch::Tensor running_mean(const torch::Tensor& values, const torch::Tensor& mas
 
 SequenceReader::SequenceReader(const EncoderRequest& request,
                                std::initializer_list<ModalityKind> kinds, std::int64_t max_length,
-                               const std::string& hears, const std::string& pieces)
-    : spec_(request.spec), max_length_(max_length), mfcc_(hears == "mfcc") {
+                               const std::string& hears, const std::string& pieces, bool irregular)
+    : spec_(request.spec), max_length_(max_length), mfcc_(hears == "mfcc"), irregular_(irregular) {
   expect_kind(request, kinds);
   CUTTLE_VALIDATE(!mfcc_ || spec_.kind == ModalityKind::kAudio,
                   "model.encoders.{}.hears: is about audio, and {} is {} (it would do nothing); "
                   "remove it",
+                  spec_.name, spec_.name, to_string(spec_.kind));
+  CUTTLE_VALIDATE(!irregular_ || spec_.kind == ModalityKind::kSeries,
+                  "model.encoders.{}.irregular: is about series, and {} is {} (it would do "
+                  "nothing); remove it",
                   spec_.name, spec_.name, to_string(spec_.kind));
   CUTTLE_VALIDATE(pieces.empty() || spec_.kind == ModalityKind::kText,
                   "model.encoders.{}.pieces: is about texts, and {} is {} (it would do nothing); "
@@ -105,6 +115,7 @@ SequenceReader::SequenceReader(const EncoderRequest& request,
 std::int64_t SequenceReader::channels() const {
   return mfcc_                                 ? kMfccChannels
          : mel_                                ? kMels
+         : irregular_                          ? 3 * spec_.shape[0]
          : spec_.kind == ModalityKind::kSeries ? spec_.shape[0]
                                                : 0;
 }
@@ -120,6 +131,7 @@ ModalityInput SequenceReader::prepare(const RawModality& raw) const {
           {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)}, max_length_));
     });
   if (spec_.kind == ModalityKind::kText) return text_input(raw, max_length_);
+  if (irregular_) return irregular_input(raw, spec_, max_length_);
   if (spec_.kind == ModalityKind::kSeries) return series_input(raw, spec_, max_length_);
   return pad_each(
       raw, [&](const std::uint8_t* bytes, std::int64_t size) { return prepare_row(bytes, size); });

@@ -21,6 +21,7 @@ void tell_norm(Keys& keys, Section& norm, bool& fused);
 void tell_max_length(Keys& keys, std::int64_t& max_length);
 void tell_hears(Keys& keys, std::string& hears);
 void tell_pieces(Keys& keys, std::string& pieces);
+void tell_irregular(Keys& keys, bool& irregular);
 /// The norm that the options ask for; the request and `norm` must outlive it.
 NormOptions norm_of(const EncoderRequest& request, const Section& norm, bool fused);
 
@@ -56,13 +57,14 @@ class SequenceReader : public Encoder {
   bool dear_rows() const override { return mel_.has_value(); }
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override;
   std::optional<std::int64_t> steps() const override;
+  bool takes_holes() const override { return irregular_; }
 
  protected:
-  /// Refuses other kinds; `max_length`, `hears` and `pieces` are the keys' (tell_max_length,
-  /// tell_hears, tell_pieces).
+  /// Refuses other kinds; the rest are the keys' (tell_max_length, tell_hears, tell_pieces,
+  /// tell_irregular).
   SequenceReader(const EncoderRequest& request, std::initializer_list<ModalityKind> kinds,
                  std::int64_t max_length, const std::string& hears = "mels",
-                 const std::string& pieces = "");
+                 const std::string& pieces = "", bool irregular = false);
   const ModalitySpec& spec() const { return spec_; }
   /// Of a step; of characters none.
   std::int64_t channels() const;
@@ -74,7 +76,7 @@ class SequenceReader : public Encoder {
   std::int64_t max_length_;  ///< in the units of what is read: characters or pieces, samples, steps
   std::optional<LogMel> mel_;
   std::optional<TextPieces> pieces_;  ///< of texts; none: characters
-  bool mfcc_;
+  bool mfcc_, irregular_;
 };
 
 /// Convolutions over time, pooled by two while the sequence is long, ending in mean and maximum

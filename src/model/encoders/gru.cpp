@@ -91,7 +91,7 @@ class RunningPool final : public Block {
 
 struct GruOptions {
   std::int64_t width = 64, depth = 1, max_length = 0;
-  bool bidirectional = true;
+  bool bidirectional = true, irregular = false;
   std::string hears = "mels", pieces;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "units of a layer, in each direction");
@@ -101,6 +101,7 @@ struct GruOptions {
     tell_max_length(keys, max_length);
     tell_hears(keys, hears);
     tell_pieces(keys, pieces);
+    tell_irregular(keys, irregular);
   }
 };
 
@@ -111,7 +112,7 @@ class GruEncoder final : public SequenceReader {
   using Options = GruOptions;
   GruEncoder(const EncoderRequest& request, const Options& options)
       : SequenceReader(request, {ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries},
-                       options.max_length, options.hears, options.pieces) {
+                       options.max_length, options.hears, options.pieces, options.irregular) {
     std::int64_t in = channels();
     if (spec().kind == ModalityKind::kText) {
       in = options.width;

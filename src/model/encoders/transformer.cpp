@@ -34,6 +34,7 @@ class NormedMean final : public Block {
 struct TransformerOptions {
   std::int64_t width = 64, depth = 4, patch = 0, max_length = 0;
   std::string hears = "mels", pieces;
+  bool irregular = false;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 65536), "columns of a token");
     keys.add("depth", depth, between(1, 64), "layers");
@@ -43,6 +44,7 @@ struct TransformerOptions {
     tell_max_length(keys, max_length);
     tell_hears(keys, hears);
     tell_pieces(keys, pieces);
+    tell_irregular(keys, irregular);
   }
 };
 
@@ -57,7 +59,7 @@ class TransformerEncoder final : public SequenceReader {
       : SequenceReader(request,
                        {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
                         ModalityKind::kSeries},
-                       options.max_length, options.hears, options.pieces) {
+                       options.max_length, options.hears, options.pieces, options.irregular) {
     const std::int64_t heads =
         attention_heads("model.encoders." + spec().name + ".width", options.width);
     auto& layout = request.layout;

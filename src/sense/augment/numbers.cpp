@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "sense/augment/transforms.hpp"
@@ -19,6 +20,15 @@ Bytes bytes_of(const std::vector<float>& values) {
 
 double mean_of(const ModalitySpec& spec, std::size_t channel) {
   return spec.mean.empty() ? 0.0 : spec.mean[channel];
+}
+
+/// What stands for a value that is taken away.
+float nothing_of(const ModalitySpec& spec, std::size_t channel) {
+  return spec.holes ? std::nanf("") : static_cast<float>(mean_of(spec, channel));
+}
+
+bool is_category(const ModalitySpec& spec, std::size_t channel) {
+  return !spec.categories.empty() && !spec.categories[channel].empty();
 }
 
 /// With noise of this many standard deviations.
@@ -76,7 +86,7 @@ Bytes augment_series(const Bytes& from, const ModalitySpec& spec, const SeriesAu
     const auto step = static_cast<std::int64_t>(i / channels) + first;
     const double mean = mean_of(spec, c);
     if (step >= gap.first && step < gap.second) {
-      to[i] = static_cast<float>(mean);
+      to[i] = nothing_of(spec, c);
       continue;
     }
     if (!factors.empty()) to[i] = static_cast<float>(mean + factors[c] * (to[i] - mean));
@@ -92,13 +102,14 @@ Bytes augment_vector(const Bytes& from, const Bytes& other, const ModalitySpec& 
     const double way = how.mix * random.uniform();
     const std::vector<float> there = floats_of(other);
     for (std::size_t c = 0; c < to.size(); ++c)
-      to[c] = static_cast<float>(to[c] + way * (static_cast<double>(there[c]) - to[c]));
+      if (!std::isnan(there[c]) && !is_category(spec, c))
+        to[c] = static_cast<float>(to[c] + way * (static_cast<double>(there[c]) - to[c]));
   }
   random.below(2);  // once chose a gap, as of series
   for (std::size_t c = 0; c < to.size(); ++c) {
     if (random.uniform() < how.erase)
-      to[c] = static_cast<float>(mean_of(spec, c));
-    else
+      to[c] = nothing_of(spec, c);
+    else if (!is_category(spec, c))
       add_noise(to[c], spec, c, how.noise, random);
   }
   return bytes_of(to);

@@ -239,6 +239,11 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
       check_kind(section.type, type, spec);
       looks = looks || type.looks;
     }
+    CUTTLE_VALIDATE(spec.categories.empty(),
+                    "{} has columns whose values are the numbers of categories (no amounts, so "
+                    "that nothing can be reckoned with them); remove the key, or convert the data "
+                    "without --codes",
+                    spec.name);
     FittedSamples samples = no_samples(spec);
     if (looks)
       for (const Dataset* one : data) add_training_samples(*one, spec.name, samples);
@@ -254,6 +259,7 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
       FittedStep step{sections[i].type, words[i], spec.shape.empty() ? 0 : samples.columns};
       type.fit(sections[i], spec, samples, step);
       samples = applied(type, step, samples);
+      after.holes = after.holes && !type.fills_holes;
       after.fitted.push_back(std::move(step));
     }
     if (!spec.shape.empty()) after.shape = {samples.columns};

@@ -116,19 +116,24 @@ void apply_nearest(const FittedNumbers& numbers, std::vector<double>& row) {
   row = std::move(filled);
 }
 
+FittedType filling(FittedType type) {
+  type.fills_holes = true;
+  return type;
+}
+
 }  // namespace
 
 FittedType row_of_fitted_impute() {
-  return by_row(
-      {"holes (NaN) are filled with a value of their column", "", keys_of<ImputeOptions>()},
-      fit_impute, apply_impute);
+  return filling(
+      by_row({"holes (NaN) are filled with a value of their column", "", keys_of<ImputeOptions>()},
+             fit_impute, apply_impute));
 }
 FittedType row_of_fitted_impute_nearest() {
-  return by_row(
+  return filling(by_row(
       {"holes (NaN) are filled with the mean of the training rows that are nearest in what is "
        "known",
        "", keys_of<NearestOptions>()},
-      fit_nearest, apply_nearest);
+      fit_nearest, apply_nearest));
 }
 
 }  // namespace cuttle
