@@ -132,6 +132,7 @@ def _report_modalities(report, headers):
         if header.get(names.TARGETS_KEY):
             report.note("targets of every sample: " + ", ".join(header[names.TARGETS_KEY]))
         keys = (names.NAME_KEY, names.KIND_KEY, names.SHAPE_KEY, names.SAMPLE_RATE_KEY)
-        rows = [[*[modality[key] for key in keys], "yes" if modality[names.MEAN_KEY] else "none"]
+        rows = [[*[modality[key] for key in keys], "yes" if modality[names.MEAN_KEY] else "none",
+                 "some" if modality.get(names.HOLES_KEY) else "none"]
                 for modality in header[names.MODALITIES_KEY]]
-        report.table("modalities", ["name", "kind", "shape", "rate", "statistics"], rows)
+        report.table("modalities", ["name", "kind", "shape", "rate", "statistics", "holes"], rows)

@@ -111,10 +111,13 @@ std::vector<Candidate> candidates_of(const ModalitySpec& spec,
                                      const std::multimap<std::string, Candidate>& weights,
                                      const std::vector<LoadedRun>& runs,
                                      const std::vector<std::string>& names) {
-  std::vector<Candidate> all{{"{type: raw}"}};
+  const bool number = spec.kind == ModalityKind::kVector || spec.kind == ModalityKind::kSeries;
+  const bool filled = spec.holes && spec.categories.empty();
+  std::vector<Candidate> all{{filled ? "{type: raw, fitted: [impute]}" : "{type: raw}"}};
   // Columns of unlike units: the largest alone would decide.
-  if (spec.kind == ModalityKind::kVector || spec.kind == ModalityKind::kSeries)
-    all.push_back({"{type: raw, fitted: [impute, standardise]}"});
+  if (number && spec.categories.empty())
+    all.push_back({filled ? "{type: raw, fitted: [impute, standardise]}"
+                          : "{type: raw, fitted: [standardise]}"});
   const bool video = spec.kind == ModalityKind::kVideo;
   const auto [first, last] = weights.equal_range(kind_of_weights(spec));
   for (auto it = first; it != last; ++it)

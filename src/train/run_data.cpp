@@ -12,6 +12,7 @@
 #include "cuttle/core/nearest_name.hpp"
 #include "train/chosen_sources.hpp"
 #include "train/fit_senses.hpp"
+#include "train/other_data.hpp"
 #include "train/problem_list.hpp"
 
 namespace cuttle {
@@ -98,45 +99,6 @@ std::unique_ptr<Dataset> with_rows(std::unique_ptr<Dataset> on_disk, DataOptions
   if (!options.in_memory) return on_disk;
   options.modalities = std::move(senses);
   return Dataset::open(options);
-}
-
-void warn_of_lacking(const std::string& where, const std::vector<ModalitySpec>& has,
-                     const std::vector<ModalitySpec>& takes) {
-  std::vector<std::string> lacking;
-  for (const ModalitySpec& spec : takes)
-    if (find_modality(has, spec.name) == nullptr) lacking.push_back(spec.name);
-  log_warning("{}: no sample has {}; the model answers without", where, fmt::join(lacking, ", "));
-}
-
-/// "a, b, c", cut off where they are many.
-std::string some_of(std::vector<std::string> names) {
-  constexpr std::size_t kTold = 10;
-  if (names.size() > kTold) {
-    names[kTold] = fmt::format("{} more", names.size() - kTold);
-    names.resize(kTold + 1);
-  }
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
-/// Whether the columns of a table are those of the model's sense; in which order is no matter.
-void check_columns(const ModalitySpec& takes, const ModalitySpec& has, const std::string& where) {
-  if (takes.columns.size() < 2 || has.columns.size() < 2) return;
-  std::vector<std::string> wanted, missing, there;
-  for (const std::string& column : takes.columns)
-    if (!column.empty()) wanted.push_back(column);
-  for (const std::string& column : has.columns)
-    if (!column.empty()) there.push_back(column);
-  for (const std::string& column : wanted)
-    if (std::find(there.begin(), there.end(), column) == there.end()) missing.push_back(column);
-  CUTTLE_VALIDATE(missing.empty() || missing.size() == wanted.size(),
-                  "{}: its {} has no column {} (the model's is of {}); it has {}; name the columns "
-                  "alike, or leave none out",
-                  where, takes.name, some_of(missing), some_of(wanted), some_of(there));
-  if (!missing.empty())
-    log_warning(
-        "{}: its {} is of the columns {}, of which the model knows none ({}): they are taken by "
-        "their order (right only if they mean the same)",
-        where, takes.name, some_of(there), some_of(wanted));
 }
 
 /// Those that the config names, in its order; all if it names none.
@@ -289,6 +251,8 @@ void RunData::unite(const RunConfig& config, bool values, const Extensions& exte
         log_warning("{}: its {} are normalised with {} mean and standard deviation", part.key,
                     spec.name, trained != nullptr ? "the training data's" : "an earlier source's");
       if (known == nullptr && trained == nullptr) all.push_back(spec);
+      if (known != nullptr && trained == nullptr && spec.holes)
+        all[static_cast<std::size_t>(known - all.data())].holes = true;
     }
   if (statistics != nullptr) take_statistics(*statistics, all);
   inputs_.modalities = trained != nullptr ? all : select(all, config.data.modalities);
@@ -485,6 +449,7 @@ std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,
     if (found == nullptr) continue;
     if (spec.columns.empty()) spec.columns = found->columns;
     check_columns(spec, *found, where);
+    warn_of_holes(spec, *found, where, extensions);
     used.push_back(spec);
   }
   CUTTLE_VALIDATE(!used.empty(),

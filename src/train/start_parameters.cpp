@@ -62,6 +62,7 @@ void warn_of_other_input(const Source& source, const ModalitySpec& here) {
   if (there->shape != here.shape) other.push_back("shape");
   if (there->sample_rate != here.sample_rate) other.push_back("sample rate");
   if (there->centred != here.centred) other.push_back("level (each recording less its mean)");
+  if (there->categories != here.categories) other.push_back("categories, or order of these");
   const bool fits = other.empty();
   if (there->mean != here.mean || there->stddev != here.stddev)
     other.push_back("standardisation (mean and stddev of its training data)");

@@ -46,6 +46,9 @@ def test_a_table_is_told_apart_by_what_is_missing(tmp_path):
     assert accuracy(tmp_path, shards, {"type": "columns", "width": 16}) > 0.85
     filled = {"type": "mlp", "width": 16, "depth": 2, "fitted": ["impute"]}
     assert accuracy(tmp_path, shards, filled) == pytest.approx(1 / 3, abs=1e-6)
+    probed = cuttle_json("probe", shards, "--way", "3", "--query", "2", "--episodes", "20", "--split", "test")
+    (raw, ) = probed["senses"]["x"]
+    assert raw["encoder"] == "{type: raw, fitted: [impute]}" and abs(raw["accuracy"]["mean"] - 1 / 3) < 1e-6
 
 
 def late(number, draw):
@@ -58,6 +61,8 @@ def late(number, draw):
 
 def test_series_are_told_apart_by_when_values_came(tmp_path):
     shards = write(tmp_path / "data.h5", SERIES, late)
+    said = cuttle("suggest", shards).stdout
+    assert "irregular: true" in said and "91.7 % holes" in said
     for kind in ("gru", "series_conv"):
         assert accuracy(tmp_path, shards, {"type": kind, "width": 16, "irregular": True}) > 0.6
         (tmp_path / kind).rename(tmp_path / f"{kind} irregular")

@@ -109,7 +109,28 @@ MODEL = {"references": {
         ("(hertz - edge[0]) / (edge[1] - edge[0])", "(hertz - edge[0]) / (edge[2] - edge[0])"),
         (".matmul(filters_) + 1e-6)", ".matmul(filters_) + 0.1)"),
     ],
+}, "large_encoders_test": {
+    "src/model/encoders/columns.cpp": [
+        ("at(p, weight_) + at(p, bias_)", "at(p, weight_) - at(p, bias_)"),
+        ("(code < sizes_.to(device))", "(code <= sizes_.to(device))"),
+        ("code + firsts_.to(device), 0", "code, 0"),
+        ("rows.select(1, 1) > 0;", "rows.select(1, 1) > -1;"),
+    ],
+    "src/model/model.cpp": [
+        ("!spec.holes || encoder.takes_holes()", "spec.holes || encoder.takes_holes()"),
+    ],
+}, "data_test": {
+    "src/data/senses_view.cpp": [
+        ("known ? numbers[static_cast<std::size_t>(value)]", "known ? value"),
+    ],
 }, "fitted_test": {
+    "src/sense/raw.cpp": [
+        ("passed + (out[1][c][t - 1] > 0 ? 0 : d)", "passed + d"),
+        ("static_cast<float>(std::log1p(d))", "static_cast<float>(d)"),
+        ("std::max(0.0, time - now) / unit", "std::max(0.0, time - now) * unit"),
+        ("t == 0 ? 0 : out[0][c][t - 1]", "0"),
+        ("std::isnan(raw[t][clock]) ? now", "std::isnan(raw[t][clock]) ? 0.0"),
+    ],
     "src/sense/fitted/columns.cpp": [
         ("std::sqrt(squares / count)", "std::sqrt(squares / (count - 1))"),
         ("push_back(first + mean)", "push_back(mean)"),
@@ -204,6 +225,10 @@ MODEL = {"references": {
         ("if (raw.changed)", "if (batch.size == 0)"),
     ],
 }, "batch_test": {
+    "src/sense/augment/numbers.cpp": [
+        ("else if (!is_category(spec, c))", "else"),
+        ("spec.holes ? std::nanf", "!spec.holes ? std::nanf"),
+    ],
     "src/sense/batch.cpp": [
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
     ],

@@ -89,13 +89,16 @@ TEST(Irregular, ATimeThatIsAHoleOrGoesBackPassesNoTime) {
   ModalitySpec spec = timed();
   spec.mean.clear();
   spec.stddev.clear();
-  Series odd = kVisits;
-  odd[1][1] = kUnseen;
-  odd[3][1] = 1;
-  const auto found = irregular_input(raw_of({odd}), spec, 0).values[0];
+  Series hole = kVisits, back = kVisits;
+  hole[2][1] = kUnseen;
+  back[3][1] = 1;
+  const auto found = irregular_input(raw_of({hole, back}), spec, 0).values;
   EXPECT_TRUE(found.isfinite().all().item<bool>());
-  EXPECT_NEAR(found[6 + 2][2].item<double>(), std::log1p(2.5), 1e-6);
-  EXPECT_NEAR(found[6 + 0][3].item<double>(), std::log1p(2.5), 1e-6);
+  const auto pressure = found.select(1, 6 + 2);  // seen at step 1, at time 2
+  EXPECT_EQ(pressure[0][2].item<double>(), 0);
+  EXPECT_NEAR(pressure[0][3].item<double>(), std::log1p(5), 1e-6);
+  EXPECT_NEAR(pressure[1][2].item<double>(), std::log1p(0.5), 1e-6);
+  EXPECT_NEAR(pressure[1][3].item<double>(), std::log1p(0.5), 1e-6);
 }
 
 TEST(Irregular, WithoutHolesTheValuesAreThoseOfSeries) {

@@ -100,10 +100,8 @@ def checked_numbers(frame, name, valid, report, fill=None, read=cells.numbers_of
 def make_senses(args, frame, types, roles, samples, report):
     """([Modality], {modality: column of values}); samples: plan.Samples."""
     plain = [name for name in roles.values if types[name] not in (TEXT, *MEDIA)]
-    coded = [name for name in plain if args.codes and types[name] == CATEGORY and
-             (samples.ordered is None or cells.constant_within(
-                 *(codes[samples.given] for codes in (cells.codes_of(frame.columns[name])[0],
-                                                      samples.ids))))]
+    coded = _coded(frame, [name for name in plain if types[name] == CATEGORY], samples) \
+        if args.codes else []
     made = _numeric(args, Features(frame, plain, types, args.fill, report, coded), samples,
                     report) if plain else []
     for kind in (TEXT, *MEDIA):
@@ -124,6 +122,15 @@ def make_senses(args, frame, types, roles, samples, report):
     return [modality for modality, _ in made], {m.name: values for m, values in made}
 
 
+def _coded(frame, columns, samples):
+    """Those of these columns that are of a vector, as a series has no categories."""
+    if samples.ordered is None:
+        return columns
+    given = samples.given
+    return [name for name in columns if cells.constant_within(
+        cells.codes_of(frame.columns[name])[0][given], samples.ids[given])]
+
+
 def _rows_of(texts, rows):
     return texts if len(rows) == len(texts) else texts.take(rows)
 
@@ -141,8 +148,7 @@ def _numeric(args, features, samples, report):
     matrix, filled = features.matrix, features.filled
     usable = features.valid & samples.given
     if samples.ordered is None:
-        return _vector(args, features, np.arange(len(features.names)), samples.first, usable,
-                       report)
+        return _vector(args, features, slice(None), slice(None), usable, report)
     rows = samples.ordered[usable[samples.ordered]]
     same = np.array([_constant(matrix[rows, f], samples.ids[rows]) for f in range(matrix.shape[1])],
                     bool)
@@ -174,20 +180,21 @@ def rows_of_series(samples, usable, filled, timed):
 
 
 def _vector(args, features, chosen, first, usable, report):
-    """[(Modality, Vectors)] of some of the features, none if there are none. first: a row of each
-    sample; usable: which rows are."""
-    if not len(chosen):
+    """[(Modality, Vectors)] of some of the features, none if there are none. chosen, first: indices of
+    these, and of a row of each sample; usable: which rows are."""
+    places = np.arange(len(features.names))[chosen]
+    if not len(places):
         return []
-    labels = [features.names[f] for f in chosen]
+    labels = tuple(features.names[f] for f in places)
     matrix = features.matrix[first][:, chosen]
     present = usable[first] & features.filled[first][:, chosen].any(axis=1)
-    categories = tuple(features.categories[f] for f in chosen)
-    if not any(categories):
-        categories = ()
-    holes = bool(categories) or bool(np.isnan(matrix[present]).any())
+    categories = tuple(features.categories[f] for f in places)
+    coded = any(categories)
+    holes = coded or any(bool(np.isnan(column[present]).any()) for column in matrix.T)
     report.note(f"features of {args.modality}: {', '.join(labels)}")
-    return [(Modality(args.modality, names.KIND_VECTOR, (len(labels), ), columns=tuple(labels),
-                      holes=holes, categories=categories), Vectors(matrix, present))]
+    return [(Modality(args.modality, names.KIND_VECTOR, (len(labels), ), columns=labels,
+                      holes=holes, categories=categories if coded else ()),
+             Vectors(matrix, present))]
 
 
 def seen_in_training(modality, values, trains, report):
@@ -195,22 +202,28 @@ def seen_in_training(modality, values, trains, report):
     any; in `values` the others become holes."""
     if not modality.categories or not len(trains):
         return modality
-    kept, unknown = [], {}
+    kept, unknown = [], []
     for place, (name, found) in enumerate(zip(modality.columns, modality.categories)):
-        column = values.of(place) if found else np.empty(0)
-        seen = np.unique(column[trains]) if found else column
-        seen = seen[~np.isnan(seen)].astype(int)
-        numbers = np.full(len(found), np.nan, np.float32)
-        numbers[seen] = np.arange(len(seen))
-        known = ~np.isnan(column)
-        column[known] = numbers[column[known].astype(int)]
+        seen = _renumber(values.of(place), len(found), trains) if found else ()
         kept.append(tuple(found[code] for code in seen))
         if len(seen) < len(found):
-            unknown[name] = len(found) - len(seen)
+            unknown.append(f"{len(found) - len(seen)} of {name}")
     if unknown:
-        report.note("categories that no training sample has are unknown (holes): " + ", ".join(
-            f"{count} of {name}" for name, count in unknown.items()))
+        report.note("categories that no training sample has are unknown (holes): "
+                    f"{', '.join(unknown)}")
     return replace(modality, categories=tuple(kept) if any(kept) else ())
+
+
+def _renumber(column, count, trains):
+    """Those of the numbers below `count` that are in a row of `trains`; in the column they become 0, 1
+    and so on, the others holes."""
+    seen = np.unique(column[trains])
+    seen = seen[~np.isnan(seen)].astype(int)
+    numbers = np.full(count, np.nan, np.float32)
+    numbers[seen] = np.arange(len(seen))
+    known = ~np.isnan(column)
+    column[known] = numbers[column[known].astype(int)]
+    return seen
 
 
 def _constant(values, ids):
