@@ -130,13 +130,15 @@ void describe(ConfigSchema& keys, SeriesAugmentation& o) {
   keys.add("crop_start", o.crop_start, between(0, 0.5),
            "most that is cut off there, of the length");
   keys.add("crop_end", o.crop_end, between(0, 0.5), "most that is cut off there, of the length");
-  keys.add("erase", o.erase, between(0, 0.9), "a stretch that becomes the mean, of the length");
+  keys.add("erase", o.erase, between(0, 0.9),
+           "a stretch that becomes the mean (holes, where there may be any), of the length");
 }
 
 void describe(ConfigSchema& keys, VectorAugmentation& o) {
   keys.add("noise", o.noise, between(0, 10), "of the features' standard deviation");
   keys.add("mix", o.mix, between(0, 1), "most of the way towards another of the class in the set");
-  keys.add("erase", o.erase, between(0, 0.9), "chance that a feature becomes its mean");
+  keys.add("erase", o.erase, between(0, 0.9),
+           "chance that a feature becomes its mean (a hole, where there may be any)");
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {

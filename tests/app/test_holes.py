@@ -51,6 +51,18 @@ def test_a_table_is_told_apart_by_what_is_missing(tmp_path):
     assert raw["encoder"] == "{type: raw, fitted: [impute]}" and abs(raw["accuracy"]["mean"] - 1 / 3) < 1e-6
 
 
+def test_holes_of_any_source_are_seen_at_the_start(tmp_path):
+    whole = write(tmp_path / "whole.h5", part_data.vector("x", 8), lambda number, draw: draw.normal(number, 1, 8))
+    some = write(tmp_path / "some.h5", TABLE, missing)
+    config = {**CONFIG, "model": {"encoders": {"x": {"type": "mlp", "width": 8}}}, "sources": {
+        "first": {"type": "episodes", "weight": 1, "shards": [str(whole)]},
+        "second": {"type": "episodes", "weight": 1, "shards": [str(some)]}}}
+    path = driver.write_config(tmp_path / "two.yaml", "", json.dumps(config))
+    said = cuttle("validate", path, code=driver.USER_ERROR)
+    assert "model.encoders.x: x has holes" in said.stdout + said.stderr
+    cuttle("validate", driver.write_config(tmp_path / "columns.yaml", "", json.dumps(config).replace("mlp", "columns")))
+
+
 def late(number, draw):
     """Twelve moments at which two ones are seen, a class's own number of moments apart."""
     series = np.full((12, 2), np.nan)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kernel_mutants import KERNELS
 from learner_mutants import ADAPT
 from pretrained_mutants import PRETRAINED
+from sense_mutants import SENSE
 
 MODEL = {"references": {
     "src/model/norms/support.cpp": [
@@ -118,71 +119,6 @@ MODEL = {"references": {
     ],
     "src/model/model.cpp": [
         ("!spec.holes || encoder.takes_holes()", "spec.holes || encoder.takes_holes()"),
-    ],
-}, "data_test": {
-    "src/data/senses_view.cpp": [
-        ("known ? numbers[static_cast<std::size_t>(value)]", "known ? value"),
-    ],
-}, "fitted_test": {
-    "src/sense/raw.cpp": [
-        ("passed + (out[1][c][t - 1] > 0 ? 0 : d)", "passed + d"),
-        ("static_cast<float>(std::log1p(d))", "static_cast<float>(d)"),
-        ("std::max(0.0, time - now) / unit", "std::max(0.0, time - now) * unit"),
-        ("t == 0 ? 0 : out[0][c][t - 1]", "0"),
-        ("std::isnan(raw[t][clock]) ? now", "std::isnan(raw[t][clock]) ? 0.0"),
-    ],
-    "src/sense/fitted/columns.cpp": [
-        ("std::sqrt(squares / count)", "std::sqrt(squares / (count - 1))"),
-        ("push_back(first + mean)", "push_back(mean)"),
-    ],
-    "src/sense/fitted/scaling.cpp": [
-        ("of.means[c] + most * of.deviations[c]", "most * of.deviations[c]"),
-        ("(row[c] - shift[c]) / scale[c]", "row[c] / scale[c]"),
-        ("column.back() - column.front()", "column.back()"),
-        (", 0.0, 1.0)", ", 0.0, 0.5)"),
-        ("value /= std::sqrt(squares)", "value /= squares"),
-    ],
-    "src/sense/fitted/impute.cpp": [
-        ("(sorted[half - 1] + sorted[half]) / 2", "sorted[half]"),
-        ("next - first > most) found", "next - first >= most) found"),
-        ("if (known[first + c] == 0) continue;", ""),
-        ("emplace_back(sum / shared, first)", "emplace_back(sum, first)"),
-        ("i * rows.rows() / kept * rows.columns", "(rows.rows() - 1 - i) * rows.columns"),
-    ],
-    "src/sense/fitted/series.cpp": [
-        ("values[i] - values[i - columns]", "values[i]"),
-        ("++counts[i % season];", "counts[i % season] = 1;"),
-        ("if (std::isnan(*value)) continue;", ""),
-        ("-= means[i % means.size()]", "-= means[i % static_cast<std::size_t>(sample.columns)]"),
-        ("start == 0 || start + length <= rows", "start == 0 || start + length < rows"),
-        ("start += stride", "start += length"),
-        ("std::min(r, rows - 1)", "std::min(r, rows - 2)"),
-    ],
-    "src/sense/fitted/silence.cpp": [
-        ("-options.below / 10", "-options.below / 20"),
-        ("squares / static_cast<double>(last - first)", "squares"),
-        (" * frame + keep", " * frame"),
-        ("first - std::min(first, keep)", "first"),
-        ("sample.values, frame);", "sample.values, 1);"),
-    ],
-    "src/sense/fitted/words.cpp": [
-        ("utf8proc_tolower(code)", "utf8proc_toupper(code)"),
-        ("is_apostrophe(code) && end > at", "is_apostrophe(code) && end > at + 99"),
-        (">= least) stopped", "> least) stopped"),
-        ("if (!words_in(without).empty())", ""),
-        ("code == '\\'' || code == 0x2019", "code == 0x2019"),
-        ("return words.insert(lower(word)), word;", "return words.insert(word), word;"),
-    ],
-    "src/sense/fitted/pca.cpp": [
-        ("vectors.t().flip(0)", "vectors.t()"),
-        ("static_cast<double>(rows.rows() - 1)", "static_cast<double>(rows.rows())"),
-        ("(row[c] - means[c]) * directions", "row[c] * directions"),
-        ("options.columns == 0 ? varying", "options.columns == 0 ? rows.columns"),
-    ],
-}, "app.fitted": {
-    "src/sense/fitted/fitted.cpp": [
-        ("data.classes_of(Split::kTrain)", "data.classes_of(Split::kAll)"),
-        ("samples = applied(type, step, samples);", ""),
     ],
 }, **PRETRAINED, "norms_test": {
     "src/model/norms/batch_statistics.cpp": [
@@ -474,7 +410,8 @@ EVALUATION = {"evaluation_test": {
     ],
 }}
 
-AREAS = {"kernels": KERNELS, "model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE, "evaluation": EVALUATION}
+AREAS = {"kernels": KERNELS, "sense": SENSE, "model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE,
+         "evaluation": EVALUATION}
 # What is built for a test, where that is no program of the same name.
 TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "app.fitted": "cuttle",
            "pretrained": "pretrained_peer"}

@@ -36,8 +36,8 @@ def add_fill_argument(parser):
                         type=lambda text: None if text == DROP else float(text),
                         default=math.nan,
                         metavar=f"NUMBER|{DROP}",
-                        help="stands for empty cells of numbers (default: they are holes, NaN); "
-                        f"{DROP}: such rows are left out")
+                        help="stands for empty cells of numbers (default: they are holes, NaN, if "
+                        f"the model of pack takes any); {DROP}: such rows are left out")
 
 
 def is_table(path):
