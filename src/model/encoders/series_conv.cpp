@@ -17,7 +17,7 @@ class SeriesEncoder final : public SequenceEncoder {
  public:
   using Options = SeriesOptions;
   SeriesEncoder(const EncoderRequest& request, const Options& options)
-      : SequenceEncoder(request, {ModalityKind::kSeries}, options.max_length, "mels",
+      : SequenceEncoder(request, {ModalityKind::kSeries}, options.max_length, "mels", "",
                         options.irregular) {
     add_sequence_blocks(request, options, channels());
   }
