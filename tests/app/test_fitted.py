@@ -234,7 +234,7 @@ def test_pictures_have_no_columns_to_fit(tmp_path):
 
 
 KINDS = [part_data.Modality("text", "text", ()), part_data.Modality("audio", "audio", (), 1000), part_data.Modality(
-    "series", "series", (2, ), mean=(), stddev=(), holes=True)]
+    "series", "series", (2, ), mean=(), stddev=())]
 STOPPED = {"the", "of", "o'clock"}  # of every training text
 
 

@@ -145,6 +145,7 @@ def test_other_tables_are_matched_by_columns_categories_and_parts(run, tmp_path)
     for name, values in found.items():
         expected = np.where((np.arange(8) == 0) & (values == 1), np.nan, values)
         np.testing.assert_array_equal(packed[name], expected, err_msg=name)
+    assert "among 48 rows: colour 27, seen 7, size 10, weight 32" in text + err
     lacks = write(tmp_path / "lacks.csv", [row[:-1] for row in turned])
     assert "no column colour" in run("pack", lacks, "--like", tmp_path / "out", "--out", shard)[2]
 
@@ -226,3 +227,11 @@ def test_what_categories_cannot_be(run):
     for wrong in ({"holes": False}, {"categories": (("a", "b"), )}, {"categories": (("a", "a"), ())}, {"columns": ()}):
         with pytest.raises(UserError, match="categor"):
             Modality("x", "vector", (2, ), **{**fine, **wrong}).check()
+
+
+def test_a_colon_in_a_name_is_no_part_of_another_column(run, tmp_path):
+    table = [["kind", "a: b", "c"], *([f"k{i % 4}", i, i / 3] for i in range(24))]
+    convert(run, write(tmp_path / "t.csv", table), tmp_path / "out")
+    other = write(tmp_path / "u.csv", [["kind", "a", "c"], *table[1:]])
+    code, _, err = run("pack", other, "--like", tmp_path / "out", "--out", tmp_path / "u.h5")
+    assert code == 2 and "no column a: b" in err

@@ -37,11 +37,8 @@ class Features:
             parts.append(part)
             filled.append(np.broadcast_to(here[:, None], part.shape))
         self.matrix, self.filled = np.concatenate(parts, axis=1), np.concatenate(filled, axis=1)
-        holes = {self.names[f]: int(np.isnan(self.matrix[self.valid, f]).sum())
-                 for f in firsts if f < len(self.names)}
-        if any(holes.values()):
-            report.note(f"holes (empty cells) among {int(self.valid.sum()):,} rows: " + ", ".join(
-                f"{name} {count:,}" for name, count in holes.items() if count))
+        note_holes(report, self.valid, {self.names[f]: np.isnan(self.matrix[:, f])
+                                        for f in firsts if f < len(self.names)})
 
     def _number(self, name):
         values = checked_numbers(self.frame_, name, self.valid, self.report_, self.fill_)
@@ -73,14 +70,24 @@ class Features:
         return (codes[:, None] == np.arange(len(found))).astype(np.float32), codes >= 0
 
 
+def note_holes(report, valid, holes):
+    """holes: {column: mask of the rows that have one}; valid: mask of those that are used."""
+    counts = {name: int((mask & valid).sum()) for name, mask in holes.items()}
+    if any(counts.values()):
+        report.note(f"holes (empty cells) among {int(valid.sum()):,} rows: " + ", ".join(
+            f"{name} {count:,}" for name, count in counts.items() if count))
+
+
 def checked_numbers(frame, name, valid, report, fill=None, read=cells.numbers_of):
     """float32 for each row, `fill` where the cell is empty; `valid` becomes False where the cell is
     no number, nor is empty if there is a fill; that is counted and one is named."""
     column = frame.columns[name]
     values = read(column, frame.decimal)
-    empty = cells.empty_of(column) & (fill is not None)
-    values[empty] = fill
-    bad = np.isnan(values) & ~empty
+    bad = np.isnan(values)
+    if fill is not None and bad.any():
+        empty = cells.empty_of(column)
+        values[empty] = fill
+        bad &= ~empty
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     huge = np.isinf(values)

@@ -11,9 +11,9 @@ from ..columnar import Columns, loaded
 from ..errors import UserError
 from ..frame import cells, guesses, media_cells, opening
 from ..frame.plan import NO_GROUP, TEST, Samples
-from ..frame.senses import IS, Features, checked_numbers, rows_of_series
+from ..frame.senses import IS, Features, checked_numbers, note_holes, rows_of_series
 from ..value_columns import Series, Texts, Vectors
-from .table_fit import FILLED, KINDS, TableFit
+from .table_fit import DATES, FILLED, KINDS, TableFit
 
 ROWS = 64  # whose pictures and sounds are in memory at the same time
 
@@ -33,6 +33,7 @@ class GivenTable:
         self.usable_ = np.ones(len(self.samples_.first), bool)
         self.told_ = np.zeros(len(self.frame_), bool)  # rows with a cell that was counted as wrong
         self.numbers_ = {}  # {sense: the names of its features}
+        self.read_ = {}  # {column: its numbers}
         self.columns_ = self._columns(label)
 
     def samples(self):
@@ -138,7 +139,7 @@ class GivenTable:
                     f"the model's sense {modality.name}, which takes {modality.shape[0]}; {what}")
             return made.matrix, made.valid, made.filled.any(axis=1)
         valid, filled = np.ones(len(self.frame_), bool), np.zeros(len(self.frame_), bool)
-        parts, known = [], {}
+        parts, known, holes = [], {}, {}
         for (name, rest), found in zip(sources, modality.categories or [()] * len(sources)):
             if rest and rest[0] == IS:
                 known.setdefault(name, set()).add(rest[1:])
@@ -147,7 +148,10 @@ class GivenTable:
             part, here = self._feature(name, rest, found, valid, fill)
             parts.append(part)
             filled |= here
+            if not rest:
+                holes[name] = np.isnan(part)
         self._note_unknown(known)
+        note_holes(self.report_, valid, holes)
         return np.stack(parts, axis=1).astype(np.float32), valid, filled
 
     def _feature(self, name, rest, categories, valid, fill):
@@ -161,13 +165,14 @@ class GivenTable:
             return codes == (found.index(rest[1:]) if rest[1:] in found else -2), codes >= 0
         if rest == names.ELAPSED_SUFFIX:
             return np.zeros(len(valid)), np.zeros(len(valid), bool)  # once the rows are known
-        date = self.fit_.types[name] == guesses.DATE
-        values = checked_numbers(self.frame_, name, valid, self.report_, fill,
-                                 cells.dates_of if date else cells.numbers_of)
-        here = ~np.isnan(values)
+        if name not in self.read_:  # a date has several parts
+            date = self.fit_.types[name] == guesses.DATE
+            self.read_[name] = checked_numbers(self.frame_, name, valid, self.report_, fill,
+                                               cells.dates_of if date else cells.numbers_of)
+        values = self.read_[name]
         if rest:
-            values = cells.date_parts(values)[:, cells.DATE_PARTS.index(rest[1:])]
-        return values, here
+            return cells.date_parts(values)[:, DATES.index(rest)], ~np.isnan(values)
+        return values, ~np.isnan(values)
 
     def _check_plain(self, sources, types):
         """Another table of the same columns may have other categories, and so other places."""

@@ -17,6 +17,7 @@ KINDS = {names.KIND_TEXT: guesses.TEXT, names.KIND_IMAGE: guesses.IMAGE,
          names.KIND_AUDIO: guesses.AUDIO, names.KIND_VIDEO: guesses.VIDEO}
 SIMPLER = {guesses.TEXT: (guesses.CATEGORY, ), guesses.VIDEO: (guesses.IMAGE, )}  # may be one, too
 FILLED = ""  # the name of a feature that no column made: zeros, of --pad
+DATES = [PART + part for part in cells.DATE_PARTS]
 PLAIN = (guesses.CATEGORY, guesses.NUMBER, guesses.TEXT)
 
 
@@ -79,7 +80,8 @@ class TableFit:
         """(column, None), or (column, what follows), or None."""
         if feature in self.frame_.columns:
             return feature, None
-        ends = [end for end, letter in enumerate(feature) if letter in (IS, PART)]
+        ends = [end for end, letter in enumerate(feature)
+                if letter == IS or feature[end:] in (*DATES, names.ELAPSED_SUFFIX)]
         return next(((feature[:end], feature[end:]) for end in reversed(ends)
                      if feature[:end] in self.frame_.columns), None)
 
