@@ -129,8 +129,8 @@ CASES = {
     "fitted_samples": case({"algorithm": "protonet"}, {"fusion": "late", **DROPOUT},
                            {"text": {**conv("char_conv"), "fitted": ["lower", "stop_words share=0.5", "stem"]},
                             "audio": {**conv("mel_conv"), "fitted": ["trim_silence below=20"]},
-                            "series": {**conv("series_conv"),
-                                       "fitted": ["difference", "seasonal period=2", "windows length=3", "standardise"]}}),
+                            "series": {**conv("series_conv"), "fitted": [
+                                "difference", "seasonal period=2", "windows length=3", "standardise"]}}),
     "snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat", **DROPOUT},
                   {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")}, episode={"shot": 2}),
     "matching": case({"algorithm": "matching", "full_context": True, "processing_steps": 2},
