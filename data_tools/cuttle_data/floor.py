@@ -4,10 +4,10 @@ Episodes of N ways, K shots and Q queries, the very ones of `cuttle eval` with t
 seed; each query goes to the class whose mean support feature has the highest cosine similarity;
 fused: the mean of the similarities of the modalities that both sides have. Every column is over all
 queries: one that lacks the modality is a guess, right in 1 of N. Features: pixels (at most 32 x
-32), hashed character 1- to 3-grams, mean and deviation over time of log-mel bands, series at 32
-steps, vectors as they are (a feature of 0 and 1 for each category); holes are filled with the mean
-of the training split, 0 if there is none; all but text are centred by the mean of up to 1000 training samples.
-Nothing is aligned: pixels are compared where they lie.
+32, of videos the mean over frames), hashed character 1- to 3-grams, mean and deviation over time of
+log-mel bands, series at 32 steps, vectors as they are (a feature of 0 and 1 for each category);
+holes are filled with the mean of the training split, 0 if there is none; all but text are centred
+by the mean of up to 1000 training samples. Nothing is aligned: pixels are compared where they lie.
 """
 
 import contextlib

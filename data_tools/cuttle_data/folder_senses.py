@@ -1,5 +1,6 @@
 """Which senses the files of a folder tree are: kinds, views of one kind, widths of numbers."""
 
+import os
 import re
 import sys
 from collections import Counter, defaultdict
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from . import media, names
 from .errors import BadInput, UserError
+from .schema import PICTURE_KINDS
 from .splits import unified
 
 RARE = 4  # a shape of .npy that another is at least as many times as frequent as is a mistake
@@ -61,20 +63,19 @@ def described(path, class_name, group, report):
 
 def settle_animations(files, report):
     """Pictures of one ending are all videos, or all still: as most of them are."""
-    animated, all_of = Counter(), Counter()
-    pictures = [file for file in files if file.path.suffix.lower() in media.ANIMATED_SUFFIXES]
-    for file in pictures:
-        suffix = file.path.suffix.lower()
-        all_of[suffix] += 1
-        animated[suffix] += file.kind == names.KIND_VIDEO
-    for file in pictures:
-        moving = 2 * animated[file.path.suffix.lower()] > all_of[file.path.suffix.lower()]
-        file.kind = names.KIND_VIDEO if moving else names.KIND_IMAGE
-    for suffix, count in animated.items():
-        if 0 < count < all_of[suffix]:
-            report.note(f"{count} of {all_of[suffix]} {suffix} files are animated: " + (
-                "the others are videos of one frame" if 2 * count > all_of[suffix] else
-                "their first pictures are taken"))
+    by_suffix = defaultdict(list)
+    for file in files:
+        if file.kind in PICTURE_KINDS:
+            by_suffix[os.path.splitext(file.file_name)[1].lower()].append(file)
+    for suffix in media.ANIMATED_SUFFIXES:
+        pictures = by_suffix[suffix]
+        count = sum(file.kind == names.KIND_VIDEO for file in pictures)
+        most = 2 * count > len(pictures)
+        for file in pictures:
+            file.kind = names.KIND_VIDEO if most else names.KIND_IMAGE
+        if 0 < count < len(pictures):
+            report.note(f"{count} of {len(pictures)} {suffix} files are animated: " + (
+                "the others are videos of one frame" if most else "their first pictures are taken"))
 
 
 def find_views(files, wanted, report):

@@ -85,7 +85,8 @@ class Model:
     def predict(self, inputs):
         """An Answer for each sample, as they come. inputs: one or a list of files, folders and
         tables, as `cuttle-data pack` takes them, and dicts {sense: array or text}, which are called
-        "input 0" and so on. Pictures are uint8 of any size, [height, width, 3] or [height, width];
+        "input 0" and so on. Pictures are uint8 of any size, [height, width, 3] or [height, width],
+        videos the same with [frames, ...] before;
         sounds int16, or floats in [-1, 1], at the model's sample rate. UserError if nothing can be
         used; ProgramError if the program fails: the next call starts it again."""
         try:

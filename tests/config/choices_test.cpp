@@ -392,6 +392,26 @@ TEST(Choices, NestedSectionsHaveTheKeysOfTheirTypes) {
             dump(other, false, catalog));
 }
 
+TEST(Choices, NestedSectionsAreComparedKeyByKey) {
+  const Catalog catalog = catalog_with_nest();
+  const auto with = [&](const std::string& inside) {
+    return read("model: {encoders: {a: {type: nest, " + inside + "}}}", {}, catalog);
+  };
+  std::vector<std::string> lines;
+  for (const ConfigChange& change :
+       compare_configs(with("first: {width: 3}, second: {width: 5}"),
+                       with("first: {type: mlp, width: 3}, second: {width: 6}"), catalog))
+    lines.push_back(change.key + ": " + change.was + " -> " + change.is);
+  EXPECT_THAT(lines, ElementsAre("model.encoders.a.first.type: conv4 -> mlp",
+                                 "model.encoders.a.first.depth: 4 -> (absent)",
+                                 "model.encoders.a.first.norm: batch -> (absent)",
+                                 "model.encoders.a.first.fused: true -> (absent)",
+                                 "model.encoders.a.second.width: 5 -> 6"));
+  const auto keys = describe_keys(catalog.at("encoder").at("nest"));
+  ASSERT_EQ(keys.size(), 3u);
+  EXPECT_EQ(keys[1].name + ": " + keys[1].usual, "first: {type: conv4}");
+}
+
 TEST(Choices, NestedSectionsAreCheckedWhereTheyStand) {
   const Catalog catalog = catalog_with_nest();
   const auto report = [&](const std::string& inside,

@@ -255,8 +255,12 @@ TEST_P(LargeEncoder, DescribesItsBlocks) {
   const Sense& sense = GetParam();
   const bool fused =
       sense.type == std::string("resnet12") && sense.fused && sense.norm != std::string("none");
-  const bool frames = sense.frame == std::string("conv4") && sense.norm != std::string("none");
-  EXPECT_THAT(model->fused_blocks(), HasSubstr(fused ? "x 4 of 5" : frames ? " of 2" : "x 0 of "));
+  const std::string frame = sense.frame == nullptr ? "" : sense.frame;
+  const bool both = frame == "conv4" && sense.over_time == std::string("series_conv");
+  EXPECT_THAT(model->fused_blocks(), HasSubstr(fused              ? "x 4 of 5"
+                                               : both             ? "x 2 of 2"
+                                               : frame == "conv4" ? "x 1 of 2"
+                                                                  : "x 0 of "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,

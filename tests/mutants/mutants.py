@@ -60,7 +60,6 @@ MODEL = {"references": {
     ],
     "src/model/encoders/frames.cpp": [
         ("input.values.movedim(-1, 1).flatten(0, 1)", "input.values.movedim(-1, 0).flatten(0, 1)"),
-        ("input.mask.flatten().nonzero()", "torch::ones_like(input.mask).flatten().nonzero()"),
         ("spread.view({videos, longest, -1}).transpose(1, 2)", "spread.view({longest, videos, -1}).permute({1, 2, 0})"),
     ],
     "src/model/blocks/embedding.cpp": [
@@ -111,6 +110,11 @@ MODEL = {"references": {
         (".matmul(filters_) + 1e-6)", ".matmul(filters_) + 0.1)"),
     ],
 }, "large_encoders_test": {
+    "src/model/encoders/frames.cpp": [
+        ("input.mask.flatten().nonzero()", "torch::ones_like(input.mask).flatten().nonzero()"),
+        ("frame_->prepare(frames_of(bytes, size, picture_, most_)).values",
+         "frame_->prepare(frames_of(bytes, size, picture_)).values"),
+    ],
     "src/model/encoders/columns.cpp": [
         ("at(p, weight_) + at(p, bias_)", "at(p, weight_) - at(p, bias_)"),
         ("(code < sizes_.to(device))", "(code <= sizes_.to(device))"),
@@ -169,7 +173,7 @@ MODEL = {"references": {
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
     ],
     "src/sense/augment/augment.cpp": [
-        ("    random = drawn;\n", ""),
+        ("random = drawn;", "random = frame == from.begin() ? drawn : random;"),
         ("m, static_cast<std::uint32_t>(i)}", "m, 0}"),
         ("batch.labels[j] == batch.labels[i]", "batch.labels[j] >= 0"),
     ],

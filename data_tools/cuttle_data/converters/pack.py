@@ -1,7 +1,7 @@
 """A few labelled or unlabelled samples into one shard, for `cuttle adapt` and `cuttle predict`.
 
 INPUT is a file, a folder or a table, or LABEL=INPUT. Files of one folder with the same stem are one
-sample: pictures, sounds, .txt, .npy, and views as `folder` has them. Files right in a folder have
+sample: pictures, videos, sounds, .txt, .npy, and views as `folder` has them. Files right in a folder have
 no label; files in its sub-folders are labelled with the sub-folder's name, at any depth. A row of a
 table (CSV, Parquet, JSON lines, SQLite; as `frame` reads them) is a sample: its columns are found
 by the names that they had in the model's data set, or in the table that it was adapted to, else by
