@@ -14,12 +14,12 @@ write_converted.
     write_converted(args, report, info, modalities, samples)
 
 Values by kind: image uint8 [H, W, C]; text str or UTF-8 bytes, not empty; audio int16 [n], n > 0;
-series float32 [steps, channels], steps > 0; vector float32 [features]; video uint8 [frames, H, W, C],
-frames > 0; floats finite, or NaN where the modality has holes=True. A key missing from `values` is a missing modality. Callables run once, when their shard is written, so only one
-shard is in memory; they must be deterministic, and may raise BadInput: the modality is then left
-out, a sample without any modality is skipped, and a class with fewer than `min_per_class` samples
-is skipped; each is named and counted in the report.
-A modality that no sample has is refused.
+series float32 [steps, channels], steps > 0; vector float32 [features]; video uint8 [frames, H, W,
+C], frames > 0; floats finite, or NaN where the modality has holes=True. A key missing from `values`
+is a missing modality. Callables run once, when their shard is written, so only one shard is in
+memory; they must be deterministic, and may raise BadInput: the modality is then left out, a sample
+without any modality is skipped, and a class with fewer than `min_per_class` samples is skipped;
+each is named and counted in the report. A modality that no sample has is refused.
 
 Targets (regression): DatasetInfo(targets=("y", )) names them, and every sample has as many finite
 numbers, Sample(targets=(0.5, )). A class is then what one task is drawn from: a patient, a function.

@@ -238,6 +238,17 @@ def test_a_column_of_a_table(run, tmp_path):
             assert levels_of(shard.read(3, "video")) == [3, 4]
 
 
+def test_arrays_of_frames_in_a_table(run, tmp_path):
+    for index in range(12):
+        np.save(tmp_path / f"{index}.npy", np.full((2, 4, 4, 3), index, np.uint8))
+    rows = [f"{index}.npy,{'abc'[index % 3]}" for index in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["clip,label", *rows]))
+    words = ("frame", tmp_path / "t.csv", "--out", tmp_path / "out", "--class", "label", "--size", "4")
+    code, _, err = run(*words)
+    assert code == 2 and "frames of a video, which --type clip=video reads" in err
+    assert run(*words, "--type", "clip=video")[0] == 0
+
+
 def test_the_synthetic_video_differs_in_order_alone(run, tmp_path):
     for name, frames in (("with", "5"), ("without", "0")):
         assert run("make_synthetic", "--out", tmp_path / name, "--frames", frames, "--noise", "0", "--missing", "0",

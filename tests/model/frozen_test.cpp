@@ -209,7 +209,8 @@ TEST(SamplesApart, IsWhatEncodersWithoutBatchNormPromise) {
   const auto apart = [&](const std::vector<ModalitySpec>& spec, const std::string& type,
                          const std::string& norm) {
     ModelOptions options;
-    options.encoders[spec[0].name] = Section(type, {{"width", "8"}, {"norm", norm}});
+    options.encoders[spec[0].name] = Section(
+        type, {{"width", "8"}, {"norm", norm}, {"frame.norm", norm}, {"over_time.norm", "none"}});
     return Model(options, spec, 2, 1, ModelRegistry{}).encoder(0).samples_apart();
   };
   for (const auto& type : {"conv4", "resnet12"}) {
@@ -222,6 +223,9 @@ TEST(SamplesApart, IsWhatEncodersWithoutBatchNormPromise) {
   EXPECT_FALSE(apart(text, "char_conv", "batch_per_step"));
   EXPECT_TRUE(apart(text, "transformer", "batch"));
   EXPECT_TRUE(apart(text, "gru", "batch"));
+  const std::vector<ModalitySpec> video{{"video", ModalityKind::kVideo, {16, 16, 1}, 0.0, {}, {}}};
+  EXPECT_TRUE(apart(video, "frames", "layer"));
+  EXPECT_FALSE(apart(video, "frames", "batch"));
   EXPECT_TRUE(apart({vector_spec("x")}, "mlp", "batch"));
 }
 

@@ -75,6 +75,23 @@ TEST(Raw, PicturesAreScaledDownByAreas) {
 }
 
 /// Of one character "a" between spaces: the CRC-32 of " ", "a", " a", "a ", " a ", as zlib has it.
+TEST(Raw, VideosAreTheirMeanPicture) {
+  const ModalitySpec picture{"x", ModalityKind::kImage, {4, 5, 2}, 0.0, {0.4f}, {0.3f}};
+  ModalitySpec video = picture;
+  video.kind = ModalityKind::kVideo;
+  std::vector<std::vector<std::uint8_t>> frames(3);
+  std::vector<std::uint8_t> whole;
+  for (int i = 0; i < 120; ++i) {
+    whole.push_back(static_cast<std::uint8_t>(i * i % 251));
+    frames[static_cast<std::size_t>(i / 40)].push_back(whole.back());
+  }
+  const Values keys{{"side", "2"}};
+  const auto found = features(video, raw_of<std::uint8_t>({whole, frames[1]}), keys);
+  const auto each = features(picture, raw_of<std::uint8_t>(frames), keys);
+  EXPECT_TRUE(torch::allclose(found[0], each.mean(0)));
+  EXPECT_TRUE(torch::equal(found[1], each[1]));
+}
+
 TEST(Raw, TextsAreCountsOfHashedNGrams) {
   const ModalitySpec spec{"x", ModalityKind::kText, {}, 0.0, {}, {}};
   const std::uint32_t space = 0xe96ccf45u, a = 0xe8b7be43u;
@@ -169,7 +186,7 @@ TEST(Raw, KeysOfAnotherKindAreRefused) {
     FAIL();
   } catch (const UserError& problem) {
     EXPECT_THAT(problem.what(),
-                HasSubstr("model.encoders.x.side: is about images, and x is vector"));
+                HasSubstr("model.encoders.x.side: is about images and video, and x is vector"));
   }
 }
 

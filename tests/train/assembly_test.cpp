@@ -36,7 +36,8 @@ TEST(Modalities, ComeBackFromJsonAsTheyWere) {
       {"caption \"é\"", ModalityKind::kText, {}, 0.0, {}, {}},
       {"audio", ModalityKind::kAudio, {}, 44100.1, {}, {}},
       {"imu", ModalityKind::kSeries, {6}, 0.0, {-0.5f}, {0.5f}},
-      {"vector", ModalityKind::kVector, {128}, 0.0, {}, {}}};
+      {"vector", ModalityKind::kVector, {128}, 0.0, {}, {}},
+      {"clip", ModalityKind::kVideo, {28, 20, 1}, 0.0, {0.1f}, {0.2f}}};
   EXPECT_EQ(modalities_from_json(modalities_to_json(all)), all);
   std::vector<ModalitySpec> reversed(all.rbegin(), all.rend());
   EXPECT_EQ(modalities_from_json(modalities_to_json(reversed)), reversed);
@@ -82,6 +83,13 @@ TEST(Modalities, ColumnsOfATableComeBack) {
   const auto back = modalities_from_json(modalities_to_json(specs));
   EXPECT_EQ(back[0].columns, specs[0].columns);
   EXPECT_THAT(back[1].columns, IsEmpty());
+}
+
+TEST(Modalities, HowManyFramesAVideoKeepsComesBack) {
+  std::vector<ModalitySpec> specs = {{"clip", ModalityKind::kVideo, {8, 8, 3}, 0.0, {}, {}}};
+  EXPECT_THAT(modalities_to_json(specs), Not(HasSubstr("most_frames")));
+  specs[0].most_frames = 16;
+  EXPECT_EQ(modalities_from_json(modalities_to_json(specs))[0].most_frames, 16);
 }
 
 TEST(Modalities, DamagedJsonIsRefused) {

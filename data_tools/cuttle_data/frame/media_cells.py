@@ -128,6 +128,8 @@ def _array_modality(cells_of, sense, name, report):
             source = cells_of.source(row)
             shape = media.npy_shape(source) if isinstance(source, Path) else np.shape(
                 _array(source) if isinstance(source, list) else media.load_npy(source))
+            if len(shape) == 4:
+                raise BadInput(f"frames of a video, which --type {name}=video reads")
             shapes[(len(shape), shape[-1])] += 1
         except BadInput as error:
             problem = problem or error
