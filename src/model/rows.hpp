@@ -14,7 +14,7 @@
 #define CUTTLE_ENCODERS(row)                                                                       \
   row(average) row(bert) row(char_conv) row(columns) row(conv4) row(efficientnet_lite) row(frames) \
       row(gru) row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet) row(resnet12)         \
-          row(series_conv) row(table) row(token_table) row(transformer) row(vit)
+          row(series_conv) row(table) row(token_table) row(transformer) row(vit) row(wav2vec2)
 
 namespace cuttle {
 

@@ -17,7 +17,7 @@ PICTURES = {"mean": [127] * 3, "deviation": [128] * 3}
 
 
 def make(folder, sample_rate):
-    """bert, efficientnet_lite, lstm_speaker, resnet, token_table and vit .safetensors in the folder; pieces.json."""
+    """One .safetensors in the folder for each architecture, called as it is, and pieces.json."""
     folder.mkdir()
     _save(folder, "bert", {"tokenizer.bytes": np.frombuffer("\n".join(WORDS).encode(), "u1")},
           output={"width": 8, "pooling": "mean", "unit": True}, tokenizer={"type": "wordpiece", "lowercase": True},
@@ -42,6 +42,11 @@ def make(folder, sample_rate):
           sizes={"layers": 2, "width": 8, "heads": 2, "inner": 12, "patch": 8, "size": 16, "eps": 1e-6,
                  "activation": "gelu", "pre_norm": False},
           preprocessing={"size": 16, "crop": "none", "interpolation": "bicubic", **PICTURES})
+    _save(folder, "wav2vec2", output={"width": 8, "pooling": "mean"},
+          sizes={"channels": [6, 6, 4], "kernels": [10, 8, 8], "strides": [8, 6, 6], "bias": False, "step_norms": False,
+                 "width": 8, "layers": 2, "heads": 2, "inner": 12, "places": 4, "groups": 2, "eps": 1e-5,
+                 "activation": "gelu", "pre_norm": False},
+          preprocessing={"rate": sample_rate, "normalise": True})
     return folder
 
 

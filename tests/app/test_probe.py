@@ -27,7 +27,7 @@ def test_every_encoder_of_every_sense_is_ranked(shards, weights):
                 for sense, entries in told["senses"].items()}
     raw, pictures = "type: raw", {"type: efficientnet_lite", "type: resnet", "type: vit"}
     assert encoders == {"image": {raw, *pictures}, "text": {raw, "type: bert", "type: token_table"},
-                        "audio": {raw, "type: lstm_speaker"}, "series": {raw}, "vector": {raw}}
+                        "audio": {raw, "type: lstm_speaker", "type: wav2vec2"}, "series": {raw}, "vector": {raw}}
     steps = "{type: raw, fitted: [standardise]}"
     assert {sense for sense, entries in told["senses"].items() if steps in [entry["encoder"] for entry in entries]} \
         == {"series", "vector"}

@@ -288,6 +288,26 @@ def test_a_table_of_pieces_has_its_tokenizer_inside(convert, tmp_path):
     assert record["output"] == {"width": 6, "pooling": "mean", "unit": True} and record["preprocessing"] == {}
 
 
+@pytest.mark.parametrize("modern", [False, True])
+def test_places_of_a_wav2vec2_are_one_weight(convert, tmp_path, modern):
+    tensors, config = sources.wav2vec2()
+    places = "wav2vec2.encoder.pos_conv_embed.conv."
+    lengths, directions = (tensors[f"{places}weight_{part}"] for part in "gv")
+    if modern:
+        tensors = sources.renamed(tensors, ("conv.weight_g$", "conv.parametrizations.weight.original0"),
+                                  ("conv.weight_v$", "conv.parametrizations.weight.original1"))
+    ready = {"sampling_rate": 8000, "do_normalize": False}
+    record, found, said = convert(sources.save_folder(tmp_path / "w", tensors, config, {
+        "preprocessor_config.json": ready}))
+    wanted = torch._weight_norm(directions, lengths, 2)
+    assert (found["encoder.pos_conv_embed.conv.weight"] - wanted).abs().max() < 1e-6
+    assert record["sizes"] == {"channels": [6, 6, 4], "kernels": [10, 3, 2], "strides": [5, 3, 2], "bias": False,
+                               "step_norms": False, "width": 8, "layers": 2, "heads": 2, "inner": 12, "places": 4,
+                               "groups": 2, "eps": 1e-5, "activation": "gelu", "pre_norm": False}
+    assert record["preprocessing"] == {"rate": 8000, "normalise": False} and "the head (2 tensors)" in said
+    assert len(found) == len(tensors) - 4  # the head, the frame of masked sounds, two made one
+
+
 def test_a_wheel_is_opened_and_not_run(run, convert, tmp_path):
     folder = sources.save_bert(tmp_path / "m")
     wheel = sources.zip_folder(tmp_path / "some_bert-1.2-py3-none-any.whl", folder, "package/model")

@@ -123,6 +123,24 @@ def test_tensors_that_are_not_those(refused, tmp_path, tensors, config, message)
     assert re.search(message, refused(folder))
 
 
+@pytest.mark.parametrize("changes, message", [
+    ({"model_type": "wavlm"}, "says model_type 'wavlm'"), ({"add_adapter": True}, "says add_adapter True"),
+    ({"conv_stride": [5, 3]}, "each convolution has one"), ({"conv_stride": 5}, "sizes.strides is 5"),
+    ({"conv_stride": [5, 3, 0]}, "each convolution has one"), ({"hidden_act": "silu"}, "the activation is silu"),
+    ({"do_stable_layer_norm": "yes"}, "sizes.pre_norm is 'yes'"), ({"num_attention_heads": None}, "number of heads"),
+    ({"hidden_size": 9}, "hidden_size 9"),
+])
+def test_waves_that_are_read_otherwise(refused, tmp_path, changes, message):
+    tensors, config = sources.wav2vec2()
+    assert message in refused(sources.save_folder(tmp_path / "w", tensors, {**config, **changes}))
+
+
+def test_places_of_waves_have_a_weight(refused, tmp_path):
+    tensors, config = sources.wav2vec2()
+    del tensors["wav2vec2.encoder.pos_conv_embed.conv.weight_g"]
+    assert "lacks encoder.pos_conv_embed" in refused(sources.save_folder(tmp_path / "w", tensors, config))
+
+
 def test_texts_that_cannot_be_read(refused, tmp_path):
     vocabulary = [*sources.VOCABULARY]
     for files, message in (

@@ -129,6 +129,44 @@ def vit_states(w, pictures, heads, eps, quick=False):
     return layer_norm(x, w, "norm", eps)
 
 
+def wav2vec2_states(w, wave, strides, heads, pre_norm=False):
+    """Frames [T, width] of the last layer for one sound; norms between convolutions go by their tensors: of each step
+    where there is more than one of them, else of each channel over time."""
+    w, at = double(w), "feature_extractor.conv_layers.{}.{}"
+    x, each_step = wave.double()[None, None], at.format(1, "layer_norm.weight") in w
+    for i, stride in enumerate(strides):
+        x = functional.conv1d(x, w[at.format(i, "conv.weight")], w.get(at.format(i, "conv.bias")), stride)
+        if each_step:
+            x = layer_norm(x.transpose(1, 2), w, at.format(i, "layer_norm"), 1e-5).transpose(1, 2)
+        elif i == 0:
+            mean, over = x.mean(2, keepdim=True), (x.var(2, unbiased=False, keepdim=True) + 1e-5).sqrt()
+            x = (x - mean) / over * w[at.format(0, "layer_norm.weight")][:, None]
+            x = x + w[at.format(0, "layer_norm.bias")][:, None]
+        x = functional.gelu(x)
+    x = linear(layer_norm(x[0].T, w, "feature_projection.layer_norm", 1e-5), w, "feature_projection.projection")
+    kernel = w["encoder.pos_conv_embed.conv.weight"]
+    padded = functional.pad(x.T, (kernel.shape[2] // 2, kernel.shape[2] // 2))[None]
+    around = functional.conv1d(padded, kernel, w["encoder.pos_conv_embed.conv.bias"],
+                               groups=len(x.T) // kernel.shape[1])
+    x = x + functional.gelu(around[0, :, :len(x)].T)
+    x = x if pre_norm else layer_norm(x, w, "encoder.layer_norm", 1e-5)
+    layer = 0
+    while f"encoder.layers.{layer}.layer_norm.weight" in w:
+        at = f"encoder.layers.{layer}."
+        seen = layer_norm(x, w, f"{at}layer_norm", 1e-5) if pre_norm else x
+        q, k, v = (linear(seen, w, f"{at}attention.{part}_proj").unflatten(1, (heads, -1)).transpose(0, 1)
+                   for part in "qkv")
+        mixed = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(q.shape[-1]), -1) @ v
+        x = x + linear(mixed.transpose(0, 1).flatten(1), w, f"{at}attention.out_proj")
+        x = x if pre_norm else layer_norm(x, w, f"{at}layer_norm", 1e-5)
+        seen = layer_norm(x, w, f"{at}final_layer_norm", 1e-5) if pre_norm else x
+        inner = functional.gelu(linear(seen, w, f"{at}feed_forward.intermediate_dense"))
+        x = x + linear(inner, w, f"{at}feed_forward.output_dense")
+        x = x if pre_norm else layer_norm(x, w, f"{at}final_layer_norm", 1e-5)
+        layer += 1
+    return layer_norm(x, w, "encoder.layer_norm", 1e-5) if pre_norm else x
+
+
 def ready_picture(pixels, size=224, interpolation="bicubic", mean=127.0, deviation=128.0):
     """[1, 3, size, size] of uint8 pixels [h, w, 3]: the shorter side to `size`, then the centre, as torchvision does;
     nothing is rounded to bytes in between. (torch's bicubic is Pillow's with antialias=True only.)"""

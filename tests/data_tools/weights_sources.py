@@ -83,6 +83,32 @@ def lstm(mels=4, width=6, layers=3, output=5):
     return Random(3).of(shapes + linear("linear", output, width))
 
 
+def wav2vec2(norms="group", bias=False, places=4, width=8, inner=12, channels=(6, 6, 4), kernels=(10, 3, 2)):
+    """(tensors, config.json) under the names of a model for letters."""
+    shapes, inputs = [], 1
+    for i, (outputs, kernel) in enumerate(zip(channels, kernels)):
+        at = f"feature_extractor.conv_layers.{i}"
+        shapes += [(f"{at}.conv.weight", (outputs, inputs, kernel))] + [(f"{at}.conv.bias", (outputs, ))] * bias
+        shapes += norm(f"{at}.layer_norm", outputs) if norms == "layer" or i == 0 else []
+        inputs = outputs
+    at = "encoder.pos_conv_embed.conv."
+    shapes += [*norm("feature_projection.layer_norm", inputs), *linear("feature_projection.projection", width, inputs),
+               ("masked_spec_embed", (width, )), (f"{at}weight_g", (1, 1, places)),
+               (f"{at}weight_v", (width, width // 2, places)), (f"{at}bias", (width, )),
+               *norm("encoder.layer_norm", width)]
+    for layer in range(2):
+        at = f"encoder.layers.{layer}"
+        for part in "qkv":
+            shapes += linear(f"{at}.attention.{part}_proj", width, width)
+        shapes += [*linear(f"{at}.attention.out_proj", width, width), *norm(f"{at}.layer_norm", width),
+                   *linear(f"{at}.feed_forward.intermediate_dense", inner, width),
+                   *linear(f"{at}.feed_forward.output_dense", width, inner), *norm(f"{at}.final_layer_norm", width)]
+    tensors = {f"wav2vec2.{name}": tensor for name, tensor in Random(6).of(shapes).items()}
+    config = {"model_type": "wav2vec2", "conv_stride": [5, 3, 2], "num_attention_heads": 2, "num_hidden_layers": 2,
+              "hidden_size": width, "intermediate_size": inner, "hidden_act": "gelu", "layer_norm_eps": 1e-5}
+    return {**tensors, **Random(7).of([("lm_head.weight", (32, width)), ("lm_head.bias", (32, ))])}, config
+
+
 def vit(layers=2, width=8, inner=16, patch=4, size=12, pre_norm=False):
     shapes = [("cls_token", (1, 1, width)), ("pos_embed", (1, 1 + (size // patch)**2, width)),
               ("patch_embed.proj.weight", (width, 3, patch, patch)), ("patch_embed.proj.bias", (width, ))]

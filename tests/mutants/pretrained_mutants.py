@@ -20,6 +20,16 @@ PRETRAINED = {"pretrained": {
         ("(input.values != kNoPieces)", "(input.values == input.values)"),
         ("(ids.empty()) ids.push_back(kNoPieces)", "(ids.size() < 2) ids.push_back(kNoPieces)"),
     ],
+    "src/model/encoders/wav2vec2.cpp": [
+        ("x.transpose(1, 2), kConvEps).transpose(1, 2);", "x.transpose(1, 2), kConvEps).transpose(1, 2).abs();"),
+        ("{x.size(2)}, {}, {}, kConvEps)", "{x.size(2)}, {}, {}, 1e-2)"),
+        (": i == 0  ? WaveConv::Norm::kEachChannel", ": i > 0  ? WaveConv::Norm::kEachChannel"),
+        ("around.narrow(2, 0, longest)", "around.narrow(2, around.size(2) - longest, longest)"),
+        ("norm2_, x + affine(p, down_, inner), !pre)", "norm1_, x + affine(p, down_, inner), !pre)"),
+        ("normed(norm1_, input.values, pre)", "normed(norm2_, input.values, pre)"),
+        ("return (frames - 1) * stride_ + kernel_;", "return frames * stride_ + kernel_;"),
+        ("exact - exact.mean()", "exact"),
+    ],
     "src/model/pretrained/byte_pair.cpp": [
         ("std::tie(rank, place) > std::tie(other.rank, other.place)",
          "std::tie(place, rank) > std::tie(other.place, other.rank)"),
