@@ -159,8 +159,8 @@ ADAPT = {"meta_gradient_test": {
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
         ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
-        ("slope[still[j]] - shift[j] / lambda", "slope[still[j]] + shift[j] / lambda"),
-        ("scale * v + as_one_vector(curved) / lambda", "v + as_one_vector(curved) / lambda"),
+        ("slope[still[j]] - shift[j] / options_.lambda", "slope[still[j]] + shift[j] / options_.lambda"),
+        ("scale * v + hessian(v) / options_.lambda", "v + hessian(v) / options_.lambda"),
         ("demands.inner_steps = 0;", "demands.inner_steps = inner_steps;"),
     ],
     "src/adapt/linear_systems.cpp": [
@@ -199,16 +199,21 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "perceptron_test": {
     "src/adapt/learners/cluster_shares.hpp": [
-        ("(of[room(k)] - mean)", "of[room(k)]"),
-        ("scale * (of[i] - along * values[i])", "scale * of[i]"),
+        ("(of[room(k)] - mean)", "(of[room(k)] + mean)"),
+        ("scale * (of[i] - along * values[i])", "scale * (of[i] + along * values[i])"),
         ("[k * places_.width + r] -= each;", "[k * places_.width + r] += each;"),
-        ("of_moments[spread] * per", "of_moments[spread]"),
+        ("of_moments[spread] * per", "of_moments[spread] * 2 * per"),
         ("of_logit * logits_[room(k)]", "of_logit"),
         ("std::sqrt(variance + kLeast)", "variance"),
     ],
     "src/adapt/learners/maml_clusters.cpp": [
         ("of_shares[k] += dot(", "of_shares[k - 1] += dot("),
         ("clusters.shares()[k], lambda,", "T{1}, lambda,"),
+    ],
+    "src/adapt/surface/perceptron.cpp": [
+        ("solve(hessian, wanted)", "solve(hessian, wanted.clone().mul_(2))"),
+        ("mlp.loss(support.view, theta, point);", ""),
+        ("slope[i] += pull * (theta[i] - first[i]);", "slope[i] -= pull * (theta[i] - first[i]);"),
     ],
 }, "maml_clusters_test": {
     "src/adapt/learners/maml_clusters.cpp": [

@@ -40,6 +40,8 @@ class CodeLayer final : public MadeLayers<T> {
     turn(support.features, n_, width_, support.stride, x_columns_.data());
     turn(own(coder.decoder_), 2 * width_, latent_, latent_, decoder_columns_.data());
     encode();
+    codes_.reserve(room(loop.inner_steps + 1));
+    tuned_.reserve(room(loop.finetune_steps));
     Values z = code_.drawn();
     for (std::int64_t k = 0; k < loop.inner_steps; ++k) {
       codes_.push_back(decoded(z));
@@ -313,11 +315,9 @@ void CodeLayer<T>::encode() {
     for (std::int64_t i = 0; i < n_; ++i) {
       const T* row = &linear[room(r * both_step_)];
       T* to = &first_[room(r * pairs_step_ + i * n_)];
-      for (std::int64_t m = 0; m < n_; ++m) {
-        const T sum = row[i] + row[n_ + m];
-        to[m] = sum <= 0 ? T{} : sum;
-      }
+      for (std::int64_t m = 0; m < n_; ++m) to[m] = row[i] + row[n_ + m];
     }
+  for (T& value : first_) value = value <= 0 ? T{} : value;
   second_.resize(first_.size());
   multiply<T>({own(coder_.relation_[1]), relation_}, relation_, first_.data(), relation_,
               pairs_step_, second_.data());

@@ -88,6 +88,12 @@ class Imaml final : public DescentLearner {
   }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
+    if (engine() && engine()->moves_all() &&
+        engine()->takes(parameters.tensors(), task.support, &task.query))
+      return engine()->implicit_gradient(parameters.tensors(), task, options_.inner_steps,
+                                         [&](const LinearMap& hessian, const torch::Tensor& slope) {
+                                           return solved(hessian, slope);
+                                         });
     Context context;
     context.key = task.key;
     const auto phi =
@@ -109,9 +115,17 @@ class Imaml final : public DescentLearner {
   }
 
  private:
+  /// The solution of (I + H / lambda) x = slope, as far as the solver goes.
+  torch::Tensor solved(const LinearMap& hessian, const torch::Tensor& slope) const {
+    const double scale = 1 + options_.damping;
+    const auto map = [&](const torch::Tensor& v) {
+      return scale * v + hessian(v) / options_.lambda;
+    };
+    return options_.solver == "cg" ? by_conjugate_gradient(map, slope, options_.solver_steps)
+                                   : by_neumann_series(map, slope, options_.solver_steps, scale);
+  }
   /// The query's gradient at the inner minimum, as one of the initialisation.
   Tensors implicit(Tensors slope, const Point& minimum) const {
-    const double lambda = options_.lambda, scale = 1 + options_.damping;
     Tensors moving, pull, gradient;
     for (const std::int64_t i : surface().fast()) {
       const auto place = static_cast<std::size_t>(i);
@@ -119,24 +133,19 @@ class Imaml final : public DescentLearner {
       pull.push_back(slope[place]);
       gradient.push_back(minimum.gradient[place]);
     }
-    const auto map = [&](const torch::Tensor& v) {
-      const auto curved = vector_jacobian(gradient, moving, parts_of(v, moving), true);
-      return scale * v + as_one_vector(curved) / lambda;
+    const auto hessian = [&](const torch::Tensor& v) {
+      return as_one_vector(vector_jacobian(gradient, moving, parts_of(v, moving), true));
     };
-    const auto b = as_one_vector(pull);
-    const auto solved =
-        parts_of(options_.solver == "cg" ? by_conjugate_gradient(map, b, options_.solver_steps)
-                                         : by_neumann_series(map, b, options_.solver_steps, scale),
-                 moving);
-    for (std::size_t j = 0; j < solved.size(); ++j)
-      slope[static_cast<std::size_t>(surface().fast()[j])] = solved[j];
+    const auto solution = parts_of(solved(hessian, as_one_vector(pull)), moving);
+    for (std::size_t j = 0; j < solution.size(); ++j)
+      slope[static_cast<std::size_t>(surface().fast()[j])] = solution[j];
     const auto still = standing_still();
     Tensors inputs;
     for (const auto i : still) inputs.push_back(minimum.theta[i]);
     if (still.empty() || options_.solver_steps == 0) return slope;
-    const auto shift = vector_jacobian(gradient, inputs, solved);
+    const auto shift = vector_jacobian(gradient, inputs, solution);
     for (std::size_t j = 0; j < still.size(); ++j)
-      slope[still[j]] = slope[still[j]] - shift[j] / lambda;
+      slope[still[j]] = slope[still[j]] - shift[j] / options_.lambda;
     return slope;
   }
 

@@ -123,6 +123,63 @@ TaskResult gradient_of_task(const Surface& surface, const EngineRates& engine_ra
   return result;
 }
 
+/// From `first` to `theta`; gives the loss before the last step, and leaves its point.
+template <class T>
+double descend_packed(const kernels::Mlp<T>& mlp, const Rates<T>& rates,
+                      const kernels::MlpBatch<T>& support, T pull, std::int64_t steps,
+                      const T* first, T* theta, T* slope, typename kernels::Mlp<T>::Point& point) {
+  const std::int64_t size = mlp.packed_size();
+  double loss = 0;
+  std::copy_n(first, size, theta);
+  for (std::int64_t k = 0; k < steps; ++k) {
+    loss = mlp.gradient(support, theta, point, slope);
+    for (std::int64_t i = 0; pull > 0 && i < size; ++i) slope[i] += pull * (theta[i] - first[i]);
+    rates.step(theta, slope, size, theta);
+  }
+  return loss;
+}
+
+/// The query's gradient at the end of the loop, as `solve` changes it by the support's Hessian
+/// there.
+template <class T>
+TaskResult implicit_gradient_in(const Surface& surface, const EngineRates& engine_rates,
+                                const Tensors& start, const Task& task, std::int64_t steps,
+                                const PerceptronEngine::Solve& solve) {
+  const Model& model = surface.model();
+  const TaskKind& kind = surface.kind();
+  const kernels::Mlp<T> mlp(shapes_of(model, task.query.way));
+  const Rates<T> rates(engine_rates, surface, mlp, start);
+  const Samples<T> support(task.support, kind), query(task.query, kind);
+  const std::int64_t size = mlp.packed_size();
+  const auto options = start[0].options().requires_grad(false);
+  Memory<T> memory(options,
+                   3 * size + mlp.point_size(support.view.size) + mlp.point_size(query.view.size));
+  T *first = memory.take(size), *theta = memory.take(size), *slope = memory.take(size);
+  auto point = mlp.point(support.view.size, memory.take(mlp.point_size(support.view.size)));
+  pack_tensors<T>(mlp, weights_of(model.perceptron(), start), {}, first);
+  descend_packed(mlp, rates, support.view, static_cast<T>(engine_rates.pull), steps, first, theta,
+                 slope, point);
+  mlp.loss(support.view, theta, point);
+  auto at_query = mlp.point(query.view.size, memory.take(mlp.point_size(query.view.size)));
+  const auto wanted = torch::empty({size}, options);
+  TaskResult result;
+  result.values.push_back(mlp.gradient(query.view, theta, at_query, wanted.template data_ptr<T>()));
+  for (const double value :
+       kind.measure(outputs_of(mlp, at_query, query, task.query.way), task.query))
+    result.values.push_back(value);
+  const auto hessian = [&](const torch::Tensor& v) {
+    const auto product = torch::empty_like(v);
+    mlp.hessian_product(support.view, point, v.template data_ptr<T>(),
+                        product.template data_ptr<T>());
+    return product;
+  };
+  result.gradient = torch::zeros({model.layout()->flat_size()}, options);
+  mlp.unpack(
+      solve(hessian, wanted).contiguous().template data_ptr<T>(),
+      places_in(model.perceptron(), *model.layout(), result.gradient.template data_ptr<T>()));
+  return result;
+}
+
 template <class T>
 Tensors descended(const Surface& surface, const EngineRates& engine_rates, const Tensors& start,
                   const Batch& batch, std::int64_t steps, Pass* last) {
@@ -131,20 +188,15 @@ Tensors descended(const Surface& surface, const EngineRates& engine_rates, const
   const Rates<T> rates(engine_rates, surface, mlp, start);
   const Samples<T> support(batch, surface.kind());
   const std::int64_t size = mlp.packed_size();
-  const auto pull = static_cast<T>(engine_rates.pull);
   Memory<T> memory(start[0].options(), 3 * size + mlp.point_size(batch.size));
   T *first = memory.take(size), *theta = memory.take(size), *slope = memory.take(size);
   auto point = mlp.point(batch.size, memory.take(mlp.point_size(batch.size)));
   pack_tensors<T>(mlp, weights_of(model.perceptron(), start), {}, first);
-  std::copy_n(first, size, theta);
-  for (std::int64_t k = 0; k < steps; ++k) {
-    const double loss = mlp.gradient(support.view, theta, point, slope);
-    if (last && k + 1 == steps) {
-      last->loss = torch::full({}, loss, start[0].options().requires_grad(false));
-      last->outputs = outputs_of(mlp, point, support, batch.way);
-    }
-    for (std::int64_t i = 0; pull > 0 && i < size; ++i) slope[i] += pull * (theta[i] - first[i]);
-    rates.step(theta, slope, size, theta);
+  const double loss = descend_packed(mlp, rates, support.view, static_cast<T>(engine_rates.pull),
+                                     steps, first, theta, slope, point);
+  if (last && steps > 0) {
+    last->loss = torch::full({}, loss, start[0].options().requires_grad(false));
+    last->outputs = outputs_of(mlp, point, support, batch.way);
   }
   Tensors adapted = start;
   for (const auto& layer : model.perceptron())
@@ -154,22 +206,30 @@ Tensors descended(const Surface& surface, const EngineRates& engine_rates, const
   return adapted;
 }
 
+FastSet all_of(const Model& model) {
+  FastSet whole;
+  for (const auto& layer : model.perceptron())
+    whole.insert(whole.end(), {layer.weight, layer.bias});
+  std::sort(whole.begin(), whole.end());
+  return whole;
+}
+
 }  // namespace
 
 std::unique_ptr<const PerceptronEngine> PerceptronEngine::find(const Surface& surface,
                                                                EngineRates rates,
                                                                bool second_order) {
   const Model& model = surface.model();
-  FastSet whole;
-  for (const auto& layer : model.perceptron())
-    whole.insert(whole.end(), {layer.weight, layer.bias});
-  std::sort(whole.begin(), whole.end());
-  const FastSet& fast = surface.fast();
+  const FastSet whole = all_of(model), &fast = surface.fast();
   const bool inside = std::includes(whole.begin(), whole.end(), fast.begin(), fast.end()) &&
                       (rates.learned.empty() || fast == whole);
   if (!inside || surface.has_objectives() || !kernels_know(model, surface.kind())) return nullptr;
   return std::unique_ptr<const PerceptronEngine>(
       new PerceptronEngine(surface, std::move(rates), second_order));
+}
+
+bool PerceptronEngine::moves_all() const {
+  return surface_.fast() == all_of(surface_.model());
 }
 
 bool PerceptronEngine::takes(const Tensors& theta, const Batch& support, const Batch* query) const {
@@ -183,6 +243,13 @@ TaskResult PerceptronEngine::meta_gradient(const Tensors& theta, const Task& tas
     return gradient_of_head_task(surface_, rates_.rate, theta, task, steps, second_order_);
   return with_type_of(theta[0], [&](auto type) {
     return gradient_of_task<decltype(type)>(surface_, rates_, theta, task, steps, second_order_);
+  });
+}
+
+TaskResult PerceptronEngine::implicit_gradient(const Tensors& theta, const Task& task,
+                                               std::int64_t steps, const Solve& solve) const {
+  return with_type_of(theta[0], [&](auto type) {
+    return implicit_gradient_in<decltype(type)>(surface_, rates_, theta, task, steps, solve);
   });
 }
 

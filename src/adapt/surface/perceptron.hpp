@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "adapt/linear_systems.hpp"
 #include "adapt/surface/surface.hpp"
 
 namespace cuttle {
@@ -30,6 +32,14 @@ class PerceptronEngine {
   bool takes(const Tensors& theta, const Batch& support, const Batch* query = nullptr) const;
   /// As Learner::meta_gradient, after `steps` inner steps.
   TaskResult meta_gradient(const Tensors& theta, const Task& task, std::int64_t steps) const;
+  /// Of packed parameters, what solves the outer gradient from a product with the support loss's
+  /// Hessian after `steps` inner steps, and the query's gradient there.
+  using Solve = std::function<torch::Tensor(const LinearMap& hessian, const torch::Tensor& slope)>;
+  /// The result of that. moves_all().
+  TaskResult implicit_gradient(const Tensors& theta, const Task& task, std::int64_t steps,
+                               const Solve& solve) const;
+  /// Whether the loop moves all of the model.
+  bool moves_all() const;
   /// The parameters after `steps` inner steps; `last`, if asked for, gets outputs and loss before
   /// the last one.
   Tensors descend(const Tensors& theta, const Batch& support, std::int64_t steps,
