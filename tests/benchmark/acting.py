@@ -1,8 +1,9 @@
-"""What MAML's policies earn on random decision processes and walks in the plane, after 0, 1 and 2 steps of adaptation.
+"""What MAML's and RL^2's policies earn on random decision processes and walks in the plane.
 
     python3 tests/benchmark/acting.py [--build build/release] [--out runs/parts] [--ranks 2] [--tasks 1000]
 
-Trains configs/parts/maml_rl.yaml (tabular_mdp) and navigation.yaml where OUT has no run of theirs yet. Beside them, on
+Trains configs/parts/maml_rl.yaml, rl2_mdp.yaml (tabular_mdp) and navigation.yaml where OUT has no run of theirs yet.
+MAML after 0, 1 and 2 steps of adaptation, each to 20 episodes, RL^2 after 0, 1, 2 and 4 episodes. Beside them, on
 tasks of the same prior, policies that need no adaptation: at random, and what knows the task: of a decision process the
 best one, by value iteration over its steps, of a walk the direction that comes nearest to the goal at each step.
 """
@@ -50,8 +51,17 @@ def agent(arguments, name):
     return [json.loads(text)["return"] for text in said]
 
 
+def recurrent(arguments, name):
+    """What it says after each number of episodes."""
+    folder = arguments.out / name
+    train(arguments, folder, f"configs/parts/{name}.yaml")
+    said = [cuttle(arguments, "eval", str(folder), known, "--episodes", str(arguments.tasks), "--json")
+            for known in ("adapt.memory=episode", "episode.shot=1", "episode.shot=2", "episode.shot=4")]
+    return [json.loads(text)["return"] for text in said]
+
+
 def row(name, returns):
-    cells = " | ".join([f"{value:.2f}" for value in returns] + [""] * (3 - len(returns)))
+    cells = " | ".join([f"{value:.2f}" for value in returns] + [""] * (4 - len(returns)))
     print(f"| {name} | {cells} |", flush=True)
 
 
@@ -60,10 +70,11 @@ def main():
     add_arguments(parser, "parts")
     parser.add_argument("--tasks", type=int, default=1000)
     arguments = parser.parse_args()
-    print("| | 0 steps | 1 | 2 |\n| --- | --- | --- | --- |")
+    print("| | 0 | 1 | 2 | 4 |\n| --- | --- | --- | --- | --- |")
     row("tabular_mdp: at random", [mdps(arguments.tasks, lambda values: values.mean(2))])
     row("tabular_mdp: the best policy", [mdps(arguments.tasks, lambda values: values.max(2))])
     row("tabular_mdp: `maml_rl`", agent(arguments, "maml_rl"))
+    row("tabular_mdp: `rl2`, by episodes", recurrent(arguments, "rl2_mdp"))
     row("navigation: at random", [walks(arguments.tasks, lambda far, random: random.integers(8, size=len(far)))])
     row("navigation: the nearest step", [walks(arguments.tasks, lambda far, random: far.argmin(1))])
     row("navigation: `maml_rl`", agent(arguments, "navigation"))
