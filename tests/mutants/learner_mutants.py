@@ -91,7 +91,7 @@ ADAPT = {"meta_gradient_test": {
         ("of_both[room(r * both_step_ + n_ + m)] += of;", "of_both[room(r * both_step_ + n_ + i)] += of;"),
         ("share(m) / counts", "share(i) / counts"),
         ("(deviation - T{1} / deviation)", "deviation"),
-        ("dot(latent_, row, row) + row[l]", "dot(latent_, row, row)"),
+        ("    row[l] -= along;", ""),
         ("to_features(moved, weights);", ""),
         ("pairs_step_, of_second.data(), false, second_.data());", "pairs_step_, of_second.data());"),
     ],
