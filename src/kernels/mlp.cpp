@@ -233,17 +233,18 @@ void Mlp<T>::weight_gradients(const std::vector<Passed>& batches,
     Scratch scratch;
     T* rows = scratch.take<T>((in_place ? 1 : in + 1) * stride);
     T* bias_row = in_place ? rows : rows + in * stride;
-    const int sources = static_cast<int>(batches.size());
-    Product<T> weight{sources, {}, nullptr, rows, in, stride, false, nullptr},
-        bias{sources, {}, nullptr, bias_row, 1, stride, false, nullptr};
-    if (in_place) weight = {sources, {}, nullptr, to[l].weight, out, in, false, nullptr};
-    for (int s = 0; s < sources; ++s) {
-      const auto& [size, x, point] = batches[static_cast<std::size_t>(s)];
+    Product<T> weight{0, {}, nullptr, rows, in, stride, false, nullptr},
+        bias{0, {}, nullptr, bias_row, 1, stride, false, nullptr};
+    if (in_place) weight = {0, {}, nullptr, to[l].weight, out, in, false, nullptr};
+    for (const auto& [size, x, point] : batches) {
+      if (size == 0) continue;
+      const int s = weight.sources++;
       const T *a = input(x, point, l), *deltas = point.deltas[l];
       bias.source[s] = {&one, 0, 0, deltas, stride, size};
       weight.source[s] = in_place ? Factors<T>{deltas, 1, stride, a, left, size}
                                   : Factors<T>{a, 1, left, deltas, stride, size};
     }
+    bias.sources = weight.sources;
     isa<T>().product(weight);
     isa<T>().product(bias);
     if (in_place)
