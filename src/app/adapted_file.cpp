@@ -66,6 +66,13 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
   return found->second;
 }
 
+/// A text as a Section has it, without YAML's quotes.
+std::string unquoted(const std::string& text) {
+  if (text.empty() || text[0] != '"') return text;
+  const auto told = nlohmann::json::parse(text, nullptr, false);
+  return told.is_string() ? told.get<std::string>() : text;
+}
+
 /// A file that an encoder names, or one inside another ("SENSE.SECTION"), and where its name
 /// stands.
 struct NamedFile {
@@ -79,7 +86,7 @@ std::vector<NamedFile> held_files_of(RunConfig& config) {
       for (const std::string key : kHeldFileKeys) {
         const std::string whole = sense + "." + name, end = "." + key;
         const std::size_t rest = whole.size() - std::min(whole.size(), end.size());
-        if (whole.substr(rest) == end && !path.empty())
+        if (whole.substr(rest) == end && !unquoted(path).empty())
           all.push_back({key, whole.substr(0, rest), &path});
       }
   return all;
@@ -89,7 +96,7 @@ std::vector<NamedFile> held_files_of(RunConfig& config) {
 void add_held_files(const AdaptedTo& to, ArrayFile& file) {
   RunConfig config = to.config;
   for (const auto& held : held_files_of(config))
-    add_held_file(held.key, held.sense, *held.path, file);
+    add_held_file(held.key, held.sense, unquoted(*held.path), file);
 }
 
 /// Has encoders take their files from the adapted one, where it has them.

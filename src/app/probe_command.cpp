@@ -71,11 +71,45 @@ std::multimap<std::string, Candidate> pretrained(const std::vector<std::string>&
   return all;
 }
 
-/// The steps of a run's sense, as a config has them beside frozen_from; "" where it has none.
-std::string fitted_of(const RunConfig& config, const std::string& sense) {
-  const auto encoder = config.model.encoders.find(sense);
-  if (encoder == config.model.encoders.end() || encoder->second.fitted.empty()) return "";
-  return fmt::format(", fitted: [{}]", fmt::join(encoder->second.fitted, ", "));
+/// Keys as a config has them between braces; those of nested sections ("SECTION.KEY") in braces of
+/// their own.
+std::string in_braces(const std::map<std::string, std::string>& keys) {
+  std::vector<std::string> parts;
+  for (auto it = keys.begin(); it != keys.end();) {
+    const std::size_t dot = it->first.find('.');
+    if (dot == it->first.npos) {
+      parts.push_back(it->first + ": " + it->second);
+      ++it;
+      continue;
+    }
+    const std::string section = it->first.substr(0, dot);
+    std::map<std::string, std::string> inside;
+    for (; it != keys.end() && it->first.compare(0, dot + 1, section + ".") == 0; ++it)
+      inside[it->first.substr(dot + 1)] = it->second;
+    parts.push_back(section + ": " + in_braces(inside));
+  }
+  return fmt::format("{{{}}}", fmt::join(parts, ", "));
+}
+
+/// A run's encoder of the sense: what it is called, and all that a config needs to have it.
+Candidate encoder_of(const LoadedRun& run, const std::string& name, const std::string& sense) {
+  Candidate candidate{fmt::format("{{frozen_from: {}}}", in_yaml(name)), &run};
+  const auto trained = run.config.model.encoders.find(sense);
+  if (trained == run.config.model.encoders.end()) return candidate;
+  auto keys = trained->second.network.values;
+  // A section without a type beside its keys goes by the usual one.
+  for (auto it = keys.begin(); it != keys.end();)
+    it = keys.lower_bound(it->first + ".") != keys.end() &&
+                 keys.lower_bound(it->first + ".")
+                         ->first.compare(0, it->first.size() + 1, it->first + ".") == 0
+             ? keys.erase(it)
+             : std::next(it);
+  keys["type"] = trained->second.network.type;
+  keys["frozen_from"] = in_yaml(name);
+  if (!trained->second.fitted.empty())
+    keys["fitted"] = fmt::format("[{}]", fmt::join(trained->second.fitted, ", "));
+  candidate.config = in_braces(keys);
+  return candidate;
 }
 
 /// Run folders, or checkpoints, that these patterns name.
@@ -100,6 +134,25 @@ void check_shards(const std::vector<std::string>& paths) {
         "{}: is taken for a shard (--weights takes one word, and the shell made several "
         "of a pattern); put the pattern in quotes, or write --weights before each file",
         path);
+  for (const auto& path : paths)
+    CUTTLE_VALIDATE(
+        !std::filesystem::is_directory(std::filesystem::path(path) / "checkpoints"),
+        "{}: is taken for shards, and is a run (--run takes one word, and the shell may have made "
+        "several of a pattern); put the pattern in quotes, or write --run before each run",
+        path);
+}
+
+/// Those that cannot be read are told and left out.
+void load_runs(const std::vector<std::string>& names, const Extensions& extensions, int local_rank,
+               std::vector<LoadedRun>& runs, std::vector<std::string>& loaded) {
+  for (const auto& name : names) {
+    try {
+      runs.push_back(load_run(name, true, {}, extensions, local_rank));
+      loaded.push_back(name);
+    } catch (const UserError& problem) {
+      log_warning("{}: not probed: {}", name, problem.what());
+    }
+  }
 }
 
 /// Of the encoders that may look at it: those of pictures see the frames of a video.
@@ -125,11 +178,18 @@ std::vector<Candidate> candidates_of(const ModalitySpec& spec,
         video ? Candidate{fmt::format("{{type: frames, frame: {}, over_time: {{type: average}}}}",
                                       it->second.said)}
               : it->second);
-  for (std::size_t i = 0; i < runs.size(); ++i)
-    if (find_modality(runs[i].inputs.modalities, spec.name) != nullptr)
-      all.push_back({fmt::format("{{frozen_from: {}{}}}", in_yaml(names[i]),
-                                 fitted_of(runs[i].config, spec.name)),
-                     &runs[i]});
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const ModalitySpec* found = find_modality(runs[i].inputs.modalities, spec.name);
+    if (found == nullptr) continue;
+    const ModalitySpec trained = found->recorded();
+    if (trained.kind == spec.kind && trained.shape == spec.shape &&
+        trained.sample_rate == spec.sample_rate)
+      all.push_back(encoder_of(runs[i], names[i], spec.name));
+    else
+      log_warning(
+          "{}: not probed, its {} have another kind, shape or sample rate than these data's",
+          names[i], spec.name);
+  }
   return all;
 }
 
@@ -183,8 +243,11 @@ void print_text(const ProbeArguments& arguments, Split split, bool centre_of_tra
     std::cout << fmt::format("\nall senses, each with its best encoder\n{}\n",
                              percent(*of_all, false));
   std::cout << "\nin a config:\nmodel:\n  encoders:\n";
-  for (const auto& sense : senses)
-    std::cout << fmt::format("    {}: {}\n", sense.spec.name, sense.ranked.front().candidate.said);
+  for (const auto& sense : senses) {
+    const Candidate& best = sense.ranked.front().candidate;
+    std::cout << fmt::format("    {}: {}\n", sense.spec.name,
+                             best.config.empty() ? best.said : best.config);
+  }
 }
 
 }  // namespace
@@ -198,6 +261,7 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
     const Split split = split_from(arguments.split);
     std::vector<ProbedSense> senses;
     std::vector<LoadedRun> runs;
+    std::vector<std::string> loaded;  // their names
     std::multimap<std::string, Candidate> weights;
     bool centre_of_training = false;
     together(comm, "opening the data", [&] {
@@ -207,14 +271,13 @@ ExitCode probe_command(const ProbeArguments& arguments, MpiSession& session,
           static_cast<std::int64_t>(data->classes_of(Split::kTrain).size()) >= arguments.way;
       for (const auto& spec : data->modalities()) senses.push_back({spec, {}});
       weights = pretrained(arguments.weights);
-      for (const auto& run : run_names)
-        runs.push_back(load_run(run, true, {}, extensions, session.local_rank()));
+      load_runs(run_names, extensions, session.local_rank(), runs, loaded);
     });
-    warn_of_unused(senses, weights, runs, run_names);
+    warn_of_unused(senses, weights, runs, loaded);
     BySense best;
     for (auto& [spec, ranked] : senses) {
       std::vector<std::string> problems;
-      for (auto& candidate : candidates_of(spec, weights, runs, run_names)) {
+      for (auto& candidate : candidates_of(spec, weights, runs, loaded)) {
         try {
           const BySense alone{{spec.name, candidate}};
           auto report = floor_of(comm, floor_config(usual, alone, centre_of_training, extensions),

@@ -70,6 +70,16 @@ def test_encoders_of_runs_are_taken_as_they_were_trained(shards, trained):
     assert probe(shards, "--run", str(trained)[:-1] + "?")["senses"] == told
 
 
+def test_runs_that_cannot_be_had_are_left_out(shards, trained, tmp_path):
+    (tmp_path / "crashed/checkpoints").mkdir(parents=True)
+    other = driver.make_shards(tmp_path / "other", "--classes", "12", "--size", "24", "--missing", "0")
+    said = driver.cuttle("probe", other, "--run", trained, "--run", tmp_path / "crashed", *WORDS)
+    assert "its image have another kind, shape or sample rate" in said.stderr and "crashed: not probed" in said.stderr
+    assert [entry["encoder"] for entry in json.loads(said.stdout)["senses"]["image"]] == ["{type: raw}"]
+    said = driver.cuttle("probe", shards, trained, *WORDS, code=driver.USER_ERROR).stderr
+    assert "is taken for shards, and is a run" in said
+
+
 def test_what_does_not_fit_the_data_is_left_out_and_told(shards, tmp_path):
     files = part_weights.make(tmp_path / "files", 16000)  # of another sample rate than the sounds
     said = driver.cuttle("probe", shards, "--weights", files / "lstm_speaker.safetensors", *WORDS)

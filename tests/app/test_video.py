@@ -29,6 +29,26 @@ def shards_of_motions(tmp_path_factory):
                               "--samples-per-class", "6", "--missing", "0", "--noise", "0.5", "--seed", "3")
 
 
+def test_what_a_probe_says_of_a_run_is_a_config_that_works(motions, tmp_path):
+    config = driver.write_config(tmp_path / "config.yaml", motions, CONFIG)
+    driver.train(config, tmp_path / "run", "model.encoders.video.over_time={type: gru, width: 32}")
+    said = cuttle("probe", motions, "--run", tmp_path / "run", "--way", "3", "--query", "2", "--episodes", "20",
+                  "--split", "test", "--bank", "none").stdout
+    encoder = said.splitlines()[-1].strip().removeprefix("video: ")
+    assert f"frozen_from: {tmp_path}/run" in encoder and "over_time: {" in encoder
+    text = CONFIG.replace("{type: frames, frame: {type: conv4, width: 16, depth: 3, norm: layer}}", encoder)
+    config = driver.write_config(tmp_path / "frozen.yaml", motions, text.replace("protonet", "r2d2"))
+    driver.train(config, tmp_path / "frozen", "train.steps=1", "train.validate_every=0")
+
+
+def test_features_of_frames_have_no_holes(motions, tmp_path):
+    config = driver.write_config(tmp_path / "config.yaml", motions, CONFIG)
+    for over_time in ("gru", "series_conv", "transformer", "auto"):
+        said = cuttle("validate", config, f"model.encoders.video.over_time={{type: {over_time}, irregular: true}}",
+                      code=driver.USER_ERROR)
+        assert "over_time.irregular: is about series with holes" in said.stdout + said.stderr
+
+
 @pytest.mark.parametrize("over_time, learns", [
     ("{type: gru, width: 32}", True), ("{type: series_conv, width: 32, depth: 2, norm: layer}", True),
     ("{type: average}", False), ("{type: gru, width: 32, max_length: 1}", False)])

@@ -24,14 +24,25 @@ std::vector<ModalitySpec> statistics_of(const BySense& senses) {
   return known;
 }
 
-/// What a run learned of the encoder takes the place of initial values.
-void take(const LoadedRun& run, ParameterList& into) {
+/// What a run learned of the encoder takes the place of initial values. UserError where it is of
+/// another shape.
+void take(const LoadedRun& run, const std::string& sense, ParameterList& into) {
   const ParameterLayout &from = run.parameters.layout(), &to = into.layout();
-  for (std::int64_t i = 0; i < to.count(); ++i)
-    for (std::int64_t j = 0; j < from.count(); ++j)
-      if (from.spec(j).name == to.spec(i).name && from.spec(j).shape == to.spec(i).shape)
+  const std::string prefix = "encoder." + sense + ".";
+  for (std::int64_t i = 0; i < to.count(); ++i) {
+    if (to.spec(i).name.compare(0, prefix.size(), prefix) != 0) continue;
+    bool found = false;
+    for (std::int64_t j = 0; j < from.count() && !found; ++j) {
+      found = from.spec(j).name == to.spec(i).name && from.spec(j).shape == to.spec(i).shape;
+      if (found)
         into.tensors()[static_cast<std::size_t>(i)].copy_(
             run.parameters.tensors()[static_cast<std::size_t>(j)]);
+    }
+    CUTTLE_VALIDATE(found,
+                    "{}: its {} is of another shape than these data's (what it learned does not "
+                    "fit them: {}); probe it on data like its own",
+                    run.folder, sense, to.spec(i).name);
+  }
 }
 
 /// Statistics of the learner become the means of what the first training tasks show, which is the
@@ -93,7 +104,7 @@ EvaluationReport floor_of(Communicator& comm, const RunConfig& config, const ByS
     parts = assemble(config, data->inputs(), extensions);
     parameters = ParameterList::initial(parts.model->layout(), config.seed);
     for (const auto& [name, candidate] : senses)
-      if (candidate.run != nullptr) take(*candidate.run, *parameters);
+      if (candidate.run != nullptr) take(*candidate.run, name, *parameters);
   });
   const Console console = console_of(comm.rank());
   auto kept = keep_with_features(comm, config, *data, *parts.model, *parameters, console);

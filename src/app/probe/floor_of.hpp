@@ -12,8 +12,9 @@ namespace cuttle {
 
 /// An encoder that may be brought for a sense.
 struct Candidate {
-  std::string said;                ///< what people write in a config to have it
+  std::string said;                ///< what it is called
   const LoadedRun* run = nullptr;  ///< whose encoder it is; null: nobody trained it here
+  std::string config = {};         ///< what people write to have it, where that is more
 };
 
 /// Encoders by sense: one sense's, or those of several.

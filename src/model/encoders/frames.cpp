@@ -90,6 +90,10 @@ class FramesEncoder final : public Encoder {
     series.kind = ModalityKind::kSeries;
     series.shape = {frame_->width()};
     over_ = part(request, "over_time", options.over_time, series);
+    CUTTLE_VALIDATE(!over_->takes_holes(),
+                    "model.encoders.{}.over_time.irregular: is about series with holes, and "
+                    "features of frames have none; remove it",
+                    request.spec.name);
     const auto steps = over_->steps();
     CUTTLE_VALIDATE(steps,
                     "model.encoders.{}.over_time.type: {} does not go on from features of frames; "
