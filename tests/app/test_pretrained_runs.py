@@ -61,6 +61,9 @@ def test_answers_need_the_same_file(held, files, shards, tmp_path):
         assert driver.cuttle("predict", tmp_path / "whole", shard, "--json").stdout == lines
         moved = f"model.encoders.text.weights={tmp_path / 'elsewhere'}"
         assert json.loads(driver.cuttle("eval", held, "--json", moved).stdout)["episodes"] == 20
+        copy = shutil.copytree(held, tmp_path / "copy")
+        driver.cuttle("train", copy, moved, "train.steps=21", "--resume")
+        assert driver.inspect(copy)["step"] == 21
         tensors = load_file(tmp_path / "elsewhere")
         tensors["embeddings.LayerNorm.bias"] = tensors["embeddings.LayerNorm.bias"] + 1
         with open(tmp_path / "elsewhere", "rb") as first:

@@ -48,7 +48,8 @@ void tell_hears(Keys& keys, std::string& hears) {
 void tell_pieces(Keys& keys, std::string& pieces) {
   keys.add(kPiecesKey, pieces, anything(),
            "text: file of pieces that it is read by: cuttle-data pieces SHARDS --out FILE, or a "
-           "byte-pair tokenizer.json; empty: characters");
+           "byte-pair tokenizer.json; empty: characters",
+           Resume::kChange);  // its content may not (check_held_files)
 }
 
 void tell_irregular(Keys& keys, bool& irregular) {

@@ -37,7 +37,8 @@ torch::Tensor tensor_of(NamedArray&& array) {
 
 void PretrainedOptions::keys(Keys& keys) {
   keys.add("weights", weights, anything(),
-           "file of trained values: cuttle-data weights SOURCE --out FILE");
+           "file of trained values: cuttle-data weights SOURCE --out FILE",
+           Resume::kChange);  // its content may not (check_held_files)
   keys.add("trained", trained, between(-1, 1000),
            "how many of the last blocks learn along; 0: none, features are kept; -1: all");
 }
