@@ -208,5 +208,5 @@ def test_a_million_files_need_less_than_a_gigabyte(tmp_path):
         lines = tracemalloc.take_snapshot().statistics("lineno")
     finally:
         tracemalloc.stop()
-    held = sum(line.size for line in lines if line.count > 1)  # else a table of the interpreter's, such as that of names
+    held = sum(line.size for line in lines if line.count > 1)  # what is one thing is the interpreter's table of names
     assert len(samples) == 3000 and held < 3000 * 1000
