@@ -21,7 +21,7 @@ from contenders import Failed
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(os.environ.get("CUTTLE_BINARY_DIR", ROOT / "build/release")) / "cuttle"
-SIZES = ("tasks", "width", "side", "way", "shot", "query")
+SIZES = ("tasks", "width", "depth", "side", "way", "shot", "query")
 MEMORY_STEPS, MEMORY_TASKS = (1, 2, 5, 10, 20), 2
 WRONG = 1e-4  # gradients of ours further than this from float64, and ten times further than PyTorch's, are others
 
