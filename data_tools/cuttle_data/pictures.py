@@ -115,6 +115,8 @@ def _cut_off():
             raise BadInput("broken image: cut off; what there is of it is read with "
                            "--truncated") from None
         raise
+    except IndexError:  # Pillow, of a GIF between two blocks
+        raise BadInput("broken image: cut off") from None
 
 
 def _checked(data, options):

@@ -160,3 +160,18 @@ def test_endings(ending, name, tmp_path):
     path.write_bytes(saved(np.full((16, 16, 3), 90, np.uint8), name))
     assert media.kinds_of(path)[0] == "image"
     assert np.abs(media.load_image(path, (1, 1), 3).astype(int) - 90).max() <= 2
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+def test_what_is_left_of_a_gif_is_an_animation_or_is_called_broken(tmp_path, truncated):
+    frames = [Image.fromarray(np.full((8, 8), 40 * place, "u1")) for place in range(4)]
+    frames[0].save(tmp_path / "whole.gif", save_all=True, append_images=frames[1:])
+    whole = (tmp_path / "whole.gif").read_bytes()
+    for size in range(1, len(whole)):
+        (tmp_path / "cut.gif").write_bytes(whole[:size])
+        try:
+            made, _ = pictures.read_animation(tmp_path / "cut.gif", (8, 8), 1, range,
+                                              media.ReadOptions(truncated=truncated))
+            assert 1 <= len(made) <= 4
+        except BadInput as problem:
+            assert "broken image" in str(problem) and "index out of range" not in str(problem), (size, problem)
