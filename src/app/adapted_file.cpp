@@ -66,28 +66,29 @@ const std::string& metadata_entry(const ArrayFile& file, const std::string& path
   return found->second;
 }
 
-/// A text as a Section has it, without YAML's quotes.
-std::string unquoted(const std::string& text) {
-  if (text.empty() || text[0] != '"') return text;
-  const auto told = nlohmann::json::parse(text, nullptr, false);
-  return told.is_string() ? told.get<std::string>() : text;
+/// A text as a Section has it, YAML's quotes and all, as its encoder reads it.
+std::string read_path(const char* key, const std::string& text) {
+  std::string path;
+  read_section(Section("", {{key, text}}),
+               [&](Keys& keys) { keys.add(key, path, anything(), ""); });
+  return path;
 }
 
-/// A file that an encoder names, or one inside another ("SENSE.SECTION"), and where its name
-/// stands.
+/// A file that an encoder names, or one inside another ("SENSE.SECTION"), and the text that does.
 struct NamedFile {
-  std::string key, sense;
-  std::string* path;
+  std::string key, sense, path;
+  std::string* text;
 };
 std::vector<NamedFile> held_files_of(RunConfig& config) {
   std::vector<NamedFile> all;
   for (auto& [sense, encoder] : config.model.encoders)
-    for (auto& [name, path] : encoder.network.values)
+    for (auto& [name, text] : encoder.network.values)
       for (const std::string key : kHeldFileKeys) {
         const std::string whole = sense + "." + name, end = "." + key;
         const std::size_t rest = whole.size() - std::min(whole.size(), end.size());
-        if (whole.substr(rest) == end && !unquoted(path).empty())
-          all.push_back({key, whole.substr(0, rest), &path});
+        if (whole.substr(rest) != end) continue;
+        const std::string path = read_path(key.c_str(), text);
+        if (!path.empty()) all.push_back({key, whole.substr(0, rest), path, &text});
       }
   return all;
 }
@@ -96,13 +97,13 @@ std::vector<NamedFile> held_files_of(RunConfig& config) {
 void add_held_files(const AdaptedTo& to, ArrayFile& file) {
   RunConfig config = to.config;
   for (const auto& held : held_files_of(config))
-    add_held_file(held.key, held.sense, unquoted(*held.path), file);
+    add_held_file(held.key, held.sense, held.path, file);
 }
 
 /// Has encoders take their files from the adapted one, where it has them.
 void take_held_files(const std::string& path, const ArrayFile& file, RunConfig& config) {
   for (const auto& held : held_files_of(config))
-    if (has_held_file(held.key, held.sense, file)) *held.path = path;
+    if (has_held_file(held.key, held.sense, file)) *held.text = path;
 }
 
 /// The calibration as entries of a file, and back.

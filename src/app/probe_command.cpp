@@ -97,13 +97,6 @@ Candidate encoder_of(const LoadedRun& run, const std::string& name, const std::s
   const auto trained = run.config.model.encoders.find(sense);
   if (trained == run.config.model.encoders.end()) return candidate;
   auto keys = trained->second.network.values;
-  // A section without a type beside its keys goes by the usual one.
-  for (auto it = keys.begin(); it != keys.end();)
-    it = keys.lower_bound(it->first + ".") != keys.end() &&
-                 keys.lower_bound(it->first + ".")
-                         ->first.compare(0, it->first.size() + 1, it->first + ".") == 0
-             ? keys.erase(it)
-             : std::next(it);
   keys["type"] = trained->second.network.type;
   keys["frozen_from"] = in_yaml(name);
   if (!trained->second.fitted.empty())

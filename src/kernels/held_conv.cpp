@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "cuttle/kernels/jobs.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/paths.hpp"
+#include "kernels/weights.hpp"
 #include "kernels/workspace.hpp"
 
 namespace cuttle::kernels {
@@ -40,21 +42,19 @@ bool HeldConv::fits(const HeldConvShape& shape) {
 
 HeldConv::HeldConv(const HeldConvShape& shape, const float* weight, const float* bias)
     : shape_(shape) {
-  const std::int64_t lanes = isa<float>().lanes;
   const std::int64_t taps = shape.kernel * shape.kernel;
-  const std::int64_t padded = (shape.out + lanes - 1) / lanes * lanes;
-  const std::int64_t depth = taps * (shape.by_channel ? 1 : shape.in);
-  bias_.assign(static_cast<std::size_t>(padded), 0.0F);
+  bias_.assign(static_cast<std::size_t>(padded<float>(shape.out)), 0.0F);
   std::copy_n(bias, shape.out, bias_.begin());
-  weights_.assign(static_cast<std::size_t>(padded * depth), 0.0F);
+  if (!shape.by_channel) {
+    const PanelLayout layout{shape.out, shape.in, taps, 1, isa<float>().lanes};
+    weights_.resize(static_cast<std::size_t>(layout.elements()));
+    pack_rows(layout, weight, weights_.data());
+    return;
+  }
+  weights_.resize(static_cast<std::size_t>(taps * shape.out));
   for (std::int64_t o = 0; o < shape.out; ++o)
-    for (std::int64_t k = 0; k < depth; ++k) {
-      const std::int64_t panel = o / (2 * lanes) * 2 * lanes;
-      const std::int64_t wide = std::min(2 * lanes, padded - panel);
-      const std::int64_t to =
-          shape.by_channel ? k * shape.out + o : panel * depth + k * wide + o - panel;
-      weights_[static_cast<std::size_t>(to)] = weight[o * depth + k];
-    }
+    for (std::int64_t k = 0; k < taps; ++k)
+      weights_[static_cast<std::size_t>(k * shape.out + o)] = weight[o * taps + k];
 }
 
 void HeldConv::forward(std::int64_t count, const HeldConvPlace& place, const float* x,

@@ -96,6 +96,16 @@ PanelLayout transposed_layout(const ConvBlockShape& shape, std::int64_t sources,
 }
 
 template <class T>
+void pack_rows(const PanelLayout& layout, const T* rows, T* panels) {
+  const std::int64_t depth = layout.taps * layout.channels;
+  over_panels(layout, 0, panels, [&](auto first, auto columns, auto width, T* panel) {
+    transpose<T>(
+        columns, depth, [&](std::int64_t o) { return rows + (first + o) * depth; },
+        [&, width = width](std::int64_t k) { return panel + k * width; });
+  });
+}
+
+template <class T>
 void pack_forward(const ConvBlockShape& shape, const PanelLayout& layout, std::int64_t source,
                   const T* weight, T* panels) {
   Scratch scratch;
@@ -136,6 +146,7 @@ void unpack_sums(const ConvBlockShape& shape, T* sums, std::int64_t parts, std::
       [&](std::int64_t o) { return weight + o * patch; });
 }
 
+template void pack_rows<float>(const PanelLayout&, const float*, float*);
 template void pack_forward<float>(const ConvBlockShape&, const PanelLayout&, std::int64_t,
                                   const float*, float*);
 template void pack_forward<double>(const ConvBlockShape&, const PanelLayout&, std::int64_t,

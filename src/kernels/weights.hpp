@@ -23,6 +23,9 @@ PanelLayout forward_layout(const ConvBlockShape& shape, std::int64_t sources, st
 PanelLayout transposed_layout(const ConvBlockShape& shape, std::int64_t sources,
                               std::int64_t lanes);
 
+/// Rows of `depth` values, one for each column, in the order that panels have: taps, channels.
+template <class T>
+void pack_rows(const PanelLayout& layout, const T* rows, T* panels);
 template <class T>
 void pack_forward(const ConvBlockShape& shape, const PanelLayout& layout, std::int64_t source,
                   const T* weight, T* panels);

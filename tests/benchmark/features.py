@@ -125,15 +125,20 @@ def by_cuttle(arguments, config):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(doc, batches):
+    """What both benchmarks of frozen encoders are asked."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--build", type=lambda path: Path(path).resolve(), default=ROOT / "build/release")
     parser.add_argument("--out", type=lambda path: Path(path).resolve(), default=ROOT / "runs/features")
-    parser.add_argument("--samples", type=int, default=3000)
-    parser.add_argument("--batches", type=lambda text: [int(word) for word in text.split(",")],
-                        default=[1, 4, 8, 16, 32, 64])
+    parser.add_argument("--batches", type=lambda text: [int(word) for word in text.split(",")], default=batches)
     parser.add_argument("--rounds", type=int, default=3)
+    return parser
+
+
+def main():
+    parser = parser_of(__doc__, [1, 4, 8, 16, 32, 64])
+    parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--transformers", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -8,15 +8,12 @@ channels last, pictures that are ready, and batches of the size that is its best
 Times are the processor's.
 """
 
-import argparse
 import json
 import time
-from pathlib import Path
 
 import torch
 from augment import convert
-from features import by_cuttle
-from runs import ROOT
+from features import by_cuttle, parser_of
 from safetensors import safe_open
 from torch.nn import functional
 
@@ -94,14 +91,8 @@ def by_pytorch(model, count, size):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=lambda path: Path(path).resolve(), required=True)
-    parser.add_argument("--build", type=lambda path: Path(path).resolve(), default=ROOT / "build/release")
-    parser.add_argument("--out", type=lambda path: Path(path).resolve(), default=ROOT / "runs/features")
+    parser = parser_of(__doc__, [1, 4, 8, 16, 32])
     parser.add_argument("--pictures", type=int, default=240)
-    parser.add_argument("--batches", type=lambda text: [int(word) for word in text.split(",")],
-                        default=[1, 4, 8, 16, 32])
-    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = Pictures(arguments.weights)

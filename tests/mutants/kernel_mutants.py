@@ -7,8 +7,11 @@ KERNELS = {"kernels_test": {
         ("std::clamp(place.width - at, first, shape.kernel)", "shape.kernel"),
         ("std::fill_n(to, run, 0.0F);", ""),
         ("shape_.kernel == 1 && shape_.stride == 1", "shape_.kernel == 1"),
-        ("std::min(2 * lanes, padded - panel)", "2 * lanes"),
+        ("weights_[static_cast<std::size_t>(k * shape.out + o)]", "weights_[static_cast<std::size_t>(o * taps + k)]"),
         ("at < 0 || at >= place.height ? nullptr", "at < 0 ? nullptr"),
+    ],
+    "src/kernels/weights.cpp": [
+        ("return rows + (first + o) * depth;", "return rows + o * depth;"),
     ],
     "src/kernels/held_steps.hpp": [
         ("x <= 0 ? Vec{} : x", "x > 0 ? x : Vec{}"),

@@ -14,7 +14,7 @@ PRETRAINED = {"pretrained": {
         ("attended(part(0), part(1), part(2), {})", "attended(part(1), part(0), part(2), {})"),
         ("x = input.values + affine(", "x = layer_norm(p, norm1_, input.values, shape_.eps) + affine("),
         ("values.narrow(1, 1, values.size(1) - 1)", "values"),
-        ("shape, weights.learns(layers, layers + 1)", "shape, weights.learns(0, layers + 1)"),
+        ("weights.learns(layers, layers + 1)", "weights.learns(0, layers + 1)"),
     ],
     "src/model/encoders/token_table.cpp": [
         ("(input.values != kNoPieces)", "(input.values == input.values)"),

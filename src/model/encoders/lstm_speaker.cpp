@@ -9,6 +9,7 @@
 #include "model/encoders/common.hpp"
 #include "model/pretrained/attention.hpp"
 #include "model/pretrained/mel_power.hpp"
+#include "model/pretrained/wave.hpp"
 #include "model/pretrained/weights.hpp"
 #include "model/rows.hpp"
 
@@ -122,8 +123,7 @@ class LstmSpeaker final : public PretrainedEncoder {
   }
   bool dear_rows() const override { return true; }
   torch::Tensor prepare_row(const std::uint8_t* bytes, std::int64_t size) const override {
-    auto wave = from_bytes(bytes, size / 2, torch::kInt16).to(torch::kFloat32) / 32768.0;
-    wave = raised(wave);
+    auto wave = raised(wave_of(bytes, size));
     // As many windows as the recording fills, the last one by three quarters at least.
     const std::int64_t length = wave.numel(), frames = length / mel_.hop() + 1;
     std::int64_t last = std::max<std::int64_t>(0, frames - window_ + hop_) / hop_ * hop_;
@@ -141,12 +141,7 @@ class LstmSpeaker final : public PretrainedEncoder {
         hop_(hop_of_windows(weights.real("preprocessing", "rate"), mel_.hop())),
         level_(weights.real("preprocessing", "level_dbfs")) {
     expect_kind(request, {ModalityKind::kAudio});
-    const double rate = weights.real("preprocessing", "rate");
-    CUTTLE_VALIDATE(request.spec.sample_rate == rate,
-                    "model.encoders.{}.type: lstm_speaker hears {} samples a second, and these "
-                    "shards have {} (voices would sound higher or lower than it learned); convert "
-                    "the data with --sample-rate {}",
-                    request.spec.name, rate, request.spec.sample_rate, rate);
+    expect_rate(request, weights);
     blocks_.push_back(std::make_unique<SpeakerLstm>(
         weights, weights.number("sizes", "mels"), weights.number("sizes", "width"), window_, hop_));
     width_ = weights.number("sizes", "output");

@@ -77,22 +77,6 @@ class VitLayer final : public Block {
   GivenAffine norm1_, in_, out_, norm2_, up_, down_;
 };
 
-/// The norm after the last layer (equation 4).
-class VitNorm final : public Block {
- public:
-  VitNorm(Weights& weights, const VitShape& shape, bool learns)
-      : eps_(shape.eps), norm_(weights.affine("norm", {shape.width}, learns)) {}
-  std::string kind() const override { return "vit_norm"; }
-  bool samples_apart() const override { return true; }
-  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    return {layer_norm(p, norm_, input.values, eps_), {}};
-  }
-
- private:
-  double eps_;
-  GivenAffine norm_;
-};
-
 /// Pictures through a trained vision transformer or the picture side of a CLIP: patches that attend
 /// to each other. Tokens are the patches.
 class VitEncoder final : public PretrainedEncoder {
@@ -122,8 +106,8 @@ class VitEncoder final : public PretrainedEncoder {
     for (std::int64_t i = 0; i < layers; ++i)
       blocks_.push_back(std::make_unique<VitLayer>(weights, "blocks." + std::to_string(i), shape,
                                                    weights.learns(i + 1, layers + 1)));
-    blocks_.push_back(
-        std::make_unique<VitNorm>(weights, shape, weights.learns(layers, layers + 1)));
+    blocks_.push_back(make_last_norm(  // equation 4
+        weights.affine("norm", {shape.width}, weights.learns(layers, layers + 1)), shape.eps));
     tokens_end_here(shape.width);
     blocks_.push_back(make_token_pool(weights));
     width_ = shape.width;

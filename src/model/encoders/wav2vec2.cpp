@@ -9,6 +9,7 @@
 #include "cuttle/sense/raw.hpp"
 #include "model/encoders/common.hpp"
 #include "model/pretrained/attention.hpp"
+#include "model/pretrained/wave.hpp"
 #include "model/pretrained/weights.hpp"
 #include "model/rows.hpp"
 
@@ -174,22 +175,6 @@ class WaveLayer final : public Block {
   GivenAffine queries_, keys_, values_, out_, norm1_, up_, down_, norm2_;
 };
 
-/// The norm behind layers that normalise before.
-class WaveNorm final : public Block {
- public:
-  WaveNorm(Weights& weights, const WaveShape& shape, bool learns)
-      : eps_(shape.eps), norm_(weights.affine("encoder.layer_norm", {shape.width}, learns)) {}
-  std::string kind() const override { return "wave_norm"; }
-  bool samples_apart() const override { return true; }
-  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
-    return {layer_norm(p, norm_, input.values, eps_), input.mask};
-  }
-
- private:
-  double eps_;
-  GivenAffine norm_;
-};
-
 /// Sounds through a trained wav2vec 2.0: the wave itself, by convolutions and a transformer. Tokens
 /// are its frames.
 class Wav2Vec2Encoder final : public PretrainedEncoder {
@@ -200,7 +185,7 @@ class Wav2Vec2Encoder final : public PretrainedEncoder {
 
   ModalityInput prepare(const RawModality& raw) const override {
     return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-      auto wave = from_bytes(bytes, size / 2, torch::kInt16).to(torch::kFloat32) / 32768.0;
+      auto wave = wave_of(bytes, size);
       if (normalise_ && wave.numel() > 0) {
         const auto exact = wave.to(torch::kFloat64);
         const auto centred = exact - exact.mean();
@@ -215,12 +200,7 @@ class Wav2Vec2Encoder final : public PretrainedEncoder {
   Wav2Vec2Encoder(const EncoderRequest& request, Weights weights)
       : normalise_(weights.flag("preprocessing", "normalise")) {
     expect_kind(request, {ModalityKind::kAudio});
-    const double rate = weights.real("preprocessing", "rate");
-    CUTTLE_VALIDATE(request.spec.sample_rate == rate,
-                    "model.encoders.{}.type: wav2vec2 hears {} samples a second, and these shards "
-                    "have {} (voices would sound higher or lower than it learned); convert the "
-                    "data with --sample-rate {}",
-                    request.spec.name, rate, request.spec.sample_rate, rate);
+    expect_rate(request, weights);
     const WaveShape shape{weights.number("sizes", "width"), weights.number("sizes", "heads"),
                           weights.number("sizes", "inner"), weights.real("sizes", "eps"),
                           activation_of(weights),           weights.flag("sizes", "pre_norm")};
@@ -235,8 +215,9 @@ class Wav2Vec2Encoder final : public PretrainedEncoder {
       blocks_.push_back(std::make_unique<WaveLayer>(weights, "encoder.layers." + std::to_string(i),
                                                     shape, weights.learns(i + 1, layers + 1)));
     if (shape.pre_norm)
-      blocks_.push_back(
-          std::make_unique<WaveNorm>(weights, shape, weights.learns(layers, layers + 1)));
+      blocks_.push_back(make_last_norm(
+          weights.affine("encoder.layer_norm", {shape.width}, weights.learns(layers, layers + 1)),
+          shape.eps));
     tokens_end_here(shape.width);
     blocks_.push_back(make_token_pool(weights));
     width_ = shape.width;

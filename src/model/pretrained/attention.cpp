@@ -3,11 +3,26 @@
 #include <torch/types.h>
 
 #include <cmath>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
 namespace {
+
+class LastNorm final : public Block {
+ public:
+  LastNorm(GivenAffine norm, double eps) : norm_(std::move(norm)), eps_(eps) {}
+  std::string kind() const override { return "last_norm"; }
+  bool samples_apart() const override { return true; }
+  Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
+    return {layer_norm(p, norm_, input.values, eps_), input.mask};
+  }
+
+ private:
+  GivenAffine norm_;
+  double eps_;
+};
 
 class TokenPool final : public Block {
  public:
@@ -82,6 +97,10 @@ torch::Tensor attended(const torch::Tensor& queries, const torch::Tensor& keys,
   if (mask.defined())
     scores = scores.masked_fill((mask == 0).view({mask.size(0), 1, 1, mask.size(1)}), -1e30);
   return torch::matmul(torch::softmax(scores, 3), values).transpose(1, 2).flatten(2);
+}
+
+std::unique_ptr<const Block> make_last_norm(GivenAffine norm, double eps) {
+  return std::make_unique<LastNorm>(std::move(norm), eps);
 }
 
 std::unique_ptr<const Block> make_token_pool(const Weights& weights) {

@@ -34,6 +34,8 @@ torch::Tensor in_heads(const torch::Tensor& x, std::int64_t heads);
 torch::Tensor attended(const torch::Tensor& queries, const torch::Tensor& keys,
                        const torch::Tensor& values, const torch::Tensor& mask);
 
+/// The norm behind layers that normalise before.
+std::unique_ptr<const Block> make_last_norm(GivenAffine norm, double eps);
 /// As the record's `output` says, the mean over real tokens or the first one, of length 1 if asked
 /// for: [m, T, W] -> [m, W].
 std::unique_ptr<const Block> make_token_pool(const Weights& weights);

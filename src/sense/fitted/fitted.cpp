@@ -91,9 +91,9 @@ void add_sample(ModalityKind kind, const std::vector<std::uint8_t>& bytes, Fitte
   samples.lengths.push_back(added / samples.columns);
 }
 
-/// None yet.
-FittedSamples no_samples(const ModalitySpec& recorded) {
-  return {recorded.shape.empty() ? 1 : recorded.shape[0], {}};
+/// None yet, of so many columns as recorded; 0: texts, or recordings.
+FittedSamples no_samples(std::int64_t columns) {
+  return {columns == 0 ? 1 : columns, {}};
 }
 
 /// Infinite values have no statistics.
@@ -167,7 +167,7 @@ class FittedView final : public DatasetView {
     const std::size_t before = out.size();
     std::vector<std::uint8_t> raw;
     data_->read(sample, modality, raw);
-    FittedSamples one = no_samples(spec.recorded());
+    FittedSamples one = no_samples(spec.fitted.front().columns);
     add_sample(spec.kind, raw, one);
     for (std::size_t s = 0; s < spec.fitted.size(); ++s) steps_[modality][s](spec.fitted[s], one);
     CUTTLE_VALIDATE(spec.shape.empty() || one.columns == spec.shape[0],
@@ -244,7 +244,7 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
                     "that nothing can be reckoned with them); remove the key, or convert the data "
                     "without --codes",
                     spec.name);
-    FittedSamples samples = no_samples(spec);
+    FittedSamples samples = no_samples(spec.shape.empty() ? 0 : spec.shape[0]);
     if (looks)
       for (const Dataset* one : data) add_training_samples(*one, spec.name, samples);
     CUTTLE_VALIDATE(!looks || !samples.values.empty() || !samples.texts.empty(),
