@@ -95,6 +95,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{{8, 5, 1, 2, false, true, 1}, 7, 6},  // one by one, every other pixel
                     Case{{4, 16, 7, 2, false, true, kOpen}, 12, 80},
                     Case{{16, 16, 3, 1, true, true, 6}, 1, 3},  // narrower than the kernel
+                    Case{{16, 16, 3, 1, true, true, 6}, 4, 9},  // four at once end where a row does
                     Case{{48, 48, 3, 2, true, true, 1}, 9, 23},
                     Case{{32, 32, 5, 1, true, false, kOpen}, 6, 13},
                     Case{{32, 32, 5, 2, true, true, 6}, 14, 14}));

@@ -11,7 +11,7 @@ KERNELS = {"kernels_test": {
         ("at < 0 || at >= place.height ? nullptr", "at < 0 ? nullptr"),
     ],
     "src/kernels/weights.cpp": [
-        ("return rows + (first + o) * depth;", "return rows + o * depth;"),
+        ("return rows + (first + o) * depth;", "return rows + (first + o) * depth / 2;"),
     ],
     "src/kernels/held_steps.hpp": [
         ("x <= 0 ? Vec{} : x", "x > 0 ? x : Vec{}"),
