@@ -39,9 +39,9 @@ def build_parser(only=None):
 def _add_common_arguments(command, single_file):
     command.add_argument("--out",
                          type=path_of,
-                         required=True,
+                         required=single_file,
                          help="shard file to write" if single_file else
-                         "folder for the shards, dataset.json and conversion.log")
+                         "folder for the shards, dataset.json and conversion.log; --dry-run needs none")
     command.add_argument("--dry-run", action="store_true", help="plan and check, write nothing")
     if single_file:
         return
@@ -90,6 +90,8 @@ def main(arguments=None):
             out = sys.stderr
         if args.command in TOOLS:
             code = args.module.run(args, report)
+        elif args.out is None and not args.dry_run:
+            raise UserError("--out is not given (the shards go there); name a folder, or add --dry-run")
         else:
             args.module.convert(args, report)
             code = 0

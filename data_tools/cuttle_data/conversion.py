@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from . import names, workspace
 from .counts import merged, report_counts
 from .errors import UserError
@@ -55,7 +57,8 @@ def carry_out(out, plan, shards, report, dry_run, overwrite):
     if plan.parts < shards:
         report.note(f"{plan.parts} shards instead of {shards}: there are not more classes")
     if dry_run:
-        report.note(f"dry run: nothing written; would write {plan.parts} shards to {out}")
+        report.note(f"dry run: nothing written; would write {plan.parts} shards" +
+                    (f" to {out}" if out else ""))
         report_counts(report, plan.modalities, merged(plan.counts()))
         return
     if _is_complete(out, plan.hash, report):
@@ -71,7 +74,7 @@ def carry_out(out, plan, shards, report, dry_run, overwrite):
             work.remove()
             raise UserError("no usable sample (every one was skipped); see what was skipped")
         _check_loaded(work, records, plan.modalities)
-        modalities = [_with_statistics(modality, records) for modality in plan.modalities]
+        modalities = [_with_statistics(modality, records, report) for modality in plan.modalities]
         _seal_parts(work, files, plan, modalities)
         _finish(work, files, records, plan, report)
 
@@ -134,13 +137,18 @@ def _check_loaded(work, records, modalities):
         raise
 
 
-def _with_statistics(modality, records):
+def _with_statistics(modality, records, report):
     if modality.mean is not None:
         return modality
     moments = Moments()
     for record in records:
         moments.merge(Moments(*record["moments"][modality.name]))
     mean, stddev = moments.result()
+    never = [modality.columns[i] if i < len(modality.columns) else str(i + 1)
+             for i in np.flatnonzero(np.asarray(moments.count) == 0)] if mean else []
+    if never:
+        report.warn(f"{modality.name}: no training sample has a value of {', '.join(never)} (nothing "
+                    "is learned of what is seen there later); leave such columns out")
     return modality.with_statistics(mean, stddev)
 
 

@@ -201,6 +201,9 @@ def _report(args, report, accuracies):
         results[name] = {"accuracy": mean, "interval_95": interval, "episodes": len(values)}
         shown = "" if interval is None else f" +- {100 * interval:.1f}"
         rows.append([name, f"{100 * mean:.1f}{shown}", len(values)])
+        if len(values) > 1 and np.ptp(values) == 0 and np.isclose(mean, 1 / args.way):
+            report.warn(f"{name}: every episode scored exactly chance (its features tell nothing apart: "
+                        "all samples have the same, or none has it)")
     protocol = {
         key: getattr(args, key)
         for key in ("way", "shot", "query", "episodes", "split", "groups_apart", "complete", "seed")

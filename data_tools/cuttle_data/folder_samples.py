@@ -100,7 +100,9 @@ class Gatherer:
                      (widths[sense], ) if sense in widths else ())
             rate = self.args_.sample_rate if kind == names.KIND_AUDIO else 0
             frames = self.args_.frames if kind == names.KIND_VIDEO else 0
-            self.modalities_[sense] = Modality(sense, kind, shape, rate, most_frames=frames)
+            holes = self.args_.holes and kind in (names.KIND_SERIES, names.KIND_VECTOR)
+            self.modalities_[sense] = Modality(sense, kind, shape, rate, most_frames=frames,
+                                               holes=holes)
 
     def _by_stem(self, files):
         """{key: {sense: File}}, in order of the files."""

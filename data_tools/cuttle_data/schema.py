@@ -151,7 +151,8 @@ def _finite_floats(array, dtype, holes=False):
     with np.errstate(over="ignore"):
         array = array.astype(dtype)
     if not (np.isfinite(array) | (np.isnan(array) & holes)).all():
-        raise BadInput("holds values that are not finite in float32")
+        unknown = " (NaN, and holes are not kept)" if np.isnan(array).any() else ""
+        raise BadInput("holds values that are not finite in float32" + unknown)
     return array
 
 

@@ -99,8 +99,11 @@ GivenSamples::GivenSamples(const std::vector<std::string>& given, const std::str
   const std::string packed = folder + "/packed.h5";
   std::vector<std::string> words{tools, "pack", "--quiet", "--like", like, "--out", packed, "--"};
   words.insert(words.end(), inputs.begin(), inputs.end());
-  CUTTLE_VALIDATE(run_to_end(words) == 0, "{}: could not be packed for the model (see above)",
-                  name_);
+  CUTTLE_VALIDATE(run_to_end(words) == 0,
+                  "{}: could not be packed for the model (see above; an option that is named there "
+                  "is one of data_tools/cuttle-data pack: run it with --like {} --out FILE.h5, and "
+                  "give FILE.h5)",
+                  name_, like);
   shards_ = {packed};
 }
 

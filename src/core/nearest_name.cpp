@@ -33,9 +33,16 @@ std::size_t count_edits(const std::string& a, const std::string& b, char any) {
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates,
                          char any) {
+  const auto small = [](std::string text) {
+    for (char& letter : text)
+      if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    return text;
+  };
+  const std::string asked = small(name);
   const auto distance = [&](const std::string& candidate) {
-    const bool begun = name.size() > 1 && candidate.compare(0, name.size(), name) == 0;
-    return std::make_pair(!begun, count_edits(name, candidate, any));
+    const std::string own = small(candidate);
+    const bool begun = asked.size() > 1 && own.compare(0, asked.size(), asked) == 0;
+    return std::make_pair(!begun, count_edits(asked, own, any));
   };
   const auto nearest = std::min_element(
       candidates.begin(), candidates.end(),

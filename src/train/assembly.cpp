@@ -105,8 +105,9 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   made.learner =
       make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
   CUTTLE_VALIDATE(!demands.learns || layout.learned_size() > 0,
-                  "model.encoders: all are frozen and {} has no head (nothing is left to learn); "
-                  "evaluate the run that they come from, or leave frozen_from of one empty",
+                  "model.encoders: none has a parameter that learns (they have none, or are frozen) "
+                  "and {} has no head (nothing is left to learn); train one of them or a head, or "
+                  "evaluate them as they are by adapt.algorithm=floor",
                   algorithm.type);
   return made;
 }

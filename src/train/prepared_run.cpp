@@ -71,7 +71,8 @@ std::vector<std::string> find_obstacles(const RunConfig& asked, const Extensions
       start_parameters(config, catalog_of(extensions),
                        ParameterList::initial(run.parts.model->layout(), config.seed),
                        {{"modalities", modalities_to_json(run.data->inputs().modalities)},
-                        {"data_fingerprint", run.data->fingerprint()}},
+                        {"data_fingerprint", run.data->fingerprint()},
+                        {kHeldFiles, run.parts.model->held_files()}},
                        false);
     });
   return problems.texts();

@@ -53,8 +53,20 @@ void for_each_source(const RunConfig& config, const Take& take, const Freeze& fr
              modality);
 }
 
+/// What a sense's encoder holds of files of weights or pieces, by hash; none: nothing.
+std::string held_by(const std::map<std::string, std::string>& facts, const std::string& sense) {
+  const auto held = facts.find(kHeldFiles);
+  if (held == facts.end()) return {};
+  const std::string before = ", " + sense + " ", all = ", " + held->second + ",";
+  const std::size_t at = all.find(before);
+  if (at == all.npos) return {};
+  const std::size_t first = at + before.size();
+  return all.substr(first, all.find(',', first) - first);
+}
+
 /// Its features are of other inputs than an encoder meets here.
-void warn_of_other_input(const Source& source, const ModalitySpec& here) {
+void warn_of_other_input(const Source& source, const ModalitySpec& here,
+                         const std::map<std::string, std::string>& facts) {
   const ModalitySpec* there = find_modality(source.inputs, here.name);
   if (there == nullptr) return;
   std::vector<std::string> other;
@@ -63,6 +75,8 @@ void warn_of_other_input(const Source& source, const ModalitySpec& here) {
   if (there->sample_rate != here.sample_rate) other.push_back("sample rate");
   if (there->centred != here.centred) other.push_back("level (each recording less its mean)");
   if (there->categories != here.categories) other.push_back("categories, or order of these");
+  if (held_by(source.facts, here.name) != held_by(facts, here.name))
+    other.push_back("file of weights or pieces (model.encoders.*.weights, .pieces)");
   const bool fits = other.empty();
   if (there->mean != here.mean || there->stddev != here.stddev)
     other.push_back("standardisation (mean and stddev of its training data)");
@@ -217,12 +231,12 @@ ParameterList start_parameters(const RunConfig& config, const Catalog& catalog,
           if (std::any_of(taken.begin(), taken.end(), [&](const std::string& name) {
                 return name.rfind(encoder_prefix(spec.name), 0) == 0;
               }))
-            warn_of_other_input(source, spec);
+            warn_of_other_input(source, spec, facts);
       },
       [&](const Source& source, const std::string& modality) {
         freeze(source, modality, made);
         if (const ModalitySpec* spec = find_modality(inputs, modality))
-          warn_of_other_input(source, *spec);
+          warn_of_other_input(source, *spec, facts);
       });
   for (const CopiedRun& copied : made.layout().copied()) {
     Source source = read_source(copied.key, copied.run);

@@ -111,6 +111,10 @@ def test_pieces_of_texts_are_a_file_too(config, files, tmp_path):
     pieces.write_text(json.dumps(told), encoding="utf-8")
     for command in (("predict", tmp_path / "adapted", shard), ("eval", run), ("train", run, "--resume")):
         assert "or pieces of texts" in driver.cuttle(*command, code=driver.USER_ERROR).stderr
+    for start in (f"train.init_from={run}", f"model.encoders.text.frozen_from={run}"):
+        said = driver.train(with_pieces, tmp_path / "next", start, "adapt.algorithm=maml", "train.steps=1").stderr
+        assert "of another file of weights or pieces" in said
+        shutil.rmtree(tmp_path / "next")
     pieces.unlink()
     for command in (("predict", tmp_path / "adapted", shard), ("eval", run), ("train", run, "--resume")):
         assert f"{pieces} is no file" in driver.cuttle(*command, code=driver.USER_ERROR).stderr

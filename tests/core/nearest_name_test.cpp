@@ -33,6 +33,7 @@ TEST(nearest_name, is_the_one_with_the_fewest_edits) {
   EXPECT_EQ(nearest_name("a", {"b", "audio"}), "b");
   EXPECT_EQ(nearest_name("", {"audio", "text"}), "text");
   EXPECT_EQ(nearest_name("x", {}), "");
+  EXPECT_EQ(nearest_name("LOWER", {"clip", "lower"}), "lower");
   EXPECT_EQ(nearest_name("*.bais", {"bias", "head.bias", "head.weight"}, '*'), "head.bias");
 }
 

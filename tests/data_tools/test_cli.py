@@ -37,7 +37,7 @@ def test_every_command_has_help(run, command):
                                                 "--overwrite", "--name", "--sheet"))
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["verify"], ["make_synthetic"],
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["verify"],
                                        ["make_synthetic", "--out", "x", "--shards", "0"],
                                        ["make_synthetic", "--out", "x", "--colour", "red"]])
 def test_wrong_arguments(run, arguments, tmp_path, monkeypatch):

@@ -44,6 +44,9 @@ def test_separable_classes_and_no_information(run, tmp_path):
     make(tmp_path / "none", lambda c, g: {"vector": one_hot(0)})
     found = results(run, tmp_path / "none", "--episodes", "20")["vector"]
     assert found["accuracy"] == pytest.approx(0.2)  # ties share the credit
+    for name, told in (("good", False), ("none", True)):
+        text = run("floor", tmp_path / name, "--episodes", "20")[1]
+        assert ("warning: vector: every episode scored exactly chance" in text) == told
 
 
 def test_one_episode_has_no_interval(run, tmp_path):

@@ -210,3 +210,26 @@ def test_a_million_files_need_less_than_a_gigabyte(tmp_path):
         tracemalloc.stop()
     held = sum(line.size for line in lines if line.count > 1)  # what is one thing is the interpreter's table of names
     assert len(samples) == 3000 and held < 3000 * 1000
+
+
+def test_a_tree_without_a_class_of_two_is_refused(run, tmp_path):
+    for name in "ab":
+        save_image(tmp_path / "in" / name / "x.png", 3)
+    code, text, err = run("folder", tmp_path / "in", "--out", tmp_path / "out")
+    assert code == 2 and "no class has 2 samples" in err and "2 x class with 1 usable sample(s)" in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_that_are_not_known_are_kept_when_asked(run, tmp_path):
+    for name in "ab":
+        (tmp_path / "in" / name).mkdir(parents=True)
+        for index in range(3):
+            np.save(tmp_path / "in" / name / f"{index}.npy", [[index, np.nan if index == 2 else 1.5]] * 4)
+    code, text, err = run("folder", tmp_path / "in", "--out", tmp_path / "left")
+    assert (code, err) == (0, "")
+    assert "2 x holds values that are not finite in float32 (NaN, and holes are not kept)" in text
+    code, text, err = run("folder", tmp_path / "in", "--out", tmp_path / "kept", "--holes")
+    assert (code, err) == (0, "") and run("verify", tmp_path / "kept")[0] == 0
+    left, kept = read_all(tmp_path / "left"), read_all(tmp_path / "kept")
+    assert len(left) == 4 and len(kept) == 6
+    np.testing.assert_array_equal(kept["a/2"][3]["series"], np.float32([[2, np.nan]] * 4))

@@ -158,6 +158,28 @@ def test_holes_are_packed_for_models_that_take_them_alone(run, tmp_path):
     assert len(read(tmp_path / "a.h5")[1]) == 13
 
 
+def test_columns_that_no_training_sample_knows_are_named(run, tmp_path):
+    table = [[*row, "late" if n == 0 else n if row[1] == "test" else ""] for n, row in enumerate(rows())]
+    for columns, told in (("size,late", True), ("size,weight", False)):
+        file = write(tmp_path / "t.csv", table)
+        text = convert(run, file, tmp_path / columns, "--class", "kind", "--values", columns)
+        assert ("warning: vector: no training sample has a value of late" in text) == told
+
+
+def test_a_column_that_is_no_date_is_said_to_be_none(run, tmp_path):
+    file = write(tmp_path / "t.csv", rows())
+    options = ("--class", "kind", "--values", "size,seen", "--type", "size=date")
+    text = convert(run, file, tmp_path / "out", *options, code=2)
+    assert "column size: not a date" in text and "column size holds '0.25', not a date" in text
+
+
+def test_a_look_needs_no_place_for_shards(run, tmp_path):
+    file = write(tmp_path / "t.csv", rows())
+    code, text, _ = run("frame", file, "--class", "kind", "--dry-run")
+    assert code == 0 and "would write 4 shards\n" in text and list(tmp_path.iterdir()) == [file]
+    assert "--out is not given" in run("frame", file, "--class", "kind")[2]
+
+
 def visits(shift=0):
     """Ten people, rows in no order: a day, a pulse that is sometimes missing, a place of birth."""
     table = [["patient", "day", "pulse", "pressure", "sex", "group"]]

@@ -194,7 +194,7 @@ def test_bad_values_are_left_out_and_named(tmp_path):
     ]
     paths, report = write(tmp_path, samples, [MODALITIES[4], MODALITIES[1]], shards=1)
     assert dict(report.skips) == {
-        "bad 0 [vector]": "holds values that are not finite in float32",
+        "bad 0 [vector]": "holds values that are not finite in float32 (NaN, and holes are not kept)",
         "bad 1 [vector]": "has shape [4], not [3]", "bad 2 [text]": "is empty",
         "bad 3 [text]": "is not UTF-8", "bad 4 [text]": "broken thing",
         "bad 5 [vector]": "holds <U1, not numbers",

@@ -124,6 +124,8 @@ TEST(Fitted, PcaTurnsToTheDirectionsOfMostVariance) {
 TEST(Fitted, WhatCannotBeFittedIsSaid) {
   EXPECT_THAT(refusal("standardise", {2, {1, kHole, 2, kHole}}),
               HasSubstr("column 2 has no value"));
+  EXPECT_THAT(refusal("standardise", {2, {1, kHole}, {1}, {}, {"age", "height"}}),
+              HasSubstr("column height has no value"));
   EXPECT_THAT(refusal("pca", {2, {1, kHole, 2, 3}}), HasSubstr("put impute before it"));
   EXPECT_THAT(refusal("pca", {2, {1, 2}}), HasSubstr("one training sample"));
   EXPECT_THAT(refusal("pca columns=3", {2, {1, 2, 3, 3, 4, 5, 6, 7}}),
@@ -195,11 +197,16 @@ TEST(Fitted, StopWordsAreThoseOfManyTrainingTexts) {
 }
 
 TEST(Fitted, StopWordsMayComeFromAFile) {
-  const std::string path = testing::TempDir() + "stop_words.txt";
+  const std::string path = testing::TempDir() + "stop words.txt", quoted = "'" + path + "'";
   std::ofstream(path) << "What\nIs\nn'est\n";
-  EXPECT_EQ(text_after("stop_words file=" + path, "what is new"), "new");
-  EXPECT_EQ(text_after("stop_words file=" + path, "il n'est pas"), "il pas");
-  EXPECT_THAT(refusal("stop_words file=/no/such"), HasSubstr("/no/such cannot be read"));
+  EXPECT_EQ(text_after("stop_words file=" + quoted, "what is new"), "new");
+  EXPECT_EQ(text_after("stop_words file=" + quoted, "il n'est pas"), "il pas");
+  EXPECT_THAT(refusal("stop_words file=/no/such"), HasSubstr("/no/such"));
+  EXPECT_THAT(refusal("stop_words file='/no such"), HasSubstr("a quote that does not end"));
+  std::ofstream(path) << "is\xff";
+  EXPECT_THAT(refusal("stop_words file=" + quoted), HasSubstr("no text in UTF-8 (byte 2)"));
+  std::ofstream(path) << "?!";
+  EXPECT_THAT(refusal("stop_words file=" + quoted), HasSubstr("has no word"));
 }
 
 TEST(Fitted, StemsAreSnowballs) {
@@ -235,6 +242,20 @@ TEST(Fitted, NumbersOfADamagedFileAreRefused) {
     }
     if (!step.texts.empty()) refuses({name, name, 0, {}, {"z", "no language"}});
   }
+}
+
+TEST(Fitted, WhatGoesFromMomentToMomentNeedsEvenTimes) {
+  ModalitySpec spec;
+  spec.name = "visits";
+  spec.kind = ModalityKind::kSeries;
+  spec.shape = {2};
+  spec.columns = {"dose", "day:elapsed"};
+  for (const std::string step : {"difference", "seasonal period=2", "windows"}) try {
+      fit_sense("list", spec, {step}, {}, builtin_fitted());
+      ADD_FAILURE() << step;
+    } catch (const UserError& problem) {
+      EXPECT_THAT(problem.what(), HasSubstr("uneven times (its channel day:elapsed)"));
+    }
 }
 
 TEST(Fitted, WordsAreChecked) {

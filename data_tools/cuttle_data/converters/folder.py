@@ -54,6 +54,10 @@ def add_arguments(parser):
                         action="store_true",
                         help="a side file without a file of the first sense is a sample without "
                         "that sense (default: it is skipped)")
+    parser.add_argument("--holes",
+                        action="store_true",
+                        help="NaN in a .npy file is a number that is not known (default: such files "
+                        "are left out); needs a model that takes holes")
     parser.add_argument("--targets",
                         type=path_of,
                         metavar="FILE",
@@ -80,6 +84,9 @@ def convert(args, report):
     if targets:
         samples = targets.give(samples, report)
     samples = drop_small_classes(samples, MIN_PER_CLASS, report.skipped)
+    if not samples:
+        raise UserError(f"{args.root}: no class has {MIN_PER_CLASS} samples (a class of fewer gives no "
+                        "task); see what was skipped")
     _split(args, samples, fractions, tree, report)
     root_name = args.root.resolve().name
     info = DatasetInfo(args.name or root_name.replace(" ", "_"), args.source or root_name,

@@ -91,7 +91,8 @@ def checked_numbers(frame, name, valid, report, fill=None, read=cells.numbers_of
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
     huge = np.isinf(values)
-    for mask, reason, text in ((bad, "not a number", "column {} holds {!r}, not a number"),
+    wanted = "a number" if read is cells.numbers_of else "a date"
+    for mask, reason, text in ((bad, f"not {wanted}", f"column {{}} holds {{!r}}, not {wanted}"),
                                (huge, "not finite in float32",
                                 "holds values that are not finite in float32: {}, {!r}")):
         if mask.any():

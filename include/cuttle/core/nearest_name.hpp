@@ -11,8 +11,8 @@ namespace cuttle {
 /// number of characters, at no cost; 0: none does.
 std::size_t count_edits(const std::string& a, const std::string& b, char any = 0);
 
-/// The candidate with the fewest edits to `name` (the first of equals), among those that begin with
-/// it if there are any, for messages; "" without candidates.
+/// The candidate with the fewest edits to `name` whatever the case of letters (the first of equals),
+/// among those that begin with it if there are any, for messages; "" without candidates.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates,
                          char any = 0);
 

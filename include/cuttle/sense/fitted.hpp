@@ -22,6 +22,7 @@ struct FittedSamples {
   std::vector<double> values;
   std::vector<std::int64_t> lengths = {};  ///< rows of each sample, in order
   std::vector<std::string> texts = {};
+  std::vector<std::string> names = {};  ///< of the columns, for messages; none: by number
   /// Rows of all samples.
   std::int64_t rows() const { return static_cast<std::int64_t>(values.size()) / columns; }
 };

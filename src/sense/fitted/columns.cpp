@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "cuttle/core/error.hpp"
 #include "sense/fitted/rows.hpp"
@@ -14,7 +15,7 @@ std::vector<std::vector<double>> sorted_columns(const FittedSamples& rows) {
     CUTTLE_VALIDATE(!columns[c].empty(),
                     "column {} has no value in any training sample (there is nothing to go by); "
                     "leave it out of the data",
-                    c + 1);
+                    c < rows.names.size() ? rows.names[c] : std::to_string(c + 1));
     std::sort(columns[c].begin(), columns[c].end());
   }
   return columns;

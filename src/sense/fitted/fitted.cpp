@@ -3,9 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
-#include <sstream>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -25,10 +25,30 @@ auto named(const std::string& where, const Work& work) {
   }
 }
 
+/// What stands between blanks; blanks between single quotes part nothing.
+std::vector<std::string> parts_of(const std::string& words) {
+  std::vector<std::string> parts;
+  bool inside = false, quoted = false;
+  for (const char letter : words) {
+    if (letter == '\'') {
+      quoted = !quoted;
+    } else if (std::isspace(static_cast<unsigned char>(letter)) != 0 && !quoted) {
+      inside = false;
+      continue;
+    }
+    if (!inside) parts.emplace_back();
+    inside = true;
+    if (letter != '\'') parts.back() += letter;
+  }
+  CUTTLE_VALIDATE(!quoted, "{} has a quote that does not end (what it holds is unclear); add one",
+                  words);
+  return parts;
+}
+
 Section section_of(const std::string& words, const std::map<std::string, FittedType>& types) {
-  std::istringstream text(words);
+  const std::vector<std::string> parts = parts_of(words);
   Section section("");
-  text >> section.type;
+  if (!parts.empty()) section.type = parts[0];
   std::vector<std::string> names;
   for (const auto& type : types) names.push_back(type.first);
   const auto type = types.find(section.type);
@@ -37,7 +57,8 @@ Section section_of(const std::string& words, const std::map<std::string, FittedT
                   section.type, nearest_name(section.type, names));
   std::vector<std::string> known;
   for (const KeyInfo& key : describe_keys(type->second)) known.push_back(key.name);
-  for (std::string word; text >> word;) {
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const std::string& word = parts[i];
     const std::size_t is = word.find('=');
     const std::string key = word.substr(0, is);
     CUTTLE_VALIDATE(is != word.npos && has_key(type->second, key),
@@ -58,6 +79,10 @@ void check_kind(const std::string& name, const FittedType& type, const ModalityS
   CUTTLE_VALIDATE(std::find(type.kinds.begin(), type.kinds.end(), spec.kind) != type.kinds.end(),
                   "{} is {}, and {} is for {} alone; leave it out", spec.name, to_string(spec.kind),
                   name, fmt::join(kinds, " and "));
+  CUTTLE_VALIDATE(type.kinds != std::vector{ModalityKind::kSeries} || spec.clock() < 0,
+                  "{} has moments at uneven times (its channel {}), and {} goes from one moment to "
+                  "the next as if all were equally far apart; leave it out",
+                  spec.name, spec.columns[static_cast<std::size_t>(spec.clock())], name);
 }
 
 template <class Number>
@@ -138,6 +163,7 @@ FittedSamples applied(const FittedType& type, const FittedStep& step,
     type.apply(step, one);
     after.texts.push_back(std::move(one.texts[0]));
   }
+  if (after.columns == samples.columns) after.names = samples.names;
   return after;
 }
 
@@ -245,6 +271,7 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
                     "without --codes",
                     spec.name);
     FittedSamples samples = no_samples(spec.shape.empty() ? 0 : spec.shape[0]);
+    samples.names = spec.columns;
     if (looks)
       for (const Dataset* one : data) add_training_samples(*one, spec.name, samples);
     CUTTLE_VALIDATE(!looks || !samples.values.empty() || !samples.texts.empty(),

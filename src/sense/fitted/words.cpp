@@ -3,11 +3,11 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <set>
 
 #include "cuttle/core/error.hpp"
+#include "cuttle/core/files.hpp"
 #include "sense/fitted/rows.hpp"
 
 namespace cuttle {
@@ -107,13 +107,16 @@ struct StopWordOptions {
 };
 
 std::set<std::string> words_of_file(const std::string& path) {
-  std::ifstream file(path);
-  std::set<std::string> words;
-  for (std::string line; std::getline(file, line);) words.merge(words_in(line));
-  CUTTLE_VALIDATE(!words.empty(),
-                  "stop_words: {} cannot be read or has no word; give a file of "
-                  "words, one a line",
-                  path);
+  constexpr std::uint64_t kMost = 10'000'000;
+  const std::string text = read_file(expand_variables(path), kMost);
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [code, size] = code_at(text, at);
+    CUTTLE_VALIDATE(
+        code > 0, "stop_words: {} is no text in UTF-8 (byte {}); give words, one a line", path, at);
+    at += size;
+  }
+  std::set<std::string> words = words_in(text);
+  CUTTLE_VALIDATE(!words.empty(), "stop_words: {} has no word; give words, one a line", path);
   return words;
 }
 
