@@ -7,10 +7,11 @@
 namespace cuttle {
 namespace {
 
-/// The first part that has no second derivative; empty: all have.
+/// The first part of inner steps that has no second derivative; empty: all have.
 std::string first_order_part(const Model& model, const Objectives& objectives) {
   for (const auto& objective : objectives)
-    if (!objective.objective->second_order()) return "objective " + objective.name;
+    if (objective.inner && !objective.objective->second_order())
+      return "objective " + objective.name;
   return model.first_order_only();
 }
 

@@ -241,7 +241,7 @@ bool Model::trains_apart() const {
 Pass Model::look(const Tensors& parameters, const Batch& batch, const Context& context) const {
   Pass pass;
   pass.features.resize(encoders_.size());
-  const bool tokens = fusion_->wants_tokens();
+  const bool tokens = gives_tokens();
   for (std::size_t m = 0; m < encoders_.size(); ++m) {
     const ModalityInput& input = batch.modalities[m];
     if (!input.values.defined()) continue;

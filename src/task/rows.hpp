@@ -9,7 +9,8 @@
 #define CUTTLE_SOURCES(row)                                                               \
   row(augmented) row(bandits) row(causal_tables) row(clustered) row(episodes) row(groups) \
       row(minibatches) row(navigation) row(sinusoids) row(tabular_mdp)
-#define CUTTLE_OBJECTIVES(row) row(contrastive)
+#define CUTTLE_OBJECTIVES(row) \
+  row(adversarial) row(autoencoder) row(co_learning) row(contrastive) row(correlation) row(temporal)
 
 namespace cuttle {
 

@@ -101,14 +101,15 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
                   "instance, task or none");
   auto& layout = model->declare();
   const auto objectives = std::make_shared<const Objectives>(
-      make_objectives(config.objectives, extensions.objectives, *model, layout));
+      make_objectives(config.objectives, extensions.objectives, *model));
   made.learner =
       make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
-  CUTTLE_VALIDATE(!demands.learns || layout.learned_size() > 0,
-                  "model.encoders: none has a parameter that learns (they have none, or are frozen) "
-                  "and {} has no head (nothing is left to learn); train one of them or a head, or "
-                  "evaluate them as they are by adapt.algorithm=floor",
-                  algorithm.type);
+  CUTTLE_VALIDATE(
+      !demands.learns || layout.learned_size() > 0,
+      "model.encoders: none has a parameter that learns (they have none, or are frozen) "
+      "and {} has no head (nothing is left to learn); train one of them or a head, or "
+      "evaluate them as they are by adapt.algorithm=floor",
+      algorithm.type);
   return made;
 }
 

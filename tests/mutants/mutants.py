@@ -184,9 +184,42 @@ MODEL = {"references": {
 
 TASK = {"objective_test": {
     "src/task/objectives/contrastive.cpp": [
-        ("sum + 0.5 * (", "sum + ("),
-        (".t()) / temperature_", ".t()) * temperature_"),
+        ("return 0.5 *", "return"),
+        ("temperature_;\n      const auto own", "1.0;\n      const auto own"),
+    ],
+    "src/task/objectives/common.cpp": [
+        ("real.sum(1).clamp_min(1)", "real.sum(1).clamp_min(3)"),
+        ("(stretch + 1) * length", "(stretch + 2) * length"),
+        ("torch::gelu(", "torch::relu("),
+    ],
+    "src/task/objectives/common.hpp": [
         ("sum / static_cast<double>(pairs)", "sum / static_cast<double>(pairs + 1)"),
+    ],
+    "src/task/objectives/correlation.cpp": [
+        ("return x - x.mean(0, true);", "return x;"),
+        ("return 1.0 - (", "return -("),
+        ("(1.0 - own).square()", "(1.0 - own)"),
+        ("(c.square().sum() - own.square().sum())", "c.square().sum()"),
+    ],
+    "src/task/objectives/adversarial.cpp": [
+        ("-reversal_)", "reversal_)"),
+        ("x.detach() * (1.0 - factor)", "x.detach()"),
+    ],
+    "src/task/objectives/co_learning.cpp": [
+        (" - std::log(2.0)", ""),
+        ("temperature_ - 1e4 * itself", "temperature_"),
+        ("features - features.mean(0, true)", "features"),
+    ],
+    "src/task/objectives/autoencoder.cpp": [
+        ("sense.square().sum() + 1e-6", "1.0"),
+        ("static_cast<double>(senses)", "1.0"),
+        ("code.index_select(0, input.rows)", "code.narrow(0, 0, input.rows.numel())"),
+    ],
+    "src/task/objectives/temporal.cpp": [
+        ("k == 0 ? torch::zeros_like(far) : far", "far"),
+        ("two_before = before;\n    before", "two_before = far.expand({n, size});\n    before"),
+        ("1.0 - cosines", "-cosines"),
+        ("static_cast<double>(2 * s - 1)", "static_cast<double>(2 * s)"),
     ],
     "src/adapt/surface/surface.cpp": [
         ("objective.weight * objective.objective", "objective.objective"),

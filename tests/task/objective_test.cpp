@@ -325,7 +325,7 @@ TEST(Contrastive, OneSenseAloneIsRefused) {
   spec.kind = ModalityKind::kVector;
   spec.shape = {3};
   Model model({}, {spec}, 2, 1, ModelRegistry{});
-  EXPECT_THROW(make_objectives({{"o", {}}}, builtin_objectives(), model, model.declare()),
+  EXPECT_THROW(make_objectives({{"o", {}}}, builtin_objectives(), model),
                UserError);
 }
 

@@ -47,6 +47,9 @@ class Model {
   std::shared_ptr<const ParameterLayout> layout() const { return layout_; }
   /// Where learners and objectives declare their own, before any values exist.
   ParameterLayout& declare() { return *layout_; }
+  /// Somebody beside the fusion looks at tokens; before the first pass.
+  void give_tokens() { gives_tokens_ = true; }
+  bool gives_tokens() const { return gives_tokens_ || fusion_->wants_tokens(); }
   const std::vector<ModalitySpec>& modalities() const { return modalities_; }
   /// Where parameters and batches must be (Batch::on) when it is computed.
   torch::Device device() const { return device_; }
@@ -107,7 +110,7 @@ class Model {
   std::unique_ptr<const Fusion> fusion_;
   std::vector<std::unique_ptr<const Head>> heads_;  ///< one per part
   std::int64_t head_rows_ = 0;
-  bool uses_support_ = false;
+  bool uses_support_ = false, gives_tokens_ = false;
   std::int64_t lite_ = 0;
   std::vector<LinearLayer> perceptron_;
 

@@ -32,7 +32,7 @@ class SampleCache {
   /// Whether features of a modality are kept, and not rows.
   bool keeps_features(std::size_t modality) const {
     return model_.frozen(modality) && model_.encoder(modality).samples_apart() &&
-           !model_.fusion().wants_tokens();
+           !model_.gives_tokens();
   }
   const Model& model() const { return model_; }
   /// The features that are kept of these samples, which all have the modality: [n, width] on the

@@ -22,6 +22,8 @@ class Objective {
   virtual torch::Tensor loss(const Tensors& parameters, const Pass& pass, const Batch& batch,
                              const Context& context) const = 0;
   virtual bool second_order() const { return true; }
+  /// Whether loss() looks at tokens of the pass's features.
+  virtual bool wants_tokens() const { return false; }
 };
 
 /// What an objective is built from.
@@ -45,9 +47,9 @@ struct WeightedObjective {
 };
 using Objectives = std::vector<WeightedObjective>;
 
-/// Those that a config asks for, in the order of their names.
+/// Those that a config asks for, in the order of their names; their parameters join the model's
+/// layout, and the model gives tokens if one wants them.
 Objectives make_objectives(const std::map<std::string, ObjectiveOptions>& wanted,
-                           const std::map<std::string, ObjectiveType>& types, const Model& model,
-                           ParameterLayout& layout);
+                           const std::map<std::string, ObjectiveType>& types, Model& model);
 
 }  // namespace cuttle

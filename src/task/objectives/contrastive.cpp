@@ -1,10 +1,6 @@
 #include <torch/types.h>
 
-#include <cmath>
-#include <string>
-#include <utility>
-
-#include "cuttle/core/error.hpp"
+#include "task/objectives/common.hpp"
 #include "task/rows.hpp"
 
 namespace cuttle {
@@ -19,62 +15,34 @@ struct ContrastiveOptions {
   }
 };
 
-/// Rows of length 1; a root of something always above zero keeps its gradient finite.
-torch::Tensor unit_rows(const torch::Tensor& x) {
-  return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-}
-
 /// What two senses make of one sample should be nearer than what they make of two (symmetric
-/// InfoNCE: Radford et al. 2021, "CLIP", equation in figure 3; van den Oord et al. 2018). Mean over
-/// the pairs of senses; samples that lack one of a pair are left out of it, and a pair that fewer
-/// than two samples have says nothing.
+/// InfoNCE: Radford et al. 2021, "CLIP", equation in figure 3; van den Oord et al. 2018; a bound of
+/// the senses' mutual information, log n - loss). Mean over the pairs of senses; samples that lack
+/// one of a pair are left out of it, and a pair that fewer than two samples have says nothing.
 class Contrastive final : public Objective {
  public:
   using Options = ContrastiveOptions;
   Contrastive(const ObjectiveRequest& request, const Options& options)
-      : temperature_(options.temperature) {
-    const auto& modalities = request.model.modalities();
-    CUTTLE_VALIDATE(modalities.size() > 1,
-                    "objectives: contrastive compares senses, and there is only {}; remove it",
-                    modalities.empty() ? "none" : modalities[0].name);
-    for (std::size_t m = 0; m < modalities.size(); ++m)
-      projections_.push_back(
-          request.layout.add({request.prefix + "." + modalities[m].name + ".weight",
-                              {options.width, request.model.encoder(m).width()},
-                              Init::kFanIn,
-                              ParameterRole::kObjective}));
+      : temperature_(options.temperature), seen_(request, options.width) {
+    expect_several_senses(request, "contrastive");
   }
 
   torch::Tensor loss(const Tensors& p, const Pass& pass, const Batch&,
                      const Context&) const override {
-    const auto& senses = pass.senses;
-    auto sum = torch::zeros({}, senses.present.options());
-    std::int64_t pairs = 0;
-    for (std::size_t a = 0; a < projections_.size(); ++a)
-      for (std::size_t b = a + 1; b < projections_.size(); ++b) {
-        const auto both = senses.present.select(1, static_cast<std::int64_t>(a)) *
-                          senses.present.select(1, static_cast<std::int64_t>(b));
-        const auto rows = both.nonzero().squeeze(1);
-        if (rows.numel() < 2) continue;
-        const auto scores =
-            seen(p, senses, a, rows).matmul(seen(p, senses, b, rows).t()) / temperature_;
-        const auto own = torch::arange(rows.numel(), rows.options());
-        sum = sum + 0.5 * (torch::cross_entropy_loss(scores, own) +
-                           torch::cross_entropy_loss(scores.t(), own));
-        ++pairs;
-      }
-    return pairs == 0 ? sum : sum / static_cast<double>(pairs);
+    const Senses& senses = pass.senses;
+    return mean_over_pairs(senses, [&](std::size_t a, std::size_t b, const torch::Tensor& rows) {
+      const auto scores = to_unit_length(seen_(p, senses, a, rows))
+                              .matmul(to_unit_length(seen_(p, senses, b, rows)).t()) /
+                          temperature_;
+      const auto own = torch::arange(rows.numel(), rows.options());
+      return 0.5 *
+             (torch::cross_entropy_loss(scores, own) + torch::cross_entropy_loss(scores.t(), own));
+    });
   }
 
  private:
-  torch::Tensor seen(const Tensors& p, const Senses& senses, std::size_t m,
-                     const torch::Tensor& rows) const {
-    const auto& weight = p[static_cast<std::size_t>(projections_[m])];
-    return unit_rows(torch::linear(senses.pooled[m].index_select(0, rows), weight));
-  }
-
   double temperature_;
-  std::vector<std::int64_t> projections_;
+  Projections seen_;
 };
 
 }  // namespace
