@@ -154,6 +154,8 @@ void describe(ConfigSchema& keys, EncoderOptions& o) {
 
 void describe(ConfigSchema& keys, ModelOptions& o) {
   keys.choose("fusion", o.fusion, "fusion", "how the senses meet");
+  keys.choose("completion", o.completion, "completion",
+              "what stands in for senses that a sample lacks, before they meet");
   keys.choose("head", o.head, "head",
               "from the embedding to the answers, for learners with a head");
   keys.add("modality_dropout", o.modality_dropout, from_below(0, 1),

@@ -132,6 +132,16 @@ void Model::make_fusion_and_heads(const ModelOptions& options, std::int64_t way,
     request.token_widths.push_back(encoders_[m]->token_width());
   }
   fusion_ = find_type(registry.fusions, "model.fusion", options.fusion.type).make(request);
+  const std::string& completion = options.completion.type;
+  completion_ = find_type(registry.completions, "model.completion", completion)
+                    .make({options.completion, request.modalities, request.widths, *layout_});
+  const bool alone = modalities_.size() < 2;
+  CUTTLE_VALIDATE(
+      !completion_ || !(alone || fusion_->wants_tokens()),
+      "model.completion: {} says what a sample's other senses tell of one, as one vector "
+      "({}); use none",
+      completion, alone ? "and there is one sense alone" : options.fusion.type + " reads tokens");
+  uses_support_ |= completion_ && completion_->uses_support();
   head_rows_ = way;
   const auto parts = fusion_->part_widths();
   const auto& type = find_type(registry.heads, "model.head", options.head.type);
@@ -254,7 +264,10 @@ Pass Model::look(const Tensors& parameters, const Batch& batch, const Context& c
       pass.features[m] = encoders_[m]->forward(parameters, input, own, tokens);
   }
   pass.senses = spread(parameters, pass.features, batch);
-  pass.embedding = fusion_->forward(parameters, pass.senses, context);
+  pass.embedding = fusion_->forward(
+      parameters,
+      completion_ ? completed(*completion_, parameters, pass.senses, context) : pass.senses,
+      context);
   return pass;
 }
 

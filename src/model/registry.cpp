@@ -69,6 +69,14 @@ std::map<std::string, HeadType> builtin_heads() {
 std::map<std::string, FusionType> builtin_fusions() {
   return {CUTTLE_FUSIONS(CUTTLE_ROW)};
 }
+std::map<std::string, CompletionType> builtin_completions() {
+  std::map<std::string, CompletionType> types{CUTTLE_COMPLETIONS(CUTTLE_ROW)};
+  CompletionType none;
+  none.summary = "senses that a sample lacks are left to the fusion";
+  none.make = [](const CompletionRequest&) { return std::unique_ptr<const Completion>(); };
+  types["none"] = none;
+  return types;
+}
 std::map<std::string, EncoderType> builtin_encoders() {
   std::map<std::string, EncoderType> types{CUTTLE_ENCODERS(CUTTLE_ROW)};
   EncoderType usual;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuttle/model/completion.hpp"
 #include "cuttle/model/encoder.hpp"
 #include "cuttle/model/fusion.hpp"
 #include "cuttle/model/head.hpp"
@@ -11,6 +12,7 @@
       row(support) row(task)
 #define CUTTLE_HEADS(row) row(cosine) row(linear)
 #define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
+#define CUTTLE_COMPLETIONS(row) row(predicted) row(retrieved)
 #define CUTTLE_ENCODERS(row)                                                                       \
   row(average) row(bert) row(char_conv) row(columns) row(conv4) row(efficientnet_lite) row(frames) \
       row(gru) row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet) row(resnet12)         \
@@ -26,6 +28,9 @@ CUTTLE_HEADS(CUTTLE_DECLARE)
 #undef CUTTLE_DECLARE
 #define CUTTLE_DECLARE(name) FusionType row_of_##name();
 CUTTLE_FUSIONS(CUTTLE_DECLARE)
+#undef CUTTLE_DECLARE
+#define CUTTLE_DECLARE(name) CompletionType row_of_##name();
+CUTTLE_COMPLETIONS(CUTTLE_DECLARE)
 #undef CUTTLE_DECLARE
 #define CUTTLE_DECLARE(name) EncoderType row_of_##name();
 CUTTLE_ENCODERS(CUTTLE_DECLARE)

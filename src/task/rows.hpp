@@ -9,8 +9,9 @@
 #define CUTTLE_SOURCES(row)                                                               \
   row(augmented) row(bandits) row(causal_tables) row(clustered) row(episodes) row(groups) \
       row(minibatches) row(navigation) row(sinusoids) row(tabular_mdp)
-#define CUTTLE_OBJECTIVES(row) \
-  row(adversarial) row(autoencoder) row(co_learning) row(contrastive) row(correlation) row(temporal)
+#define CUTTLE_OBJECTIVES(row)                                                        \
+  row(adversarial) row(autoencoder) row(co_learning) row(completion) row(contrastive) \
+      row(correlation) row(temporal)
 
 namespace cuttle {
 

@@ -16,6 +16,7 @@ Catalog catalog_of(const Extensions& extensions) {
   return {{"encoder", infos_of(extensions.model.encoders)},
           {"norm", infos_of(extensions.model.norms)},
           {"fusion", infos_of(extensions.model.fusions)},
+          {"completion", infos_of(extensions.model.completions)},
           {"head", infos_of(extensions.model.heads)},
           {"learner", infos_of(extensions.learners)},
           {"target", infos_of(extensions.targets)},

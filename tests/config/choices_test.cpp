@@ -463,7 +463,7 @@ TEST(Choices, TheSchemaFollowsASelection) {
   schema.select("adapt.algorithm", "no such");
   EXPECT_EQ(schema.find("adapt.inner_lr"), nullptr);
   EXPECT_EQ(config.adapt.type, "no such");
-  EXPECT_EQ(schema.choices_in("model.").size(), 2u);
+  EXPECT_EQ(schema.choices_in("model.").size(), 3u);
   EXPECT_EQ(schema.choices_in("model.encoders.a.").size(), 2u);
   EXPECT_EQ(schema.choices_in("").size(), 0u);
 }

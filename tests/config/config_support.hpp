@@ -158,6 +158,7 @@ inline Catalog make_small_catalog() {
             {"running", type<RunningNorm>()}}},
           {"fusion",
            {{"concat", type<Concat>()}, {"gated", type<Gated>()}, {"late", type<NoOptions>()}}},
+          {"completion", {{"none", type<NoOptions>()}}},
           {"head", {{"linear", type<NoOptions>()}, {"cosine", type<Cosine>()}}},
           {"target", {{"class", type<NoOptions>()}, {"value", of_values()}}},
           {"source", {{"episodes", type<NoOptions>()}}},

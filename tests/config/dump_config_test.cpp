@@ -180,6 +180,7 @@ TEST(DumpConfig, OnlyChosenTypesHaveTheirKeysBelowTheirChoice) {
       "objectives: {near: {temperature: 0.5}}\n");
   EXPECT_THAT(dump(config), HasSubstr("\nmodel:\n"
                                       "  fusion: late\n"
+                                      "  completion: none\n"
                                       "  head: cosine\n"
                                       "  head_scale: 10.0\n"
                                       "  modality_dropout: 0.0\n"

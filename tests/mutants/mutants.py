@@ -182,6 +182,25 @@ MODEL = {"references": {
     ],
 }}
 
+COMPLETIONS = {"completion_test": {
+    "src/model/completions/completion.cpp": [
+        ("(1.0 - own) * known", "known * (1.0 - known)"),
+        ("senses.present + (1.0 - senses.present) * known", "torch::ones_like(senses.present)"),
+    ],
+    "src/model/completions/predicted.cpp": [
+        ("1.0 / others.clamp_min(1)", "torch::ones_like(others)"),
+        ("present.sum(1, true) - present", "present.sum(1, true) * torch::ones_like(present)"),
+        ("present.narrow(1, static_cast<std::int64_t>(b), 1) *", "1.0 *"),
+    ],
+    "src/model/completions/retrieved.cpp": [
+        ("sum / count.clamp_min(1) / temperature_", "sum / temperature_"),
+        (" / temperature_", ""),
+        ("count * there.select(1, static_cast<std::int64_t>(a)) > 0", "count > 0"),
+        ("given ? context.given->senses : senses.pooled", "senses.pooled"),
+        ("if (a != b) {", "if (true) {"),
+    ],
+}}
+
 TASK = {"objective_test": {
     "src/task/objectives/contrastive.cpp": [
         ("return 0.5 *", "return"),
@@ -214,6 +233,11 @@ TASK = {"objective_test": {
         ("sense.square().sum() + 1e-6", "1.0"),
         ("static_cast<double>(senses)", "1.0"),
         ("code.index_select(0, input.rows)", "code.narrow(0, 0, input.rows.numel())"),
+    ],
+    "src/task/objectives/completion.cpp": [
+        ("senses.present.select(1, place) * known.select(1, place)", "senses.present.select(1, place)"),
+        ("static_cast<double>(count)", "2.0"),
+        ("sense.square().sum() + 1e-6", "1.0"),
     ],
     "src/task/objectives/temporal.cpp": [
         ("k == 0 ? torch::zeros_like(far) : far", "far"),
@@ -447,8 +471,8 @@ EVALUATION = {"evaluation_test": {
     ],
 }}
 
-AREAS = {"kernels": KERNELS, "sense": SENSE, "model": MODEL, "task": TASK, "adapt": ADAPT, "reduce": REDUCE,
-         "evaluation": EVALUATION}
+AREAS = {"kernels": KERNELS, "sense": SENSE, "model": {**MODEL, **COMPLETIONS}, "task": TASK, "adapt": ADAPT,
+         "reduce": REDUCE, "evaluation": EVALUATION}
 # What is built for a test, where that is no program of the same name.
 TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "app.fitted": "cuttle",
            "pretrained": "pretrained_peer"}

@@ -7,7 +7,7 @@ import tree
 
 CODE = tree.files("*.hpp", "*.cpp", under=("src", "include"))
 FORBIDDEN_IN_PUBLIC = re.compile(r"^(mpi\.h|nccl\.h|cuda\w*\.h|hdf5\.h|H5\w+\.h|yaml-cpp/.*|torch/torch\.h|spdlog/.*)$")
-MAX_PUBLIC_HEADERS = 76  # beside the stages' options.hpp, which are plain structs that config reads
+MAX_PUBLIC_HEADERS = 77  # beside the stages' options.hpp, which are plain structs that config reads
 # The program's own output, and the one place through which libraries speak.
 MAY_PRINT = ("src/app/", "src/core/log.cpp")
 PRINTS = re.compile(r"\bstd::(cout|cerr|clog)\b|\bfmt::print\b|\b(?:printf|puts|putchar|perror)\s*\("

@@ -56,8 +56,8 @@ struct Bench {
   Tensors p;
   Batch batch;
 
-  Bench(const std::string& type, const Values& keys, bool series = false,
-        const Rows& rows = kRows) {
+  Bench(const std::string& type, const Values& keys, bool series = false, const Rows& rows = kRows,
+        const std::string& completion = "none") {
     torch::set_num_threads(1);
     ModelOptions options;
     for (std::size_t m = 0; m < 3; ++m) {
@@ -69,6 +69,7 @@ struct Bench {
                  : Section("mlp", {{"width", "5"}, {"depth", "1"}, {"fused", "false"}});
     }
     options.fusion = Section("gated", {{"embedding", "6"}});
+    options.completion = Section(completion);
     model = std::make_unique<Model>(options, specs, 2, 1, ModelRegistry{});
     const Section section(type, keys);
     objective =
@@ -209,6 +210,39 @@ TEST(Objectives, AutoencoderCountsWhatIsNotMadeAgainOfEachSense) {
     expected += missed / (all + 1e-6) / 3;
   }
   EXPECT_NEAR(bench.value(), expected, 1e-12);
+}
+
+TEST(Objectives, CompletionIsTheShareThatOtherSensesMiss) {
+  const Bench bench("completion", {}, false, kRows, "predicted");
+  const Senses senses = bench.model->look(bench.p, bench.batch, {}).senses;
+  const auto map = [&](std::size_t a, std::size_t b, const char* part) {
+    const std::string name =
+        "completion." + bench.specs[a].name + ".from_" + bench.specs[b].name + part;
+    for (std::int64_t i = 0; i < bench.model->layout()->count(); ++i)
+      if (bench.model->layout()->spec(i).name == name) return bench.p[static_cast<std::size_t>(i)];
+    ADD_FAILURE() << name;
+    return torch::Tensor();
+  };
+  double expected = 0;
+  for (std::size_t a = 0; a < 3; ++a) {
+    double missed = 0, all = 0;
+    for (const auto row : kRows[a]) {
+      auto said = torch::zeros({5}, torch::kFloat64);
+      int others = 0;
+      for (std::size_t b = 0; b < 3; ++b) {
+        if (a == b || std::count(kRows[b].begin(), kRows[b].end(), row) == 0) continue;
+        said = said + map(a, b, ".weight").matmul(senses.pooled[b][row]) + map(a, b, ".bias");
+        ++others;
+      }
+      if (others == 0) continue;
+      missed += (said / others - senses.pooled[a][row]).square().sum().item<double>();
+      all += senses.pooled[a][row].square().sum().item<double>();
+    }
+    expected += missed / (all + 1e-6) / 3;
+  }
+  EXPECT_NEAR(bench.value(), expected, 1e-12);
+  for (const char* none : {"none", "retrieved"})
+    EXPECT_THROW(Bench("completion", {}, false, kRows, none), UserError);
 }
 
 TEST(Objectives, AdversariesGetTheirOwnGradients) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "cuttle/core/random.hpp"
 
@@ -21,6 +22,9 @@ class Statistics {
  public:
   /// By norm (its own number), with the graph: what a support set gives to the queries.
   std::map<std::int64_t, Moments> moments;
+  /// What a completion shows of a support set, with the graph: Senses::pooled and present.
+  std::vector<torch::Tensor> senses;
+  torch::Tensor present;
 
   /// Of a parameter of section kStatistics, by its index in the layout; no graph.
   void observe(std::int64_t parameter, const torch::Tensor& value);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cuttle/model/completion.hpp"
 #include "cuttle/model/encoder.hpp"
 #include "cuttle/model/fusion.hpp"
 #include "cuttle/model/head.hpp"
@@ -17,6 +18,7 @@ struct ModelRegistry {
   std::map<std::string, EncoderType> encoders = builtin_encoders();
   std::map<std::string, NormType> norms = builtin_norms();
   std::map<std::string, FusionType> fusions = builtin_fusions();
+  std::map<std::string, CompletionType> completions = builtin_completions();
   std::map<std::string, HeadType> heads = builtin_heads();
 };
 
@@ -25,7 +27,7 @@ class SampleCache;
 /// What one pass gives; objectives look at all of it.
 struct Pass {
   std::vector<Feature> features;  ///< by sense, of the rows that have it
-  Senses senses;                  ///< the same, spread over all rows
+  Senses senses;                  ///< the same, spread over all rows, as samples have them
   Embedding embedding;
   torch::Tensor outputs;  ///< [n, way], where somebody asked the head
   torch::Tensor loss;  ///< of a pass that made it: the inner loop's, or on kernels, whose outputs
@@ -55,6 +57,8 @@ class Model {
   torch::Device device() const { return device_; }
   const Encoder& encoder(std::size_t modality) const { return *encoders_[modality]; }
   const Fusion& fusion() const { return *fusion_; }
+  /// Null: senses that a sample lacks are left to the fusion.
+  const Completion* completion() const { return completion_.get(); }
   /// Rows of its head; 0: it has none.
   std::int64_t head_rows() const { return head_rows_; }
   /// Empty when every part has a double backward; else the name of the first that has none.
@@ -107,6 +111,7 @@ class Model {
   std::vector<ModalitySpec> modalities_;
   std::vector<std::unique_ptr<const Encoder>> encoders_;
   std::vector<bool> frozen_;
+  std::unique_ptr<const Completion> completion_;
   std::unique_ptr<const Fusion> fusion_;
   std::vector<std::unique_ptr<const Head>> heads_;  ///< one per part
   std::int64_t head_rows_ = 0;

@@ -22,6 +22,7 @@ struct EncoderOptions {
 
 struct ModelOptions {
   Section fusion{"concat"};
+  Section completion{"none"};
   Section head{"linear"};
   double modality_dropout =
       0.0;  ///< chance that a present modality of a training sample is hidden (never all of them)
