@@ -42,6 +42,14 @@ void describe(ConfigSchema& keys, DataOptions& o) {
            "other shards, whose test classes are used; []: those of shards", Resume::kChange);
   keys.add("modalities", o.modalities, plain_word(),
            "the ones to use, in this order; []: all in the shards");
+  keys.add("missing", o.missing, anything(),
+           "senses that shall be missing, and of what share, e.g. [text=0.35, image=0.35]: of each "
+           "sample one at most, and never its last; []: as the shards have them");
+  keys.add("missing_by", o.missing_by, one_of({"sample", "class"}),
+           "what is drawn: samples, or whole classes");
+  keys.add("missing_splits", o.missing_splits, one_of({"all", "train", "validation", "test"}),
+           "whose samples lack them");
+  keys.add("missing_seed", o.missing_seed, at_least(0), "of these draws");
   keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory", Resume::kChange);
   keys.add("feature_bank", o.feature_bank, anything(),
            "folder that keeps features of encoders with weights of others, for all runs; auto: "

@@ -11,6 +11,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/hash.hpp"
+#include "data/missing_senses.hpp"
 #include "open_files.hpp"
 #include "shard_index.hpp"
 #include "shard_set.hpp"
@@ -255,7 +256,8 @@ class ShardedDataset final : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> Dataset::open(const DataOptions& options) {
-  return std::make_unique<ShardedDataset>(open_shards(options), options.in_memory);
+  return without_missing(std::make_unique<ShardedDataset>(open_shards(options), options.in_memory),
+                         options);
 }
 
 }  // namespace cuttle

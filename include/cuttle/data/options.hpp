@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,13 @@ struct DataOptions {
   std::vector<std::string> validation_shards = {}, test_shards = {};
   /// Folder of features that runs share; auto: the user's; none: not kept.
   std::string feature_bank = "auto";
+  /// Senses that shall be missing, such as "text=0.35" for so many samples, or classes
+  /// (`missing_by`), of these splits, drawn by name and seed: no sample loses two, nor the last
+  /// that it has.
+  std::vector<std::string> missing = {};
+  std::string missing_by = "sample";
+  std::vector<std::string> missing_splits = {"all"};
+  std::uint64_t missing_seed = 0;
 };
 
 }  // namespace cuttle

@@ -1,0 +1,98 @@
+#include "data/missing_senses.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "cuttle/core/error.hpp"
+#include "cuttle/core/hash.hpp"
+#include "cuttle/core/random.hpp"
+
+namespace cuttle {
+namespace {
+
+/// Of which share of samples, or classes, a sense is missing.
+struct Share {
+  std::size_t modality;
+  double share;
+};
+
+std::vector<Share> shares_of(const std::vector<std::string>& missing,
+                             const std::vector<ModalitySpec>& senses) {
+  std::vector<Share> shares;
+  double sum = 0;
+  for (const std::string& text : missing) {
+    const std::size_t is = text.find('=');
+    const ModalitySpec* sense = find_modality(senses, text.substr(0, is));
+    CUTTLE_VALIDATE(sense != nullptr && is != text.npos,
+                    "data.missing: '{}' is no SENSE=SHARE, such as {}=0.7; the senses are {}", text,
+                    senses.front().name, fmt::join(names_of(senses), ", "));
+    char* end = nullptr;
+    const double share = std::strtod(text.c_str() + is + 1, &end);
+    CUTTLE_VALIDATE(end != text.c_str() + is + 1 && *end == 0 && share >= 0 && share <= 1,
+                    "data.missing: '{}' of '{}' is no share; give 0 to 1", text.substr(is + 1),
+                    text);
+    shares.push_back({static_cast<std::size_t>(sense - senses.data()), share});
+    sum += share;
+  }
+  CUTTLE_VALIDATE(
+      sum <= 1 + 1e-9,
+      "data.missing: the shares make {} together (no sample loses two senses); give 1 at "
+      "most, such as 0.35 and 0.35 for 70 % that lack one of two",
+      sum);
+  return shares;
+}
+
+/// From 0 to 1, by a name and the seed alone, whatever else the data set has.
+double drawn(const std::string& name, std::uint64_t seed) {
+  const std::uint64_t step = std::strtoull(sha256(name).substr(0, 12).c_str(), nullptr, 16);
+  return Random({seed, Stream::kMissing, step, 0}).uniform();
+}
+
+class MissingSenses final : public DatasetView {
+ public:
+  MissingSenses(std::unique_ptr<Dataset> data, const DataOptions& options)
+      : DatasetView(std::move(data)), samples_(data_->samples()) {
+    const auto shares = shares_of(options.missing, data_->modalities());
+    std::vector<Split> splits;
+    for (const std::string& name : options.missing_splits) splits.push_back(split_from(name));
+    const bool by_class = options.missing_by == "class";
+    for (std::size_t i = 0; i < samples_.size(); ++i) {
+      SampleInfo& info = samples_[i];
+      const bool asked = std::any_of(splits.begin(), splits.end(), [&](Split split) {
+        return split == Split::kAll || split == info.split;
+      });
+      if (!asked || (by_class && info.class_id < 0)) continue;
+      double left = drawn(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
+                                   : sample_name(static_cast<std::int64_t>(i)),
+                          options.missing_seed);
+      for (const Share& share : shares) {
+        left -= share.share;
+        if (left >= 0) continue;
+        const std::uint32_t rest = info.present & ~(std::uint32_t{1} << share.modality);
+        if (rest != 0) info.present = rest;
+        break;
+      }
+    }
+    pattern_ = fmt::format("{} {} {} {}", fmt::join(options.missing, " "), options.missing_by,
+                           fmt::join(options.missing_splits, " "), options.missing_seed);
+  }
+  const std::vector<SampleInfo>& samples() const override { return samples_; }
+  std::string fingerprint() const override { return sha256(pattern_ + data_->fingerprint()); }
+
+ private:
+  std::vector<SampleInfo> samples_;
+  std::string pattern_;
+};
+
+}  // namespace
+
+std::unique_ptr<Dataset> without_missing(std::unique_ptr<Dataset> data,
+                                         const DataOptions& options) {
+  if (options.missing.empty()) return data;
+  return std::make_unique<MissingSenses>(std::move(data), options);
+}
+
+}  // namespace cuttle
