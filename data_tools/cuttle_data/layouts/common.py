@@ -87,12 +87,15 @@ def read_json(path):
 
 
 def settle_splits(args, samples, report):
-    """Gives the samples their splits. They come with the published ones; a class that is in several
-    becomes a class of each, train/CLASS and so on."""
+    """Gives the samples their splits. They come with the published ones (None: there are none); a
+    class that is in several becomes a class of each, train/CLASS and so on."""
     fractions = splits.chosen_fractions(args)
+    if not fractions and any(sample.split is None for sample in samples):
+        fractions = splits.parse_fractions(splits.FRACTIONS)
     if fractions and not getattr(args, "published", False):
         report.note("splits: all classes are for testing" if args.all_test else
-                    f"splits: classes by fractions {args.splits}, seed {args.seed}")
+                    f"splits: classes by fractions {args.splits or splits.FRACTIONS}, seed "
+                    f"{args.seed}")
         split_of = splits.split_classes({sample.class_name for sample in samples}, fractions,
                                         args.seed)
         for sample in samples:
