@@ -1,7 +1,6 @@
 """What the converters of published layouts share: options, splits, and the writing."""
 
 import contextlib
-import functools
 import json
 
 from PIL import Image
@@ -54,12 +53,13 @@ def picture(args, name=IMAGE, own=None):
 
 def array_loader(modality, array, index):
     """A function that gives row `index` of uint8 [pictures, height, width(, 3)] as the modality."""
-    return functools.partial(_of_array, modality.shape, array, index)
+    return lambda: picture_of(modality, array[index])
 
 
-def _of_array(shape, array, index):
+def picture_of(modality, array):
+    """uint8 [height, width(, 3)] as a value of the modality."""
     with as_bad_input("broken image"):
-        return image_array(Image.fromarray(array[index]), shape[:2], shape[2])
+        return image_array(Image.fromarray(array), modality.shape[:2], modality.shape[2])
 
 
 def mark_of(path):
@@ -73,7 +73,9 @@ def as_laid_out(path, layout):
     else."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        if isinstance(error, OSError) and error.strerror:  # not h5py's of a broken file
+            raise
         raise UserError(f"{path}: does not hold what {layout} has there ({reason_of(error)}); name "
                         "the right data set, or fetch it again") from None
 
