@@ -91,6 +91,12 @@ def test_other_hdf5_files_are_refused(run, tmp_path, datasets):
     assert "does not hold what mm_imdb has" in refused(run, "mm_imdb", root, tmp_path / "out")
 
 
+def test_hdf5_without_pictures(run, tmp_path):
+    root = change(save_hdf5(tmp_path / "in", True), images=None)
+    samples, _ = converted(run, "mm_imdb", root, tmp_path / "out")
+    assert len(samples) == 10 and samples["0000002"].values.keys() == {"word2vec", "vgg"}
+
+
 def test_cut_off_hdf5(run, tmp_path):
     path = save_hdf5(tmp_path / "in", True) / "multimodal_imdb.hdf5"
     path.write_bytes(path.read_bytes()[:-1000])

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from .. import media, names
+from ..decoding import as_bad_input
 from ..errors import UserError
 from ..shards import Modality
 from ..splits import split_of_folder
@@ -42,36 +43,37 @@ def read_hdf5(path, picture):
     ids = [name.decode() for name in file["imdb_ids"][()].astype("S").tolist()]
     labels = np.asarray(file["genres"][()])
     genres = tuple(map(str, json.loads(file["genres"].attrs["target_names"])))
-    found = {"images": picture, **{
-        dataset: Modality(name, names.KIND_VECTOR, file[dataset].shape[1:])
-        for dataset, name in VECTORS.items() if dataset in file}}
+    found = {"images": picture} if "images" in file else {}
+    found.update({dataset: Modality(name, names.KIND_VECTOR, file[dataset].shape[1:])
+                  for dataset, name in VECTORS.items() if dataset in file})
     for dataset in found:
         if len(file[dataset]) != len(ids) or labels.shape != (len(ids), len(genres)):
             raise ValueError(f"{dataset} or genres are not of the {len(ids)} films")
     mark, centred = media.file_fingerprint(path), _is_centred(file)
     films = [Film(ids[row], split, labels[row],
-                  {modality.name: functools.partial(_row, file[dataset], row, modality,
-                                                    centred)
+                  {modality.name: functools.partial(_row, file[dataset], row, modality, centred)
                    for dataset, modality in found.items()}, f"{mark} {row}")
              for split, rows in _split_rows(file) for row in rows]
     return films, list(found.values()), genres
 
 
 def _row(dataset, row, modality, centred):
-    values = dataset[row]
+    with as_bad_input("broken HDF5 file"):
+        values = dataset[row]
     if modality.kind != names.KIND_IMAGE:
         return values
     values = np.moveaxis(values, 0, 2)
     if centred:
         # They were cut to whole numbers towards 0.
-        values = (np.where(values < 0, np.floor(values + VGG_MEAN), np.ceil(values + VGG_MEAN)))[..., ::-1]
+        restored = values + VGG_MEAN
+        values = np.where(values < 0, np.floor(restored), np.ceil(restored))[..., ::-1]
     return common.picture_of(modality, np.clip(values, 0, 255).astype(np.uint8))
 
 
 def _is_centred(file):
     """Whether pictures are as a VGG network takes them: blue first, less the means."""
     images = file.get("images", ())
-    return any(images[row].min() < 0 for row in range(0, len(images), -(-len(images) // LOOKED_AT)))
+    return any(images[row].min() < 0 for row in range(0, len(images), 1 + len(images) // LOOKED_AT))
 
 
 def _split_rows(file):
