@@ -126,7 +126,8 @@ def flat(**changes):
 
 
 def records(count=3):
-    return {str(key): [record(key, number, "PNG" if number else "JPEG") for number in range(count)] for key in range(6)}
+    return {str(key): [record(key, number, "PNG" if number else "JPEG") for number in range(count)]
+            for key in range(6)}
 
 
 def test_flat(run, tmp_path):
@@ -139,7 +140,8 @@ def test_flat(run, tmp_path):
             sample = samples[f"{key}/{number}"]
             assert sample.class_name == ("name 0 (5)" if key == 5 else f"name {key}")
             assert (sample.split, sample.group) == (SPLITS[key], "all")
-            assert sample.values["image"].shape == (84, 84, 3) and is_of(sample.values["image"], colour(key, number))
+            assert sample.values["image"].shape == (84, 84, 3)
+            assert is_of(sample.values["image"], colour(key, number))
     assert (tmp_path / "out/toy-00000-of-00002.h5").exists()
 
 
@@ -164,7 +166,8 @@ def test_bilevel(run, tmp_path):
             "class_names": {str(key): f"c{key % 3}" for key in range(6)}, "file_pattern": "{}.tfrecords"}
     samples, _ = converted(run, "meta_dataset", save(tmp_path / "in", spec, records()), tmp_path / "out")
     wanted = ["A/c0", "A/c1", "A/c2", "B/c0", "C/c1", "C/c2"]
-    assert [(samples[f"{key}/0"].class_name, samples[f"{key}/0"].split) for key in range(6)] == list(zip(wanted, SPLITS))
+    assert [samples[f"{key}/0"].class_name for key in range(6)] == wanted
+    assert [samples[f"{key}/0"].split for key in range(6)] == SPLITS
 
 
 def test_hierarchical(run, tmp_path):
@@ -206,7 +209,8 @@ def test_damaged_records_are_left_out(run, tmp_path):
 
 
 @pytest.mark.parametrize("changes", [
-    {"classes_per_split": {"TRAIN": 3}}, {"class_names": {"0": "a"}}, {"class_names": []}, {"images_per_class": {"x": 1}},
+    {"classes_per_split": {"TRAIN": 3}}, {"class_names": {"0": "a"}}, {"class_names": []},
+    {"images_per_class": {"x": 1}},
     {"classes_per_split": {"TRAIN": "a", "VALID": 1, "TEST": 1}}, {"split_subgraphs": {}},
 ])
 def test_other_specifications_are_refused(run, tmp_path, changes):

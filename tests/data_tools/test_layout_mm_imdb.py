@@ -130,7 +130,8 @@ def films(request, tmp_path):
 def test_json(run, films, tmp_path):
     samples, text = converted(run, "mm_imdb", films, tmp_path / "out", "--class", "decade")
     assert samples.keys() == {f"{row:07d}" for row in (0, 1, 2, 6, 7, 8, 9)}
-    for words in ("0000003: sample without any value", "0000004: has none", "0000005.json is missing", "[image]: broken"):
+    for words in ("0000003: sample without any value", "0000004: has none", "0000005.json is missing",
+                  "[image]: broken"):
         assert words in text
     for name, sample in samples.items():
         row = int(name)

@@ -17,16 +17,17 @@ IMAGE = "image"
 TEXT = "text"
 
 
-def add_arguments(parser, by_class):
+def add_arguments(parser, by_class, split=None):
     """ROOT, splits and origin. by_class: the published split cuts through classes, so it is kept on
-    request only (--published); otherwise it is kept unless fractions are given."""
+    request only (--published); otherwise it is kept unless fractions are given. split: words for
+    what is done without either."""
     parser.add_argument("root", type=path_of, metavar="ROOT", help="the folder described above")
     if by_class:
-        splits.add_split_arguments(parser, unused="; not used with --published")
+        splits.add_split_arguments(parser, split or splits.FRACTIONS, "; not used with --published")
         parser.add_argument("--published", action="store_true", help="keep the published split of "
                             "the samples; a class in several is train/CLASS, test/CLASS and so on")
     else:
-        splits.add_split_arguments(parser, "the published split")
+        splits.add_split_arguments(parser, split or "the published split")
     add_origin_arguments(parser)
 
 
