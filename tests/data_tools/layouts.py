@@ -11,11 +11,12 @@ from PIL import Image
 
 def converted(run, command, root, out, *arguments):
     """({name of a sample: it}, what was said) of `cuttle-data COMMAND ROOT --out OUT`; verify has
-    passed. A sample: class_name, group, split, values {modality: array, of text str}, targets
+    passed, and the same command knows its work. A sample: class_name, group, split, values {modality: array, of text str}, targets
     {name: value}."""
     code, text, error = run(command, root, "--out", out, "--shards", 2, *arguments)
     assert code == 0, error
     assert run("verify", out)[0] == 0
+    assert "nothing to do" in run(command, root, "--out", out, "--shards", 2, *arguments)[1]
     samples = {}
     for path in sorted(out.glob("*.h5")):
         with Shard(path) as shard:
