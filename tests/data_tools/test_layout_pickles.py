@@ -90,24 +90,31 @@ def test_the_forged_array_would_be_one():
     assert pickle.loads(array_of(), encoding="bytes").tolist() == [97, 98]
 
 
-@pytest.mark.parametrize("data", [
-    array_of(shape=b"\x8a\x06" + bytes(5) + b"\x01\x85"),  # 2^40 elements of two bytes
-    array_of(shape=b"J\xff\xff\xff\xff\x85"),
-    array_of(code=b"\x04V999"), array_of(code=b"\x02O8"), array_of(code=b"\x0bi4,O8,f8,i1"),
-    array_of(structure=b"N(U\x01at}U\x01acnumpy\ndtype\nU\x02O8K\x00K\x01\x87RK\x00\x86s"),
-    array_of(content=b"]"), array_of(content=b"N"),
-    b"\x80\x02cnumpy\nndarray\nK\x05\x85R.",  # an array of what lies in memory
-    b"\x80\x02cnumpy\nndarray\n)\x81.",
-    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\ndtype\nK\x00\x85U\x01b\x87R.",
-    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n}U\x09function_NsN\x86b.",  # alters what it may call
-    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nN}U\x09function_Ns\x86b.",
-    b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"x.",  # bytes of 1 TiB
-    b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b".",  # a frame of 1 TiB
-    b"\x80\x02}r\xff\xff\xff\x7f.",  # a memo of 2^31 places
-    b"\x80\x02U\x01aQ.", b"\x80\x02\x82\x01.", b"", b"\x80", b"no pickle", pickle.dumps(HELD)[:-40],
+CALLED = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n"
+ALTERED = b"}X\x09\x00\x00\x00function_Ns"
+
+
+@pytest.mark.parametrize("data, reason", [
+    (array_of(shape=b"\x8a\x06" + bytes(5) + b"\x01\x85"), "an array of shape"),  # 2^40 elements
+    (array_of(shape=b"J\xff\xff\xff\xff\x85"), r"an array of shape \(-1,\)"),
+    (array_of(shape=b"G?\xf0\0\0\0\0\0\0\x85"), r"an array of shape \(1.0,\)"),
+    (array_of(code=b"\x04V999"), "an array of dtype"), (array_of(code=b"\x0bi4,O8,f8,i1"), "an array of dtype"),
+    (array_of(code=b"\x02O8"), "an array of shape"),
+    (array_of(structure=b"N(U\x01at}U\x01acnumpy\ndtype\nU\x02O8K\x00K\x01\x87RK\x00\x86s"), "array of structures"),
+    (array_of(content=b"]"), "whose content is not 2 long"), (array_of(content=b"N"), "whose content"),
+    (array_of(content=b"U\x03abc"), "whose content is not 2 long"), (array_of(content=b"](NNe"), "whose content"),
+    (b"\x80\x02cnumpy\nndarray\nK\x05\x85R.", "calls what is no function"),  # an array of what lies in memory
+    (b"\x80\x02cnumpy\nndarray\n)\x81.", "NEWOBJ"),
+    (CALLED + b"cnumpy\ndtype\nK\x00\x85U\x01b\x87R.", "odd way"),
+    (CALLED + b"N" + ALTERED + b"\x86b.", "alters a function"), (CALLED + ALTERED + b"b.", "__dict__"),
+    (b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"x.", "claims 1099511627776 bytes"),
+    (b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b".", "claims 1099511627776 bytes"),
+    (b"\x80\x02}r\xff\xff\xff\x7f.", "names place 2147483647"), (b"p4000000000\n.", "names place"),
+    (b"\x80\x02U\x01aQ.", "persistent"), (b"\x80\x02\x82\x01.", "extension"), (b"", ""), (b"\x80", ""),
+    (b"no pickle", ""), (pickle.dumps(HELD)[:-40], ""),
 ])
-def test_hostile_and_broken_pickles(tmp_path, data):
-    with pytest.raises(UserError, match="broken pickle: .*fetch it again|only NumPy arrays"):
+def test_hostile_and_broken_pickles(tmp_path, data, reason):
+    with pytest.raises(UserError, match=f"broken pickle: .*{reason}.*fetch it again"):
         loaded(tmp_path, data)
     assert pickles.load(saved_array(tmp_path)).tolist() == [1]  # what may be called is as it was
 
