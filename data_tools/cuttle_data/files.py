@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from .errors import UserError
+from .errors import BadInput, UserError
 
 SHARD_SUFFIX = ".h5"
 
@@ -22,6 +22,15 @@ def path_of(text):
         raise UserError(f"'{text}': the variable {unset[0].strip('${}')} is not set, so the path is not known; "
                         "set it, or write the folder")
     return Path(path)
+
+
+def below(folder, name):
+    """The path of a name that a table gives of a file in `folder`; BadInput if it leads out of
+    it."""
+    path = Path(os.path.normpath(name))
+    if path.is_absolute() or path.parts[:1] in ((), ("..", )):
+        raise BadInput(f"{name!r} is no path of a file in {folder}")
+    return folder / path
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ from .texts import TEXT_SUFFIXES, load_text, parse_encoding
 from .videos import FRAMES, VIDEO_SUFFIXES, is_film, read_video
 
 __all__ = ["ANIMATED_SUFFIXES", "ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES",
-           "FRAMES", "VIDEO_SUFFIXES", "add_decoding_arguments", "add_layout_arguments", "add_read_arguments",
-           "checked_frames", "checked_rate", "file_fingerprint", "image_array", "is_film",
+           "FRAMES", "VIDEO_SUFFIXES", "add_decoding_arguments", "add_layout_arguments", "add_rate_argument",
+           "add_read_arguments", "checked_frames", "checked_rate", "file_fingerprint", "image_array", "is_film",
            "kinds_of", "load_image", "load_npy", "load_text", "load_wav", "loader", "npy_shape",
            "parse_size", "read_options", "resample"]
 KINDS = {**dict.fromkeys(TEXT_SUFFIXES, names.KIND_TEXT),
@@ -40,6 +40,10 @@ def add_layout_arguments(parser):
                         help="of a video with more, so many are kept, evenly over the whole "
                         f"(default: {FRAMES})")
     parser.add_argument("--gray", action="store_true", help="one channel instead of RGB")
+    add_rate_argument(parser)
+
+
+def add_rate_argument(parser):
     parser.add_argument("--sample-rate", type=int, default=16000,
                         help="of the audio, Hz; other rates are resampled (default: 16000)")
 
@@ -80,7 +84,7 @@ def add_decoding_arguments(parser):
 
 def read_options(args):
     """ReadOptions of these arguments; UserError if one is not possible."""
-    return ReadOptions(parse_encoding(args.encoding or "utf-8"), parse_range(args.range),
+    return ReadOptions(parse_encoding(getattr(args, "encoding", None) or "utf-8"), parse_range(args.range),
                        args.truncated, args.max_megapixels)
 
 

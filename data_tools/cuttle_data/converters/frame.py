@@ -13,6 +13,8 @@ lies. Classes are split by --splits and --seed, or by --split. Rows that cannot 
 and counted by kind; one of each kind is named.
 """
 
+import math
+
 from .. import media
 from ..errors import UserError
 from ..files import path_of
@@ -27,14 +29,14 @@ VECTOR = "vector"
 def add_arguments(parser):
     parser.add_argument("files", type=path_of, metavar="TABLE", nargs="+",
                         help="the table: a file, several of one kind, or a folder of such")
-    _add_role_arguments(parser)
+    add_role_arguments(parser)
     _add_reading_arguments(parser)
-    _add_sense_arguments(parser)
+    add_sense_arguments(parser)
     add_split_arguments(parser, "by a split column or else 0.64/0.16/0.2")
     add_origin_arguments(parser)
 
 
-def _add_role_arguments(parser):
+def add_role_arguments(parser):
     roles = parser.add_argument_group("what columns are for (none: no column is)")
     roles.add_argument("--class",
                        dest="class_column",
@@ -71,7 +73,7 @@ def _add_reading_arguments(parser):
     opening.add_table_arguments(reading)
 
 
-def _add_sense_arguments(parser):
+def add_sense_arguments(parser):
     senses = parser.add_argument_group("how values are stored")
     media.add_layout_arguments(senses)
     media.add_decoding_arguments(senses)
@@ -90,10 +92,14 @@ def _add_sense_arguments(parser):
 
 
 def convert(args, report):
+    args.file = args.files[0]
+    convert_frame(args, report, opening.open_tables(args.files, args, report))
+
+
+def convert_frame(args, report, frame):
+    """Guesses what is not given, and writes."""
     # pyarrow takes long to load, and the other commands do without.
     from ..frame import guesses, role_guesses, show
-    args.file = args.files[0]
-    frame = opening.open_tables(args.files, args, report)
     types = guesses.guess_types(frame, guesses.parse_types(args.type, frame))
     try:
         decided = role_guesses.decide(args, frame, types)
@@ -102,7 +108,15 @@ def convert(args, report):
         raise
     show.show(report, frame, types, decided, examples=args.dry_run)
     write(args, report, frame, types, decided, 1 if decided.targets or decided.labels else 2,
-          "cuttle-data frame", {"read": repr(media.read_options(args))})
+          f"cuttle-data {args.command}", {"read": repr(media.read_options(args))})
+
+
+def take_usual(args, **given):
+    """Gives the arguments of a converter that reads one layout those of this one that it needs not
+    offer, and `given`."""
+    usual = {"split": None, "codes": False, "times": False, "fill": math.nan, "modality": VECTOR}
+    for name, value in {**usual, **given}.items():
+        setattr(args, name, value)
 
 
 def write(args, report, frame, types, decided, minimum, created_by, settings):

@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..files import path_of
 from ..licenses import add_origin_arguments
 from ..pictures import image_array
-from ..shards import DatasetInfo, Modality, write_converted
+from ..shards import DatasetInfo, Modality, drop_small_classes, write_converted
 
 IMAGE = "image"
 TEXT = "text"
@@ -123,8 +123,10 @@ def write(args, report, source, samples, modalities, targets=(), settings=None):
         raise UserError(f"{args.root}: no sample of {args.command} (nothing to convert); see "
                         f"cuttle-data {args.command} --help for what is expected there")
     settle_splits(args, samples, report)
+    minimum = 1 if targets else 2
+    samples = drop_small_classes(samples, minimum, report.skipped)
     present = {name for sample in samples for name in sample.values}
     info = DatasetInfo(args.name or args.command, args.source or source, args.license,
                        f"cuttle-data {args.command}", settings or {}, tuple(targets))
     write_converted(args, report, info, [m for m in modalities if m.name in present], samples,
-                    min_per_class=1 if targets else 2)
+                    min_per_class=minimum)
