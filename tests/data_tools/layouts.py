@@ -26,6 +26,12 @@ def converted(run, command, root, out, *arguments):
     return samples, text
 
 
+def is_done(run, command, root, out, *arguments):
+    """Whether the same conversion, asked for again, has nothing to do: its plan is the same."""
+    code, text, _ = run(command, root, "--out", out, "--shards", 2, *arguments)
+    return code == 0 and "is complete already" in text
+
+
 def _sample(shard, row):
     values = {m.name: shard.read(row, m.name) for m in shard.modalities
               if shard.rows[m.name][row] >= 0}

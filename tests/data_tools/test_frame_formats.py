@@ -138,6 +138,52 @@ def test_parquet_files_of_several_splits(run, tmp_path):
     assert "column split has classes in several splits" in text
 
 
+README = """---
+license: mit
+dataset_info:
+- config_name: other
+  features:
+  - name: words
+    dtype: string
+- config_name: plain
+  features:
+  - name: image
+    dtype: image
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': ape
+          '1': bee
+          '10': cat
+---
+# A data set
+"""
+INFOS = {"default": {"features": {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel",
+                                                                         "names": ["ape", "bee", "cat"]}}}}
+
+
+@pytest.mark.parametrize("name, said, named", [
+    ("README.md", README, True), ("dataset_infos.json", json.dumps(INFOS), True),
+    ("README.md", README.replace("name: label", "name: other"), False), ("README.md", "# no head\n---\n", False),
+    ("README.md", "---\ndataset_info: [\n---\n", False), ("README.md", README.replace("'10'", "ten"), False),
+    ("dataset_infos.json", "[]", False)])
+def test_names_of_classes_beside_parquet(run, tmp_path, name, said, named):
+    """Older data sets name them in the README's head, or in dataset_infos.json, above the files."""
+    hugging_face(tmp_path / "set/train.parquet", tmp_path / "set")
+    table = pq.read_table(tmp_path / "set/train.parquet").replace_schema_metadata(None)
+    (tmp_path / "set/plain/train").mkdir(parents=True)
+    (tmp_path / "set/train.parquet").unlink()
+    for index in range(0, 12, 2):
+        (tmp_path / f"set/{index}.png").rename(tmp_path / f"set/plain/train/{index}.png")
+    pq.write_table(table, tmp_path / "set/plain/train/0000.parquet")
+    (tmp_path / "set" / name).write_text(said)
+    convert(run, tmp_path / "set", tmp_path / "out", "--size", "2", "--gray")
+    words = ["ape", "bee", "cat"] if named else ["0", "1", "2"]
+    assert {name: (c, value) for name, (c, _, value) in pictures(tmp_path / "out").items()} == {
+        f"row {i + 1}": (words[i % 3], 20 * i) for i in range(12)}
+
+
 def test_one_row_group_of_bytes_is_in_memory(run, tmp_path, monkeypatch):
     hugging_face(tmp_path / "t.parquet", tmp_path)
     reads, read_group = [], pq.ParquetFile.read_row_group

@@ -2,6 +2,8 @@
 
 opening                      which reader
 stored                       bytes in Parquet files, read a row group at a time
+hub                          what a hub's README says of the columns of Parquet files
+tars                         WebDataset's tars as a Frame
 source, delimited, records   FILE -> Frame: columns of cells, as arrow arrays
 kinds, guesses               what the cells of a column are: number, text, path of an image, ...
 roles, role_guesses          what a column is for: class, target, group, ..., values

@@ -57,8 +57,11 @@ def _guess(frame, name, column):
     head = column.slice(0, LOOKED_AT)
     if head.null_count == len(head):
         return EMPTY
+    meaning = (frame.meanings or {}).get(name, "")
     if not cells.is_text(head):
-        return _of_arrow_type(head, (frame.meanings or {}).get(name, ""))
+        return _of_arrow_type(head, meaning)
+    if meaning == TEXT:
+        return TEXT
     kind = _of_strings(cells.names_of(head).drop_null(), frame.decimal)
     return TEXT if kind == CATEGORY and name.casefold() in TEXT_NAMES else kind
 

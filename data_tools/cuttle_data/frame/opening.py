@@ -58,10 +58,15 @@ def open_tables(places, args, report):
     from .source import joined
     frame = joined([open_table(path, args, report) for path in paths])
     report.note(f"{len(paths)} files, of {len(frame):,} rows together, are one table")
-    said = [_split_of(path) for path in paths]
+    add_split_of_files(frame)
+    return frame
+
+
+def add_split_of_files(frame):
+    """The column `split` of a Frame of several files, if the name of each says one."""
+    said = [_split_of(path) for path in frame.paths]
     if all(said) and len(set(said)) > 1 and SPLIT not in frame.columns:
         frame.add_by_file(SPLIT, said)
-    return frame
 
 
 def _tables_of(place, report):

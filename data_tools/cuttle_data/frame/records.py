@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import UserError
+from . import hub
 from .source import BATCH, Builder, Frame, clean_names
 from .stored import is_stored, stored_column
 
 
 def read_parquet(path, report):
-    """Also the Parquet files of Hugging Face data sets, whose schema names classes and senses."""
+    """Also the Parquet files of Hugging Face data sets, whose schema or README names classes and
+    senses."""
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -26,7 +28,7 @@ def read_parquet(path, report):
         raise UserError(f"{path}: not a Parquet file that can be read ({_first_line(error)}); "
                         "write it again") from None
     names = clean_names(schema.names, path, report)
-    features = _features(schema.metadata or {})
+    features = _features(schema.metadata or {}) or hub.features_beside(path, schema.names)
     columns, meanings = {}, {}
     for original, name in zip(schema.names, names):
         if name is not None:

@@ -17,7 +17,7 @@ class StoredColumn:
     """Of what a ChunkedArray can do as much as bytes need; one row group is in memory."""
 
     def __init__(self, parts, kind):
-        """parts: [(path, row group, name of the column, rows)]"""
+        """parts: [(path, row group, name of the column, rows)]."""
         self.parts_, self.type, self.ends_ = parts, kind, []
         for part in parts:
             self.ends_.append((self.ends_ or [0])[-1] + part[3])
@@ -28,7 +28,7 @@ class StoredColumn:
 
     def __add__(self, other):
         """Their rows, end to end."""
-        return StoredColumn(self.parts_ + other.parts_, self.type)
+        return type(self)(self.parts_ + other.parts_, self.type)
 
     def __getitem__(self, row):
         part = bisect.bisect_right(self.ends_, row)
@@ -50,17 +50,20 @@ class StoredColumn:
 
     def _cells(self, part):
         if self.open_ != part:
-            path, group, name, _ = self.parts_[part]
-            try:
-                with pq.ParquetFile(path, memory_map=True) as file:
-                    cells = file.read_row_group(group, columns=[name]).column(0).combine_chunks()
-            except (pa.ArrowException, OSError) as error:
-                raise UserError(f"{path}: column {name} cannot be read ({error}); write the file "
-                                "again") from None
-            if isinstance(cells, pa.ChunkedArray):  # without any row
-                cells = pa.nulls(0, self.type)
-            self.open_, self.cells_ = part, cells
+            self.open_, self.cells_ = part, self.read(*self.parts_[part])
         return self.cells_
+
+    def read(self, path, group, name, _rows):
+        """The cells of one part."""
+        try:
+            with pq.ParquetFile(path, memory_map=True) as file:
+                cells = file.read_row_group(group, columns=[name]).column(0).combine_chunks()
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path}: column {name} cannot be read ({error}); write the file "
+                            "again") from None
+        if isinstance(cells, pa.ChunkedArray):  # without any row
+            return pa.nulls(0, self.type)
+        return cells
 
 
 def stored_column(path, file, name):
