@@ -88,8 +88,8 @@ def test_a_class_may_be_a_film(run, tmp_path):
 
 def test_what_is_not_described_or_broken(run, tmp_path):
     of_1m(tmp_path / "in")
-    with open(tmp_path / "in/ratings.dat", "a") as file:
-        file.write("2::99::4::1\n9::1::2::1\n9::2::1::1\n1::4::good::1\n1::3\n\n")
+    with open(tmp_path / "in/ratings.dat", "a", encoding="latin-1") as file:
+        file.write("\xff\n2::99::4::1\n9::1::2::1\n9::2::1::1\n1::4::good::1\n1::3\n\n")
     with open(tmp_path / "in/movies.dat", "a") as file:
         file.write("77\n")
     samples, text = converted(run, "movielens", tmp_path / "in", tmp_path / "out", *ALONE)
@@ -98,7 +98,7 @@ def test_what_is_not_described_or_broken(run, tmp_path):
     assert math.isnan(numbers[0]["genre=Drama"]) and numbers[0]["age"] == 53
     assert math.isnan(numbers[1]["age"]) and numbers[1]["genre=Comedy"] == 1 and numbers[1]["gender=M"] == 0
     for said in ("1 films of ratings are not described, such as 99", "1 users of ratings are not described",
-                 "1 x rating without its four cells", "column rating holds 'good'", "movies.dat: row 5: 1 cells"):
+                 "2 x rating without its four cells", "column rating holds 'good'", "movies.dat: row 5: 1 cells"):
         assert said in text, text
 
 

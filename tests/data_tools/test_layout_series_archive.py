@@ -171,6 +171,7 @@ def test_one_format_of_a_problem_is_read_and_several_problems_are_classes_of_the
     ("a.ts", "@classLabel true\n1,2:a\n", "a.ts:2: neither @..., #"), ("a.ts", "@classLabel true a b\n", "no @data"),
     ("a.ts", "@classLabel true a\n@data\n1:2:a\n1:a\n", "cases have 1 and 2 channels"),
     ("a.ts", "@classLabel true a\n@data\n1:b\n", "no case that can be used"), ("a.ts", "", "no @data"),
+    ("a.ts", "@\n@classLabel true a\n", "no @data"),
     ("a.arff", "@attribute a date\n@data\n", "unknown attribute"), ("a.arff", "x\n", "'x' above @data"),
     ("a.arff", "@attribute c {a}\n@data\n1,a\n", "1 attributes"), ("a.arff", "@relation a\n", "no @data"),
     ("a.arff", "@attribute a numeric\n@attribute c {a,b}\n@data\n{0 1},a\n", "no case that can be used"),

@@ -136,6 +136,9 @@ def test_values_that_do_not_fit(run, tmp_path):
     for said in ("broken image", "member that is no JSON object", "it is no object", "member that is no text",
                  "broken sound"):
         assert said in text, text
+    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\xfa")
+    assert "names.txt: not UTF-8" in refused(run, "webdataset", tmp_path / "a.tar", tmp_path / "x", "--classes",
+                                             tmp_path / "names.txt")
     (tmp_path / "names.txt").write_text("")
     assert "names none of the numbers of cls" in refused(run, "webdataset", tmp_path / "a.tar", tmp_path / "x",
                                                          "--classes", tmp_path / "names.txt")

@@ -71,7 +71,8 @@ def _splits(root, report):
         raise UserError(f"{root}: {there[0]} is there without the other list (its words would be "
                         f"for training); give {' and '.join(LISTS)}, or neither")
     listed = {line.strip(): split for name, split in LISTS.items()
-              for line in (root / name).read_text(encoding="utf-8").splitlines() if line.strip()}
+              for line in (root / name).read_text(encoding="utf-8", errors="replace").splitlines()
+              if line.strip()}
     for name in listed:
         if not (root / name).is_file():
             report.skipped(name, "in a list of the published split, but not there")

@@ -4,7 +4,7 @@ webdataset/tariterators.py."""
 import json
 import re
 import tarfile
-from dataclasses import dataclass, field
+from array import array
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from .stored import StoredColumn
 
 KEY = "__key__"
 MEMBER = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)", re.DOTALL)
-META = re.compile(r"__.*__", re.DOTALL)
+META = re.compile(r"__[^/]*__")
 TEXTS = ("txt", "text", "transcript")
 WORDS = ("cls", "cls2", "class", "count", "index", "inx", "id")
 JSON = "json"
@@ -28,21 +28,50 @@ BLOCK = tarfile.BLOCKSIZE
 ROWS = 256  # whose bytes are in memory at the same time
 
 
-@dataclass
 class Tar:
-    """rows: {key: {field: (offset, size)}}, in the order of the file."""
+    """Where the members of a tar lie. keys: those of its rows, in order."""
 
-    path: object
-    rows: dict = field(default_factory=dict)
+    def __init__(self, path):
+        self.path, self.keys = path, []
+        self.known_ = set()
+        self.places_ = {}  # {ending: offset and size for each row up to its last, -1 where it has none}
+
+    def __len__(self):
+        return len(self.keys)
+
+    def endings(self):
+        return self.places_.keys()
+
+    def place(self, row, ending):
+        """(offset, size) of a member, None if the row has none of this ending."""
+        held = self.places_.get(ending, ())[2 * row:2 * row + 2]
+        return tuple(held) if len(held) and held[0] >= 0 else None
+
+    def add(self, key, ending, place):
+        """UserError if the row has such a member, or lies further above."""
+        if not self.keys or key != self.keys[-1]:
+            if key in self.known_:
+                raise UserError(f"{self.path}: the members of {key} do not follow each other (nobody "
+                                "knows whether they are one sample); write the tar in order of names")
+            self.keys.append(key)
+            self.known_.add(key)
+        held = self.places_.setdefault(ending, array("q"))
+        missing = 2 * len(self) - 2 - len(held)
+        if missing < 0:
+            raise UserError(f"{self.path}: {key}.{ending} is there twice (which one is meant?); write "
+                            "the tar with one of them")
+        held.extend([-1] * missing)
+        held.extend(place)
 
 
 class TarColumn(StoredColumn):
-    """A column of bytes that stay in their tars. The group of a part: (offset, size) or None for
-    each row."""
+    """A column of bytes that stay in their tars. The group of a part: a Tar and its first row."""
 
-    def read(self, path, group, name, _rows):
+    def read(self, path, group, name, rows):
+        tar, first = group
         with open(path, "rb") as file:
-            return pa.array([place and _bytes_at(file, place) for place in group], self.type)
+            places = [tar.place(row, name) for row in range(first, first + rows)]
+            return pa.array([place and _bytes_at(file, place) for place in places], self.type)
 
 
 def read(places, args, report):
@@ -51,22 +80,26 @@ def read(places, args, report):
     paths = [path for place in places for path in _tars_of(place, report)]
     found = [_scan(path, args.truncated, report) for path in report.progress(paths, len(paths),
                                                                              "tars")]
-    found = [tar for tar in found if tar.rows]
+    found = [tar for tar in found if len(tar)]
     if not found:
         raise UserError(f"{places[0]}: no sample, such as 000.jpg with 000.cls (nothing to learn "
                         "from); name tars of WebDataset")
-    numbers = np.concatenate([np.arange(1, len(tar.rows) + 1, dtype=np.int32) for tar in found])
+    numbers = np.concatenate([np.arange(1, len(tar) + 1, dtype=np.int32) for tar in found])
     columns, meanings = _columns(found, args.encoding or "utf-8", report)
     frame = Frame(found[0].path, columns, numbers, meanings=meanings,
                   paths=[tar.path for tar in found],
-                  ends=np.cumsum([len(tar.rows) for tar in found]).tolist())
+                  ends=np.cumsum([len(tar) for tar in found]).tolist())
     add_split_of_files(frame)
     return frame
 
 
 def name_numbers(frame, name, path, report):
     """The numbers of a column become the lines of a file, from 0; a number without one is empty."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}; classes get their names from it); rewrite "
+                        "it") from None
     known = {str(number): line.strip() for number, line in enumerate(lines)}
     words = cells.names_of(frame.columns[name]).to_pylist()
     named = [known.get(word) for word in words]
@@ -91,9 +124,9 @@ def _tars_of(place, report):
 
 def _scan(path, truncated, report):
     """Where the members of a tar lie."""
-    tar, last, size = Tar(path), None, path.stat().st_size
+    tar, size = Tar(path), path.stat().st_size
     try:
-        with tarfile.open(path, "r:", errorlevel=0) as archive:
+        with tarfile.open(path, "r:") as archive:
             for info in archive:
                 archive.members.clear()  # else a million of them stay in memory
                 name = _name_of(info, path, report)
@@ -101,14 +134,14 @@ def _scan(path, truncated, report):
                 if name and not match:
                     report.skipped(f"{path.name}: {name}", "member without a key or an ending")
                 if match and info.offset_data + info.size <= size:
-                    _add(tar, last, match[1], match[2].lower(), (info.offset_data, info.size))
-                    last = match[1]
+                    tar.add(match[1], match[2].lower(), (info.offset_data, info.size))
             whole = _ends_at(path, archive.offset)
     except tarfile.ReadError as error:
-        if not tar.rows:
+        if not len(tar):
             raise UserError(f"{path}: not a tar that can be read ({error}); fetch it again, or "
                             "uncompress it") from None
         whole = False
+    last = tar.keys[-1] if len(tar) else "its first head"
     if not whole and not truncated:
         raise UserError(f"{path}: cut off or damaged after {last} (what follows would be missing); "
                         "fetch it again, or take what there is with --truncated")
@@ -128,17 +161,6 @@ def _name_of(info, path, report):
     return name
 
 
-def _add(tar, last, key, ending, place):
-    row = tar.rows.get(key)
-    if row is not None and key != last:
-        raise UserError(f"{tar.path}: the members of {key} do not follow each other (nobody knows "
-                        "whether they are one sample); write the tar in order of names")
-    if row is not None and ending in row:
-        raise UserError(f"{tar.path}: {key}.{ending} is there twice (which one is meant?); write "
-                        "the tar with one of them")
-    tar.rows.setdefault(key, {})[ending] = place
-
-
 def _ends_at(path, offset):
     """Whether a block of zeros, the mark of the end, is there."""
     with open(path, "rb") as file:
@@ -150,7 +172,7 @@ def _columns(found, encoding, report):
     """({name: column}, {name: what it holds}); keys that several tars have begin with the tar's
     name."""
     columns, meanings = {KEY: _strings(_keys(found))}, {}
-    for ending in sorted({ending for tar in found for row in tar.rows.values() for ending in row}):
+    for ending in sorted({ending for tar in found for ending in tar.endings()}):
         end = ending.rpartition(".")[2]
         if end == JSON:
             columns.update(_of_json(found, ending, report))
@@ -166,12 +188,12 @@ def _columns(found, encoding, report):
 
 
 def _keys(found):
-    plain = [key for tar in found for key in tar.rows]
+    plain = [key for tar in found for key in tar.keys]
     if len(set(plain)) == len(plain):
         return plain
     stems = [tar.path.stem for tar in found]
     before = stems if len(set(stems)) == len(stems) else [str(tar.path) for tar in found]
-    return [f"{name}/{key}" for name, tar in zip(before, found) for key in tar.rows]
+    return [f"{name}/{key}" for name, tar in zip(before, found) for key in tar.keys]
 
 
 def _strings(words):
@@ -179,25 +201,20 @@ def _strings(words):
 
 
 def _stored(found, ending):
-    parts = []
-    for tar in found:
-        places = [row.get(ending) for row in tar.rows.values()]
-        for first in range(0, len(places), ROWS):
-            some = places[first:first + ROWS]
-            parts.append((tar.path, some, ending, len(some)))
-    return TarColumn(parts, pa.large_binary())
+    return TarColumn([(tar.path, (tar, first), ending, min(ROWS, len(tar) - first))
+                      for tar in found for first in range(0, len(tar), ROWS)], pa.large_binary())
 
 
 def _texts(found, ending, encoding, report):
     """(where it is, text or None if there is none) of each row."""
     for tar in found:
         with open(tar.path, "rb") as file:
-            for key, row in tar.rows.items():
-                where, text = f"{tar.path.name}: {key}.{ending}", None
+            for row, key in enumerate(tar.keys):
+                where, place, text = f"{tar.path.name}: {key}.{ending}", tar.place(row, ending), None
                 try:
-                    if row.get(ending, (0, 0))[1] > LARGEST:
+                    if place and place[1] > LARGEST:
                         raise ValueError(f"it has more than {LARGEST} bytes")
-                    text = _bytes_at(file, row[ending]).decode(encoding) if ending in row else None
+                    text = _bytes_at(file, place).decode(encoding) if place else None
                 except ValueError as error:
                     report.skipped(where, f"member that is no text: {error}")
                 yield where, text

@@ -70,6 +70,8 @@ def read(root, report):
 def _ratings(path, layout, report):
     """{user, item, rating: arrow ChunkedArray of strings}."""
     data, separator, bad = path.read_bytes(), layout.separator, []
+    if not data.isascii():  # a damaged file
+        data = data.decode("latin-1").encode()
     if len(separator) > 1:
         data, separator = data.replace(separator.encode(), SEPARATED.encode()), SEPARATED
 

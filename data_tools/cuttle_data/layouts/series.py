@@ -97,8 +97,8 @@ def _read_ts(problem, lines, report):
         if data:
             problem.add(number, line, _ts_case, report)
         elif line.startswith("@"):
-            word, *rest = line[1:].split()
-            data = word.lower() == "data"
+            word, *rest = line.split()
+            data = word.lower() == "@data"
             header[word.lower()] = rest
             if data:
                 _take_header(problem, header)
@@ -111,12 +111,11 @@ def _read_ts(problem, lines, report):
 
 def _take_header(problem, header):
     def is_true(word):
-        return header.get(word, [""])[:1] and header.get(word, [""])[0].lower() == "true"
+        return [said.lower() for said in header.get(word, ())[:1]] == ["true"]
 
-    problem.timed = bool(is_true("timestamps"))
-    problem.regression = bool(is_true("targetlabel"))
-    if is_true("classlabel"):
-        problem.labels = tuple(header["classlabel"][1:])
+    problem.timed, problem.regression = is_true("@timestamps"), is_true("@targetlabel")
+    if is_true("@classlabel"):
+        problem.labels = tuple(header["@classlabel"][1:])
 
 
 def _ts_case(problem, line, text):
