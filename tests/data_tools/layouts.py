@@ -11,8 +11,8 @@ from PIL import Image
 
 def converted(run, command, root, out, *arguments):
     """({name of a sample: it}, what was said) of `cuttle-data COMMAND ROOT --out OUT`; verify has
-    passed, and the same command knows its work. A sample: class_name, group, split, values {modality: array, of text str}, targets
-    {name: value}."""
+    passed, and the same command knows its work. A sample: class_name, group, split, values
+    {modality: array, of text str}, targets {name: value}."""
     code, text, error = run(command, root, "--out", out, "--shards", 2, *arguments)
     assert code == 0, error
     assert run("verify", out)[0] == 0
@@ -24,12 +24,6 @@ def converted(run, command, root, out, *arguments):
             assert not samples.keys() & found.keys()
             samples.update(found)
     return samples, text
-
-
-def is_done(run, command, root, out, *arguments):
-    """Whether the same conversion, asked for again, has nothing to do: its plan is the same."""
-    code, text, _ = run(command, root, "--out", out, "--shards", 2, *arguments)
-    return code == 0 and "is complete already" in text
 
 
 def _sample(shard, row):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cuttle_data.files import shard_paths
 from cuttle_data.reader import Shard
-from layouts import converted, is_done, refused
+from layouts import converted, refused
 
 ALONE = ("--splits", "1,0,0")
 NAN = np.nan
@@ -51,7 +51,6 @@ def test_ts(run, tmp_path):
     ts(tmp_path / "Toy/Toy_TEST.ts", CASES[::-1])
     samples, text = converted(run, "series_archive", tmp_path / "Toy", tmp_path / "out", *ALONE)
     assert len(samples) == 8 and "skipped" not in text and columns(tmp_path / "out") == ()
-    assert is_done(run, "series_archive", tmp_path / "Toy", tmp_path / "out", *ALONE)
     for part, cases in (("TRAIN", CASES), ("TEST", CASES[::-1])):
         for place, (_, label, steps) in enumerate(cases):
             sample = samples[f"Toy_{part}.ts:{FIRST + place}"]
