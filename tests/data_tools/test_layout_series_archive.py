@@ -75,10 +75,12 @@ def test_time_stamps(run, tmp_path):
                            *ALONE)
     assert all(same(samples[f"D.ts:{FIRST + i}"], steps) for i, (_, _, steps) in enumerate(dates))
     odd = ts(tmp_path / "O.ts", cases + [("1,2:(3,4)", "B"), ("(1,2),(1,3):(1,1)", "B"), ("(noon,2):(1,1)", "B"),
-                                         (":", "B")], times="true")
+                                         (":", "B"), ("(now,2):(1,1)", "B"), ("(inf,2):(1,1)", "B"),
+                                         ("(2024-02-30,2):(1,1)", "B")], times="true")
     samples, text = converted(run, "series_archive", odd, tmp_path / "odd", *ALONE)
     assert len(samples) == 2
-    for said in ("no list of (time,value): '1,2'", "two values at one time", "'noon' is no time", "without any number"):
+    for said in ("no list of (time,value): '1,2'", "two values at one time", "'noon' is not a number", "without any number",
+                 "'2024-02-30' is no date", "skipped: 7"):
         assert said in text, text
 
 

@@ -5,7 +5,8 @@ ROOT is a file, or a folder with NAME_TRAIN and NAME_TEST at any depth, of one p
 
     .ts     headers (@timestamps, @classLabel, @targetLabel, ... in any case and order), @data, a
             case a line: channels between colons, values between commas, its class or target last;
-            with time stamps (time,value), and the first channel is the time since the first step
+            with time stamps (time,value), and the first channel is the time since the first step,
+            of dates in days
     .arff   of one channel, or relational: "1,2\\n3,4",class
     .tsv    of UCR: label, tab, values, NaN at the end of shorter ones
 

@@ -16,6 +16,7 @@ LARGEST = float(np.finfo(np.float32).max)
 MISSING = ("", "?", "nan")
 PAIR = re.compile(r"\(\s*([^(),]*?)\s*,\s*([^(),]*?)\s*\)")
 OUTSIDE = re.compile(r":(?![^()]*\))")  # a colon that is not inside of brackets
+DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?)?")
 
 
 @dataclass
@@ -119,7 +120,7 @@ def _take_header(problem, header):
 
 
 def _ts_case(problem, line, text):
-    *channels, last = OUTSIDE.split(text)
+    *channels, last = OUTSIDE.split(text) if problem.timed else text.split(":")
     if problem.labels is None and not problem.regression:
         channels, last = [*channels, last], None
     if not channels:
@@ -167,14 +168,13 @@ def _timed(channels):
 
 def _time(text):
     """A number, or days since 1970 of a date."""
+    date = text.replace("/", "-").replace(" ", "T")
+    if not DATE.fullmatch(date):
+        return _number(text, False)
     try:
-        return float(text)
+        return np.datetime64(date, "us").astype(np.int64) / 86400e6
     except ValueError:
-        try:
-            date = np.datetime64(text.replace("/", "-").replace(" ", "T"), "us")
-        except ValueError:
-            raise BadInput(f"{text!r} is no time") from None
-        return date.astype(np.int64) / 86400e6
+        raise BadInput(f"{text!r} is no date") from None
 
 
 def _number(text, may_miss=True):
