@@ -164,7 +164,8 @@ INFOS = {"default": {"features": {"image": {"_type": "Image"}, "label": {"_type"
 
 
 @pytest.mark.parametrize("name, said, named", [
-    ("README.md", README, True), ("dataset_infos.json", json.dumps(INFOS), True),
+    ("README.md", README, True), ("README.md", README.replace("name: plain", "name: default"), True),
+    ("dataset_infos.json", json.dumps(INFOS), True),
     ("README.md", README.replace("name: label", "name: other"), False), ("README.md", "# no head\n---\n", False),
     ("README.md", "---\ndataset_info: [\n---\n", False), ("README.md", README.replace("'10'", "ten"), False),
     ("dataset_infos.json", "[]", False)])

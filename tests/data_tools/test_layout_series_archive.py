@@ -79,7 +79,8 @@ def test_time_stamps(run, tmp_path):
                                          ("(2024-02-30,2):(1,1)", "B")], times="true")
     samples, text = converted(run, "series_archive", odd, tmp_path / "odd", *ALONE)
     assert len(samples) == 2
-    for said in ("no list of (time,value): '1,2'", "two values at one time", "'noon' is not a number", "without any number",
+    for said in ("no list of (time,value): '1,2'", "two values at one time",
+                 "'noon' is not a number", "without any number",
                  "'2024-02-30' is no date", "skipped: 7"):
         assert said in text, text
 

@@ -8,6 +8,7 @@ import wave
 
 import numpy as np
 import pytest
+from cuttle_data.frame import tars
 from frames import columns
 from layouts import converted, picture_bytes, refused
 
@@ -155,12 +156,12 @@ def test_keys_that_come_twice(run, tmp_path):
     assert "the members of 1 do not follow each other" in refused(run, "webdataset", path, out)
 
 
-@pytest.mark.parametrize("cut, left", [(4096, 8), (1024 + 512 + 200, 7), (1024 + 512, 6), (2048 + 100, 7),
+@pytest.mark.parametrize("cut, left", [(4096, 8), (1024 + 512 + 200, 7), (1024 + 512 + 4, 6), (2048 + 100, 7),
                                        (2048 + 511, 7), (3072, 7)])
 def test_tars_that_are_cut_off(run, tmp_path, cut, left):
-    """Before the mark of the end, in the padding after a class, before that class, in two heads, between two members.
+    """Before the mark of the end, in the padding after a text, in that text, in two heads, between two members.
     Each member is a head and a block; the last four are cut at so many bytes."""
-    path = write(tmp_path / "a.tar", {f"{i}": {"txt": f"words of {i}".encode(), "cls": str(i % 2).encode()}
+    path = write(tmp_path / "a.tar", {f"{i}": {"cls": str(i % 2).encode(), "txt": f"words of {i}".encode()}
                                       for i in range(8)})
     whole = path.read_bytes()
     end = 16 * 1024
@@ -190,8 +191,14 @@ def test_what_is_no_tar(run, tmp_path):
     assert "give --class" in refused(run, "webdataset", path, out)
 
 
+def test_a_text_of_any_size_is_none(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tars, "LARGEST", 9)
+    write(tmp_path / "a.tar", {str(i): {"txt": b"words" * (1 + i % 2), "cls": b"0"} for i in range(6)})
+    samples, text = converted(run, "webdataset", tmp_path / "a.tar", tmp_path / "out", *ALONE)
+    assert samples.keys() == {"0", "2", "4"} and "3 x member that is no text: it has more than 9 bytes" in text
+
+
 def test_few_samples_are_in_memory(run, tmp_path, monkeypatch):
-    from cuttle_data.frame import tars
     monkeypatch.setattr(tars, "ROWS", 4)
     write(tmp_path / "a.tar", plain(10))
     reads, read = [], tars.TarColumn.read
