@@ -95,6 +95,12 @@ def test_speech_commands(run, speech, tmp_path):
         assert sample.values["audio"].tolist() == [100 * WORDS.index(word) + SPEAKERS.index(speaker)] * 80
 
 
+def test_the_hash_decides_where_there_are_no_lists(run, speech, tmp_path):
+    samples, _ = converted(run, "speech_commands", speech, tmp_path / "out", "--published")
+    assert {(s.split, s.group) for s in samples.values()} == {
+        ("test" if speaker == SPEAKERS[2] else "train", speaker) for speaker in SPEAKERS}
+
+
 def test_the_lists_decide_where_they_are(run, speech, tmp_path):
     write_lists(speech)
     with open(speech / "testing_list.txt", "a") as file:
