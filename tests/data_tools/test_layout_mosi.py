@@ -259,8 +259,9 @@ def test_sequences_are_cut_by_the_times_of_the_labels(run, tmp_path):
     names = ["sentiment", "joy"]
     save_sequence(root, "All Labels", {f"v{v}": ([[v, 0], [v, 1], [np.nan, 0]], [[0, 1], [1.5, 3], [4, 5]])
                                        for v in range(10)}, metadata={"dimension names": names})
-    times = [[t / 2, t / 2 + .5] for t in range(6)]
-    save_sequence(root, "COVAREP", {f"v{v}": ([[v, t] if t else [-np.inf, 1] for t in range(6)], times)
+    order = [5, 0, 4, 1, 2, 3]  # not that of time
+    times = [[t / 2, t / 2 + .5] for t in order]
+    save_sequence(root, "COVAREP", {f"v{v}": ([[v, t] if t else [-np.inf, 1] for t in order], times)
                                     for v in range(9)})
     save_sequence(root, "OpenFace_2", {f"v{v}": ([[1]], [[0, .5]]) for v in range(10)})
     samples, text = converted(run, "mosi", root, tmp_path / "out")

@@ -56,7 +56,8 @@ class Sequence:
         return name in self.data_
 
     def rows(self, name, interval=None):
-        """(features, intervals), those that an interval touches; BadInput if they are broken."""
+        """(features, intervals), or those that an interval touches, in order of time; BadInput if
+        they are broken."""
         try:
             held = self.data_[name]
             features, intervals = held["features"], held["intervals"]
@@ -68,8 +69,9 @@ class Sequence:
             touched = np.flatnonzero((times[:, 0] < interval[1]) & (times[:, 1] > interval[0]))
             if not len(touched):
                 raise BadInput("nothing at that time: the sense is missing")
-            first = touched[0]
-            return features[first:touched[-1] + 1][touched - first], times[touched]
+            first, last = touched[0], touched[-1]
+            touched = touched[np.argsort(times[touched, 0], kind="stable")]
+            return features[first:last + 1][touched - first], times[touched]
         except (OSError, LookupError, TypeError, ValueError) as error:
             raise BadInput(f"broken sequence: {str(error).splitlines()[0]}") from None
 
