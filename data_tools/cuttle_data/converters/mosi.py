@@ -11,8 +11,9 @@ ROOT is a pickle, a folder that holds one, or a folder of computational sequence
 
 Padding before and behind is taken away: by the lengths that are given, else what is zero; of aligned
 senses at the same steps. What is not finite (-inf in audio) is 0. A segment in which a sense is all
-zero, or of which a sequence lacks the id, is without that sense. Sentiments, emotions (MOSEI: seven
-values; IEMOCAP: four of 0 and 1) are targets. A class, what a task is drawn from, is a video.
+zero, or of which a sequence lacks the id, is without that sense. Targets are sentiment (so is called
+what a segment has one of, humour and sarcasm, too), the seven values of MOSEI, or the four emotions
+of IEMOCAP as 0 and 1. A class, what a task is drawn from, is a video.
 """
 
 from ..errors import UserError
@@ -24,8 +25,8 @@ SOURCE = "speech with sentiment in the layout of CMU-MOSI (Zadeh et al. 2016)"
 def add_arguments(parser):
     common.add_arguments(parser, by_class=False)
     parser.add_argument("--class", dest="class_from", choices=("video", affect.WHOLE), default="video",
-                        help="what a task is drawn from: one video, or all videos of a split, of "
-                        "which none straddles support and query (default: video)")
+                        help="what a task is drawn from: one video, or all videos of a split, "
+                        "which are its groups then (default: video)")
 
 
 def convert(args, report):

@@ -79,7 +79,7 @@ def _is_centred(file):
 def _split_rows(file):
     """(split, its rows) by the table that Fuel keeps of them."""
     for entry in file.attrs["split"]:
-        if entry["source"] == b"genres" and entry["available"]:
+        if entry["source"] == b"genres":
             yield split_of_folder(entry["split"].decode()), range(entry["start"], entry["stop"])
 
 
