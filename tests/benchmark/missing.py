@@ -14,16 +14,16 @@ import json
 
 from runs import add_arguments, cuttle, train
 
-CONFIG = "configs/parts/contrastive.yaml"
+CONFIG = "configs/parts/protonet.yaml"
 SHARES = (0.0, 0.3, 0.6, 0.9)
-WORDS = ("objectives=null", "data.missing=[text=0.35, image=0.35]", "data.missing_splits=[train, validation]")
+WORDS = ("data.missing=[text=0.35, image=0.35]", "data.missing_splits=[train, validation]")
 STAND_INS = {
     "zeros (concat)": ("model.fusion=concat", "model.missing=zeros"),
     "learned embedding (concat)": ("model.fusion=concat", "model.missing=embedding"),
     "left out (gated)": ("model.fusion=gated", ),
     "left out (late)": ("model.fusion=late", ),
     "predicted (gated)": ("model.fusion=gated", "model.completion=predicted",
-                          "objectives={tells: {type: completion, weight: 0.3}}"),
+                          "objectives.tells.type=completion", "objectives.tells.weight=0.3"),
     "retrieved (gated)": ("model.fusion=gated", "model.completion=retrieved"),
 }
 EPISODES = 600
@@ -34,8 +34,8 @@ def point(arguments, folder, sense, share):
     told = folder / f"eval-{sense}-{share}.json"
     if not told.exists():
         missing = f"data.missing=[{sense}={share}]" if share else "data.missing=[]"
-        said = cuttle(arguments, "eval", str(folder), "--episodes", str(EPISODES), "--json", "episode.complete=true", missing,
-                      "data.missing_splits=[test]")
+        said = cuttle(arguments, "eval", str(folder), "--episodes", str(EPISODES), "--json", "episode.complete=true",
+                      missing, "data.missing_splits=[test]")
         told.write_text(said, encoding="utf-8")
     entry = json.loads(told.read_text(encoding="utf-8"))
     return 100 * entry["accuracy"], 100 * entry["ci95"]
