@@ -1,4 +1,4 @@
-"""Reads pictures with Pillow. Everything unusable is a BadInput."""
+"""Reads pictures with Pillow, drawings with librsvg. Everything unusable is a BadInput."""
 
 import contextlib
 import io
@@ -7,16 +7,15 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from . import deep_pictures, png_chunks
+from . import deep_pictures, drawings, png_chunks
 from .decoding import ReadOptions, as_bad_input, bytes_of
 from .errors import BadInput
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif",
-                  ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".apng")
+                  ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".apng", ".svg")
 ANIMATED_SUFFIXES = (".gif", ".webp", ".png", ".apng")
 UNREAD = "which Pillow does not read; convert it to PNG"
-OTHER_CONTENTS = ((b"<svg", f"an SVG drawing, {UNREAD}"),
-                  (b"<", "a page of HTML or XML, not a picture"),
+OTHER_CONTENTS = ((b"<", "a page of HTML or XML, not a picture"),
                   (b"%PDF", "a PDF document, not a picture"),
                   (b"PK\x03\x04", "a ZIP archive, not a picture"),
                   (b"\x1f\x8b", "a gzip archive, not a picture"),
@@ -29,14 +28,14 @@ def load_image(source, size, channels, options=ReadOptions()):
     """uint8 [height, width, channels] of a path or binary file. size: (height, width), reached by
     Lanczos resampling without keeping the aspect ratio. channels: 1 (grey) or 3 (RGB). Transparency
     is laid over white, the EXIF orientation is applied, values of more than 8 bits are brought to 8
-    as the options say, of an animation the first picture is taken."""
+    as the options say, of an animation the first picture is taken, an SVG is drawn at the size."""
     return read_image(source, size, channels, options)[0]
 
 
 def read_image(source, size, channels, options=ReadOptions()):
     """(the same, why it is doubtful or "")."""
     with as_bad_input("broken image"), _own_limits(options), _cut_off():
-        data = _checked(bytes_of(source), options)
+        data = _checked(drawings.as_picture(bytes_of(source), size), options)
         with _opened(data) as opened:
             check_pixels(opened.size, options)
             deep = deep_pictures.is_deep(opened)

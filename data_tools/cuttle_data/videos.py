@@ -11,7 +11,7 @@ from PIL import Image
 from . import arrays
 from .decoding import ReadOptions, as_bad_input
 from .errors import BadInput, UserError
-from .pictures import check_pixels, image_array, read_animation
+from .pictures import check_pixels, image_array, read_animation, read_image
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
 FRAMES = 16  # that are kept of a longer video, where nobody says how many
@@ -22,9 +22,13 @@ PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
 
 def read_video(source, size, channels, most, options=ReadOptions()):
-    """(uint8 [frames, height, width, channels] of a path or binary file, why it is doubtful or "").
+    """(uint8 [frames, height, width, channels] of a path or binary file, or of a list of paths of
+    pictures, one for each frame; why it is doubtful or "").
     Of more than `most` frames (0: all are kept) so many are taken, evenly over the whole. size,
     channels: as of pictures; a still picture is one frame."""
+    if isinstance(source, list):
+        frames = [read_image(source[place], size, channels, options) for place in kept(len(source), most)]
+        return np.stack([frame for frame, _ in frames]), next((doubt for _, doubt in frames if doubt), "")
     with as_bad_input("broken video"):
         head = _head_of(source)
         if head.startswith(b"\x93NUMPY"):

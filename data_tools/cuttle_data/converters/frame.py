@@ -13,8 +13,6 @@ lies. Classes are split by --splits and --seed, or by --split. Rows that cannot 
 and counted by kind; one of each kind is named.
 """
 
-import math
-
 from .. import media
 from ..errors import UserError
 from ..files import path_of
@@ -24,6 +22,8 @@ from ..shards import DatasetInfo
 from ..splits import add_split_arguments
 
 VECTOR = "vector"
+# What converters that make a table of other files do not ask for.
+UNASKED = {"root": None, "encoding": None, "split": None, "codes": False, "times": False}
 
 
 def add_arguments(parser):
@@ -32,11 +32,11 @@ def add_arguments(parser):
     add_role_arguments(parser)
     _add_reading_arguments(parser)
     add_sense_arguments(parser)
-    add_split_arguments(parser, "by a split column or else 0.64/0.16/0.2")
     add_origin_arguments(parser)
 
 
 def add_role_arguments(parser):
+    """What columns are for, and how classes are split."""
     roles = parser.add_argument_group("what columns are for (none: no column is)")
     roles.add_argument("--class",
                        dest="class_column",
@@ -65,6 +65,20 @@ def add_role_arguments(parser):
                        default=[],
                        metavar="COLUMN=TYPE",
                        help="what a column holds; may be given several times")
+    roles.add_argument("--where",
+                       action="append",
+                       default=[],
+                       metavar="COLUMN=CELL",
+                       help="only the rows with this cell; may be given several times, all of which hold")
+    roles.add_argument("--least",
+                       type=int,
+                       metavar="N",
+                       help="classes with fewer samples are left out (default: 2; 1 with targets)")
+    roles.add_argument("--times",
+                       action="store_true",
+                       help="the first channel of a series is the time since its first row, by "
+                       "--order, for steps at any distance")
+    add_split_arguments(parser, "by a split column or else 0.64/0.16/0.2")
 
 
 def _add_reading_arguments(parser):
@@ -74,6 +88,7 @@ def _add_reading_arguments(parser):
 
 
 def add_sense_arguments(parser):
+    """How pictures, sounds, videos and numbers are stored."""
     senses = parser.add_argument_group("how values are stored")
     media.add_layout_arguments(senses)
     media.add_decoding_arguments(senses)
@@ -82,10 +97,6 @@ def add_sense_arguments(parser):
                         help="a column of categories is one feature, the category's number, for "
                         "encoders that learn what each means (default: a feature of 0 and 1 for "
                         "each category)")
-    senses.add_argument("--times",
-                        action="store_true",
-                        help="the first channel of a series is the time since its first row, by "
-                        "--order, for steps at any distance")
     senses.add_argument("--modality",
                         default=VECTOR,
                         help="name of the vector of numbers (default: vector)")
@@ -93,13 +104,14 @@ def add_sense_arguments(parser):
 
 def convert(args, report):
     args.file = args.files[0]
-    convert_frame(args, report, opening.open_tables(args.files, args, report))
+    convert_table(args, report, opening.open_tables(args.files, args, report), "cuttle-data frame")
 
 
-def convert_frame(args, report, frame):
-    """Guesses what is not given, and writes."""
+def convert_table(args, report, frame, created_by):
+    """By the arguments of add_role_arguments and add_sense_arguments."""
     # pyarrow takes long to load, and the other commands do without.
     from ..frame import guesses, role_guesses, show
+    frame = frame.where_all(args.where)
     types = guesses.guess_types(frame, guesses.parse_types(args.type, frame))
     try:
         decided = role_guesses.decide(args, frame, types)
@@ -107,16 +119,11 @@ def convert_frame(args, report, frame):
         show.show(report, frame, types, examples=args.dry_run)
         raise
     show.show(report, frame, types, decided, examples=args.dry_run)
-    write(args, report, frame, types, decided, 1 if decided.targets or decided.labels else 2,
-          f"cuttle-data {args.command}", {"read": repr(media.read_options(args))})
-
-
-def take_usual(args, **given):
-    """Gives the arguments of a converter that reads one layout those of this one that it needs not
-    offer, and `given`."""
-    usual = {"split": None, "codes": False, "times": False, "fill": math.nan, "modality": VECTOR}
-    for name, value in {**usual, **given}.items():
-        setattr(args, name, value)
+    if args.least is not None and args.least < 1:
+        raise UserError(f"--least {args.least} is no number of samples; give 1 or more")
+    least = args.least or (1 if decided.targets or decided.labels else 2)
+    write(args, report, frame, types, decided, least, created_by,
+          {"read": repr(media.read_options(args))})
 
 
 def write(args, report, frame, types, decided, minimum, created_by, settings):

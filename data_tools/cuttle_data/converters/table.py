@@ -40,6 +40,7 @@ def add_arguments(parser):
     parser.add_argument("--decimal", choices=(".", ","), help="default: found out")
     parser.add_argument("--encoding", help="default: by the byte-order mark, else UTF-8")
     opening.add_fill_argument(parser)
+    parser.set_defaults(**general.UNASKED)
     add_origin_arguments(parser)
 
 
@@ -51,7 +52,7 @@ def convert(args, report):
     splits.chosen_fractions(args)  # before the table is read
     frame = delimited.read(args.file, report, args.separator, args.decimal, args.encoding)
     targets, features = _columns(args, frame)
-    args.split, args.codes, args.times = args.split_column, False, False
+    args.split = args.split_column
     roles = Roles(args.class_column, targets, group=args.group_column, split=args.split_column,
                   values=tuple(features))
     general.write(args, report, frame, dict.fromkeys(frame.columns, NUMBER), roles, 1,

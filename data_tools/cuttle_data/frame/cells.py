@@ -20,6 +20,12 @@ def is_text(column):
     return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
 
 
+def is_list_of_texts(column):
+    kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return lists and pa.types.is_string(kind.value_type)
+
+
 def names_of(column):
     """Strings, trimmed and composed; null where nothing is left. Whole floats read as integers."""
     if pa.types.is_floating(column.type):

@@ -63,6 +63,8 @@ def _guess(frame, name, column):
     if meaning == TEXT:
         return TEXT
     kind = _of_strings(cells.names_of(head).drop_null(), frame.decimal)
+    if kind == NUMBER and (frame.meanings or {}).get(name) == CATEGORY:
+        return CATEGORY
     return TEXT if kind == CATEGORY and name.casefold() in TEXT_NAMES else kind
 
 
@@ -73,11 +75,17 @@ def _of_arrow_type(head, meaning):
     if pa.types.is_temporal(kind):
         return DATE
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return LABELS if pa.types.is_string(kind.value_type) else ARRAY
+        return _of_texts(head) if cells.is_list_of_texts(head) else ARRAY
     if pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return _of_bytes(head)
     known = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
     return NUMBER if any(is_kind(kind) for is_kind in known) else OTHER
+
+
+def _of_texts(head):
+    """Lists of pictures are videos."""
+    texts = pc.list_flatten(head.slice(0, 1000)).drop_null()
+    return VIDEO if len(texts) and _share(texts, _ending(IMAGE)) >= MOST else LABELS
 
 
 def _of_bytes(head):
@@ -102,9 +110,8 @@ def _of_strings(filled, decimal):
         return EMPTY
     if _share(plain, cells.NUMBER) >= 0.5:
         return NUMBER
-    for kind, suffixes in SUFFIXES.items():
-        endings = "|".join(re.escape(suffix) for suffix in suffixes)
-        if _share(given, f"(?i)^[^\n]*({endings})$") >= MOST:
+    for kind in SUFFIXES:
+        if _share(given, _ending(kind)) >= MOST:
             return kind
     if _share(plain, cells.DATE_ANY) >= MOST:
         return DATE
@@ -113,6 +120,11 @@ def _of_strings(filled, decimal):
     few = pc.count_distinct(given).as_py() <= len(given) / 2
     short = pc.max(pc.utf8_length(given)).as_py() <= LONGEST_CATEGORY
     return CATEGORY if few and short else TEXT
+
+
+def _ending(kind):
+    """The pattern of paths of such files."""
+    return f"(?i)^[^\n]*({'|'.join(map(re.escape, SUFFIXES[kind]))})$"
 
 
 def _is_piped(given):

@@ -1,4 +1,5 @@
-"""Cells that are pictures, videos, sound or arrays: paths, bytes, {bytes, path}, lists of numbers."""
+"""Cells that are pictures, videos, sound or arrays: paths, lists of paths (the frames of a video), bytes,
+{bytes, path}, lists of numbers."""
 
 import io
 import zlib
@@ -27,9 +28,10 @@ class MediaCells:
         self.cells_ = cells.names_of(column) if cells.is_text(column) else column
         if isinstance(self.cells_, pa.ChunkedArray):
             self.cells_ = self.cells_.combine_chunks()
+        self.paths_ = cells.is_text(self.cells_) or cells.is_list_of_texts(self.cells_)
         self.marks_, self.missing = {}, []
         self.present = np.concatenate([np.array(part.is_valid()) for part in self._parts()])
-        if cells.is_text(self.cells_):
+        if self.paths_:
             self._leave_out_missing(report)
 
     def _parts(self):
@@ -39,7 +41,7 @@ class MediaCells:
     def _leave_out_missing(self, report):
         missing = [row for row in np.flatnonzero(self.present) if self._mark(row) is None]
         if missing:
-            first = f"{self.frame.where(missing[0])}: {self._path(missing[0])}"
+            first = f"{self.frame.where(missing[0])}: {self._lost(missing[0])}"
             if len(missing) == self.present.sum():
                 raise UserError(f"no file of column {self.name_} is there, such as {first}; give "
                                 "--root, the folder that the paths begin at")
@@ -47,17 +49,18 @@ class MediaCells:
             self.missing, self.present[missing] = missing, False
 
     def fingerprint(self):
-        if not cells.is_text(self.cells_):
+        if not self.paths_:
             return b"".join(
                 zlib.crc32(repr(cell.as_py()).encode()).to_bytes(4, "little")
                 for part in self._parts() for cell in part)
         return "\n".join(str(self._mark(row)) for row in range(len(self.cells_))).encode()
 
     def source(self, row):
-        """A path, a binary file or a list of numbers; BadInput if the cell holds none."""
+        """A path, a list of them, a binary file or a list of numbers; BadInput if the cell holds
+        none."""
         cell = self.cells_[row].as_py()
-        if isinstance(cell, str):
-            return self._path(row)
+        if self.paths_ and cell is not None:
+            return self._files(row)[0] if isinstance(cell, str) else self._files(row)
         if isinstance(cell, dict):
             if cell.get("bytes") is None and cell.get("path"):
                 return self._folder(row) / cell["path"]
@@ -66,18 +69,27 @@ class MediaCells:
             raise BadInput("is empty")
         return io.BytesIO(cell) if isinstance(cell, bytes) else cell
 
-    def _path(self, row):
-        return self._folder(row) / self.cells_[row].as_py()
+    def _files(self, row):
+        cell = self.cells_[row].as_py()
+        return [self._folder(row) / text for text in ([cell] if isinstance(cell, str) else cell)
+                if text]
 
     def _folder(self, row):
         return self.root_ or self.frame.path_of(row).parent
 
+    def _lost(self, row):
+        return next((path for path in self._files(row) if not self._mark_of(path)), "an empty list")
+
     def _mark(self, row):
-        """The fingerprint of a file, or None if there is none."""
-        text = self.cells_[row].as_py()
-        path = self._folder(row) / (text or "")
+        """The fingerprint of what a cell names, or None if a file of it is not there."""
+        if not self.cells_[row].is_valid:
+            return None
+        marks = [self._mark_of(path) for path in self._files(row)]
+        return " ".join(marks) if marks and all(marks) else None
+
+    def _mark_of(self, path):
         if path not in self.marks_:
-            self.marks_[path] = media.file_fingerprint(path) if text and path.is_file() else None
+            self.marks_[path] = media.file_fingerprint(path) if path.is_file() else None
         return self.marks_[path]
 
 
@@ -101,8 +113,9 @@ def loaders_of(cells_of, modality, rows, options):
 
     def load(sample):
         source = cells_of.source(rows[sample])
-        return _array(source) if isinstance(source, list) else media.loader(
-            modality, source, options)()
+        if isinstance(source, list) and modality.kind != names.KIND_VIDEO:
+            return _array(source)
+        return media.loader(modality, source, options)()
 
     def progress(some):
         return cells_of.report.progress(some, len(some), f"{modality.name} of a shard")

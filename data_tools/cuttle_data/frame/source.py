@@ -1,13 +1,16 @@
 """A table as columns of cells, whatever file it came from."""
 
 import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import UserError
+from ..splits import unified
+from .cells import names_of
 from .stored import StoredColumn
 
 BATCH = 10000  # rows that are Python objects at the same time
@@ -49,6 +52,31 @@ class Frame:
         """A column that says a word of each of the paths."""
         counts = np.diff([0, *self.ends])
         self.columns[name] = pa.chunked_array([pa.array(np.repeat(words, counts), pa.string())])
+
+    def where_all(self, conditions):
+        """The Frame of the rows in which the cell of each COLUMN=CELL is that; UserError if there is
+        none."""
+        if not conditions:
+            return self
+        stored = [name for name, column in self.columns.items() if isinstance(column, StoredColumn)]
+        if stored:
+            raise UserError(f"{self.path}: --where cannot choose rows with bytes in Parquet (column "
+                            f"{stored[0]}); write the rows that are wanted to a file of their own")
+        keep = np.ones(len(self), bool)
+        for condition in conditions:
+            name, mark, wanted = condition.partition("=")
+            if not mark:
+                raise UserError(f"--where {condition} is no COLUMN=CELL; give for example sex=f")
+            self.check_plain(name)
+            same = pc.equal(names_of(self.columns[name]), unified(wanted))
+            keep &= np.asarray(pc.fill_null(same, False))
+        if not keep.any():
+            raise UserError(f"{self.path}: no row has {' and '.join(conditions)}; see the cells by "
+                            "--dry-run without --where")
+        rows = np.flatnonzero(keep)
+        columns = {name: column.take(rows) for name, column in self.columns.items()}
+        return replace(self, columns=columns, numbers=self.numbers[rows],
+                       ends=np.searchsorted(rows, self.ends).tolist() if self.ends else None)
 
     def check_column(self, name):
         """UserError unless there is a column of this name."""
