@@ -13,13 +13,13 @@ DOCUMENTATION = "usr/share/doc"
 
 
 @contextlib.contextmanager
-def unpacked(given, package):
-    """(the folder that stands for / of a package, its name and version for people). given: None if it
-    is installed, a .deb file, or a folder that one was unpacked to. UserError if it is not there."""
+def unpacked(given):
+    """The folder that stands for / of a package. given: None if it is installed, a .deb file, or a
+    folder that one was unpacked to. UserError if it is not there."""
     if given is None:
-        yield SYSTEM, _described(["dpkg-query", "-W", "-f", "${Package} ${Version}", package])
+        yield SYSTEM
     elif given.is_dir():
-        yield given, ""
+        yield given
     elif given.is_file():
         if shutil.which("dpkg-deb") is None:
             raise UserError("dpkg-deb is not installed (it unpacks .deb files); unpack "
@@ -31,14 +31,25 @@ def unpacked(given, package):
             except subprocess.CalledProcessError as error:
                 raise UserError(f"{given}: no Debian package that can be unpacked "
                                 f"({error.stderr.strip()}); download it again") from None
-            yield Path(folder), _described(["dpkg-deb", "--showformat=${Package} ${Version}", "-W",
-                                            str(given)])
+            yield Path(folder)
     else:
         raise UserError(f"{given}: no such file or folder; give a .deb file, or a folder that one "
                         "was unpacked to")
 
 
-def _described(command):
+def described(given, place, package):
+    """What the data are from, for people: the package's name and version as far as they are known.
+    place: in what unpacked() gave; package: the usual one."""
+    if given is None:
+        owner = _output("dpkg-query", "-S", str(place)).partition(":")[0]
+        known = _output("dpkg-query", "-W", "-f", "${Package} ${Version}", owner) if owner else ""
+    else:
+        known = _output("dpkg-deb", "--showformat=${Package} ${Version}", "-W", str(given)) \
+            if given.is_file() else ""
+    return f"Debian package {known or package}"
+
+
+def _output(*command):
     if shutil.which(command[0]) is None:
         return ""
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()

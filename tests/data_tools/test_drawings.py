@@ -74,6 +74,8 @@ def test_without_librsvg_it_is_said_what_to_install(monkeypatch, tmp_path):
 def test_real_drawings(tmp_path):
     picture = media.load_image(io.BytesIO(RED), (4, 4), 3)
     assert picture[:, 0].tolist() == [[255, 0, 0]] * 4 and picture[:, 3].tolist() == [[255, 255, 255]] * 4
+    wide = media.load_image(io.BytesIO(RED), (2, 8), 3)
+    assert wide.shape == (2, 8, 3) and wide[0, 3].tolist() == [255, 0, 0] and wide[0, 4].tolist() == [255] * 3
     (tmp_path / "secret.svg").write_bytes(RED)
     outside = f'<image href="file://{tmp_path}/secret.svg" width="10" height="10"/></svg>'.encode()
     assert np.all(media.load_image(io.BytesIO(RED.replace(b"red", b"white").replace(b"</svg>", outside)), (4, 4), 3) == 255)

@@ -148,6 +148,8 @@ def test_a_deb_file_is_the_same_as_its_folder(run, tmp_path):
     subprocess.run(["dpkg-deb", "--build", tmp_path / "root", tmp_path / "w.deb"], check=True, capture_output=True)
     for given, out in ((tmp_path / "w.deb", "deb"), (tmp_path / "root", "folder")):
         assert run("wesnoth", "--package", given, "--out", tmp_path / out, "--shards", "1", "--name", "w")[0] == 0
+    again = run("wesnoth", "--package", tmp_path / "w.deb", "--out", tmp_path / "deb", "--shards", "1", "--name", "w")
+    assert "nothing to do" in again[1]  # unpacked elsewhere, it is the same
     deb, folder = (frames.read(tmp_path / out) for out in ("deb", "folder"))
     assert deb.keys() == folder.keys()
     for name, sample in deb.items():

@@ -5,7 +5,8 @@ readings are possible the command says which and writes nothing. --dry-run shows
 three rows. Several files, or a folder, are read as one table if they have the same columns; names
 such as train-00000-of-00002.parquet say splits. Types: number, category, text, date, labels (a
 list: a|b), and image, audio, video, array (.npy): paths relative to the table's folder, or bytes
-inside Parquet; of animated pictures --type COLUMN=video takes all. A row is one sample, unless --id
+inside Parquet; of animated pictures --type COLUMN=video takes all, and a list of pictures' paths is a
+video, too. A row is one sample, unless --id
 names a column whose values repeat: then its rows, in the order of --order, are one sample with a
 series of the numbers that change and a vector of those that do not. An empty cell of numbers is a
 hole (--fill: something else); a date becomes days since 1970 and where in the year and the week it
@@ -119,9 +120,9 @@ def convert_table(args, report, frame, created_by):
         show.show(report, frame, types, examples=args.dry_run)
         raise
     show.show(report, frame, types, decided, examples=args.dry_run)
-    if args.least is not None and args.least < 1:
-        raise UserError(f"--least {args.least} is no number of samples; give 1 or more")
-    least = args.least or (1 if decided.targets or decided.labels else 2)
+    least = args.least
+    if least is None:
+        least = 1 if decided.targets or decided.labels else 2
     write(args, report, frame, types, decided, least, created_by,
           {"read": repr(media.read_options(args))})
 
@@ -130,6 +131,8 @@ def write(args, report, frame, types, decided, minimum, created_by, settings):
     """Plans and writes; minimum: the samples that a class needs."""
     from ..columnar import write_columns
     from ..frame.plan import plan
+    if minimum < 1:
+        raise UserError(f"--least {minimum} is no number of samples; give 1 or more")
     modalities, columns, targets = plan(args, frame, types, decided, report, minimum)
     info = DatasetInfo(args.name or args.file.stem.replace(" ", "_"), args.source or args.file.name,
                        args.license, created_by, settings, targets)

@@ -47,9 +47,9 @@ def add_arguments(parser):
 def convert(args, report):
     parts = args.text.split(",")
     _check(args, parts)
-    with packages.unpacked(args.package, PACKAGE) as (root, version):
+    with packages.unpacked(args.package) as root:
         args.root = packages.found(root, FOLDER, PACKAGE)
-        args.source = f"Debian package {version or PACKAGE}"
+        args.source = packages.described(args.package, args.root, PACKAGE)
         args.license = LICENSE
         drawings = openclipart_files.read_drawings(args.root, report)
         frame, types, roles = _table(drawings, parts, args.keywords)

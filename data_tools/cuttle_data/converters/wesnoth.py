@@ -53,9 +53,9 @@ def convert(args, report):
     from ..wesnoth.units import read_units
     if args.class_column == MOTION and args.targets:
         raise UserError("--class motion has no --targets (an animation costs nothing); leave one out")
-    with packages.unpacked(args.package, PACKAGE) as (root, version):
+    with packages.unpacked(args.package) as root:
         args.root = packages.found(root, CORE, PACKAGE)
-        args.source = f"Debian package {version or PACKAGE}"
+        args.source = packages.described(args.package, args.root, PACKAGE)
         args.license = LICENSE
         units = read_units(args.root, report)
         if args.class_column == MOTION:

@@ -30,7 +30,7 @@ def opened(given):
     elif (path / "DESCRIPTION").is_file():
         yield RPackage(path, path.resolve().name)
     else:
-        with packages.unpacked(path, None) as (root, _):
+        with packages.unpacked(path) as root:
             found = [folder.parent for place in PLACES
                      for folder in sorted(root.glob(f"{place}/*/DESCRIPTION"))]
             if len(found) != 1:

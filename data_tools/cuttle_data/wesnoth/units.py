@@ -112,7 +112,8 @@ def _there(names, folder, unit, report):
     """Those that are files of the folder, as paths in its parent."""
     found = []
     for name in names:
-        if (folder / name).is_file() and ".." not in name:
+        inside = not name.startswith("/") and ".." not in name
+        if inside and (folder / name).is_file():
             found.append(f"{folder.name}/{name}")
         else:
             report.skipped(f"{unit}: {folder.name}/{name}", "file that is not there")
