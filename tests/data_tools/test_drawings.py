@@ -78,6 +78,7 @@ def test_real_drawings(tmp_path):
     assert wide.shape == (2, 8, 3) and wide[0, 3].tolist() == [255, 0, 0] and wide[0, 4].tolist() == [255] * 3
     (tmp_path / "secret.svg").write_bytes(RED)
     outside = f'<image href="file://{tmp_path}/secret.svg" width="10" height="10"/></svg>'.encode()
-    assert np.all(media.load_image(io.BytesIO(RED.replace(b"red", b"white").replace(b"</svg>", outside)), (4, 4), 3) == 255)
+    white = RED.replace(b"red", b"white").replace(b"</svg>", outside)
+    assert np.all(media.load_image(io.BytesIO(white), (4, 4), 3) == 255)
     with pytest.raises(BadInput, match="broken drawing"):
         media.load_image(io.BytesIO(b"<svg><rect"), (4, 4), 3)

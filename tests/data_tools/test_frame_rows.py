@@ -30,7 +30,8 @@ def test_where_takes_rows_and_least_classes(run, tmp_path):
 def test_where_over_several_files(run, tmp_path):
     for name, rows in (("a", ROWS[:20]), ("b", ROWS[20:])):
         write_csv(tmp_path / f"data/{name}.csv", [HEAD, *rows])
-    convert(run, tmp_path / "data", tmp_path / "out", "--class", "person", "--values", "day,value", "--where", "test=ldl")
+    convert(run, tmp_path / "data", tmp_path / "out", "--class", "person", "--values", "day,value", "--where",
+            "test=ldl")
     assert sorted(read(tmp_path / "out"))[0].startswith("b.csv line") and len(read(tmp_path / "out")) == 10
 
 

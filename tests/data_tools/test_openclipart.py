@@ -28,9 +28,11 @@ def svg(title="", description="", keywords=None):
 def root(tmp_path):
     folder = tmp_path / "root/usr/share/openclipart/svg"
     for number in range(4):
-        write(folder / f"food/fruit/a{number}.svg", svg(f"apple {number}", "a fruit" * (number % 2), ["fruit", "hash", "red"]))
+        write(folder / f"food/fruit/a{number}.svg",
+              svg(f"apple {number}", "a fruit" * (number % 2), ["fruit", "hash", "red"]))
         write(folder / f"animals/b{number}.svg", svg("", "", ["animal"] + ["red"] * (number > 1)))
-        write(folder / f"animals/mammals/deep/c{number}.svg", svg(f"cow {number}", "", None if number else ["", "x" * 65]))
+        write(folder / f"animals/mammals/deep/c{number}.svg",
+              svg(f"cow {number}", "", None if number else ["", "x" * 65]))
         write(folder / f"shapes/stars/d{number}.svg", svg("star"))
         write(folder / f"computer/icons/e{number}.svg", svg("icon"))
     write(folder / "unsorted/f.svg", svg("nobody knows"))
@@ -42,8 +44,8 @@ def root(tmp_path):
 
 
 def convert(run, root, out, *options):
-    code, text, err = run("openclipart", "--package", root, "--out", out, "--size", "4", "--splits", "1,0,0", "--shards", "1",
-                          "--name", "o", *options)
+    code, text, err = run("openclipart", "--package", root, "--out", out, "--size", "4", "--splits", "1,0,0",
+                          "--shards", "1", "--name", "o", *options)
     assert (code, err) == (0, ""), err
     assert run("verify", out)[0] == 0
     return text
@@ -89,7 +91,8 @@ def test_keywords_are_targets(run, root, tmp_path, stand_in):  # noqa: F811
 
 
 @pytest.mark.parametrize("options, message", [
-    (("--keywords", "0"), "--keywords 0 is no number of drawings"), (("--keywords", "99"), "no keyword has 99 drawings"),
+    (("--keywords", "0"), "--keywords 0 is no number of drawings"),
+    (("--keywords", "99"), "no keyword has 99 drawings"),
     (("--text", "title,colour"), "no part 'colour'; give some of title"),
     (("--keywords", "4", "--text", "keywords"), "what is to be predicted must not be read")])
 def test_wrong_options(run, root, tmp_path, options, message):

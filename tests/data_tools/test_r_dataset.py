@@ -17,7 +17,8 @@ from frames import columns, modalities, read
 FORMULA = r.integers(6) + r.symbol("~") + r.integers(2) + r.symbol("y") + r.integers(2) + r.symbol("t") + r.NULL
 FRAME = r.data_frame(
     6, id=r.factor([1, 1, 2, 2, 3, None], ["10", "20", "30"]), y=r.reals([1.5, 2, None, 4, math.nan, math.inf]),
-    n=r.whole([1, None, 3, 4, 5, 6]), yes=r.truths([1, 0, None, 1, 0, 1]), word=r.words(["a", None, "ü", "d", "e", "f"]),
+    n=r.whole([1, None, 3, 4, 5, 6]), yes=r.truths([1, 0, None, 1, 0, 1]),
+    word=r.words(["a", None, "ü", "d", "e", "f"]),
     day=r.reals([0, 1, None, 19000.25, 4, 5], **{"class": r.words(["Date"])}),
     at=r.reals([0, 86400, None, 3, 4, 1e300], **{"class": r.words(["POSIXct", "POSIXt"])}),
     dose=r.factor([2, 1, 1, 2, 1, 1], ["5", "7"], ordered=True),
@@ -38,7 +39,8 @@ def test_a_data_frame_with_columns_of_every_kind():
     assert cells["yes"] == [True, False, None, True, False, True] and cells["word"] == ["a", None, "ü", "d", "e", "f"]
     assert [str(day) for day in cells["day"][:4]] == ["1970-01-01 00:00:00", "1970-01-02 00:00:00", "None",
                                                       "2022-01-08 06:00:00"]
-    assert str(cells["at"][1]) == "1970-01-02 00:00:00" and cells["at"][5] is None and cells["dose"] == ["7", "5", "5", "7", "5", "5"]
+    assert str(cells["at"][1]) == "1970-01-02 00:00:00" and cells["at"][5] is None
+    assert cells["dose"] == ["7", "5", "5", "7", "5", "5"]
     assert cells["m.u"] == list(range(6)) and cells["m.v"] == list(range(6, 12)) and cells["k.1"] == list(range(6))
     assert "f" not in cells and report.notes == ["column f is not used: neither numbers nor words"]
 
@@ -54,8 +56,8 @@ def test_a_data_frame_with_columns_of_every_kind():
      {"a": ["1", "2.5", None]}),
     # the same symbol by reference, a name of a namespace, an environment, a function, latin-1
     (r.data_frame(1, a=r.vector(13, 1, r.integers(7), {"e": r.integers(4, 0) + r.NULL * 3 + r.NULL, "s": r.integers(
-        249, 0, 1) + r.word("stats"), "g": r.integers(253), "c": r.integers(0x403) + r.NULL * 3, "b": r.integers(8, 1) + b"c"}),
-        b=r.words([b"\xe4"])), {"a": [7], "b": ["ä"]}),
+        249, 0, 1) + r.word("stats"), "g": r.integers(253), "c": r.integers(0x403) + r.NULL * 3,
+                   "b": r.integers(8, 1) + b"c"}), b=r.words([b"\xe4"])), {"a": [7], "b": ["ä"]}),
     (r.listed([r.whole([1])], names=r.words(["x"])) + b"what follows is not read", {"x": [1]})])
 def test_other_forms(value, wanted):
     assert table_of(value)[0] == wanted
@@ -108,7 +110,8 @@ def test_damaged_bytes_never_crash():
     (r.data_frame(0, a=r.whole([])), "no rows"), (r.data_frame(1, f=FORMULA), "no rows"),
     (r.listed([r.whole([1]), r.whole([1, 2])], names=r.words(["a", "b"])), "column b has 2 cells, not 1"),
     (r.listed([r.whole([1])] * 2, names=r.words(["a", "a"])), "is there twice"),
-    (r.whole([1, 2], dim=r.whole([3, 2])), "t is no data frame"), (r.whole([1, 2], dim=r.reals([2, 1])), "no data frame")])
+    (r.whole([1, 2], dim=r.whole([3, 2])), "t is no data frame"),
+    (r.whole([1, 2], dim=r.reals([2, 1])), "t is no data frame")])
 def test_what_is_no_table(value, message):
     with pytest.raises(UserError, match=message):
         table_of(value)
@@ -134,7 +137,8 @@ def test_every_compression_of_packages(tmp_path):
     (lambda data: data.joinpath("Rdata.rdb").write_bytes(b"\0\0\0\x10"), "broken compression|is cut off"),
     (lambda data: data.joinpath("Rdata.rdb").write_bytes(b"\xff\xff\xff\xff2"), "unpacks to more than"),
     (lambda data: data.joinpath("Rdata.rdb").write_bytes(r.stored(bytes(9), b"")), "no R data"),
-    (lambda data: data.joinpath("Rdata.rdb").write_bytes(b"\0\0\0\1" + r.stored(bytes(9**6), b"")[4:]), "unpacks to more"),
+    (lambda data: data.joinpath("Rdata.rdb").write_bytes(b"\0\0\0\1" + r.stored(bytes(9**6), b"")[4:]),
+     "unpacks to more"),
     (lambda data: data.joinpath("Rdata.rdx").write_bytes(gzip.compress(r.file_of(r.NULL))), "no index of R data"),
     (lambda data: data.joinpath("Rdata.rdx").write_bytes(gzip.compress(b"X")[:-9]), "cut off|broken compression"),
     (lambda data: data.joinpath("Rdata.rdb").unlink(), "No such file")])
@@ -169,8 +173,9 @@ def test_goes_through_what_frame_does(run, tmp_path, monkeypatch):
 
 @real_debs.needs("r-cran-nlme", "usr/lib/R/*/nlme/DESCRIPTION")
 def test_real_curves(run, tmp_path):
-    code, _, err = run("r_dataset", real_debs.deb("r-cran-nlme") or "nlme", "Milk", "--class", "Cow", "--targets", "protein",
-                       "--out", tmp_path / "out")
+    package = real_debs.deb("r-cran-nlme") or "nlme"
+    options = ("--class", "Cow", "--targets", "protein", "--out", tmp_path / "out")
+    code, _, err = run("r_dataset", package, "Milk", *options)
     assert (code, err) == (0, "") and (tmp_path / "out/licenses/r-cran-nlme.copyright.txt").is_file()
     found = read(tmp_path / "out")
     assert len(found) == 1337 and len({sample[0] for sample in found.values()}) == 79
