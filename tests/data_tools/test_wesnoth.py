@@ -61,7 +61,8 @@ def test_lists_of_files():
     assert names_in("a[08~11]") == ["a08", "a09", "a10", "a11"] and names_in("[3~1]x[a,b]")[::3] == ["3xa", "2xb"]
     assert pictures_in("a-[1~2].png:[100*2],b.png~RC(x>y,z):5,halo,c.png~CHAN(\n if(a, (b), c))") == [
         "a-1.png", "a-2.png", "b.png", "c.png"]
-    assert names_in("a*3") == ["a*3"] and names_in("[a*3]") == ["a"] * 3 and len(names_in("[a*999999999]")) == 1000
+    assert names_in("a*3") == ["a*3"] and names_in("[a*3]") == ["a"] * 3 and names_in(",") == []
+    assert len(names_in("[a*9999]")) == len(names_in("[1~9999][1~9999][1~9999]")) == 1000
 
 
 def test_units_of_a_made_up_package(tmp_path):
