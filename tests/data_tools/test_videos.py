@@ -1,6 +1,5 @@
 """Videos: what is read of films, animated pictures and arrays, and which sense their files are."""
 
-import importlib.util
 import io
 import sys
 
@@ -13,7 +12,6 @@ from cuttle_data.errors import BadInput, UserError
 from cuttle_data.reader import Shard
 from cuttle_data.videos import kept, read_video
 
-needs_av = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
 LEVELS = [0, 60, 120, 180, 240]
 
 
@@ -113,7 +111,6 @@ def test_without_pyav_films_say_what_to_install(tmp_path, monkeypatch):
         read_video(tmp_path / "a.mp4", (4, 4), 3, 0)
 
 
-@needs_av
 @pytest.mark.parametrize("name, codec", [("a.mp4", "mpeg4"), ("a.avi", "mpeg4"), ("a.mkv", "mpeg4"),
                                          ("a.webm", "libvpx"), ("a.mov", "mpeg4")])
 def test_films(tmp_path, name, codec):
@@ -127,7 +124,6 @@ def test_films(tmp_path, name, codec):
         read_video(path, (6, 8), 3, 0, media.ReadOptions(max_megapixels=0.003))
 
 
-@needs_av
 def test_broken_films(tmp_path):
     data = film(tmp_path / "a.mkv", LEVELS * 10).read_bytes()
     (tmp_path / "a.mp4").write_bytes(b"no film")

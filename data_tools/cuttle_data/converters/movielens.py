@@ -13,6 +13,8 @@ A class is what a task is drawn from: a user, whose taste is learned from a few 
 u1.test and so on cut each user's ratings and leave no user unseen.
 """
 
+import math
+
 from .. import splits
 from ..errors import UserError
 from ..files import path_of
@@ -28,6 +30,7 @@ def add_arguments(parser):
                         help="whose ratings are one task (default: user)")
     splits.add_split_arguments(parser)
     add_origin_arguments(parser)
+    parser.set_defaults(**general.UNASKED, fill=math.nan, modality=general.VECTOR)
 
 
 def convert(args, report):
@@ -47,7 +50,6 @@ def convert(args, report):
     roles = Roles(args.class_column, (TARGET, ), id="sample",
                   values=tuple(name for name in types if name not in used))
     show.show(report, frame, types, roles, examples=args.dry_run)
-    general.take_usual(args, file=frame.path, name=args.name or args.root.resolve().name,
-                       source=args.source or "MovieLens, grouplens.org/datasets/movielens (Harper, "
-                       "Konstan 2015)")
+    args.file, args.name = frame.path, args.name or args.root.resolve().name
+    args.source = args.source or "MovieLens, grouplens.org/datasets/movielens (Harper, Konstan 2015)"
     general.write(args, report, frame, types, roles, 2, "cuttle-data movielens", {})

@@ -14,7 +14,7 @@ with two members of one ending, or with members apart, is an error: nobody knows
 Nothing is unpacked; compressed tars are to be uncompressed first.
 """
 
-from .. import media, splits
+from .. import media
 from ..files import path_of
 from ..frame import opening
 from ..licenses import add_origin_arguments
@@ -33,7 +33,6 @@ def add_arguments(parser):
     reading.add_argument("--encoding", help="of texts (default: utf-8)")
     opening.add_fill_argument(reading)
     general.add_sense_arguments(parser)
-    splits.add_split_arguments(parser, "by the tars' names or else 0.64/0.16/0.2")
     add_origin_arguments(parser)
 
 
@@ -48,4 +47,4 @@ def convert(args, report):
             tars.name_numbers(frame, CLASS, args.classes, report)
     args.id, args.root = args.id or tars.KEY, None
     args.file = args.files[0]
-    general.convert_frame(args, report, frame)
+    general.convert_table(args, report, frame, "cuttle-data webdataset")
