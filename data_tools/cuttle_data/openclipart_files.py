@@ -8,7 +8,7 @@ from .texts import plain_bytes
 
 # Almost all alike (drawn by a program, icons of themes), and what nobody has sorted.
 LEFT_OUT = ("shapes", "computer/icons", "unsorted")
-THEME_WORDS = {"hash", "theme", "magick"}  # of how a drawing came about, not of what it shows
+THEME_WORDS = {"hash", "theme", "magick", "unsorted"}  # of how a drawing came here, not of what it shows
 LONGEST_KEYWORD = 64  # bytes of the name of a target
 
 

@@ -29,7 +29,7 @@ def root(tmp_path):
     folder = tmp_path / "root/usr/share/openclipart/svg"
     for number in range(4):
         write(folder / f"food/fruit/a{number}.svg",
-              svg(f"apple {number}", "a fruit" * (number % 2), ["fruit", "hash", "red"]))
+              svg(f"apple {number}", "a fruit" * (number % 2), ["fruit", "hash", "red", "unsorted"]))
         write(folder / f"animals/b{number}.svg", svg("", "", ["animal"] + ["red"] * (number > 1)))
         write(folder / f"animals/mammals/deep/c{number}.svg",
               svg(f"cow {number}", "", None if number else ["", "x" * 65]))

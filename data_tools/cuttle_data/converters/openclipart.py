@@ -9,7 +9,7 @@ package librsvg2-bin. A sample is a drawing, and its class is its folder, of two
 With --keywords N each keyword that at least N drawings have is a target of 0 or 1, and a class is what
 tasks are drawn from; drawings that say no keyword are left out then. Links to drawings of other folders
 are not used, nor the folders shapes and computer/icons (thousands that are almost alike) and unsorted,
-nor the keywords hash, theme and magick, which say nothing of what is drawn. Classes with fewer than
+nor the keywords hash, theme, magick and unsorted, which say nothing of what is drawn. Classes with fewer than
 --least samples are left out, and the others split by --splits and --seed.
 """
 
