@@ -61,6 +61,8 @@ Embedding embed_lite(const Model& model, const Tensors& parameters, const Batch&
   const double share = static_cast<double>(support.size) / static_cast<double>(model.lite());
   const auto places = torch::tensor(drawn, torch::kInt64).to(all.mask.device());
   all.weights = some.weights;  // of the fusion, with the graph
+  if (some.mask.requires_grad())
+    all.mask = all.mask.index_add(0, places, share * (some.mask - some.mask.detach()));
   for (std::size_t p = 0; p < all.parts.size(); ++p) {
     const auto& part = some.parts[p];
     all.parts[p] = all.parts[p].index_add(0, places, share * (part - part.detach()));

@@ -62,6 +62,9 @@ std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerT
                   "adapt.algorithm: {} compares samples with classes (this episode.target has "
                   "none); choose one with a head, such as maml",
                   name);
+  CUTTLE_VALIDATE(request.kind->classes() || !request.model->fusion().combines_classes(),
+                  "model.fusion: what senses say is put together as probabilities of classes (this "
+                  "episode.target has none); use model.late_by: mean, or another fusion");
   CUTTLE_VALIDATE(demands.deviations || !request.kind->uncertain(),
                   "adapt.algorithm: {} predicts values without standard deviations (this "
                   "episode.target asks for both); use episode.target: value, or a learner that "

@@ -11,7 +11,10 @@
   row(batch) row(batch_per_step) row(group) row(instance) row(layer) row(none) row(running) \
       row(support) row(task)
 #define CUTTLE_HEADS(row) row(cosine) row(linear)
-#define CUTTLE_FUSIONS(row) row(concat) row(cross_attention) row(gated) row(late)
+#define CUTTLE_FUSIONS(row)                                                                       \
+  row(bilinear) row(bottleneck) row(co_attention) row(concat) row(cross_attention) row(deep_sets) \
+      row(film) row(gated) row(late) row(low_rank) row(product_of_experts) row(self_attention)    \
+          row(sense_graph) row(tensor)
 #define CUTTLE_COMPLETIONS(row) row(predicted) row(retrieved)
 #define CUTTLE_ENCODERS(row)                                                                       \
   row(average) row(bert) row(char_conv) row(columns) row(conv4) row(efficientnet_lite) row(frames) \

@@ -12,7 +12,7 @@ namespace cuttle {
 namespace {
 
 struct Case {
-  const char *algorithm, *fusion, *norm;
+  const char *algorithm, *fusion, *norm, *late_weights = "learned";
 };
 
 std::unique_ptr<const Learner> learner_of(const Case& which, std::int64_t lite) {
@@ -21,6 +21,7 @@ std::unique_ptr<const Learner> learner_of(const Case& which, std::int64_t lite) 
   settings.algorithm = which.algorithm;
   settings.fusion = which.fusion;
   settings.norm = which.norm;
+  settings.late_weights = which.late_weights;
   settings.lite = lite;
   return tiny_learner(settings);
 }
@@ -53,6 +54,7 @@ TEST_P(Lite, ValuesAreExactAndTheMeanOverAllDrawsIsTheGradient) {
 INSTANTIATE_TEST_SUITE_P(Learners, Lite,
                          testing::Values(Case{"protonet", "concat", "none"},
                                          Case{"protonet", "late", "layer"},
+                                         Case{"protonet", "late", "layer", "sample"},
                                          Case{"protonet", "gated", "instance"},
                                          Case{"r2d2", "concat", "layer"},
                                          Case{"r2d2", "late", "none"}));

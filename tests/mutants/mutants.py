@@ -6,39 +6,19 @@ must compile and must not compute the same; what only costs time or precision is
 
 from typing import NamedTuple
 
+from fusion_mutants import FUSIONS
 from kernel_mutants import KERNELS
 from learner_mutants import ADAPT
 from pretrained_mutants import PRETRAINED
 from sense_mutants import SENSE
 
-MODEL = {"references": {
+MODEL = {**FUSIONS, "references": {
+    **FUSIONS["references"],
     "src/model/norms/support.cpp": [
         ("moments.find(affine_.weight)", "moments.begin()"),
     ],
     "src/model/norms/task.cpp": [
         ("(own.variance + (own.mean - mean).square())", "(own.variance + (support.mean - mean).square())"),
-    ],
-    "src/model/fusions/concat.cpp": [
-        ("(1.0 - senses.present.narrow(1, static_cast<std::int64_t>(m), 1))",
-         "senses.present.narrow(1, static_cast<std::int64_t>(m), 1)"),
-        ('options.missing == "zeros"', 'options.missing == "none"'),
-    ],
-    "src/model/fusions/gated.cpp": [
-        ("torch::tanh(", "torch::sigmoid("),
-        ("senses.present == 0, -1e30", "senses.present == 0, 0.0"),
-        ("torch::softmax(score, 1)", "torch::sigmoid(score)"),
-    ],
-    "src/model/fusions/late.cpp": [
-        ("torch::softmax(at(p, weight_), 0)", "torch::softmax(2.0 * at(p, weight_), 0)"),
-    ],
-    "src/model/fusion.cpp": [
-        ("const auto share = known * weight;", "const auto share = known.clone();"),
-        ("sum / total.masked_fill(total.eq(0), 1.0)", "sum"),
-    ],
-    "src/model/fusions/cross_attention.cpp": [
-        (" + at(p, sense_[m])", ""),
-        ("real.push_back(senses.token_mask[m]);", "real.push_back(torch::ones_like(senses.token_mask[m]));"),
-        ("signal.values.select(1, 0)", "signal.values.mean(1)"),
     ],
     "src/model/blocks/attention.cpp": [
         ("mask.size(1)}), -1e30)", "mask.size(1)}), -1.0)"),

@@ -10,6 +10,7 @@
 #include <exception>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuttle/adapt/autograd.hpp"
@@ -33,6 +34,51 @@ struct Case {
   std::string fusion = "concat", head = "linear", learner = "";
   Words keys = {};
 };
+
+std::vector<Case> tasks(const Words& three) {
+  std::vector<Case> all;
+  for (const std::string fusion : {"concat", "gated", "late"})
+    for (const std::string refine : {"0", "1", "3"})
+      all.push_back({fmt::format("protonet_{}_{}", fusion, refine),
+                     three,
+                     fusion,
+                     "linear",
+                     "protonet",
+                     {{"norm", "none"}, {"refine", refine}, {"part_loss", "0"}}});
+  for (const std::string fusion : {"concat", "late"})
+    all.push_back({"protonet_cosine_" + fusion,
+                   three,
+                   fusion,
+                   "linear",
+                   "protonet",
+                   {{"norm", "none"},
+                    {"refine", "1"},
+                    {"distance", "cosine"},
+                    {"part_loss", fusion == "late" ? "0.7" : "0"}}});
+  for (const std::string late_by : {"product", "vote"})
+    all.push_back({"protonet_sample_" + late_by,
+                   three,
+                   "late",
+                   "linear",
+                   "protonet",
+                   {{"norm", "none"},
+                    {"refine", "1"},
+                    {"part_loss", "0"},
+                    {"late_weights", "sample"},
+                    {"late_by", late_by}}});
+  all.push_back({"protonet_parts",
+                 three,
+                 "late",
+                 "linear",
+                 "protonet",
+                 {{"norm", "none"}, {"refine", "0"}, {"part_loss", "0.7"}}});
+  for (const std::string norm : {"support", "task", "layer", "group", "instance"}) {
+    Words keys{{"norm", norm}, {"refine", "0"}, {"part_loss", "0"}};
+    if (norm == "group") keys["norm_groups"] = "3";
+    all.push_back({"protonet_" + norm, three, "concat", "linear", "protonet", keys});
+  }
+  return all;
+}
 
 std::vector<Case> cases() {
   const Words three{{"series", "series_conv"}, {"text", "char_conv"}, {"vector", "mlp"}};
@@ -75,7 +121,16 @@ std::vector<Case> cases() {
        {{"series", "transformer"}, {"text", "transformer"}},
        "cross_attention"},
       {"cross_attention_gru", {{"series", "gru"}, {"text", "gru"}}, "cross_attention"},
+      {"film_text", three, "film", "linear", "", {{"film_by", "text"}}},
+      {"sense_graph_full", three, "sense_graph", "linear", "", {{"edges", "full"}}},
+      {"late_product", three, "late", "linear", "", {{"late_by", "product"}}},
+      {"late_vote", three, "late", "linear", "", {{"late_by", "vote"}}},
+      {"late_sample", three, "late", "linear", "", {{"late_weights", "sample"}}},
   };
+  for (const std::string fusion :
+       {"self_attention", "co_attention", "bottleneck", "product_of_experts", "low_rank", "tensor",
+        "bilinear", "film", "sense_graph", "deep_sets"})
+    all.push_back({fusion, three, fusion});
   for (const std::string over_time : {"gru", "transformer", "average"})
     all.push_back({"frames_" + over_time,
                    {{"video", "frames"}},
@@ -88,35 +143,7 @@ std::vector<Case> cases() {
                     {"over_time.type", over_time},
                     {"over_time.width", "4"},
                     {"over_time.depth", "2"}}});
-  for (const std::string fusion : {"concat", "gated", "late"})
-    for (const std::string refine : {"0", "1", "3"})
-      all.push_back({fmt::format("protonet_{}_{}", fusion, refine),
-                     three,
-                     fusion,
-                     "linear",
-                     "protonet",
-                     {{"norm", "none"}, {"refine", refine}, {"part_loss", "0"}}});
-  for (const std::string fusion : {"concat", "late"})
-    all.push_back({"protonet_cosine_" + fusion,
-                   three,
-                   fusion,
-                   "linear",
-                   "protonet",
-                   {{"norm", "none"},
-                    {"refine", "1"},
-                    {"distance", "cosine"},
-                    {"part_loss", fusion == "late" ? "0.7" : "0"}}});
-  all.push_back({"protonet_parts",
-                 three,
-                 "late",
-                 "linear",
-                 "protonet",
-                 {{"norm", "none"}, {"refine", "0"}, {"part_loss", "0.7"}}});
-  for (const std::string norm : {"support", "task", "layer", "group", "instance"}) {
-    Words keys{{"norm", norm}, {"refine", "0"}, {"part_loss", "0"}};
-    if (norm == "group") keys["norm_groups"] = "3";
-    all.push_back({"protonet_" + norm, three, "concat", "linear", "protonet", keys});
-  }
+  for (auto& task : tasks(three)) all.push_back(std::move(task));
   return all;
 }
 
@@ -251,11 +278,10 @@ void task(const Learner& learner, const ParameterList& parameters, Record& recor
 
 void write(const Case& wanted, const std::string& folder) {
   torch::manual_seed(1);
-  Words keys{{"width", "6"},
-             {"depth", "3"},
-             {"embedding", "5"},
-             {"fusion_width", "8"},
-             {"fusion_layers", "2"}};
+  Words keys{{"width", "6"},        {"depth", "3"},         {"embedding", "5"},
+             {"fusion_width", "8"}, {"fusion_layers", "2"}, {"bottleneck_tokens", "3"},
+             {"rank", "2"},         {"factors", "3"},       {"tensor_width", "2"},
+             {"graph_layers", "2"}};
   for (const auto& [key, value] : wanted.keys) keys[key] = value;
   ModelOptions options;
   options.fusion = Section(wanted.fusion, keys);

@@ -8,17 +8,8 @@ import math
 
 import numpy as np
 
-erf = np.vectorize(math.erf, otypes=[float])
-
-
-def softmax(x, axis=-1):
-    e = np.exp(x - x.max(axis, keepdims=True))
-    return e / e.sum(axis, keepdims=True)
-
-
-def affine(p, name, x):
-    return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
-
+import fusions
+from arithmetic import affine, layer_norm, softmax, transformer_layer
 
 # Sequences: values [m, C, T], mask [m, T].
 
@@ -99,33 +90,6 @@ def positions(steps, width):
             angle = t / 10000.0**(pair / (width // 2))
             table[t, 2 * pair:2 * pair + 2] = math.sin(angle), math.cos(angle)
     return table
-
-
-def layer_norm(p, name, x):
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    return (x - mean) / np.sqrt(variance + 1e-5) * p[f"{name}.weight"] + p[f"{name}.bias"]
-
-
-def attend(p, name, x, mask):
-    """One sample: x [T, W]. Steps that are not real are not looked at."""
-    width = x.shape[1]
-    heads = max(1, width // 32)
-    query, key, value = np.split(x @ p[f"{name}.in_proj_weight"].T + p[f"{name}.in_proj_bias"], 3, axis=1)
-    columns = []
-    for part in np.split(np.arange(width), heads):
-        scores = query[:, part] @ key[:, part].T / math.sqrt(width / heads)
-        scores[:, mask == 0] = -1e30
-        columns.append(softmax(scores) @ value[:, part])
-    return affine(p, f"{name}.out_proj", np.concatenate(columns, 1))
-
-
-def transformer_layer(p, name, x, mask):
-    """All samples: x [n, T, W], mask [n, T]."""
-    def one(row, real):
-        row = row + attend(p, f"{name}.self_attn", layer_norm(p, f"{name}.norm1", row), real)
-        hidden = affine(p, f"{name}.linear1", layer_norm(p, f"{name}.norm2", row))
-        return row + affine(p, f"{name}.linear2", 0.5 * hidden * (1.0 + erf(hidden / math.sqrt(2.0))))
-    return np.array([one(row, real) for row, real in zip(x, mask)])
 
 
 def squares(x, side):
@@ -259,54 +223,36 @@ class Looked:
         self.present = np.stack(present, 1)
 
 
-# Fusions: (parts [n, w] each, which samples have them [n, parts], weights of the parts).
-
-def concat(p, looked, words):
-    columns = []
-    for m, sense in enumerate(senses_of(words)):
-        column = looked.pooled[m].copy()
-        if words.get("missing") != "zeros" and len(looked.pooled) > 1:
-            column[~looked.present[:, m]] = p[f"fusion.absent.{sense}"]
-        columns.append(column)
-    return [np.concatenate(columns, 1)]
-
-
-def gated(p, looked, words):
-    projected, scores = [], []
-    for m, sense in enumerate(senses_of(words)):
-        h = np.tanh(affine(p, f"fusion.{sense}", looked.pooled[m]))
-        projected.append(h)
-        scores.append(np.where(looked.present[:, m], h @ p[f"fusion.{sense}.gate"][0], -1e30))
-    gates = softmax(np.stack(scores, 1), 1)
-    return [sum(gates[:, m, None] * h for m, h in enumerate(projected))]
-
-
-def cross_attention(p, looked, words):
-    width, layers = int(words["fusion_width"]), int(words["fusion_layers"])
-    tokens = [np.broadcast_to(p["fusion.first"], (looked.size, 1, width))]
-    for m, sense in enumerate(senses_of(words)):
-        tokens.append(affine(p, f"fusion.{sense}.project", looked.tokens[m]) + p[f"fusion.{sense}.sense"])
-    x, mask = np.concatenate(tokens, 1), np.concatenate([np.ones((looked.size, 1)), *looked.masks], 1)
-    for i in range(layers):
-        x = transformer_layer(p, f"fusion.layers.{i}", x, mask)
-    return [layer_norm(p, "fusion.norm", x[:, 0])]
-
-
 def embed(p, batch, words):
+    """(parts [n, w] each, how much samples have of them [n, parts], weights of the parts)"""
     looked = Looked(p, batch, words)
     if words["fusion"] == "late":
-        return looked.pooled, looked.present, softmax(p["fusion.weight"])
-    parts = {"concat": concat, "gated": gated, "cross_attention": cross_attention}[words["fusion"]](p, looked, words)
-    return parts, np.ones((looked.size, 1), bool), np.ones(1)
+        return looked.pooled, *fusions.late_weights(p, looked, senses_of(words), words)
+    part = fusions.BY_NAME[words["fusion"]](p, looked, senses_of(words), words)
+    return [part], np.ones((looked.size, 1), bool), np.ones(1)
 
 
-def combine(logits, known, weights):
-    """Mean of the parts that can say, by weight; 0 where none can."""
+def combine(logits, known, weights, words):
+    """Of the parts that can say, by weight: mean, product or vote; 0 where none can."""
+    by = words.get("late_by", "mean")
     sums, total = 0.0, 0.0
     for part, can, weight in zip(logits, known, weights):
-        sums = sums + np.where(can, weight * part, 0.0)
+        sums = sums + weight * can * part
         total = total + weight * can
-    return np.divide(sums, total, out=np.zeros_like(sums + total), where=total > 0)
+    if by == "mean":
+        return np.divide(sums, total, out=np.zeros_like(sums + total), where=total > 0)
+    together = np.zeros_like(logits[0])
+    for i, row in enumerate(together):
+        experts = []  # (how much it counts, log-odds), of those that know any class
+        for part, can, weight in zip(logits, known, weights):
+            can = np.broadcast_to(can[i], row.shape)
+            if can.any():
+                experts.append((weight * can.max(), neutral(part[i:i + 1], can[None] > 0)[0]))
+        if experts and by == "product":
+            row[:] = sum(len(logits) * share * said for share, said in experts)
+        elif experts:
+            row[:] = np.log(np.average([softmax(said) for _, said in experts], 0, [share for share, _ in experts]))
+    return np.where(total > 0, together, 0.0)
 
 
 def head(p, name, words, x):
@@ -324,7 +270,7 @@ def classify(p, batch, words):
     if len(parts) == 1:
         return head(p, "head", words, parts[0]), parts
     logits = [head(p, f"head.{i}", words, part) for i, part in enumerate(parts)]
-    return combine(logits, have.T[:, :, None], weights), parts
+    return combine(logits, have.T[:, :, None], weights, words), parts
 
 
 # Prototypes.
@@ -360,8 +306,8 @@ def prototype_logits(p, support, query, words, refine):
             near = cosine if words.get("distance") == "cosine" else lambda x, c: -np.sum((x - c)**2)
             scale = np.exp(p["learner.scale"][0]) if near is cosine else 1.0
             logits.append(scale * np.array([[near(x, c) for c in centres] for x in part]))
-            known.append(have[:, i, None] & there)
-        together = neutral(combine(logits, known, weights), np.any(known, 0))
+            known.append(have[:, i, None] * there)
+        together = neutral(combine(logits, known, weights, words), np.any(known, 0))
         guess = softmax(together)
     return together, logits, known
 
@@ -375,7 +321,8 @@ def prototype_loss(p, support, query, words):
     labels = query["labels"]
     together, logits, known = prototype_logits(p, support, query, words, 0)
     alone = []
-    for part, can in zip(logits, known):
+    for part, share in zip(logits, known):
+        can = share > 0
         rows = can[np.arange(len(labels)), labels]
         if rows.any():
             alone.append(cross_entropy(neutral(np.where(can, part, 0.0), can)[rows], labels[rows]))

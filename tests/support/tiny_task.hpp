@@ -21,6 +21,7 @@ struct TinySettings {
   bool frozen_text = false;
   std::map<std::string, ObjectiveOptions> objectives;
   std::string device = "cpu";
+  std::string late_weights = "learned";
 };
 
 std::vector<ModalitySpec> tiny_modalities();

@@ -98,6 +98,7 @@ class AttentionLayer : public Block {
   /// Of tokens [m, T, W] before the layer: keys and values of each head, [m, heads, T, W / heads].
   struct Shown {
     torch::Tensor keys, values;
+    torch::Tensor mask = {};  ///< [m, T], 1 where there is a token; undefined: everywhere
   };
   virtual Shown shown(const Tensors& parameters, const torch::Tensor& tokens) const = 0;
   /// Tokens [m, T, W] after the layer, each of which looks at all that is shown and at nothing else

@@ -25,8 +25,10 @@ struct Senses {
 /// modality, and whoever compares embeddings (a head, a distance) combines over the parts a sample
 /// has.
 struct Embedding {
-  Tensors parts;          ///< [n, width_p] each
-  torch::Tensor mask;     ///< [n, parts], 1 where the sample has the part
+  Tensors parts;  ///< [n, width_p] each
+  /// [n, parts], above 0 where the sample has the part: how much it counts there, 1 unless the
+  /// fusion weighs samples.
+  torch::Tensor mask;
   torch::Tensor weights;  ///< [parts], positive, relative weight of each part
   bool complete = false;  ///< every sample has every part: the mask need not be looked at
 };
@@ -36,7 +38,9 @@ Embedding one_part(const torch::Tensor& fused);
 /// What one part alone says of each sample and class.
 struct PartLogits {
   torch::Tensor logits;  ///< [n, way]
-  torch::Tensor known;   ///< [n, way] or [n, 1], 1 where the part can say; undefined: everywhere
+  /// [n, way] or [n, 1], above 0 where the part can say: how much it counts there, as in
+  /// Embedding::mask; undefined: everywhere
+  torch::Tensor known;
 };
 /// Logits of all parts together, and the weight [n, way] or [n, 1] of what was known: 0 where no
 /// part could say; undefined: all was.
@@ -57,6 +61,8 @@ class Fusion {
   /// say, by weight.
   virtual CombinedLogits combine(const std::vector<PartLogits>& parts,
                                  const torch::Tensor& weights) const;
+  /// Whether combine() takes what parts say for logits of classes: refused where there are none.
+  virtual bool combines_classes() const { return false; }
   /// Whether a sample that has every modality keeps its features as they are (one modality alone).
   virtual bool passes_through() const { return false; }
   /// False when an operation inside has no double backward: refused at start by second-order

@@ -30,7 +30,7 @@ class TransformerLayer final : public AttentionLayer {
   bool samples_apart() const override { return true; }
   Signal forward(const Tensors& p, const Signal& input, const Context&) const override {
     const Tensors parts = heads_of(p, input.values, 0, 3);
-    return {after(p, input.values, parts[0], {parts[1], parts[2]}, input.mask), input.mask};
+    return {after(p, input.values, parts[0], {parts[1], parts[2], input.mask}), input.mask};
   }
   Shown shown(const Tensors& p, const torch::Tensor& tokens) const override {
     const Tensors parts = heads_of(p, tokens, 1, 2);
@@ -38,7 +38,7 @@ class TransformerLayer final : public AttentionLayer {
   }
   torch::Tensor looking(const Tensors& p, const torch::Tensor& tokens,
                         const Shown& at) const override {
-    return after(p, tokens, heads_of(p, tokens, 0, 1)[0], at, {});
+    return after(p, tokens, heads_of(p, tokens, 0, 1)[0], at);
   }
 
  private:
@@ -55,13 +55,13 @@ class TransformerLayer final : public AttentionLayer {
     for (std::int64_t i = 0; i < count; ++i) parts.push_back(all.select(2, i).transpose(1, 2));
     return parts;
   }
-  /// The layer's output for tokens x with these queries; `mask`: of what is shown, if any is
-  /// padding.
+  /// The layer's output for tokens x with these queries.
   torch::Tensor after(const Tensors& p, torch::Tensor x, const torch::Tensor& queries,
-                      const Shown& shown, const torch::Tensor& mask) const {
+                      const Shown& shown) const {
     const double scale = 1.0 / std::sqrt(static_cast<double>(x.size(2) / heads_));
     auto scores = torch::matmul(queries * scale, shown.keys.transpose(2, 3));  // [m, h, T, S]
     // Not minus infinity: a sample without any real step would be NaN rather than nothing.
+    const auto& mask = shown.mask;
     if (mask.defined())
       scores = scores.masked_fill((mask == 0).view({mask.size(0), 1, 1, mask.size(1)}), -1e30);
     const auto mixed = torch::matmul(torch::softmax(scores, 3), shown.values).transpose(1, 2);

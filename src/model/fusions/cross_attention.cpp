@@ -2,19 +2,11 @@
 
 #include <string>
 
-#include "model/blocks/attention.hpp"
+#include "model/fusions/senses.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
 namespace {
-
-struct CrossModalOptions {
-  std::int64_t width = 64, layers = 2;
-  void keys(Keys& keys) {
-    keys.add("fusion_width", width, between(2, 65536), "columns that every token is projected to");
-    keys.add("fusion_layers", layers, between(1, 64), "of attention over the tokens of all senses");
-  }
-};
 
 /// A transformer over the tokens of all senses at once: words look at patches, frames at words
 /// (Tsai et al. 2019, "Multimodal transformer", as one stream as in Kim et al. 2021, "ViLT"). Each
@@ -23,10 +15,10 @@ struct CrossModalOptions {
 /// there.
 class CrossModalFusion final : public Fusion {
  public:
-  using Options = CrossModalOptions;
-  CrossModalFusion(const FusionRequest& request, const Options& options) : width_(options.width) {
+  using Options = AttentionKeys;
+  CrossModalFusion(const FusionRequest& request, const Options& options)
+      : width_(options.fusion_width) {
     auto& layout = request.layout;
-    const std::int64_t heads = attention_heads("model.fusion_width", width_);
     first_ = layout.add({"fusion.first", {1, 1, width_}, Init::kFanIn});
     for (std::size_t m = 0; m < request.modalities.size(); ++m) {
       const std::string name = "fusion." + request.modalities[m];
@@ -34,9 +26,7 @@ class CrossModalFusion final : public Fusion {
                             std::vector<std::int64_t>{width_, request.token_widths[m]});
       sense_.push_back(layout.add({name + ".sense", {width_}, Init::kZeros}));
     }
-    for (std::int64_t i = 0; i < options.layers; ++i)
-      layers_.push_back(
-          make_transformer_layer(layout, "fusion.layers." + std::to_string(i), width_, heads));
+    layers_ = attention_layers(layout, "fusion.layers", options);
     norm_.emplace_back(layout, "fusion.norm", std::vector<std::int64_t>{width_}, Init::kOnes);
   }
 
@@ -59,7 +49,7 @@ class CrossModalFusion final : public Fusion {
   std::int64_t width_, first_;
   std::vector<Affine> project_;
   std::vector<std::int64_t> sense_;
-  Blocks layers_;
+  AttentionLayers layers_;
   std::vector<Affine> norm_;  ///< one; a vector because it is declared after the layers
 };
 

@@ -1,24 +1,16 @@
 #include <torch/types.h>
 
-#include "model/places.hpp"
+#include "model/fusions/senses.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
 namespace {
 
-struct GatedOptions {
-  std::int64_t embedding = 64;
-  void keys(Keys& keys) {
-    keys.add("embedding", embedding, between(1, 65536),
-             "width that every modality is projected to");
-  }
-};
-
 /// Every modality projected to one width; a softmax over the present modalities' gate scores weighs
 /// them (Arevalo et al. 2017, "Gated multimodal units", as a softmax).
 class GatedFusion final : public Fusion {
  public:
-  using Options = GatedOptions;
+  using Options = EmbeddingKeys;
   GatedFusion(const FusionRequest& request, const Options& options) : width_(options.embedding) {
     for (std::size_t m = 0; m < request.widths.size(); ++m) {
       const std::string name = "fusion." + request.modalities[m];
