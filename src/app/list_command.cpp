@@ -43,7 +43,7 @@ void print_catalog(const Catalog& catalog, bool keys) {
   for (const auto& [kind, types] : catalog) {
     std::cout << kind << "\n";
     for (const auto& [name, type] : types) {
-      std::cout << fmt::format("  {:<16} {}{}\n", name, type.summary,
+      std::cout << fmt::format("  {:<18} {}{}\n", name, type.summary,
                                type.source.empty() ? "" : " (" + type.source + ")");
       for (const KeyInfo& key : keys ? describe_keys(type) : std::vector<KeyInfo>())
         std::cout << fmt::format("      {}: {}  # {}{}\n", key.name, key.usual, key.help,

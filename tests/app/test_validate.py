@@ -1,8 +1,10 @@
 """`validate` says what would keep `train` from starting, all at once, and writes nothing."""
 
+import json
 import shutil
 
 import driver
+import part_cases
 import pytest
 from driver import USER_ERROR, cuttle
 
@@ -47,10 +49,20 @@ def test_all_that_is_wrong_is_said_at_once(config, damaged, tmp_path):
     (["evaluation.way=4"], "evaluation.way: is 4"),
     (["model.encoders.text.frozen_from=nowhere"], "nowhere: there is no such folder"),
     (["device=cuda"], "no GPU can be used here"),
+    (["model.fusion=tensor", "model.tensor_width=4000"], "model.tensor_width: the outer product of"),
+    (["model.fusion=film", "model.film_by=smell"], "model.film_by: the model has no sense smell"),
 ])
 def test_it_refuses_what_train_refuses(words, said, config, tmp_path):
     assert said in cuttle("validate", config, *words, code=USER_ERROR).stderr
     assert said in driver.train(config, tmp_path / "run", *words, code=USER_ERROR).stderr
+
+
+def test_votes_and_products_are_of_classes(tmp_path):
+    config = driver.write_config(tmp_path / "config.yaml", "", json.dumps(part_cases.config_of("sinusoids", {})))
+    for by in ("vote", "product"):
+        (said, ) = problems(config, "model.fusion=late", f"model.late_by={by}")
+        assert "model.fusion: what senses say is put together as probabilities of classes" in said
+    cuttle("validate", config, "model.fusion=late", "model.late_by=mean")
 
 
 def test_what_trains_is_fine_and_nothing_is_written(config, trained, tmp_path, monkeypatch):

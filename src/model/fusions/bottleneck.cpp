@@ -1,7 +1,5 @@
 #include <torch/types.h>
 
-#include <string>
-
 #include "model/fusions/senses.hpp"
 #include "model/rows.hpp"
 
@@ -30,28 +28,21 @@ class BottleneckFusion final : public Fusion {
         shared_(options.bottleneck_tokens),
         project_(request, request.token_widths, width_, ".project"),
         start_(request.layout.add({"fusion.shared", {shared_, width_}})),
-        norm_(request.layout, "fusion.norm", {width_}, Init::kOnes) {
-    for (const auto& sense : request.modalities)
-      streams_.push_back(attention_layers(request.layout, "fusion." + sense + ".layers", options));
-  }
+        norm_(request.layout, "fusion.norm", {width_}, Init::kOnes),
+        streams_(layers_of_senses(request, options)) {}
 
   Embedding forward(const Tensors& p, const Senses& senses, const Context& context) const override {
     const std::int64_t n = senses.present.size(0);
     const auto always = torch::ones({n, shared_}, senses.present.options());
     const auto count = senses.present.sum(1).clamp_min(1.0).view({n, 1, 1});
     auto shared = at(p, start_).unsqueeze(0).expand({n, shared_, width_});
-    Tensors tokens;
-    for (std::size_t m = 0; m < streams_.size(); ++m)
-      tokens.push_back(project_.of(p, m, senses.tokens[m]));
+    Tensors tokens = project_.of_tokens(p, senses);
     for (std::size_t layer = 0; layer < streams_[0].size(); ++layer) {
       auto sum = torch::zeros({n, shared_, width_}, shared.options());
       for (std::size_t m = 0; m < streams_.size(); ++m) {
-        const auto seen = streams_[m][layer]
-                              ->forward(p,
-                                        {torch::cat({shared, tokens[m]}, 1),
-                                         torch::cat({always, senses.token_mask[m]}, 1)},
-                                        context)
-                              .values;
+        const Signal both{torch::cat({shared, tokens[m]}, 1),
+                          torch::cat({always, senses.token_mask[m]}, 1)};
+        const auto seen = streams_[m][layer]->forward(p, both, context).values;
         tokens[m] = seen.narrow(1, shared_, tokens[m].size(1));
         sum = sum + seen.narrow(1, 0, shared_) * has_sense(senses, m).unsqueeze(2);
       }

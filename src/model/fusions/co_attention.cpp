@@ -1,6 +1,5 @@
 #include <torch/types.h>
 
-#include <string>
 #include <utility>
 
 #include "model/fusions/senses.hpp"
@@ -22,15 +21,11 @@ class CoAttentionFusion final : public Fusion {
       : width_(options.fusion_width),
         project_(request, request.token_widths, width_, ".project"),
         nothing_(request.layout.add({"fusion.nothing", {1, 1, width_}})),
-        norm_(request.layout, "fusion.norm", {width_}, Init::kOnes) {
-    for (const auto& sense : request.modalities)
-      streams_.push_back(attention_layers(request.layout, "fusion." + sense + ".layers", options));
-  }
+        norm_(request.layout, "fusion.norm", {width_}, Init::kOnes),
+        streams_(layers_of_senses(request, options)) {}
 
   Embedding forward(const Tensors& p, const Senses& senses, const Context&) const override {
-    Tensors tokens;
-    for (std::size_t m = 0; m < streams_.size(); ++m)
-      tokens.push_back(project_.of(p, m, senses.tokens[m]));
+    Tensors tokens = project_.of_tokens(p, senses);
     for (std::size_t layer = 0; layer < streams_[0].size(); ++layer) {
       Tensors next;
       for (std::size_t m = 0; m < streams_.size(); ++m) {

@@ -27,8 +27,8 @@ struct LateOptions {
 ///
 /// Where `late_by` is no mean of logits l_m, a class that a part knows nothing of is neither near
 /// nor far for it: it has the mean of its other logits.
-///   product: sum of M w_m l_m, log of a product of experts (Hinton 2002) as classes are all it is
-///            of;
+///   product: sum of M w_m l_m of M senses, but for what all classes share the log of the product
+///            of their probabilities (a product of experts: Hinton 2002);
 ///   vote: log of the mean of softmax(l_m) by weight (a linear pool, or soft vote: Kittler et al.
 ///         1998, "On combining classifiers", the sum rule). A vote of heads counted has no
 ///         gradient.

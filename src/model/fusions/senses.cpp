@@ -25,6 +25,14 @@ AttentionLayers attention_layers(ParameterLayout& layout, const std::string& nam
   return layers;
 }
 
+std::vector<AttentionLayers> layers_of_senses(const FusionRequest& request,
+                                              const AttentionKeys& options) {
+  std::vector<AttentionLayers> layers;
+  for (const auto& sense : request.modalities)
+    layers.push_back(attention_layers(request.layout, "fusion." + sense + ".layers", options));
+  return layers;
+}
+
 SenseLayers::SenseLayers(const FusionRequest& request, const std::vector<std::int64_t>& widths,
                          std::int64_t width, const std::string& suffix) {
   for (std::size_t m = 0; m < widths.size(); ++m)
@@ -37,6 +45,13 @@ torch::Tensor SenseLayers::of(const Tensors& parameters, const Senses& senses) c
   for (std::size_t m = 0; m < layers_.size(); ++m)
     all.push_back(of(parameters, m, senses.pooled[m]));
   return torch::stack(all, 1);
+}
+
+Tensors SenseLayers::of_tokens(const Tensors& parameters, const Senses& senses) const {
+  Tensors all;
+  for (std::size_t m = 0; m < layers_.size(); ++m)
+    all.push_back(of(parameters, m, senses.tokens[m]));
+  return all;
 }
 
 torch::Tensor has_sense(const Senses& senses, std::size_t m) {

@@ -28,18 +28,23 @@ using AttentionLayers = std::vector<std::unique_ptr<const AttentionLayer>>;
 /// Transformer layers NAME.0, NAME.1, .. of these keys.
 AttentionLayers attention_layers(ParameterLayout& layout, const std::string& name,
                                  const AttentionKeys& options);
+/// The same of each sense's own, fusion.SENSE.layers.0, ..
+std::vector<AttentionLayers> layers_of_senses(const FusionRequest& request,
+                                              const AttentionKeys& options);
 
 /// A linear layer of each sense's own to one width: fusion.SENSE<suffix>.weight and .bias.
 class SenseLayers {
  public:
   SenseLayers(const FusionRequest& request, const std::vector<std::int64_t>& widths,
               std::int64_t width, const std::string& suffix = "");
-  /// Of x [.., width of sense m].
+  /// Of x [.., width of sense m]: [.., width].
   torch::Tensor of(const Tensors& parameters, std::size_t m, const torch::Tensor& x) const {
     return affine(parameters, layers_[m], x);
   }
   /// Of all pooled features, [n, senses, width]; what a sample lacks is anything.
   torch::Tensor of(const Tensors& parameters, const Senses& senses) const;
+  /// Of all tokens, [n, T, width] of each sense; padding and what a sample lacks is anything.
+  Tensors of_tokens(const Tensors& parameters, const Senses& senses) const;
 
  private:
   std::vector<Affine> layers_;
