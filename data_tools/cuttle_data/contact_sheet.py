@@ -1,6 +1,6 @@
 """A picture of some samples of every class, so that a person sees what a model will: pictures as
-they are, four moments of videos, sounds as spectrograms, texts drawn, series and vectors as
-lines."""
+they are, four moments of videos, sounds as spectrograms, texts drawn, graphs as circles of nodes,
+series and vectors as lines."""
 
 import functools
 import importlib.util
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from . import names
 from .errors import UserError
 from .files import atomic
+from .graphs import parts_of
 from .reader import Shard
 from .schema import SPLITS
 from .shard_file import Loaded
@@ -117,6 +118,8 @@ def _cell(modality, array):
         _write(ImageDraw.Draw(cell), (2, 2), "\n".join(lines))
     elif modality.kind == names.KIND_AUDIO:
         cell.paste(Image.fromarray(spectrogram(array)).resize((CELL, CELL)).convert("RGB"))
+    elif modality.kind == names.KIND_GRAPH:
+        _draw_graph(cell, *parts_of(array, modality.shape[0], modality.directed))
     else:
         _draw_lines(cell, array if array.ndim == 2 else array[:, None])
     return cell
@@ -130,6 +133,16 @@ def _paste_picture(cell, array):
     size = [max(1, round(side * scale)) for side in picture.size]
     kind = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     cell.paste(picture.resize(size, kind))
+
+
+def _draw_graph(cell, features, edges):
+    """The nodes on a circle, in their order."""
+    pen, angles = ImageDraw.Draw(cell), 2 * np.pi * np.arange(len(features)) / len(features)
+    places = (CELL / 2 + (CELL / 2 - 4) * np.stack([np.sin(angles), -np.cos(angles)], 1)).tolist()
+    for first, second in edges:
+        pen.line((*places[first], *places[second]), fill=COLOURS[0])
+    for x, y in places:
+        pen.ellipse((x - 2, y - 2, x + 2, y + 2), fill="black")
 
 
 def _moments_of(frames):

@@ -6,11 +6,13 @@ import numpy as np
 from PIL import Image
 
 from . import names
+from .graphs import parts_of
 
 IMAGE_SIDE = 32
 TEXT_BUCKETS = 2048
 MEL_BANDS = 40
 SERIES_STEPS = 32
+DEGREES = 9
 
 
 def feature_of(modality, array):
@@ -23,6 +25,8 @@ def feature_of(modality, array):
         return text_feature(array.tobytes().decode())
     if modality.kind == names.KIND_AUDIO:
         return audio_feature(array, modality.sample_rate)
+    if modality.kind == names.KIND_GRAPH:
+        return graph_feature(*parts_of(array, modality.shape[0], modality.directed))
     array = _without_holes(modality, np.asarray(array, np.float32))
     return series_feature(array) if modality.kind == names.KIND_SERIES else array
 
@@ -90,3 +94,11 @@ def series_feature(array):
     """Each channel interpolated linearly to 32 steps."""
     old, new = np.linspace(0, 1, len(array)), np.linspace(0, 1, SERIES_STEPS)
     return np.concatenate([np.interp(new, old, channel) for channel in array.T]).astype(np.float32)
+
+
+def graph_feature(features, edges):
+    """Mean and standard deviation of the nodes' features, and the shares of nodes that are the end of
+    0, 1, .. edges, 8 or more in the last place."""
+    ends = np.bincount(edges.ravel(), minlength=len(features))
+    shares = np.bincount(np.minimum(ends, DEGREES - 1), minlength=DEGREES) / len(features)
+    return np.concatenate([features.mean(axis=0), features.std(axis=0), shares]).astype(np.float32)

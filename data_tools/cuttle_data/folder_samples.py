@@ -8,8 +8,8 @@ from .schema import KINDS, PICTURE_KINDS, Modality, Sample
 from .splits import unified
 
 # Which sense makes a sample where several are about as frequent.
-LEADING = (names.KIND_IMAGE, names.KIND_VIDEO, names.KIND_AUDIO, names.KIND_SERIES,
-           names.KIND_VECTOR, names.KIND_TEXT)
+LEADING = (names.KIND_IMAGE, names.KIND_VIDEO, names.KIND_AUDIO, names.KIND_GRAPH,
+           names.KIND_SERIES, names.KIND_VECTOR, names.KIND_TEXT)
 NO_GROUP = "all"
 
 
@@ -96,13 +96,16 @@ class Gatherer:
         channels = 1 if self.args_.gray else 3
         senses = {file.sense: file.kind for file in files}
         for sense, kind in sorted(senses.items(), key=lambda pair: (KINDS.index(pair[1]), pair[0])):
+            width = widths.get(sense)
+            columns = width if isinstance(width, tuple) else ()
             shape = ((*self.size_, channels) if kind in PICTURE_KINDS else
-                     (widths[sense], ) if sense in widths else ())
+                     (len(columns) or width, ) if width else ())
             rate = self.args_.sample_rate if kind == names.KIND_AUDIO else 0
             frames = self.args_.frames if kind == names.KIND_VIDEO else 0
             holes = self.args_.holes and kind in (names.KIND_SERIES, names.KIND_VECTOR)
-            self.modalities_[sense] = Modality(sense, kind, shape, rate, most_frames=frames,
-                                               holes=holes)
+            self.modalities_[sense] = Modality(
+                sense, kind, shape, rate, columns=columns, most_frames=frames, holes=holes,
+                directed=self.args_.directed and kind == names.KIND_GRAPH)
 
     def _by_stem(self, files):
         """{key: {sense: File}}, in order of the files."""

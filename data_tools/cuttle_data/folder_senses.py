@@ -15,13 +15,13 @@ from .splits import unified
 RARE = 4  # a shape of .npy that another is at least as many times as frequent as is a mistake
 MOST_VIEWS = 8
 VIEW = re.compile(r"[a-z][a-z0-9_]{0,31}")
-WIDTHS = {names.KIND_VECTOR: "features", names.KIND_SERIES: "channels"}
+WIDTHS = {names.KIND_VECTOR: "features", names.KIND_SERIES: "channels"}  # of .npy
 
 
 @dataclass(slots=True)  # there may be millions
 class File:
     """One file that can be read. key: what it shares with the other senses of its sample; view:
-    "" or what of; shape: of a .npy."""
+    "" or what of; shape: of a .npy; of a graph the names of its features, or how many these are."""
 
     folder: str
     file_name: str
@@ -50,6 +50,8 @@ def described(path, class_name, group, report):
     try:
         kind = next(iter(media.kinds_of(path)), None)
         shape = media.npy_shape(path) if kind in WIDTHS else ()
+        if kind == names.KIND_GRAPH:
+            shape = (media.graph_columns(path), )
         if kind is None:
             raise BadInput(f"unknown file type {path.suffix.lower() or '(none)'}")
         if 0 in shape:
@@ -121,11 +123,11 @@ def _paired_views(files, tagged):
 
 
 def of_usual_shapes(files, report):
-    """The files without the .npy of an odd number of dimensions or width; the others tell the
-    width. Gives (files, {sense: width})."""
+    """The files without the .npy of an odd number of dimensions or width, and the graphs of other
+    features than most; the others tell the width. Gives (files, {sense: width})."""
     dimensions, widths = defaultdict(Counter), defaultdict(Counter)
     for file in files:
-        if file.shape:
+        if file.kind in WIDTHS:
             dimensions[file.view][file.kind] += 1
     files = [file for file in files if not _is_rare(file, dimensions[file.view], report)]
     for file in files:
@@ -135,15 +137,17 @@ def of_usual_shapes(files, report):
     kept = []
     for file in files:
         if file.shape and file.shape[-1] != usual[file.sense]:
-            report.skipped(file.path, f".npy with {file.shape[-1]} {WIDTHS[file.kind]}, while most "
-                           f"{file.sense} files have {usual[file.sense]}")
+            what = f".npy with {file.shape[-1]} {WIDTHS[file.kind]}" if file.kind in WIDTHS else (
+                f"graph with the features {_listed(file.shape[-1])}")
+            report.skipped(file.path, f"{what}, while most {file.sense} files have "
+                           f"{_listed(usual[file.sense])}")
         else:
             kept.append(file)
     return kept, usual
 
 
 def _is_rare(file, counts, report):
-    rare = bool(file.shape) and counts[file.kind] * RARE <= max(counts.values())
+    rare = file.kind in WIDTHS and counts[file.kind] * RARE <= max(counts.values())
     if rare:
         report.skipped(file.path, f".npy with {len(file.shape)} dimensions, while most have "
                        f"{3 - len(file.shape)}")
@@ -153,6 +157,10 @@ def _is_rare(file, counts, report):
 def _usual(sense, counts, report):
     (width, count), *others = counts.most_common()
     if others and others[0][1] == count:
-        report.warn(f"{count} {sense} files have the width {width}, and as many have "
-                    f"{others[0][0]}: the first are kept; sort out which are right")
+        report.warn(f"{count} {sense} files have the width {_listed(width)}, and as many have "
+                    f"{_listed(others[0][0])}: the first are kept; sort out which are right")
     return width
+
+
+def _listed(width):
+    return ", ".join(width) if isinstance(width, tuple) else str(width)

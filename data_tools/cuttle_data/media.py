@@ -1,4 +1,4 @@
-"""Reads the raw formats: pictures, videos, texts, sounds and .npy files, each in a file of its own.
+"""Reads the raw formats: pictures, videos, texts, sounds, graphs and .npy files, each in a file of its own.
 Everything unusable is a BadInput."""
 
 import argparse
@@ -10,6 +10,7 @@ from .arrays import ARRAY_SUFFIXES, load_npy, npy_shape
 from .decoding import MAX_MEGAPIXELS, Doubtful, ReadOptions
 from .deep_pictures import parse_range
 from .errors import UserError
+from .graphs import GRAPH_SUFFIXES, graph_columns, is_graph, load_graph, stored_graph
 from .pictures import (ANIMATED_SUFFIXES, IMAGE_SUFFIXES, image_array, is_animated, load_image,
                        read_image)
 from .resampling import resample
@@ -19,7 +20,8 @@ from .videos import FRAMES, VIDEO_SUFFIXES, is_film, read_video
 
 __all__ = ["ANIMATED_SUFFIXES", "ARRAY_SUFFIXES", "IMAGE_SUFFIXES", "ReadOptions", "SOUND_SUFFIXES",
            "FRAMES", "VIDEO_SUFFIXES", "add_decoding_arguments", "add_layout_arguments", "add_rate_argument",
-           "add_read_arguments", "checked_frames", "checked_rate", "file_fingerprint", "image_array", "is_film",
+           "add_read_arguments", "checked_frames", "checked_rate", "file_fingerprint", "graph_columns", "image_array",
+           "is_film",
            "kinds_of", "load_image", "load_npy", "load_text", "load_wav", "loader", "npy_shape",
            "parse_size", "read_options", "resample"]
 KINDS = {**dict.fromkeys(TEXT_SUFFIXES, names.KIND_TEXT),
@@ -39,6 +41,8 @@ def add_layout_arguments(parser):
     parser.add_argument("--frames", type=int, default=FRAMES, metavar="N",
                         help="of a video with more, so many are kept, evenly over the whole "
                         f"(default: {FRAMES})")
+    parser.add_argument("--directed", action="store_true",
+                        help="edges of graphs lead one way (default: both ways)")
     parser.add_argument("--gray", action="store_true", help="one channel instead of RGB")
     add_rate_argument(parser)
 
@@ -97,11 +101,14 @@ def file_fingerprint(path):
 
 def kinds_of(path):
     """The kinds of modality that a file may be by its ending (a .npy by its shape), the likeliest
-    first: a picture may be a video of one frame, and an animated one a picture by its first.
+    first: a picture may be a video of one frame, and an animated one a picture by its first. A
+    .json or .npz is a graph if it holds one.
     BadInput if it is a broken .npy."""
     suffix = path.suffix.lower()
     if suffix in ARRAY_SUFFIXES:
         return (ARRAY_KINDS[len(npy_shape(path))], )
+    if suffix in GRAPH_SUFFIXES:
+        return (names.KIND_GRAPH, ) if is_graph(path) else ()
     kind = KINDS.get(suffix)
     if kind == names.KIND_IMAGE:
         both = (names.KIND_IMAGE, names.KIND_VIDEO)
@@ -128,6 +135,8 @@ class Loader:
                                        modality.most_frames, options))
         if modality.kind == names.KIND_AUDIO:
             return _doubted(read_sound(source, modality.sample_rate, options))
+        if modality.kind == names.KIND_GRAPH:
+            return stored_graph(*load_graph(source, modality.columns), modality.shape[0], modality.directed)
         return (load_text(source, options) if modality.kind == names.KIND_TEXT else
                 load_npy(source))
 

@@ -216,7 +216,7 @@ class Shard:
                 length = len(data) if data.ndim else -1
                 self._check_offsets(path, self.offsets_[modality.name], length)
             dtype = np.dtype(schema.DTYPES[modality.kind])
-            if data.dtype != dtype or data.shape != (length, *modality.shape):
+            if data.dtype != dtype or data.shape != (length, *modality.row_shape):
                 raise self.problem(
                     f"{folder}{names.MODALITY_DATA} has type {data.dtype} and shape {data.shape}")
 
@@ -239,7 +239,8 @@ def modality_from(entry):
                                tuple(name for name, _ in columns),
                                entry.get(names.HOLES_KEY, False) is True,
                                categories if any(categories) else (),
-                               entry.get(names.MOST_FRAMES_KEY, 0))
+                               entry.get(names.MOST_FRAMES_KEY, 0),
+                               entry.get(names.DIRECTED_KEY, False) is True)
     try:
         modality.check()
     except UserError as error:

@@ -10,33 +10,38 @@ import numpy as np
 
 from . import names
 from .errors import BadInput, UserError
+from .graphs import parts_of
 
 KINDS = (names.KIND_IMAGE, names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VECTOR,
-         names.KIND_VIDEO)
-VARIABLE_KINDS = (names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VIDEO)
+         names.KIND_VIDEO, names.KIND_GRAPH)
+VARIABLE_KINDS = (names.KIND_TEXT, names.KIND_AUDIO, names.KIND_SERIES, names.KIND_VIDEO,
+                  names.KIND_GRAPH)
 PICTURE_KINDS = (names.KIND_IMAGE, names.KIND_VIDEO)  # whose values are pixels
 # The position of a split is its number in the file.
 SPLITS = (names.SPLIT_TRAIN, names.SPLIT_VALIDATION, names.SPLIT_TEST)
 DTYPES = {
     names.KIND_IMAGE: "|u1", names.KIND_TEXT: "|u1", names.KIND_AUDIO: "<i2",
-    names.KIND_SERIES: "<f4", names.KIND_VECTOR: "<f4", names.KIND_VIDEO: "|u1"
+    names.KIND_SERIES: "<f4", names.KIND_VECTOR: "<f4", names.KIND_VIDEO: "|u1",
+    names.KIND_GRAPH: "|u1"
 }
 MAX_MODALITIES = 32
 TARGET_DTYPE = "<f4"
 MAX_TARGETS = 65536
 MAX_TARGET_NAME_BYTES = 64
-DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1, names.KIND_VIDEO: 3}
+DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1, names.KIND_VIDEO: 3,
+              names.KIND_GRAPH: 1}
 
 
 @dataclass(frozen=True)
 class Modality:
     """One sense as the header declares it. shape: image and frames of video (H, W, C), series
-    (channels,), vector (features,), else (). mean and stddev: given only to take them from another data set; None lets
-    the writer compute them. columns: of the table that it was made from, one for each feature or
+    (channels,), vector and nodes of graph (features,), else (). mean and stddev: given only to take them
+    from another data set; None lets the writer compute them. columns: of the table that it was made from, one for each feature or
     channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes: numbers may
     be NaN, which mean and stddev leave out. categories: () or, for each of the columns, the names of
     its categories, whose numbers are its values (a hole: none of them); () for a column of numbers. most_frames: of a
-    video, the most that were kept, evenly, 0 where nothing was left out."""
+    video, the most that were kept, evenly, 0 where nothing was left out. directed: of
+    graphs, whether an edge leads from its first node to its second one."""
 
     name: str
     kind: str
@@ -48,6 +53,12 @@ class Modality:
     holes: bool = False
     categories: tuple = ()
     most_frames: int = 0
+    directed: bool = False
+
+    @property
+    def row_shape(self):
+        """Of what the first dimension of the data counts: a graph's parts lie in plain bytes."""
+        return () if self.kind == names.KIND_GRAPH else self.shape
 
     def check(self):
         """UserError unless the declaration is usable."""
@@ -67,6 +78,8 @@ class Modality:
                 self.most_frames and self.kind != names.KIND_VIDEO):
             raise UserError(f"modality {self.name}: {self.most_frames} frames do not fit the kind "
                             f"{self.kind}")
+        if self.directed and self.kind != names.KIND_GRAPH:
+            raise UserError(f"modality {self.name}: edges are of graphs, and {self.kind} has none")
         if self.holes and self.kind not in (names.KIND_SERIES, names.KIND_VECTOR):
             raise UserError(f"modality {self.name}: holes are of numbers, and {self.kind} has none")
         if len(self.columns) not in (0, 1, *self.shape[-1:]):
@@ -106,6 +119,8 @@ class Modality:
             ]
         if self.holes:
             header[names.HOLES_KEY] = True
+        if self.directed:
+            header[names.DIRECTED_KEY] = True
         if self.most_frames:
             header[names.MOST_FRAMES_KEY] = self.most_frames
         return header
@@ -121,12 +136,14 @@ class Modality:
             array = _finite_floats(array, expected, self.holes)
         elif array.dtype != expected:
             raise BadInput(f"holds {array.dtype}, not {expected}")
-        wanted = ["any"] * (self.kind in VARIABLE_KINDS) + list(self.shape)
+        wanted = ["any"] * (self.kind in VARIABLE_KINDS) + list(self.row_shape)
         fits = all(w in ("any", size) for w, size in zip(wanted, array.shape))
         if array.ndim != len(wanted) or not fits:
             raise BadInput(f"has shape {list(array.shape)}, not [{', '.join(map(str, wanted))}]")
         if array.size == 0:
             raise BadInput("is empty")
+        if self.kind == names.KIND_GRAPH:
+            parts_of(array, self.shape[0], self.directed)
         for place, found in enumerate(self.categories):
             if found and not (np.isnan(array[place]) or array[place] in range(len(found))):
                 raise BadInput(f"holds {array[place]:g} in column {self.columns[place]}, of "

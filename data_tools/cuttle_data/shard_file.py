@@ -178,10 +178,10 @@ class _Waiting:
 
     def blocks(self, modality):
         """Arrays of whole rows, end to end all values."""
-        row = np.dtype(schema.DTYPES[modality.kind]).itemsize * math.prod(modality.shape)
+        row = np.dtype(schema.DTYPES[modality.kind]).itemsize * math.prod(modality.row_shape)
         self.file_.seek(0)
         while data := self.file_.read(max(1, WAITING_BYTES // row) * row):
-            yield np.frombuffer(data, schema.DTYPES[modality.kind]).reshape(-1, *modality.shape)
+            yield np.frombuffer(data, schema.DTYPES[modality.kind]).reshape(-1, *modality.row_shape)
 
     def close(self):
         if self.file_:
@@ -292,7 +292,7 @@ def write_values(file, modality, present, crcs, lengths, blocks):
         offsets = offsets_of(lengths)
         file[folder + names.MODALITY_OFFSETS] = offsets
         rows = int(offsets[-1])
-    data = file.create_dataset(folder + names.MODALITY_DATA, (rows, *modality.shape),
+    data = file.create_dataset(folder + names.MODALITY_DATA, (rows, *modality.row_shape),
                                schema.DTYPES[modality.kind])
     first = 0
     for block in blocks:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import names, schema
+from .graphs import parts_of
 
 
 class Moments:
@@ -59,4 +60,6 @@ def moments_of(modality, samples):
             moments.add(array.reshape(-1, modality.shape[2]) / 255.0)
         elif modality.kind in (names.KIND_SERIES, names.KIND_VECTOR):
             moments.add(array.reshape(-1, modality.shape[0]))
+        elif modality.kind == names.KIND_GRAPH:
+            moments.add(parts_of(array, modality.shape[0], modality.directed)[0])
     return moments

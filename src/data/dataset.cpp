@@ -237,6 +237,15 @@ class ShardedDataset final : public Dataset {
                     "the {} of sample {} ('{}') in the shard '{}' does not match its checksum (the "
                     "file was damaged); make it again or copy it anew",
                     modalities_[m].name, sample - starts_[s], sample_name(sample), shards_[s].path);
+    if (modalities_[m].kind != ModalityKind::kGraph) return;
+    try {
+      view_graph(data, bytes, modalities_[m]);
+    } catch (const UserError& problem) {
+      throw UserError(
+          fmt::format("the {} of sample {} ('{}') in the shard '{}' is none: {}; make it again",
+                      modalities_[m].name, sample - starts_[s], sample_name(sample),
+                      shards_[s].path, problem.what()));
+    }
   }
 
   std::vector<ModalitySpec> modalities_;

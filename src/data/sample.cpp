@@ -28,6 +28,8 @@ const char* to_string(ModalityKind kind) {
       return kKindVector;
     case ModalityKind::kVideo:
       return kKindVideo;
+    case ModalityKind::kGraph:
+      return kKindGraph;
   }
   CUTTLE_EXPECT(false);
   return "";
@@ -38,6 +40,7 @@ std::int64_t ModalitySpec::element_bytes() const {
     case ModalityKind::kImage:
     case ModalityKind::kText:
     case ModalityKind::kVideo:
+    case ModalityKind::kGraph:
       return 1;
     case ModalityKind::kAudio:
       return 2;
@@ -74,7 +77,7 @@ ModalitySpec ModalitySpec::recorded() const {
 bool ModalitySpec::operator==(const ModalitySpec& other) const {
   return name == other.name && kind == other.kind && shape == other.shape &&
          sample_rate == other.sample_rate && mean == other.mean && stddev == other.stddev &&
-         centred == other.centred && fitted == other.fitted;
+         centred == other.centred && directed == other.directed && fitted == other.fitted;
 }
 
 std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities) {

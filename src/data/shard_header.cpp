@@ -68,7 +68,7 @@ bool is_plain_name(const std::string& name) {
 ModalityKind kind_from(const std::string& text, const std::string& name, const Checker& check) {
   for (const ModalityKind kind :
        {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries,
-        ModalityKind::kVector, ModalityKind::kVideo}) {
+        ModalityKind::kVector, ModalityKind::kVideo, ModalityKind::kGraph}) {
     if (text == to_string(kind)) return kind;
   }
   check.require(false, "gives modality '{}' the unknown kind '{}'", name, text);
@@ -77,10 +77,9 @@ ModalityKind kind_from(const std::string& text, const std::string& name, const C
 
 std::vector<std::int64_t> shape_from(const Json& values, const ModalitySpec& spec,
                                      const Checker& check) {
-  const std::size_t rank =
-      spec.kind == ModalityKind::kImage || spec.kind == ModalityKind::kVideo     ? 3
-      : spec.kind == ModalityKind::kSeries || spec.kind == ModalityKind::kVector ? 1
-                                                                                 : 0;
+  const bool pixels = spec.kind == ModalityKind::kImage || spec.kind == ModalityKind::kVideo,
+             bare = spec.kind == ModalityKind::kText || spec.kind == ModalityKind::kAudio;
+  const std::size_t rank = pixels ? 3 : bare ? 0 : 1;
   check.require(values.is_array() && values.size() == rank,
                 "needs a shape of {} numbers for modality '{}' of kind {}", rank, spec.name,
                 to_string(spec.kind));
@@ -166,6 +165,15 @@ bool holes_from(const Json& object, const ModalitySpec& spec, const Checker& che
   return holes.get<bool>() || !spec.categories.empty();
 }
 
+bool directed_from(const Json& object, const ModalitySpec& spec, const Checker& check) {
+  const Json directed = object.value(kDirectedKey, Json(false));
+  check.require(
+      directed.is_boolean() && (spec.kind == ModalityKind::kGraph || !directed.get<bool>()),
+      "says of modality '{}' that it is '{}': {}", spec.name, kDirectedKey,
+      directed.is_structured() ? "[...]" : directed.dump());
+  return directed.get<bool>();
+}
+
 ModalitySpec modality_from(const Json& object, const Checker& check) {
   ModalitySpec spec;
   spec.name = check.text(object, kNameKey);
@@ -186,6 +194,7 @@ ModalitySpec modality_from(const Json& object, const Checker& check) {
   check_statistics(spec, check);
   read_columns(object, spec, check);
   spec.holes = holes_from(object, spec, check);
+  spec.directed = directed_from(object, spec, check);
   if (object.contains(kMostFramesKey)) spec.most_frames = check.integer(object, kMostFramesKey, 1);
   check.require(spec.most_frames == 0 || spec.kind == ModalityKind::kVideo,
                 "gives modality '{}' of kind {} a number of frames", spec.name,

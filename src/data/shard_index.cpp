@@ -117,9 +117,11 @@ class IndexReader {
 
   void locate_data(const ModalitySpec& spec, const std::string& group, std::int64_t rows,
                    ModalityColumn& column) {
-    std::vector<std::int64_t> dims = spec.shape;
+    // A graph's nodes and edges lie in plain bytes.
+    std::vector<std::int64_t> dims;
+    if (spec.kind != ModalityKind::kGraph) dims = spec.shape;
     column.element_bytes = spec.element_bytes();
-    for (const std::int64_t size : spec.shape) column.element_bytes *= size;
+    for (const std::int64_t size : dims) column.element_bytes *= size;
     const bool by_row = spec.kind == ModalityKind::kImage || spec.kind == ModalityKind::kVector;
     if (!by_row) read(group + kModalityOffsets, rows + 1, column.offsets);
     const hid_t type = spec.kind == ModalityKind::kAudio ? H5T_STD_I16LE
@@ -135,10 +137,11 @@ class IndexReader {
                     kDamaged);
     if (!by_row) check_offsets(group + kModalityOffsets, column.offsets, extent.dims[0]);
     const auto& offsets = column.offsets;
-    CUTTLE_VALIDATE(spec.kind != ModalityKind::kVideo ||
+    const bool graph = spec.kind == ModalityKind::kGraph;
+    CUTTLE_VALIDATE((!graph && spec.kind != ModalityKind::kVideo) ||
                         std::adjacent_find(offsets.begin(), offsets.end()) == offsets.end(),
-                    "'{}{}' of the shard '{}' has a video without frames; {}", group,
-                    kModalityOffsets, index_.path, kDamaged);
+                    "'{}{}' of the shard '{}' has a {}; {}", group, kModalityOffsets, index_.path,
+                    graph ? "graph without nodes" : "video without frames", kDamaged);
     column.file_offset = extent.offset;
     column.bytes = extent.bytes;
   }

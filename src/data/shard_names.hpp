@@ -36,6 +36,7 @@ inline constexpr const char* kColumnsKey = "columns";
 inline constexpr const char* kMostFramesKey = "most_frames";
 inline constexpr const char* kCategoriesKey = "categories";
 inline constexpr const char* kHolesKey = "holes";
+inline constexpr const char* kDirectedKey = "directed";
 
 // The end of the name of a channel of series that says the time since the first step.
 inline constexpr const char* kElapsedSuffix = ":elapsed";
@@ -66,6 +67,7 @@ inline constexpr const char* kKindAudio = "audio";
 inline constexpr const char* kKindSeries = "series";
 inline constexpr const char* kKindVector = "vector";
 inline constexpr const char* kKindVideo = "video";
+inline constexpr const char* kKindGraph = "graph";
 inline constexpr const char* kSplitTrain = "train";
 inline constexpr const char* kSplitValidation = "validation";
 inline constexpr const char* kSplitTest = "test";

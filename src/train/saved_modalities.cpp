@@ -9,7 +9,8 @@ namespace {
 
 ModalityKind kind_from(const std::string& word) {
   for (const auto kind : {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
-                          ModalityKind::kSeries, ModalityKind::kVector, ModalityKind::kVideo})
+                          ModalityKind::kSeries, ModalityKind::kVector, ModalityKind::kVideo,
+                          ModalityKind::kGraph})
     if (word == to_string(kind)) return kind;
   throw UserError("unknown modality kind '" + word + "' (written by a newer version?)");
 }
@@ -51,6 +52,7 @@ std::string modalities_to_json(const std::vector<ModalitySpec>& modalities) {
         list.back()["columns"].push_back(
             {{"name", spec.columns[c]}, {"categories", spec.categories[c]}});
     if (spec.holes) list.back()["holes"] = true;
+    if (spec.directed) list.back()["directed"] = true;
     for (const FittedStep& step : spec.fitted)
       list.back()["fitted"].push_back({{"type", step.type},
                                        {"words", step.words},
@@ -76,6 +78,7 @@ std::vector<ModalitySpec> modalities_from_json(const std::string& text) {
       spec.centred = spec.kind == ModalityKind::kAudio && entry.value("centred", true);
       read_columns(entry.value("columns", nlohmann::json::array()), spec);
       spec.holes = entry.value("holes", false);
+      spec.directed = entry.value("directed", false);
       spec.most_frames = entry.value("most_frames", std::int64_t{0});
       for (const auto& step : entry.value("fitted", nlohmann::json::array()))
         spec.fitted.push_back(

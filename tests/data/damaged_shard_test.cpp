@@ -27,6 +27,7 @@ SyntheticOptions small() {
   options.samples_per_class = 3;
   options.shards = 1;
   options.modalities.push_back("video");
+  options.modalities.push_back("graph");
   return options;
 }
 
@@ -138,6 +139,12 @@ const std::vector<Damage> kDamages = {
        set<std::int64_t>(c, "/modalities/video/offsets", 2, first);
      },
      "'/modalities/video/offsets' of the shard"},
+    {"no_nodes",
+     [](ShardContent& c) {
+       const auto first = c.arrays["/modalities/graph/offsets"].bytes[8];
+       set<std::int64_t>(c, "/modalities/graph/offsets", 2, first);
+     },
+     "'/modalities/graph/offsets' of the shard"},
     {"frame_shape",
      [](ShardContent& c) {
        auto& dims = c.arrays["/modalities/video/data"].dims;

@@ -62,11 +62,12 @@ TEST(dataset, gives_back_every_kind_as_written) {
   SyntheticOptions options;
   options.missing_rate = 0.3;
   options.modalities.push_back("video");
+  options.modalities.push_back("graph");
   for (const bool in_memory : {false, true}) {
     const TempFolder folder;
     write_synthetic_shards(folder.path(), options);
     const auto data = open(folder, {}, in_memory);
-    ASSERT_EQ(data->modalities().size(), 6u);
+    ASSERT_EQ(data->modalities().size(), 7u);
     ASSERT_EQ(data->samples().size(), 20u * 12u);
     std::int64_t sample = 0, missing = 0;
     for (int shard = 0; shard < options.shards; ++shard) {
@@ -75,8 +76,8 @@ TEST(dataset, gives_back_every_kind_as_written) {
       for (const std::string& name : options.modalities)
         expected.push_back(written_bytes(content, name));
       for (std::size_t i = 0; i < expected[0].size(); ++i, ++sample) {
-        EXPECT_EQ(data->samples()[sample].complete, data->samples()[sample].present == 63u);
-        for (std::size_t m = 0; m < 6; ++m) {
+        EXPECT_EQ(data->samples()[sample].complete, data->samples()[sample].present == 127u);
+        for (std::size_t m = 0; m < 7; ++m) {
           const bool present = data->samples()[sample].present >> m & 1;
           ASSERT_EQ(present, !expected[m][i].empty());
           missing += !present;
@@ -88,8 +89,8 @@ TEST(dataset, gives_back_every_kind_as_written) {
         }
       }
     }
-    EXPECT_GT(missing, 260);
-    EXPECT_LT(missing, 480);  // about 0.3 of 1440, less those that are kept
+    EXPECT_GT(missing, 310);
+    EXPECT_LT(missing, 560);  // about 0.3 of 1680, less those that are kept
   }
 }
 
@@ -97,6 +98,7 @@ TEST(dataset, declares_the_modalities_of_the_header) {
   const TempFolder folder;
   SyntheticOptions options;
   options.modalities.push_back("video");
+  options.modalities.push_back("graph");
   write_synthetic_shards(folder.path(), options);
   const auto data = open(folder);
   const auto& specs = data->modalities();
@@ -113,9 +115,12 @@ TEST(dataset, declares_the_modalities_of_the_header) {
   EXPECT_THAT(specs[5].shape, ElementsAre(12, 12, 1));
   EXPECT_EQ(specs[5].most_frames, 4);
   EXPECT_EQ(specs[0].most_frames, 0);
+  EXPECT_EQ(specs[6].kind, ModalityKind::kGraph);
+  EXPECT_THAT(specs[6].shape, ElementsAre(2));
+  EXPECT_FALSE(specs[6].directed);
   std::vector<std::int64_t> bytes;
   for (const ModalitySpec& spec : specs) bytes.push_back(spec.element_bytes());
-  EXPECT_THAT(bytes, ElementsAre(1, 1, 2, 4, 4, 1));
+  EXPECT_THAT(bytes, ElementsAre(1, 1, 2, 4, 4, 1, 1));
 }
 
 TEST(dataset, joins_classes_and_groups_of_all_shards) {

@@ -107,6 +107,11 @@ TEST(shard_header, complains_by_name) {
       {R"("sample_rate": 16000)", R"("columns": "a", "sample_rate": 16000)", "not a list"},
       {R"("sample_rate": 16000)", R"("most_frames": 3, "sample_rate": 16000)",
        "modality 'ear' of kind audio a number of frames"},
+      {R"("sample_rate": 16000)", R"("directed": true, "sample_rate": 16000)",
+       "says of modality 'ear' that it is 'directed': true"},
+      {R"("sample_rate": 16000)", R"("directed": 1, "sample_rate": 16000)",
+       "says of modality 'ear' that it is 'directed': 1"},
+      {R"("kind": "audio")", R"("kind": "graph")", "shape of 1 numbers for modality 'ear'"},
       {R"("kind": "image")", R"("most_frames": 0, "kind": "video")", "not an integer of 1 or more"},
       {R"("kind": "audio")", R"("kind": "video")", "shape of 3 numbers for modality 'ear'"},
       {R"("modalities": [)", R"("modalities": [], "more": [)", "does not list 1 to 32 modalities"}};

@@ -109,6 +109,7 @@ ShardContent plain_shard() {
   options.missing_rate = 0.2;
   options.targets = 2;
   options.modalities.push_back("video");
+  options.modalities.push_back("graph");
   return synthetic_shard(options, 0);
 }
 

@@ -15,8 +15,8 @@ struct SyntheticOptions {
   std::int64_t samples_per_class = 12;              ///< dealt to groups and shards in turn
   std::int64_t groups = 4;
   std::vector<std::string> modalities = {"image", "text", "audio", "series",
-                                         "vector"};  ///< each is named as its kind; there is
-                                                     ///< video, too
+                                         "vector"};  ///< each is named as its kind; there are
+                                                     ///< video and graph, too
   double missing_rate = 0.0;     ///< of each modality; a sample keeps at least one
   std::int64_t image_side = 12;  ///< pixels; one channel
   double noise = 0.3;            ///< of samples, where differences between classes are about 1

@@ -102,6 +102,26 @@ std::vector<std::uint8_t> vector_of(Sample sample, const SyntheticOptions& optio
   return bytes;
 }
 
+/// Two features of a node; a ring whose chords are the class's, and some of chance.
+std::vector<std::uint8_t> graph_of(Sample sample, const SyntheticOptions& options) {
+  const auto nodes = static_cast<std::int32_t>(4 + sample.noise.below(5));
+  const auto chord = static_cast<std::int32_t>(2 + sample.looks.below(5));
+  std::array<double, kChannels> means;
+  for (double& mean : means) mean = sample.looks.normal();
+  std::vector<std::uint8_t> bytes;
+  append(bytes, nodes);
+  for (std::int64_t i = 0; i < nodes * kChannels; ++i)
+    append(bytes, static_cast<float>(means[static_cast<std::size_t>(i % kChannels)] +
+                                     options.noise * sample.noise.normal()));
+  for (std::int32_t a = 0; a < nodes; ++a)
+    for (std::int32_t b = a + 1; b < nodes; ++b)
+      if (b == a + 1 || b == a + chord || sample.noise.uniform() < 0.1) {
+        append(bytes, a);
+        append(bytes, b);
+      }
+  return bytes;
+}
+
 std::vector<std::uint8_t> targets_of(Sample sample, const SyntheticOptions& options) {
   const std::vector<std::uint8_t> bytes = vector_of(sample, options);
   const double amplitude = 0.5 + sample.looks.uniform(), phase = kTurn * sample.looks.uniform();
@@ -165,7 +185,14 @@ Kind kind_of(const std::string& name, const SyntheticOptions& options) {
        {side, side, 1},
        side * side,
        true,
-       video_of}};
+       video_of},
+      {"graph",
+       fmt::format(R"("shape": [{}], {})", kChannels, none),
+       ElementType::kU8,
+       {},
+       1,
+       true,
+       graph_of}};
   for (const Kind& kind : kinds) {
     if (name == kind.name) return kind;
   }

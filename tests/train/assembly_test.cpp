@@ -92,6 +92,14 @@ TEST(Modalities, HowManyFramesAVideoKeepsComesBack) {
   EXPECT_EQ(modalities_from_json(modalities_to_json(specs))[0].most_frames, 16);
 }
 
+TEST(Modalities, WhetherEdgesHaveADirectionComesBack) {
+  std::vector<ModalitySpec> specs = {{"roads", ModalityKind::kGraph, {2}, 0.0, {}, {}}};
+  EXPECT_THAT(modalities_to_json(specs), Not(HasSubstr("directed")));
+  EXPECT_EQ(modalities_from_json(modalities_to_json(specs))[0], specs[0]);
+  specs[0].directed = true;
+  EXPECT_EQ(modalities_from_json(modalities_to_json(specs))[0], specs[0]);
+}
+
 TEST(Modalities, DamagedJsonIsRefused) {
   const std::string good = modalities_to_json(tiny_modalities());
   EXPECT_EQ(modalities_refusal(good), "");

@@ -1,10 +1,12 @@
-"""A tree with one folder per class: pictures, videos, sounds, texts, series and vectors in any mixture.
+"""A tree with one folder per class: pictures, videos, sounds, texts, graphs, series and vectors in any mixture.
 
 ROOT/CLASS/x.png is one sample, and so is any file at any depth below a class folder (where folders
 of classes lie in others, see --class-depth). Files with the
 same stem in the same folder are further senses of it: x.png (any ending Pillow reads), x.wav (or
 .flac, .ogg, .mp3 ...: mono after averaging), x.txt, x.npy (1-D numbers: vector; 2-D, steps x
-channels: series), x.mp4 (or .webm, .avi ...). Pictures of an ending of
+channels: series), x.mp4 (or .webm, .avi ...), x.json (a graph as networkx's
+node_link_data gives it: the features of a node are its x, or its attributes that are numbers) or x.npz
+(one as PyTorch Geometric has it: x and edge_index). Pictures of an ending of
 which most are animated (.gif, .webp, .png) are videos, and so is a .npy of uint8 [frames, height,
 width, channels]. The sense that most samples have comes first, pictures before others; a file
 without one of it is left out. x.left.png and x.right.png are two views of one sample: the senses

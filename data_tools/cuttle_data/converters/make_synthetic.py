@@ -4,7 +4,10 @@ Each class has its own random pattern in every modality and each sample adds noi
 offset, so a model can learn and the floor is neither chance nor perfect. Classes span the shards.
 With --frames there is a video, too, whose classes differ only in motion: a spot visits as many
 places as there are frames, all of them in each round, in an order of the class, from any of them on;
-every second class runs the one before it backwards. The same arguments give the same bytes.
+every second class runs the one before it backwards. With --nodes there is a graph, too, whose
+classes differ only in edges: its nodes are of six types, as many of each, that feature i is about 1
+of the type i says, every type has about as many edges, and the class decides which types they join.
+The same arguments give the same bytes.
 """
 
 import numpy as np
@@ -12,11 +15,13 @@ import numpy as np
 from .. import names, splits
 from ..draws import generator
 from ..errors import UserError
+from ..graphs import stored_graph
 from ..shards import DatasetInfo, Modality, Sample, write_converted
 
 SAMPLE_RATE = 8000
 FEATURES = 8
 CHANNELS = 3
+TYPES = 6
 LETTERS = list("abcdefghijklmnopqrstuvwxyzäöüßéñ漢字語")
 
 
@@ -42,6 +47,11 @@ def add_arguments(parser):
                         default=0,
                         metavar="N",
                         help="of one round of the video, 3 to 64 (default: 0, no video)")
+    parser.add_argument("--nodes",
+                        type=int,
+                        default=0,
+                        metavar="N",
+                        help="most of each type in the graph, 2 to 1000 (default: 0, no graph)")
     splits.add_split_arguments(parser, "0.5,0.25,0.25")
 
 
@@ -54,6 +64,8 @@ def convert(args, report):
         raise UserError("--missing must be within [0, 1) and --noise at least 0")
     if args.frames and not 3 <= args.frames <= 64:
         raise UserError("--frames must be 3 to 64 (or 0 for no video)")
+    if args.nodes and not 2 <= args.nodes <= 1000:
+        raise UserError("--nodes must be 2 to 1000 (or 0 for no graph)")
     class_names = [f"class {index:03d}" for index in range(args.classes)]
     split_of = splits.split_classes(class_names, splits.chosen_fractions(args), args.seed)
     groups = [_pattern(args, [1, group]) for group in range(args.groups)]
@@ -71,7 +83,8 @@ def convert(args, report):
         Modality("audio", names.KIND_AUDIO, sample_rate=SAMPLE_RATE),
         Modality("series", names.KIND_SERIES, (CHANNELS, )),
         Modality("vector", names.KIND_VECTOR, (FEATURES, )),
-        *[Modality("video", names.KIND_VIDEO, (args.size, args.size, 3))] * bool(args.frames)
+        *[Modality("video", names.KIND_VIDEO, (args.size, args.size, 3))] * bool(args.frames),
+        *[Modality("graph", names.KIND_GRAPH, (TYPES, ))] * bool(args.nodes)
     ]
     info = DatasetInfo(args.name or "synthetic", "made by cuttle-data make_synthetic", "CC0-1.0",
                        "cuttle-data make_synthetic")
@@ -97,6 +110,8 @@ def _values(args, class_id, index, pattern, group):
               "vector": (vector + args.noise * random.standard_normal(FEATURES)).astype("<f4")}
     if args.frames:
         values["video"] = _video(args, class_id, generator(args.seed, 3, class_id, index))
+    if args.nodes:
+        values["graph"] = _graph(args, class_id, generator(args.seed, 5, class_id, index))
     left_out = [name for name in values if random.random() < args.missing]
     for name in left_out[:len(values) - 1]:
         del values[name]
@@ -121,6 +136,20 @@ def _video(args, class_id, random):
     noise = 10 * args.noise * random.standard_normal((*spot.shape, 3))
     colour = random.uniform(100, 200, 3)
     return np.clip(np.round(30 + spot[..., None] * colour + noise), 0, 255).astype(np.uint8)
+
+
+def _graph(args, class_id, random):
+    """Nodes in any order; two edges for each lead from a type to the one that the class has follow it, one in ten
+    anywhere (at noise 1)."""
+    follows = generator(args.seed, 6, class_id).permutation(TYPES)
+    kinds = random.permutation(np.repeat(np.arange(TYPES), random.integers((args.nodes + 1) // 2, args.nodes + 1)))
+    places = [np.flatnonzero(kinds == kind) for kind in range(TYPES)]
+    first = np.repeat(np.arange(len(kinds)), 2)
+    second = np.array([random.choice(places[follows[kinds[node]]]) for node in first])
+    astray = random.random(len(first)) < min(0.5, 0.1 * args.noise)
+    second = np.where(astray, random.integers(len(kinds), size=len(first)), second)
+    features = np.eye(TYPES)[kinds] + 0.1 * args.noise * random.standard_normal((len(kinds), TYPES))
+    return stored_graph(features, np.stack([first, second], 1), TYPES, directed=False)
 
 
 def _text(args, random, word, group):

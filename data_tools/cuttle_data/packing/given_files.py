@@ -11,7 +11,8 @@ from ..splits import split_of_folder, unified
 
 GROUP = "all"
 PLURALS = {names.KIND_IMAGE: "pictures", names.KIND_TEXT: "texts", names.KIND_AUDIO: "sounds",
-           names.KIND_SERIES: "series", names.KIND_VECTOR: "vectors", names.KIND_VIDEO: "videos"}
+           names.KIND_SERIES: "series", names.KIND_VECTOR: "vectors", names.KIND_VIDEO: "videos",
+           names.KIND_GRAPH: "graphs"}
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from PIL import Image
 from .. import names
 from ..decoding import reason_of
 from ..errors import BadInput, UserError
+from ..graphs import EDGE_INDEX, FEATURES, NODES, graph_parts, stored_graph
 from ..pictures import image_array
 from ..sounds import sixteen_bits
 from ..texts import plain_bytes
@@ -33,6 +34,9 @@ def sample_of(given, name, modalities):
 def _as_stored(modality, value):
     if modality.kind == names.KIND_TEXT:
         return modality.convert(_text(value))
+    if modality.kind == names.KIND_GRAPH:
+        return modality.convert(stored_graph(*_graph(value, modality), modality.shape[0],
+                                             modality.directed))
     if isinstance(value, Image.Image):  # its array may be of rows in a palette
         raise BadInput("is no array (of Pillow's pictures take np.asarray(it.convert('RGB')))")
     try:
@@ -58,6 +62,15 @@ def _text(value):
     except UnicodeEncodeError as error:
         raise BadInput(f"holds half a letter, {ascii(value[error.start])} (a lone surrogate, which "
                        "UTF-8 does not have)") from None
+
+
+def _graph(value, modality):
+    """Of node-link data, or of an object or dict with x and edge_index."""
+    content = value if isinstance(value, dict) else {
+        name: getattr(value, name, None) for name in (FEATURES, EDGE_INDEX, "num_nodes")}
+    if content.get(EDGE_INDEX) is None and content.get(NODES) is None:
+        raise BadInput(f"is of the type {type(value).__name__} without nodes or edge_index")
+    return graph_parts(content, modality.columns)
 
 
 def _picture(array, shape):
@@ -91,5 +104,7 @@ def _wanted(modality):
         names.KIND_AUDIO: f"a row of int16, or of floats in [-1, 1], {modality.sample_rate} a second",
         names.KIND_SERIES: f"an array of numbers, [steps, {last}]",
         names.KIND_VECTOR: f"{last} numbers",
-        names.KIND_VIDEO: "an array of uint8, [frames, height, width, 3] or [frames, height, width]"
+        names.KIND_VIDEO: "an array of uint8, [frames, height, width, 3] or [frames, height, width]",
+        names.KIND_GRAPH: f"what has x, [nodes, {last}] numbers, and edge_index, [2, edges], or "
+                          "node-link data of networkx"
     }[modality.kind]

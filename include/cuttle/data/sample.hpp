@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,7 +15,8 @@ enum class ModalityKind {
   kAudio,   ///< int16 mono samples, any length
   kSeries,  ///< float32 [length, channels], any length
   kVector,  ///< float32 [features]
-  kVideo    ///< uint8 [frames, height, width, channels], any number of frames of one shape
+  kVideo,   ///< uint8 [frames, height, width, channels], any number of frames of one shape
+  kGraph    ///< nodes with features and edges between them, any number of both (GraphView)
 };
 
 const char* to_string(ModalityKind kind);
@@ -35,7 +37,7 @@ struct ModalitySpec {
   std::string name;  ///< "image", "text", "audio", ...
   ModalityKind kind = ModalityKind::kVector;
   std::vector<std::int64_t> shape;  ///< image and frames of video: {H, W, C}; series: {channels};
-                                    ///< vector: {features}; else {}
+                                    ///< vector and nodes of graph: {features}; else {}
   double sample_rate = 0.0;         ///< audio only, Hz
   std::vector<float> mean;  ///< per channel/feature, of the training classes; empty: none declared
   std::vector<float> stddev;  ///< those of images and video are of pixels scaled to [0, 1]
@@ -51,6 +53,7 @@ struct ModalitySpec {
       {};  ///< vector: for each column those whose numbers its values are, none for one of numbers;
            ///< empty: all are numbers. No part of equality
   bool holes = false;  ///< series, vector: values may be NaN. No part of equality
+  bool directed = false;  ///< graph: edges lead from their first node to their second one
 
   /// Of a series: the channel that says the time since the sample's first step (its column is
   /// called ..:elapsed); -1: none does.
@@ -58,10 +61,23 @@ struct ModalitySpec {
   /// As the shards have it.
   ModalitySpec recorded() const;
 
-  /// Bytes of one element of raw data: 1 (image, video, text), 2 (audio), 4 (series, vector).
+  /// Bytes of one element of raw data: 1 (image, video, text, graph), 2 (audio), 4 (series,
+  /// vector).
   std::int64_t element_bytes() const;
   bool operator==(const ModalitySpec& other) const;
 };
+
+/// Where the parts of a stored graph lie.
+struct GraphView {
+  std::int64_t nodes = 0, edges = 0;
+  const std::uint8_t* features = nullptr;  ///< float32 [nodes, features]
+  const std::uint8_t* pairs = nullptr;     ///< int32 [edges, 2], ascending; both are nodes
+
+  std::array<std::int32_t, 2> edge(std::int64_t i) const;
+};
+/// Of the raw bytes of a sample, which are read again as long as the view is used. UserError saying
+/// what is wrong, if they are not as data_tools/FORMAT.md has it.
+GraphView view_graph(const std::uint8_t* bytes, std::int64_t size, const ModalitySpec& spec);
 
 std::vector<std::string> names_of(const std::vector<ModalitySpec>& modalities);
 /// The one of this name; null: there is none.
