@@ -120,6 +120,7 @@ void describe(ConfigSchema& keys, AudioAugmentation& options);
 void describe(ConfigSchema& keys, TextAugmentation& options);
 void describe(ConfigSchema& keys, SeriesAugmentation& options);
 void describe(ConfigSchema& keys, VectorAugmentation& options);
+void describe(ConfigSchema& keys, GraphAugmentation& options);
 void describe(ConfigSchema& keys, EncoderOptions& options);
 void describe(ConfigSchema& keys, ObjectiveOptions& options);
 void describe(ConfigSchema& keys, SinkOptions& options);

@@ -100,6 +100,7 @@ void describe(ConfigSchema& keys, AugmentOptions& o) {
   keys.add_section("text", o.text, "texts");
   keys.add_section("series", o.series, "series");
   keys.add_section("vector", o.vector, "numbers");
+  keys.add_section("graph", o.graph, "graphs");
 }
 
 void describe(ConfigSchema& keys, ImageAugmentation& o) {
@@ -147,6 +148,11 @@ void describe(ConfigSchema& keys, VectorAugmentation& o) {
   keys.add("mix", o.mix, between(0, 1), "most of the way towards another of the class in the set");
   keys.add("erase", o.erase, between(0, 0.9),
            "chance that a feature becomes its mean (a hole, where there may be any)");
+}
+
+void describe(ConfigSchema& keys, GraphAugmentation& o) {
+  keys.add("noise", o.noise, between(0, 10), "of the nodes' features, of their standard deviation");
+  keys.add("edges", o.edges, between(0, 0.9), "chance that one is left out");
 }
 
 void describe(ConfigSchema& keys, EncoderOptions& o) {

@@ -18,6 +18,8 @@ std::string default_encoder(const ModalitySpec& spec) {
       return "series_conv";
     case ModalityKind::kVideo:
       return "frames";
+    case ModalityKind::kGraph:
+      return "graph_conv";
     case ModalityKind::kVector:
       break;
   }

@@ -18,8 +18,9 @@
 #define CUTTLE_COMPLETIONS(row) row(predicted) row(retrieved)
 #define CUTTLE_ENCODERS(row)                                                                       \
   row(average) row(bert) row(char_conv) row(columns) row(conv4) row(efficientnet_lite) row(frames) \
-      row(gru) row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet) row(resnet12)         \
-          row(series_conv) row(table) row(token_table) row(transformer) row(vit) row(wav2vec2)
+      row(graph_conv) row(gru) row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet)       \
+          row(resnet12) row(series_conv) row(table) row(token_table) row(transformer) row(vit)     \
+              row(wav2vec2)
 
 namespace cuttle {
 

@@ -189,6 +189,26 @@ ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
                      [&](const torch::Tensor& x) { return standardise(x, spec).t().contiguous(); });
 }
 
+ModalityInput graph_input(const RawModality& raw, const ModalitySpec& spec) {
+  return pad_each(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
+    const GraphView graph = view_graph(bytes, size, spec);
+    const std::int64_t width = spec.shape[0], steps = graph.nodes + graph.edges;
+    const auto features = from_bytes(graph.features, graph.nodes * width, torch::kFloat32);
+    const auto row = torch::zeros({width + 3, steps});
+    row.narrow(0, 0, width)
+        .narrow(1, 0, graph.nodes)
+        .copy_(standardise(features.view({graph.nodes, width}), spec).t());
+    row.select(0, width).narrow(0, 0, graph.nodes).fill_(1);
+    float* from = row.data_ptr<float>() + (width + 1) * steps + graph.nodes;
+    for (std::int64_t i = 0; i < graph.edges; ++i, ++from) {
+      const auto edge = graph.edge(i);
+      from[0] = static_cast<float>(edge[0]);  // exact: graphs have fewer than 2^24 nodes
+      from[steps] = static_cast<float>(edge[1]);
+    }
+    return row;
+  });
+}
+
 ModalityInput irregular_input(const RawModality& raw, const ModalitySpec& spec,
                               std::int64_t max_length) {
   return each_series(raw, spec, max_length,

@@ -197,6 +197,7 @@ void check_augmentation(const RunConfig& config, const TaskInputs& inputs) {
   warn_unused("text", is.text, usual.text);
   warn_unused("series", is.series, usual.series);
   warn_unused("vector", is.vector, usual.vector);
+  warn_unused("graph", is.graph, usual.graph);
   if (!colours && kinds.count("image") > 0 && is.image.saturation != usual.image.saturation)
     log_warning("augment.image.saturation: has no effect (no images in use have 3 channels)");
   CUTTLE_VALIDATE(changed,

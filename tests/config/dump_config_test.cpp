@@ -67,6 +67,7 @@ TEST(DumpConfig, EveryMemberOfEveryOptionsStructHasItsKey) {
   EXPECT_EQ(keys_below("augment.text."), member_count<TextAugmentation>());
   EXPECT_EQ(keys_below("augment.series."), member_count<SeriesAugmentation>());
   EXPECT_EQ(keys_below("augment.vector."), member_count<VectorAugmentation>());
+  EXPECT_EQ(keys_below("augment.graph."), member_count<GraphAugmentation>());
   EXPECT_EQ(keys_below("model."), member_count<ModelOptions>());
   EXPECT_EQ(keys_below("objectives.align."), member_count<ObjectiveOptions>());
   EXPECT_EQ(keys_below("step."), member_count<StepOptions>());
@@ -91,6 +92,7 @@ TEST(DumpConfig, EveryStrengthIsAmongTheStrengths) {
   EXPECT_EQ(o.text.strengths().size(), member_count<TextAugmentation>());
   EXPECT_EQ(o.series.strengths().size(), member_count<SeriesAugmentation>());
   EXPECT_EQ(o.vector.strengths().size(), member_count<VectorAugmentation>());
+  EXPECT_EQ(o.graph.strengths().size(), member_count<GraphAugmentation>());
 }
 
 TEST(DumpConfig, MemberCountCounts) {

@@ -36,7 +36,8 @@ inline ModalitySpec spec_of(ModalityKind kind, std::int64_t side = kSide,
                             std::int64_t channels = 2) {
   if (kind == ModalityKind::kImage || kind == ModalityKind::kVideo)
     return {"x", kind, {side, side, channels}, 0.0, {}, {}};
-  if (kind == ModalityKind::kSeries) return {"x", kind, {channels}, 0.0, {}, {}};
+  if (kind == ModalityKind::kSeries || kind == ModalityKind::kGraph)
+    return {"x", kind, {channels}, 0.0, {}, {}};
   if (kind == ModalityKind::kAudio) return {"x", kind, {}, kRate, {}, {}};
   return {"x", kind, {}, 0.0, {}, {}};
 }
@@ -76,10 +77,31 @@ inline std::unique_ptr<const Learner> learner_of(const std::string& algorithm,
                        std::make_shared<const Objectives>(), model->declare()});
 }
 
-/// `length` letters, frames of sound or video, or steps of float32 values, that have something to
-/// do with the label.
+/// Nodes with random features, and an edge between every two of them by chance.
+inline std::vector<std::uint8_t> draw_graph(std::int64_t nodes, double chance, Random& random) {
+  std::vector<std::uint8_t> bytes;
+  const auto add = [&](auto value) {
+    const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
+    bytes.insert(bytes.end(), raw, raw + sizeof value);
+  };
+  const auto count = static_cast<std::int32_t>(nodes);
+  add(count);
+  for (std::int64_t i = 0; i < nodes * kChannels; ++i) add(static_cast<float>(random.normal()));
+  for (std::int32_t a = 0; a < count; ++a)
+    for (std::int32_t b = a; b < count; ++b)
+      if (random.uniform() < chance) {
+        add(a);
+        add(b);
+      }
+  return bytes;
+}
+
+/// `length` letters, frames of sound or video, nodes, or steps of float32 values, that have
+/// something to do with the label.
 inline std::vector<std::uint8_t> draw_sequence(ModalityKind kind, std::int64_t length,
                                                std::int64_t label, Random& random) {
+  if (kind == ModalityKind::kGraph)
+    return draw_graph(length, 0.2 + 0.2 * static_cast<double>(label), random);
   std::vector<std::uint8_t> bytes;
   for (std::int64_t i = 0; kind == ModalityKind::kText && i < length; ++i)
     bytes.push_back(
@@ -169,5 +191,7 @@ inline constexpr Sense kVideoAttention{"frames",      ModalityKind::kVideo, 8, 1
                                        "transformer", "transformer"};
 inline constexpr Sense kVideoAverage{"frames", ModalityKind::kVideo, 4, 2, "layer", true, "conv4",
                                      "average"};
+inline constexpr Sense kGraph{"graph_conv", ModalityKind::kGraph, 5, 2, "none"};
+inline constexpr Sense kGraphByLayer{"graph_conv", ModalityKind::kGraph, 5, 2, "layer"};
 
 }  // namespace cuttle

@@ -1,4 +1,4 @@
-// resnet12, transformer, gru and frames: shapes, names and sizes known from the literature,
+// resnet12, transformer, gru, frames and graph_conv: shapes, names and sizes known from the literature,
 // independent computations of the same numbers, second derivatives, and what neighbours and padding
 // must not change. tests/app/test_peers.py compares resnet12's meta-gradient with plain PyTorch's.
 #include <gmock/gmock.h>
@@ -267,7 +267,7 @@ INSTANTIATE_TEST_SUITE_P(Encoders, LargeEncoder,
                          testing::Values(kResNet, kResNetGeneric, kResNetPerStep, kResNetBare,
                                          kText, kSeries, kAudio, kPicture, kGruText, kGruSeries,
                                          kGruAudio, kVideoGru, kVideoConv, kVideoAttention,
-                                         kVideoAverage));
+                                         kVideoAverage, kGraph, kGraphByLayer));
 
 TEST(ResNet12, OwnKernelsGiveTheMetaGradientOfLibTorchsOperations) {
   torch::set_num_threads(1);

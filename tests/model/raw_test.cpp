@@ -126,6 +126,33 @@ TEST(Raw, SeriesAreInterpolated) {
   EXPECT_TRUE(torch::allclose(units[0], torch::tensor({-0.5f, 0.0f})));
 }
 
+/// A star of ten nodes, whose middle is the end of nine edges, and one node that is its own.
+TEST(Raw, GraphsAreTheirFeaturesAndDegrees) {
+  const ModalitySpec spec{"x", ModalityKind::kGraph, {2}, 0.0, {1.0f, 10.0f}, {2.0f, 5.0f}};
+  std::vector<std::int32_t> star{10}, own{1};
+  const auto add = [](std::vector<std::int32_t>& to, float value) {
+    std::int32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    to.push_back(bits);
+  };
+  for (int i = 0; i < 10; ++i) {
+    add(star, static_cast<float>(i));
+    add(star, 3.0f);
+  }
+  for (std::int32_t i = 1; i < 10; ++i) star.insert(star.end(), {0, i});
+  for (const float value : {7.0f, -2.0f}) add(own, value);
+  own.insert(own.end(), {0, 0});
+  const auto raw = raw_of<std::int32_t>({star, own});
+  const auto made = features(spec, raw);
+  const auto expected =
+      torch::tensor({4.5, 3.0, std::sqrt(8.25), 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1});
+  EXPECT_TRUE(torch::allclose(made[0], expected.to(torch::kFloat32)));
+  EXPECT_TRUE(torch::allclose(
+      made[1], torch::tensor({7.f, -2.f, 0.f, 0.f, 0.f, 0.f, 1.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f})));
+  const auto units = features(spec, raw, {{"standardise", "true"}});
+  EXPECT_TRUE(torch::allclose(units[1].narrow(0, 0, 2), torch::tensor({3.0f, -2.4f})));
+}
+
 TEST(Raw, VectorsAreAsTheyCome) {
   const ModalitySpec spec{"x", ModalityKind::kVector, {2}, 0.0, {1.0f, 10.0f}, {2.0f, 5.0f}};
   const auto raw = raw_of<float>({{3, 15}, {1, 0}});

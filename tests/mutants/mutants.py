@@ -42,6 +42,15 @@ MODEL = {**FUSIONS, "references": {
         ("input.values.movedim(-1, 1).flatten(0, 1)", "input.values.movedim(-1, 0).flatten(0, 1)"),
         ("spread.view({videos, longest, -1}).transpose(1, 2)", "spread.view({longest, videos, -1}).permute({1, 2, 0})"),
     ],
+    "src/model/encoders/graph_conv.cpp": [
+        ("input.mask.gt(node).logical_and(ends[0] != ends[1])", "input.mask.gt(node)"),
+        ("directed_ ? pairs : torch::cat({pairs, pairs.flip(0)}, 1)", "pairs"),
+        ("(ends.to(torch::kInt64) + first)", "ends.to(torch::kInt64)"),
+        ("index_select(0, from)).rsqrt()", "index_select(0, from)).reciprocal()"),
+        ("own.index_add(0, to, own.index_select(0, from)) * share", "own * share"),
+        ("torch::zeros({graphs * most, all.size(1)}, x.options()).index_copy(0, real, all)",
+         "torch::constant_pad_nd(all, {0, 0, 0, graphs * most - all.size(0)})"),
+    ],
     "src/model/blocks/embedding.cpp": [
         ("angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
         ("-std::log(1e4)", "-std::log(1e3)"),
@@ -94,6 +103,15 @@ MODEL = {**FUSIONS, "references": {
         ("input.mask.flatten().nonzero()", "torch::ones_like(input.mask).flatten().nonzero()"),
         ("frame_->prepare(frames_of(bytes, size, picture_, most_)).values",
          "frame_->prepare(frames_of(bytes, size, picture_)).values"),
+    ],
+    "src/model/encoders/graph_conv.cpp": [
+        ("directed_ ? pairs", "!directed_ ? pairs"),
+        ("own.index_add(0, to, own.index_select(0, from))", "own.index_add(0, from, own.index_select(0, to))"),
+    ],
+    "src/sense/raw.cpp": [
+        ("row.select(0, width).narrow(0, 0, graph.nodes).fill_(1);", "row.select(0, width).fill_(1);"),
+        (".copy_(standardise(features.view({graph.nodes, width}), spec).t())",
+         ".copy_(features.view({graph.nodes, width}).t())"),
     ],
     "src/model/encoders/columns.cpp": [
         ("at(p, weight_) + at(p, bias_)", "at(p, weight_) - at(p, bias_)"),

@@ -143,6 +143,8 @@ std::vector<Case> cases() {
                     {"over_time.type", over_time},
                     {"over_time.width", "4"},
                     {"over_time.depth", "2"}}});
+  all.push_back({"graph_conv", {{"graph", "graph_conv"}}, "cross_attention"});
+  all.push_back({"graph_conv_none", {{"graph", "graph_conv"}}, "concat", "linear", "", none});
   for (auto& task : tasks(three)) all.push_back(std::move(task));
   return all;
 }
@@ -152,6 +154,7 @@ ModalitySpec spec_of(const std::string& sense) {
   if (sense == "series") return {sense, ModalityKind::kSeries, {3}, 0.0, {}, {}};
   if (sense == "image") return {sense, ModalityKind::kImage, {8, 12, 2}, 0.0, {}, {}};
   if (sense == "video") return {sense, ModalityKind::kVideo, {8, 12, 2}, 0.0, {}, {}};
+  if (sense == "graph") return {sense, ModalityKind::kGraph, {3}, 0.0, {}, {}};
   if (sense == "audio") return {sense, ModalityKind::kAudio, {}, 16000.0, {}, {}};
   return {sense, ModalityKind::kVector, {5}, 0.0, {}, {}};
 }
@@ -161,6 +164,18 @@ ModalitySpec spec_of(const std::string& sense) {
 bool lacks(std::int64_t i, std::size_t m, bool bare) {
   if (bare && i % kWay == 2 && m == 1) return true;
   return ((i * 5 + 3) % 8 >> m & 1) != 0;
+}
+
+/// Of so many nodes and edges together, any edges, the same one more than once, too.
+torch::Tensor graph_of(std::int64_t features, std::int64_t steps) {
+  const std::int64_t nodes = (steps + 1) / 2, edges = steps - nodes;
+  const auto row = torch::zeros({features + 3, 13}, torch::kFloat64);
+  row.narrow(0, 0, features).narrow(1, 0, nodes).normal_();
+  row.select(0, features).narrow(0, 0, nodes).fill_(1);
+  row.narrow(0, features + 1, 2)
+      .narrow(1, nodes, edges)
+      .copy_(torch::randint(0, nodes, {2, edges}, torch::kInt64));
+  return row;
 }
 
 /// Sequences of 1 to 13 steps; 13 and 7 are odd, so pooling meets a last step without a partner.
@@ -179,6 +194,11 @@ ModalityInput input_of(const ModalitySpec& spec, std::int64_t m) {
   for (std::int64_t i = 0; i < m; ++i) input.mask[i].narrow(0, 0, 13 - (5 * i) % 13).fill_(1.0);
   if (spec.kind == ModalityKind::kVideo) {  // what is beyond a video's end is not looked at
     input.values = torch::randn({m, spec.shape[0], spec.shape[1], spec.shape[2], 13}, floats);
+  } else if (spec.kind == ModalityKind::kGraph) {
+    Tensors graphs;
+    for (std::int64_t i = 0; i < m; ++i)
+      graphs.push_back(graph_of(spec.shape[0], 13 - (5 * i) % 13));
+    input.values = torch::stack(graphs);
   } else if (spec.kind == ModalityKind::kText) {
     input.values = torch::randint(1, kTextTokens, {m, 13}, torch::kInt64);
     input.values = input.values * input.mask.to(torch::kInt64);

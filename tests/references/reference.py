@@ -177,9 +177,30 @@ def average_encoder(p, name, x, mask, words):
     return (x * mask[:, None]).sum(2) / mask.sum(1)[:, None], np.moveaxis(x, 2, 1), mask
 
 
+def graph_encoder(p, name, x, mask, words):
+    """Steps that are nodes (a one behind their features), then edges (the numbers of two nodes behind that), both ways.
+    Kipf and Welling 2017, equation 2: ReLU(D^-1/2 (A + I) D^-1/2 X W), here with a norm before the ReLU."""
+    width = x.shape[1] - 2
+    real = x[:, width - 1] * mask
+    nodes, links = x[:, :width] * real[:, None], []
+    for row, own, steps in zip(x, real, mask):
+        link = np.eye(len(own))
+        for i, j in row[width:, (steps == 1) & (own == 0)].astype(int).T:
+            if i != j:
+                link[i, j] += 1
+                link[j, i] += 1
+        degree = link.sum(1)
+        links.append(link / np.sqrt(np.outer(degree, degree)))
+    for i in range(int(words["depth"])):
+        sums = [p[f"{name}.{i}.conv.lin.weight"] @ row @ link for row, link in zip(nodes, links)]
+        nodes = np.maximum(normalise(p, f"{name}.{i}.norm", np.array(sums) + p[f"{name}.{i}.conv.bias"][:, None], real,
+                                     words), 0.0)
+    return average_encoder(p, name, nodes, real, words)
+
+
 def encoder_of(kind):
     return {"transformer": transformer_encoder, "gru": gru_encoder, "frames": frames_encoder,
-            "average": average_encoder}[kind]
+            "average": average_encoder, "graph_conv": graph_encoder}[kind]
 
 
 def encode(p, sense, batch, words):
@@ -189,7 +210,7 @@ def encode(p, sense, batch, words):
         for i in range(int(words["depth"])):
             x = np.maximum(affine(p, f"{name}.{i}", x), 0.0)
         return x, x[:, None, :], np.ones((len(x), 1))
-    if kind in ("transformer", "gru", "frames"):
+    if kind in ("transformer", "gru", "frames", "graph_conv"):
         return encoder_of(kind)(p, name, x, mask, words)
     if kind == "char_conv":
         x = np.where(mask[:, None, :] == 1, np.swapaxes(p[f"{name}.table.weight"][x], 1, 2), 0.0)

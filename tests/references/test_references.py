@@ -18,7 +18,7 @@ transformer_image transformer_heads concat concat_cosine concat_zeros gated late
 late_cosine cross_attention cross_attention_transformer cross_attention_gru
 self_attention co_attention bottleneck product_of_experts low_rank tensor bilinear film film_text
 sense_graph sense_graph_full deep_sets late_product late_vote late_sample
-frames_gru frames_transformer frames_average""".split()
+frames_gru frames_transformer frames_average graph_conv graph_conv_none""".split()
 TASKS = [f"protonet_{fusion}_{refine}" for fusion in ("concat", "gated", "late") for refine in (0, 1, 3)]
 TASKS += ["protonet_cosine_concat", "protonet_cosine_late", "protonet_sample_product", "protonet_sample_vote"]
 TASKS += ["protonet_parts", *(f"protonet_{norm}" for norm in ("support", "task", "layer", "group", "instance"))]

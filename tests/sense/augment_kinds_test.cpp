@@ -420,5 +420,39 @@ TEST(AugmentVector, CategoriesStayOrBecomeHolesAsAllValuesDoThatAreErased) {
   EXPECT_NEAR(changed, 700, 60);
 }
 
+/// A ring of twenty nodes.
+TEST(AugmentGraph, LosesEdgesAndItsFeaturesGetNoise) {
+  auto spec = sense_of(ModalityKind::kGraph, {2});
+  spec.mean = {0, 10};
+  spec.stddev = {1, 4};
+  std::vector<std::int32_t> words{20};
+  words.resize(41, 0);  // features that are 0
+  for (std::int32_t i = 0; i < 19; ++i) words.insert(words.end(), {i, i + 1});
+  const Sample ring = bytes_of_values(words);
+  const auto view = [&](const Sample& sample) {
+    return view_graph(sample.data(), static_cast<std::int64_t>(sample.size()), spec);
+  };
+  const auto sparse = only([](AugmentOptions& how) { how.graph.edges = 0.3; });
+  const auto loud = only([](AugmentOptions& how) { how.graph.noise = 0.5; });
+  std::int64_t kept = 0;
+  double squares[2] = {0, 0};
+  constexpr int kDraws = 400;
+  for (std::uint32_t slot = 0; slot < kDraws; ++slot) {
+    const Sample fewer = version_of(ring, spec, sparse, slot);
+    kept += view(fewer).edges;
+    EXPECT_TRUE(std::equal(fewer.begin(), fewer.begin() + 164, ring.begin()));
+    for (std::int64_t i = 0; i < view(fewer).edges; ++i)
+      EXPECT_EQ(view(fewer).edge(i)[1], view(fewer).edge(i)[0] + 1);
+    const Sample noisy = version_of(ring, spec, loud, slot);
+    ASSERT_EQ(noisy.size(), ring.size());
+    EXPECT_TRUE(std::equal(noisy.begin() + 164, noisy.end(), ring.begin() + 164));
+    const auto numbers = values_of<float>({view(noisy).features, view(noisy).pairs});
+    for (std::size_t i = 0; i < numbers.size(); ++i) squares[i % 2] += numbers[i] * numbers[i];
+  }
+  EXPECT_NEAR(static_cast<double>(kept) / kDraws, 0.7 * 19, 0.5);
+  EXPECT_NEAR(std::sqrt(squares[0] / (20 * kDraws)), 0.5, 0.02);
+  EXPECT_NEAR(std::sqrt(squares[1] / (20 * kDraws)), 2.0, 0.08);
+}
+
 }  // namespace
 }  // namespace cuttle

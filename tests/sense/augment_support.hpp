@@ -26,6 +26,7 @@ inline AugmentOptions no_change() {
   how.text = {0, 0};
   how.series = {0, 0, 0, 0, 0, 0};
   how.vector = {0, 0, 0};
+  how.graph = {0, 0};
   return how;
 }
 /// All but the ones that `set` sets.

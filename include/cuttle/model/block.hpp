@@ -15,10 +15,12 @@
 namespace cuttle {
 
 /// Activations on their way through blocks; mask [m, T] for sequences (undefined: everything is
-/// real).
+/// real). links: of graphs, whose nodes are the steps, int64 [2, e]: from which to which one there
+/// is an edge, real steps being numbered through all samples.
 struct Signal {
   torch::Tensor values;
   torch::Tensor mask;
+  torch::Tensor links = {};
 };
 
 /// A linear layer as an engine sees it: where its parameters are, what it computes.

@@ -57,6 +57,12 @@ struct VectorAugmentation {
   std::array<double, 3> strengths() const { return {noise, mix, erase}; }
 };
 
+struct GraphAugmentation {
+  double noise = 0.1;  ///< of the nodes' features, of their standard deviation (1 if not declared)
+  double edges = 0.1;  ///< chance that an edge is left out (DropEdge: Rong et al. 2020)
+  std::array<double, 2> strengths() const { return {noise, edges}; }
+};
+
 struct AugmentOptions {
   std::string tasks = "none";  ///< support | query | both | none: the sets of training tasks
   ImageAugmentation image;
@@ -64,6 +70,7 @@ struct AugmentOptions {
   TextAugmentation text;
   SeriesAugmentation series;
   VectorAugmentation vector;
+  GraphAugmentation graph;
 
   bool support() const { return tasks == "support" || tasks == "both"; }
   bool query() const { return tasks == "query" || tasks == "both"; }

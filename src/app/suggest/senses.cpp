@@ -16,13 +16,16 @@ constexpr std::int64_t kLargeImage = 64;      // pixels, and
 constexpr std::int64_t kManyImages = 20'000;  // pictures from which the large encoder may pay
 constexpr std::int64_t kDetailedImage = 32;
 
-/// In characters, milliseconds, steps or pictures.
+/// In characters, milliseconds, steps, pictures or nodes.
 double length_of(const ModalitySpec& spec, const std::vector<std::uint8_t>& raw) {
   const auto bytes = static_cast<double>(raw.size());
   if (spec.kind == ModalityKind::kText)
     return static_cast<double>(std::count_if(
         raw.begin(), raw.end(), [](std::uint8_t byte) { return (byte & 0xC0u) != 0x80u; }));
   if (spec.kind == ModalityKind::kAudio) return 1000 * bytes / 2 / spec.sample_rate;
+  if (spec.kind == ModalityKind::kGraph)
+    return static_cast<double>(
+        view_graph(raw.data(), static_cast<std::int64_t>(raw.size()), spec).nodes);
   auto step = static_cast<double>(spec.element_bytes());
   for (const std::int64_t size : spec.shape) step *= static_cast<double>(size);
   return bytes / step;
@@ -47,6 +50,7 @@ const char* unit_of(ModalityKind kind) {
   return kind == ModalityKind::kText    ? "characters"
          : kind == ModalityKind::kAudio ? "ms"
          : kind == ModalityKind::kVideo ? "pictures"
+         : kind == ModalityKind::kGraph ? "nodes"
                                         : "steps";
 }
 
@@ -145,6 +149,9 @@ EncoderChoice choose_encoder(const SenseFacts& sense, const std::string& norm) {
                           frame.keys, limit),
               "each frame as a picture, then frames in their order" + reason, true};
     }
+    case ModalityKind::kGraph:
+      return {fmt::format("{{type: graph_conv, width: 64, depth: 2, {}}}", norm),
+              "each node with those around it, two edges far", true};
     case ModalityKind::kVector:
       if (sense.spec.holes)
         return {"{type: columns, width: 64, depth: 2}", sense.spec.categories.empty()

@@ -22,7 +22,8 @@ struct RawOptions {
     keys.add("buckets", buckets, between(2, 1 << 20), "text: buckets that n-grams are counted in");
     keys.add("steps", steps, between(1, 65536), "series: steps that each is interpolated to");
     keys.add("standardise", standardise, anything(),
-             "series, vectors: in units of the shards' mean and stddev, where they declare these");
+             "series, vectors, graphs: in units of the shards' mean and stddev, where they declare "
+             "these");
   }
 };
 
@@ -44,17 +45,20 @@ class RawEncoder final : public Encoder {
     const bool image = video || spec_.kind == ModalityKind::kImage,
                text = spec_.kind == ModalityKind::kText,
                series = spec_.kind == ModalityKind::kSeries,
-               vector = spec_.kind == ModalityKind::kVector;
+               vector = spec_.kind == ModalityKind::kVector,
+               graph = spec_.kind == ModalityKind::kGraph;
     only("side", options.side != usual.side, image, "images and video");
     only("buckets", options.buckets != usual.buckets, text, "text");
     only("steps", options.steps != usual.steps, series, "series");
-    only("standardise", options.standardise, series || vector, "series and vectors");
+    only("standardise", options.standardise, series || vector || graph,
+         "series, vectors and graphs");
     if (spec_.kind == ModalityKind::kAudio) sound_.emplace(spec_.sample_rate);
     width_ = image ? std::min(spec_.shape[0], options.side) *
                          std::min(spec_.shape[1], options.side) * spec_.shape[2]
              : text   ? options.buckets
              : series ? spec_.shape[0] * options.steps
              : vector ? spec_.shape[0]
+             : graph  ? 2 * spec_.shape[0] + kDegrees
                       : 2 * RawSound::kBands;
   }
   ModalityInput prepare(const RawModality& raw) const override {
@@ -77,6 +81,13 @@ class RawEncoder final : public Encoder {
     if (spec_.kind == ModalityKind::kText) return raw_text(bytes, size, options_.buckets);
     if (spec_.kind == ModalityKind::kVideo)
       return raw_images(frames_of(bytes, size, spec_), spec_, options_.side).mean(0);
+    if (spec_.kind == ModalityKind::kGraph) {
+      const GraphView graph = view_graph(bytes, size, spec_);
+      const std::int64_t numbers = graph.nodes * spec_.shape[0];
+      return raw_graph(in_units(from_bytes(graph.features, numbers, torch::kFloat32)
+                                    .view({graph.nodes, spec_.shape[0]})),
+                       graph);
+    }
     const auto series = from_bytes(bytes, size / 4, torch::kFloat32).view({-1, spec_.shape[0]});
     return raw_series(in_units(series).contiguous(), options_.steps);
   }

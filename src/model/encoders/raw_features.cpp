@@ -133,6 +133,15 @@ torch::Tensor raw_series(const torch::Tensor& series, std::int64_t steps) {
   return made.flatten();
 }
 
+torch::Tensor raw_graph(const torch::Tensor& features, const GraphView& graph) {
+  std::vector<std::int64_t> ends(static_cast<std::size_t>(graph.nodes));
+  for (std::int64_t i = 0; i < graph.edges; ++i)
+    for (const std::int32_t node : graph.edge(i)) ++ends[static_cast<std::size_t>(node)];
+  const auto degrees = torch::tensor(ends, torch::kInt64).clamp_max(kDegrees - 1);
+  const auto shares = degrees.bincount({}, kDegrees).to(torch::kFloat32) / graph.nodes;
+  return torch::cat({features.mean(0), features.std(0, /*unbiased=*/false), shares});
+}
+
 RawSound::RawSound(double sample_rate)
     : window_(std::max<std::int64_t>(2, static_cast<std::int64_t>(0.025 * sample_rate))),
       hop_(std::max<std::int64_t>(1, static_cast<std::int64_t>(0.010 * sample_rate))),

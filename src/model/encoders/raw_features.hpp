@@ -20,6 +20,11 @@ torch::Tensor raw_text(const std::uint8_t* bytes, std::int64_t size, std::int64_
 /// [steps] of each channel, one after the other: a series interpolated linearly.
 torch::Tensor raw_series(const torch::Tensor& series, std::int64_t steps);
 
+/// [2 F + kDegrees]: mean and standard deviation of the nodes' features [N, F], and how large a
+/// share of the nodes is the end of 0, 1, .. edges, kDegrees - 1 or more in the last place.
+torch::Tensor raw_graph(const torch::Tensor& features, const GraphView& graph);
+constexpr std::int64_t kDegrees = 9;
+
 /// UTF-8 in lower case where alphabets are Latin, Greek or Cyrillic.
 std::string lower_case(const std::string& text);
 

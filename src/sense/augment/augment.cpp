@@ -42,6 +42,8 @@ Bytes version(const Bytes& sample, const Bytes& other, const ModalitySpec& spec,
       return augment_series(sample, spec, how.series, random);
     case ModalityKind::kVideo:
       return augment_video(sample, spec, how.image, random);
+    case ModalityKind::kGraph:
+      return augment_graph(sample, spec, how.graph, random);
     case ModalityKind::kVector:
       break;
   }
@@ -96,6 +98,8 @@ bool changes(const AugmentOptions& how, const ModalitySpec& spec) {
       return any(how.audio);
     case ModalityKind::kSeries:
       return any(how.series);
+    case ModalityKind::kGraph:
+      return any(how.graph);
     case ModalityKind::kVector:
       break;
   }

@@ -115,4 +115,18 @@ Bytes augment_vector(const Bytes& from, const Bytes& other, const ModalitySpec& 
   return bytes_of(to);
 }
 
+Bytes augment_graph(const Bytes& from, const ModalitySpec& spec, const GraphAugmentation& how,
+                    Random& random) {
+  const GraphView graph = view_graph(from.data(), static_cast<std::int64_t>(from.size()), spec);
+  std::vector<float> to = floats_of({graph.features, graph.pairs});
+  for (std::size_t i = 0; i < to.size(); ++i)
+    add_noise(to[i], spec, i % static_cast<std::size_t>(spec.shape[0]), how.noise, random);
+  Bytes made(from.begin(), from.begin() + 4);  // how many nodes
+  const Bytes nodes = bytes_of(to);
+  made.insert(made.end(), nodes.begin(), nodes.end());
+  for (const std::uint8_t* pair = graph.pairs; pair != from.data() + from.size(); pair += 8)
+    if (random.uniform() >= how.edges) made.insert(made.end(), pair, pair + 8);
+  return made;
+}
+
 }  // namespace cuttle

@@ -26,6 +26,9 @@ Bytes augment_series(const Bytes& from, const ModalitySpec& spec, const SeriesAu
 Bytes augment_vector(const Bytes& from, const Bytes& other, const ModalitySpec& spec,
                      const VectorAugmentation& how, Random& random);
 
+Bytes augment_graph(const Bytes& from, const ModalitySpec& spec, const GraphAugmentation& how,
+                    Random& random);
+
 /// std::lround of what lies in [-2^31, 2^31), several times as fast.
 inline std::int32_t rounded(double value) {
   const auto whole = static_cast<std::int32_t>(value);
