@@ -61,6 +61,9 @@ TEST(graph, is_refused_with_its_reason) {
   refused(stored(1 << 24, {}), "it has 16777216 nodes");
   refused(stored((1 << 24) - 1, {}), "28 bytes are not enough for 16777215 nodes of 2 features");
   refused(stored(4, {}), "not enough for 4 nodes");
+  auto cut = stored(3, {});
+  cut.resize(24);
+  refused(cut, "24 bytes are not enough for 3 nodes of 2 features");
   refused(stored(3, {0}), "4 bytes behind its nodes");
   refused(stored(3, {0, 1, 0, 3}), "edge 1 is at node 3 of 3");
   refused(stored(3, {-1, 1}), "edge 0 is at node -1 of 3");

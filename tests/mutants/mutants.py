@@ -98,7 +98,8 @@ MODEL = {**FUSIONS, "references": {
         ("(hertz - edge[0]) / (edge[1] - edge[0])", "(hertz - edge[0]) / (edge[2] - edge[0])"),
         (".matmul(filters_) + 1e-6)", ".matmul(filters_) + 0.1)"),
     ],
-}, "large_encoders_test": {
+}, **PRETRAINED, "large_encoders_test": {
+    **PRETRAINED["large_encoders_test"],
     "src/model/encoders/frames.cpp": [
         ("input.mask.flatten().nonzero()", "torch::ones_like(input.mask).flatten().nonzero()"),
         ("frame_->prepare(frames_of(bytes, size, picture_, most_)).values",
@@ -122,7 +123,7 @@ MODEL = {**FUSIONS, "references": {
     "src/model/model.cpp": [
         ("!spec.holes || encoder.takes_holes()", "spec.holes || encoder.takes_holes()"),
     ],
-}, **PRETRAINED, "norms_test": {
+}, "norms_test": {
     "src/model/norms/batch_statistics.cpp": [
         ("(real.sum(over, true) * (channels / groups)).clamp_min(1.0)", "real.sum(over, true).clamp_min(1.0)"),
         ("(rows - mean.unsqueeze(1)).square().matmul(real)", "(rows - mean.unsqueeze(1)).abs().matmul(real)"),
@@ -166,6 +167,8 @@ MODEL = {**FUSIONS, "references": {
     "src/sense/augment/numbers.cpp": [
         ("else if (!is_category(spec, c))", "else"),
         ("spec.holes ? std::nanf", "!spec.holes ? std::nanf"),
+        ("i % static_cast<std::size_t>(spec.shape[0]), how.noise", "0, how.noise"),
+        ("random.uniform() >= how.edges", "random.uniform() < how.edges"),
     ],
     "src/sense/batch.cpp": [
         ("random.uniform() < rate && left > 1", "random.uniform() < rate && left > 0"),
@@ -300,7 +303,9 @@ TASK = {"objective_test": {
         ("i += characters.back().size())", "++i)"),
         ("(1 - part) * from[before][c]", "from[before][c]"),
         ("/*periodic=*/false", "/*periodic=*/true"),
-        ("/*unbiased=*/false", "/*unbiased=*/true"),
+        ("bands.std(0, /*unbiased=*/false)", "bands.std(0, /*unbiased=*/true)"),
+        ("features.std(0, /*unbiased=*/false)", "features.std(0, /*unbiased=*/true)"),
+        (".clamp_max(kDegrees - 1)", ".clamp_max(kDegrees - 2)"),
         (".unfold(0, window_, hop_)", ".unfold(0, window_, window_)"),
     ],
     "src/model/encoders/raw.cpp": [

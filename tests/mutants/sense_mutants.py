@@ -4,6 +4,14 @@ SENSE = {"data_test": {
     "src/data/senses_view.cpp": [
         ("known ? numbers[static_cast<std::size_t>(value)]", "known ? value"),
     ],
+    "src/data/graph.cpp": [
+        ("graph.nodes >= 1 && graph.nodes <= kMostNodes", "graph.nodes >= 1"),
+        ("(size - 4) / 4 / graph.nodes", "size / 4 / graph.nodes"),
+        ("rest % 8 == 0", "rest % 4 == 0"),
+        ("node >= 0 && node < graph.nodes", "node >= 0 && node <= graph.nodes"),
+        ("before < pair", "before <= pair"),
+        ("spec.directed || pair[0] <= pair[1]", "spec.directed || pair[0] < pair[1]"),
+    ],
 }, "fitted_test": {
     "src/sense/raw.cpp": [
         ("passed + (out[1][c][t - 1] > 0 ? 0 : d)", "passed + d"),
