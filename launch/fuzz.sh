@@ -2,7 +2,7 @@
 # usage: launch/fuzz.sh [--built FOLDER] SECONDS [TARGET...]
 #
 # Feeds hostile bytes to the readers of files, under the address and undefined-behaviour sanitizers:
-# safetensors, manifest, yaml, config, shard, wordpiece, byte_pair (all without TARGET), each for
+# safetensors, manifest, yaml, config, shard, graph, wordpiece, byte_pair (all without TARGET), each for
 # SECONDS. Builds them first (preset fuzz; needs clang). Starts from tests/fuzz/corpus; what it learns
 # stays in FOLDER/corpus, an input that breaks something in FOLDER/crash-TARGET-*. Prints the number of
 # inputs tried. Uses one core; the first build takes two minutes.
@@ -23,7 +23,7 @@ while (($# > 0)); do
   esac
 done
 [[ ${1:-} =~ ^[1-9][0-9]{0,6}$ ]] || fail "the seconds for each target are missing; see launch/fuzz.sh --help" 2
-known_targets=(safetensors manifest yaml config shard wordpiece byte_pair)
+known_targets=(safetensors manifest yaml config shard graph wordpiece byte_pair)
 seconds=$1 targets=("${@:2}")
 ((${#targets[@]} > 0)) || targets=("${known_targets[@]}")
 [[ -n $built ]] || stage "Building the fuzz targets" build fuzz

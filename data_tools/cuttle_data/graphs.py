@@ -70,8 +70,8 @@ def is_graph(path):
 def graph_columns(path):
     """What the features of a file's nodes are: the names of their attributes, or how many numbers x has."""
     content = _content(path)
-    names = () if isinstance(content, dict) and EDGE_INDEX in content else _attributes(content)
-    return names or graph_parts(content)[0].shape[-1]
+    names = _attributes(content) if _is_node_link(content) else ()
+    return names or np.atleast_2d(graph_parts(content)[0].T).shape[0]
 
 
 def load_graph(source, columns=()):

@@ -34,14 +34,14 @@ DIMENSIONS = {names.KIND_IMAGE: 3, names.KIND_SERIES: 1, names.KIND_VECTOR: 1, n
 
 @dataclass(frozen=True)
 class Modality:
-    """One sense as the header declares it. shape: image and frames of video (H, W, C), series
-    (channels,), vector and nodes of graph (features,), else (). mean and stddev: given only to take them
-    from another data set; None lets the writer compute them. columns: of the table that it was made from, one for each feature or
-    channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes: numbers may
-    be NaN, which mean and stddev leave out. categories: () or, for each of the columns, the names of
-    its categories, whose numbers are its values (a hole: none of them); () for a column of numbers. most_frames: of a
-    video, the most that were kept, evenly, 0 where nothing was left out. directed: of
-    graphs, whether an edge leads from its first node to its second one."""
+    """One sense as the header declares it. shape: image and frames of video (H, W, C), series (channels,),
+    vector and nodes of graph (features,), else (). mean and stddev: given only to take them from another
+    data set; None lets the writer compute them. columns: of the table that it was made from, one for each
+    feature or channel ("sex=f": 1 where sex is f; "": of no column, always 0) or one for all. holes:
+    numbers may be NaN, which mean and stddev leave out. categories: () or, for each of the columns, the
+    names of its categories, whose numbers are its values (a hole: none of them); () for a column of
+    numbers. most_frames: of a video, the most that were kept, evenly, 0 where nothing was left out.
+    directed: of graphs, whether an edge leads from its first node to its second one."""
 
     name: str
     kind: str

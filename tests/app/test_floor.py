@@ -91,7 +91,8 @@ def test_raw_features_score_as_those_of_the_data_tools(floor, tmp_path):
     driver.make_shards(tmp_path / "known", "--classes", "12", "--samples-per-class", "6", "--missing", "0",
                        "--nodes", "3")
     driver.make_shards(tmp_path / "new", "--classes", "10", "--splits", "0,0,1", "--samples-per-class", "6",
-                       "--missing", "0", "--seed", "4", "--noise", "6", "--nodes", "3")  # without a training split nothing is centred
+                       "--missing", "0", "--seed", "4", "--noise", "6",
+                       "--nodes", "3")  # without a training split nothing is centred
     driver.train(config, tmp_path / "run", f"data.shards=[{tmp_path}/known/*.h5]", "data.modalities=[]", *RAW)
     protocol = ("evaluation.way=5", "evaluation.shot=2", "evaluation.query=2", "evaluation.seed=1", "--episodes", "100",
                 "--shards", *sorted(str(path) for path in (tmp_path / "new").glob("*.h5")), "--split", "test")

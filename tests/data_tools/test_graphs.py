@@ -72,6 +72,7 @@ def test_arrays_of_pytorch_geometric(tmp_path):
     assert parts(write(path, {"edge_index": np.array([[0], [2]])}), one) == ([[1], [1], [1]], [[0, 2]])
     assert parts(write(path, {"edge_index": np.zeros((2, 0), int), "num_nodes": np.array(2)}), one) == ([[1], [1]], [])
     assert parts(write(path, {"x": np.array([True, False]), "edge_index": np.zeros((2, 0))}), one)[0] == [[1], [0]]
+    assert graphs.graph_columns(path) == 1
 
 
 def test_other_files_of_these_endings_are_none(tmp_path):
