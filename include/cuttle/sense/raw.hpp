@@ -48,11 +48,7 @@ ModalityInput text_input(const RawModality& raw, std::int64_t max_length);
 /// Series [m, C, T], standardised, at most max_length steps each (0: all).
 ModalityInput series_input(const RawModality& raw, const ModalitySpec& spec,
                            std::int64_t max_length);
-/// Graphs as steps [m, F + 3, T], their nodes and then their edges: of a node its F features,
-/// standardised, and a one; of an edge zeros, and the numbers of its two nodes in the last rows.
-/// UserError if one is none (view_graph).
-ModalityInput graph_input(const RawModality& raw, const ModalitySpec& spec);
-/// The same as series_input of series with holes (NaN), at steps of any distance: [m, 3C, T] of each channel the
+/// The same of series with holes (NaN), at steps of any distance: [m, 3C, T] of each channel the
 /// standardised value that was last seen (0 before there was one), whether it was seen at this
 /// step, and log(1 + d), d the time since the step at which it was last seen before (Che et al.
 /// 2018, "Notations": d_t = s_t - s_(t-1), and d_(t-1) more if it was not seen then; d_1 = 0), or
@@ -60,5 +56,9 @@ ModalityInput graph_input(const RawModality& raw, const ModalitySpec& spec);
 /// there is no clock, steps are counted.
 ModalityInput irregular_input(const RawModality& raw, const ModalitySpec& spec,
                               std::int64_t max_length);
+/// Graphs as steps [m, F + 3, T], their nodes and then their edges: of a node its F features,
+/// standardised, and a one; of an edge zeros, and the numbers of its two nodes in the last rows.
+/// UserError if one is none (view_graph).
+ModalityInput graph_input(const RawModality& raw, const ModalitySpec& spec);
 
 }  // namespace cuttle

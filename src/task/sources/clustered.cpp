@@ -28,9 +28,10 @@ constexpr std::int64_t kPixels = 16;   ///< features of a picture: its means ove
 constexpr std::int64_t kSteps = 20;    ///< of k-means, if it has not settled before
 
 /// Numbers [m, d] of one sense's samples: features of a frozen encoder; of a picture, its pixels;
-/// of what has steps, mean and deviation over them (of texts: how often each byte is there).
-torch::Tensor features_of(const ModalityInput& input) {
-  const auto& x = input.values;
+/// of what has steps, mean and deviation over them (of texts: how often each byte is there; of
+/// graphs: over the nodes).
+torch::Tensor features_of(const ModalityInput& input, ModalityKind kind) {
+  auto x = input.values;
   if (input.encoded || (x.dim() == 2 && x.is_floating_point())) return x;
   if (!x.is_floating_point()) {
     const auto counts = torch::zeros({x.size(0), 257});
@@ -43,8 +44,10 @@ torch::Tensor features_of(const ModalityInput& input) {
     return torch::adaptive_avg_pool2d(x,
                                       {std::min(kPixels, x.size(2)), std::min(kPixels, x.size(3))})
         .flatten(1);
-  const auto real =
+  x = x.flatten(1, -2);
+  auto real =
       input.mask.defined() ? input.mask.unsqueeze(1) : torch::ones({x.size(0), 1, x.size(2)});
+  if (kind == ModalityKind::kGraph) real = x.narrow(1, x.size(1) - 3, 1);  // see graph_input
   const auto count = real.sum(2).clamp_min(1);
   const auto mean = (x * real).sum(2) / count;
   const auto spread = ((x - mean.unsqueeze(2)).square() * real).sum(2) / count;
@@ -168,7 +171,8 @@ class Clustered final : public TaskSource {
       for (std::size_t m = 0; m < sums.size(); ++m) {
         const ModalityInput& input = batch.modalities[m];
         if (!input.values.defined() || input.rows.numel() == 0) continue;
-        const auto rows = features_of(input).to(torch::kCPU, torch::kFloat32);
+        const auto rows =
+            features_of(input, model_.modalities()[m].kind).to(torch::kCPU, torch::kFloat32);
         if (!sums[m].defined()) {
           sums[m] = torch::zeros({n, rows.size(1)});
           present[m] = torch::zeros({n, 1});
