@@ -72,13 +72,43 @@ def family(name, size):
     return made[name](size) if name else list(made)
 
 
+def write(path, graph):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(networkx.node_link_data(graph, edges="edges")), encoding="utf-8")
+
+
 def graphs(folder, names, sizes):
     for name in names:
-        (folder / name).mkdir(parents=True)
         for size in sizes:
-            data = networkx.node_link_data(family(name, size), edges="edges")
-            (folder / name / f"{size}.json").write_text(json.dumps(data), encoding="utf-8")
+            write(folder / name / f"{size}.json", family(name, size))
     return folder
+
+
+def one_way(folder, names, sizes):
+    """Each kind twice, with all edges turned round."""
+    for name in names:
+        for size in sizes:
+            graph = networkx.DiGraph(list(family(name, size).edges))
+            write(folder / f"{name} there" / f"{size}.json", graph)
+            write(folder / f"{name} back" / f"{size}.json", graph.reverse())
+    return folder
+
+
+@pytest.mark.parametrize("directed", [True, False])
+def test_which_way_edges_go_is_seen_where_it_is_kept(tmp_path, directed):
+    files = one_way(tmp_path / "mine", family("", 0), range(9, 13))
+    driver.run([str(driver.ROOT / "data_tools/cuttle-data"), "folder", str(files), "--out", str(tmp_path / "shards"),
+                *["--directed"] * directed])
+    config = driver.write_config(tmp_path / "config.yaml", tmp_path / "shards", CONFIG)
+    driver.train(config, tmp_path / "run", "train.steps=10", "train.validate_every=0", "episode.query=1")
+    cuttle("adapt", tmp_path / "run", "--support", one_way(tmp_path / "support", ["tree"], range(14, 18)), "--out",
+           tmp_path / "mine.adapted")
+    said = cuttle("predict", tmp_path / "mine.adapted", one_way(tmp_path / "new", ["tree"], range(18, 24)), "--json")
+    answers = [json.loads(line) for line in said.stdout.splitlines()]
+    sure = [max(answer["probabilities"].values()) for answer in answers]
+    right = [answer["probabilities"][answer["class"]] == most for answer, most in zip(answers, sure)]
+    assert len(answers) == 12
+    assert all(right) if directed else max(sure) < 0.5001, answers
 
 
 def test_from_files_to_answers(tmp_path):
