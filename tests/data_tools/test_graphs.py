@@ -177,6 +177,16 @@ def test_a_folder_of_graphs(run, tmp_path):
         assert shard.modalities[1].directed and not shard.modalities[0].directed
 
 
+def test_tables_hold_no_graphs(run, tmp_path):
+    for class_name in "ab":
+        for sample in range(2):
+            write(tmp_path / f"in/{class_name}/{sample}.json", molecule())
+    assert run("folder", tmp_path / "in", "--out", tmp_path / "out", "--shards", "1", "--all-test")[0] == 0
+    (tmp_path / "t.csv").write_text("charge,mass,label\n1,2,a\n3,4,b\n")
+    code, _, err = run("pack", tmp_path / "t.csv", "--like", tmp_path / "out", "--out", tmp_path / "few.h5")
+    assert code == 2 and "no column is what the model takes (graph)" in err
+
+
 def test_damaged_graphs_of_a_shard_are_named(run, tmp_path):
     assert run("make_synthetic", "--out", tmp_path / "out", "--nodes", "3", "--classes", "4", "--missing", "0")[0] == 0
     path = next((tmp_path / "out").glob("*.h5"))

@@ -58,8 +58,12 @@ class TableFit:
             self.frame_.check_column(name)
         return [name for name in wanted if name not in self.taken_ and self.types[name] in types]
 
+    def _senses(self):
+        """Those that columns may hold: graphs are files of their own."""
+        return [m for m in self.layout_.modalities if m.kind != names.KIND_GRAPH]
+
     def _find_named_senses(self):
-        for modality in self.layout_.modalities:
+        for modality in self._senses():
             wanted = [name for name in modality.columns if name != FILLED]
             sources = [self._source(name) for name in wanted]
             missing = [name for name, source in zip(wanted, sources) if not source]
@@ -156,7 +160,7 @@ class TableFit:
 
     def _find_other_senses(self):
         """Where there are no names: by kind."""
-        for modality in self.layout_.modalities:
+        for modality in self._senses():
             if modality.name in self.sources:
                 continue
             wanted = KINDS.get(modality.kind, guesses.ARRAY)
