@@ -351,8 +351,9 @@ TEST(Caml, SupportOfOneClassIsAnswered) {
   EXPECT_TRUE(outputs.isfinite().all().item<bool>());
 }
 
-/// Equations of neural processes, sample after sample.
-torch::Tensor process_reference(const Own& own, bool attention, const torch::Tensor& known,
+/// Equations of neural processes, sample after sample: with `classes`, that many means side by
+/// side.
+torch::Tensor process_reference(const Own& own, std::int64_t classes, const torch::Tensor& known,
                                 const torch::Tensor& answers, const torch::Tensor& counts,
                                 const torch::Tensor& asked) {
   const auto perceptron = [&](const std::string& name, const torch::Tensor& x) {
@@ -360,55 +361,65 @@ torch::Tensor process_reference(const Own& own, bool attention, const torch::Ten
   };
   Tensors outputs;
   for (std::int64_t q = 0; q < asked.size(0); ++q) {
-    auto sum = torch::zeros({4}, torch::kFloat64), total = torch::zeros({}, torch::kFloat64);
-    for (std::int64_t i = 0; i < known.size(0); ++i) {
-      auto weight = counts[i];
-      if (attention)
-        weight = weight * torch::exp(own.affine("key", asked[q]).dot(own.affine("key", known[i])) /
-                                     std::sqrt(4.0));
-      sum = sum + weight * perceptron("encoder", torch::cat({known[i], answers[i]}));
-      total = total + weight;
+    Tensors seen{asked[q]};
+    for (std::int64_t c = 0; c < std::max<std::int64_t>(classes, 1); ++c) {
+      auto sum = torch::zeros({4}, torch::kFloat64), total = torch::zeros({}, torch::kFloat64);
+      for (std::int64_t i = 0; i < known.size(0); ++i) {
+        auto weight = classes > 0 ? answers[i][c] : counts[i];
+        if (own.has("key.weight"))
+          weight =
+              weight * torch::exp(own.affine("key", asked[q]).dot(own.affine("key", known[i])) /
+                                  std::sqrt(4.0));
+        sum = sum + weight * perceptron("encoder", torch::cat({known[i], answers[i]}));
+        total = total + weight;
+      }
+      seen.push_back(total.item<double>() > 0 ? sum / total : sum);
     }
-    outputs.push_back(perceptron("decoder", torch::cat({asked[q], sum / total})));
+    outputs.push_back(perceptron("decoder", torch::cat(seen)));
   }
   return torch::stack(outputs);
 }
 
+void expect_process(const std::string& variant, bool attention) {
+  SCOPED_TRACE(variant + (attention ? ", attentive" : ", conditional"));
+  const auto learner =
+      learner_of("neural_process", 1, variant == "concat" ? "concat" : "late", "none",
+                 {{"width", "4"}, {"attention", attention ? "true" : "false"}});
+  const auto parameters = start(*learner, 0.5);
+  const Task task = odd_task(learner->model(), variant);
+  const auto leaves = leaves_of(parameters);
+  const auto outputs = process_reference(
+      own_of(*learner, leaves), attention ? 0 : 3,
+      rows_of_embedding(learner->model().embed(leaves, task.support, {})),
+      torch::one_hot(task.support.labels, 3).to(torch::kFloat64), counts_of(variant),
+      rows_of_embedding(learner->model().embed(leaves, task.query, {})));
+  EXPECT_LT(largest(predicted(*learner, parameters, task) - outputs), 1e-11);
+  const auto loss = F::cross_entropy(outputs, task.query.labels);
+  EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
+                           flat_gradient(*learner, loss, leaves)),
+            1e-9);
+  expect_differences(*learner, parameters, task);
+  EXPECT_LT(largest(predicted(*learner, parameters, with_order(task, {4, 2, 0, 5, 1, 3})) -
+                    predicted(*learner, parameters, task)),
+            1e-11);
+}
+
 TEST(NeuralProcess, AnswersAndLearnsAsWrittenDown) {
-  for (const std::string variant : {"concat", "late", "uneven", "lacking", "conditional"}) {
-    SCOPED_TRACE(variant);
-    const bool attention = variant != "conditional", joint = !attention || variant == "concat";
-    const auto learner = learner_of("neural_process", 1, joint ? "concat" : "late", "none",
-                                    {{"width", "4"}, {"attention", attention ? "true" : "false"}});
-    const auto parameters = start(*learner, 0.5);
-    const Task task = odd_task(learner->model(), variant);
-    const auto leaves = leaves_of(parameters);
-    const auto outputs = process_reference(
-        own_of(*learner, leaves), attention,
-        rows_of_embedding(learner->model().embed(leaves, task.support, {})),
-        torch::one_hot(task.support.labels, 3).to(torch::kFloat64), counts_of(variant),
-        rows_of_embedding(learner->model().embed(leaves, task.query, {})));
-    EXPECT_LT(largest(predicted(*learner, parameters, task) - outputs), 1e-11);
-    const auto loss = F::cross_entropy(outputs, task.query.labels);
-    EXPECT_LT(relative_error(learner->meta_gradient(parameters, task).gradient,
-                             flat_gradient(*learner, loss, leaves)),
-              1e-9);
-    expect_differences(*learner, parameters, task);
-    EXPECT_LT(largest(predicted(*learner, parameters, with_order(task, {4, 2, 0, 5, 1, 3})) -
-                      predicted(*learner, parameters, task)),
-              1e-11);
-  }
+  for (const char* variant : {"concat", "late", "uneven", "lacking"})
+    for (const bool attention : {true, false}) expect_process(variant, attention);
+  expect_process("no_class_2", false);
 }
 
 TEST(NeuralProcess, PredictsValues) {
-  for (const char* target : {"value", "gaussian"}) {
+  for (const auto& [target, attention] :
+       {std::pair("value", "true"), {"gaussian", "true"}, {"value", "false"}}) {
     const auto learner =
-        value_learner("neural_process", {{"width", "4"}, {"attention", "true"}}, target);
+        value_learner("neural_process", {{"width", "4"}, {"attention", attention}}, target);
     const auto parameters = start(*learner, 0.5);
     const Task task = value_task();
     const auto leaves = leaves_of(parameters);
     const auto outputs = process_reference(
-        own_of(*learner, leaves), true, learner->model().embed(leaves, task.support, {}).parts[0],
+        own_of(*learner, leaves), 0, learner->model().embed(leaves, task.support, {}).parts[0],
         task.support.targets, torch::ones({5}, torch::kFloat64),
         learner->model().embed(leaves, task.query, {}).parts[0]);
     expect_answers(*learner, parameters, task, with_deviations(outputs), leaves);

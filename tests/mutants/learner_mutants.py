@@ -74,13 +74,16 @@ ADAPT = {"meta_gradient_test": {
         ("-ridge_ * dot(", "ridge_ * dot("),
     ],
     "src/adapt/learners/decoding_layers.hpp": [
-        (" + dot(width, first + support.width, mean_.data())", ""),
-        ("support_.weights[room(sample)] /", "T(sample >= 0) /"),
-        ("add_scaled(width_, of_bias[h], mean_.data(), of_first", "add_scaled(width_, T{0}, mean_.data(), of_first"),
+        (" + dot(r_width_, first + support.width, r_.data())", ""),
+        ("support_.labels ? support_.labels[sample] : 0", "0 * sample"),
+        ("T{1} / counts_[room(mean_of(sample))]", "T{1} / counts_[0 * room(sample)]"),
+        ("of_r.data() + mean_of(i) * width_", "of_r.data()"),
+        ("add_scaled(r_width_, of_bias[h], r_.data(), of_first", "add_scaled(r_width_, T{0}, r_.data(), of_first"),
         ("add_scaled(features, T{1}, of_x", "add_scaled(features, T{0}, of_x"),
     ],
     "src/adapt/learners/neural_process.cpp": [
         ("options_.attention || (in", "(in"),
+        ("{0, 0, 0, means_ - support.way}", "{0, 0, means_ - support.way, 0}"),
     ],
     "src/adapt/learners/code_layer.hpp": [
         ("times(-rate(loop_.weight_rate), of_weights)", "times(rate(loop_.weight_rate), of_weights)"),
@@ -297,7 +300,9 @@ ADAPT = {"meta_gradient_test": {
         ("scale > 1e-6 * answers.abs().amax(0, true)", "scale > 0"),
     ],
     "src/adapt/learners/neural_process.cpp": [
-        ("scores = scores + (*key_)(", "scores = (*key_)("),
+        ("scores + lesson[2]", "scores"),
+        (" / members.sum(1, true).clamp_min(1)", ""),
+        (".clamp_min(1)", ""),
         ("{x, answers}", "{x, 0 * answers}"),
         ("kind_->outputs(way, way)", "way"),
     ],

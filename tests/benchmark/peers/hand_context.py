@@ -3,20 +3,21 @@
 import math
 
 import torch
-from hand import embed, embed_both, linear, lstm_step, one_hot, slopes, unit
+from hand import class_means, embed, embed_both, linear, lstm_step, one_hot, slopes, unit
 from hand_descent import as_input
 from torch.nn import functional
 
 
 def neural_process(p, task, s):
-    """Conditional: the mean of what samples say."""
+    """Conditional: the means of what samples of each class say, side by side."""
     known, asked = embed_both(p, task.support_x, task.x)
 
     def perceptron(name, *x):
         hidden = functional.relu(linear(p, f"learner.{name}.0", torch.cat(x, 1)))
         return linear(p, f"learner.{name}.1", hidden)
 
-    represented = perceptron("encoder", known, one_hot(task.support_y, task.way, known)).mean(0)
+    each = perceptron("encoder", known, one_hot(task.support_y, task.way, known))
+    represented = class_means(each, task.support_y, task.way).flatten()
     return functional.cross_entropy(perceptron("decoder", asked, represented.expand(len(asked), -1)), task.y)
 
 

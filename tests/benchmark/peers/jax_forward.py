@@ -95,8 +95,9 @@ def neural_process(p, task, s):
     def perceptron(name, *x):
         return linear(p, f"learner.{name}.1", nn.relu(linear(p, f"learner.{name}.0", jnp.concatenate(x, 1))))
 
-    represented = perceptron("encoder", known, nn.one_hot(task.support_y, task.way)).mean(0)
-    return cross_entropy(perceptron("decoder", asked, repeated(represented, len(asked))), task.y)
+    each = perceptron("encoder", known, nn.one_hot(task.support_y, task.way))
+    means = class_means(each, task.support_y, task.way).ravel()
+    return cross_entropy(perceptron("decoder", asked, repeated(means, len(asked))), task.y)
 
 
 def layer_norm(p, name, x):
