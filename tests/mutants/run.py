@@ -58,7 +58,7 @@ class Copy:
 
     def call(self, *words, check=False):
         """Whether the command succeeds; its output goes to a log."""
-        stop_at_once = {**os.environ, "PYTEST_ADDOPTS": "-x"}
+        stop_at_once = {**os.environ, "PYTEST_ADDOPTS": "-x", "GTEST_FAIL_FAST": "1"}
         with open(self.work / "log.txt", "ab") as log:
             result = subprocess.run([str(word) for word in words], env=stop_at_once, stdout=log, stderr=log,
                                     check=False)
