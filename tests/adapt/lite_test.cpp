@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "adapt/proofs.hpp"
 #include "cuttle/train/environment.hpp"
 #include "support/differences.hpp"
 #include "train/tensor_memory.hpp"
@@ -32,7 +33,7 @@ class Lite : public testing::TestWithParam<Case> {};
 /// gradient through all, to rounding.
 TEST_P(Lite, ValuesAreExactAndTheMeanOverAllDrawsIsTheGradient) {
   const auto whole = learner_of(GetParam(), 0), part = learner_of(GetParam(), 5);
-  const auto parameters = ParameterList::initial(whole->model().layout(), 3, torch::kFloat64);
+  const auto parameters = start(*whole, 0.3);
   Task task = tiny_task(whole->model(), 1, torch::kFloat64);
   const auto expected = whole->meta_gradient(parameters, task);
   std::vector<torch::Tensor> draws;
@@ -51,13 +52,15 @@ TEST_P(Lite, ValuesAreExactAndTheMeanOverAllDrawsIsTheGradient) {
   EXPECT_LT(relative_error(torch::stack(draws).mean(0), expected.gradient), 1e-10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Learners, Lite,
-                         testing::Values(Case{"protonet", "concat", "none"},
-                                         Case{"protonet", "late", "layer"},
-                                         Case{"protonet", "late", "layer", "sample"},
-                                         Case{"protonet", "gated", "instance"},
-                                         Case{"r2d2", "concat", "layer"},
-                                         Case{"r2d2", "late", "none"}));
+INSTANTIATE_TEST_SUITE_P(
+    Learners, Lite,
+    testing::Values(Case{"protonet", "concat", "none"}, Case{"protonet", "late", "layer"},
+                    Case{"protonet", "late", "layer", "sample"},
+                    Case{"protonet", "gated", "instance"}, Case{"r2d2", "concat", "layer"},
+                    Case{"r2d2", "late", "none"}, Case{"matching", "concat", "none"},
+                    Case{"meta_networks", "concat", "none"}, Case{"metaoptnet", "late", "layer"},
+                    Case{"neural_process", "concat", "none"}, Case{"relation", "late", "none"},
+                    Case{"siamese", "concat", "none"}));
 
 /// The support's statistics are those of all of it, and count as given.
 TEST(LiteNorms, ByTheSupportAreExactForward) {
