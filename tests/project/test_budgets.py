@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import statistics
 import subprocess
 
 import tree
@@ -10,6 +11,7 @@ import tree
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 100
 MAX_STEP_LINES = 60  # meta_step fits one screen
+MAX_LEARNER_LINES = 150  # the median of them, in lines of code
 MAX_COLUMNS = {".hpp": 110, ".cpp": 110, ".py": 120, ".sh": 120}
 CPP = tree.files("*.hpp", "*.cpp")
 PYTHON = tree.files("*.py")
@@ -59,6 +61,15 @@ def test_meta_step_fits_one_screen():
     functions = cpp_functions([tree.ROOT / "src/step/meta_step.cpp"])
     lengths = [lines for _, name, lines in functions if name == "meta_step"]
     assert lengths and max(lengths) <= MAX_STEP_LINES
+
+
+def test_learners_are_short():
+    """The files with a row of the registry, without comments and empty lines."""
+    files = [path for path in tree.files("*.cpp") if path.parent == tree.ROOT / "src/adapt/learners"
+             and "LearnerType row_of_" in tree.text(path)]
+    lengths = {path: sum(bool(line.strip()) and not line.strip().startswith("//")
+                         for line in tree.text(path).splitlines()) for path in files}
+    assert len(files) > 20 and statistics.median(lengths.values()) <= MAX_LEARNER_LINES, lengths
 
 
 def test_nothing_is_left_over():
