@@ -196,6 +196,9 @@ CASES = {
                            {"fusion": "product_of_experts", "embedding": 8, **DROPOUT},
                            {"image": conv("conv4", "none"), "vector": MLP},
                            episode={"way_min": 2, "shot": 2, "shot_min": 1}),
+    "conditional_neural_process": case({"algorithm": "neural_process", "width": 8}, {"fusion": "concat", **DROPOUT},
+                                       {"image": conv("conv4", "support"), "vector": MLP},
+                                       episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "values_neural_process": case({"algorithm": "neural_process", "width": 8}, {"fusion": "concat"}, {"x": MLP}, None,
                                   {**VALUES, "source": "sinusoids", "shot_min": 2}, use="curve"),
     "gaussian": case({"algorithm": "neural_process", "width": 8}, {"fusion": "concat", **DROPOUT},
@@ -271,7 +274,7 @@ CASES = {
 # Parts that others show, in another form: for the long tests.
 VARIANTS = ("irregular", "siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml",
             "values_maml_pp", "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
-            "tables_values")
+            "tables_values", "conditional_neural_process")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 
