@@ -1,11 +1,12 @@
-"""What MAML's and RL^2's policies earn on random decision processes and walks in the plane.
+"""What MAML's and RL^2's policies earn on random decision processes, walks in the plane and bandits.
 
     python3 tests/benchmark/acting.py [--build build/release] [--out runs/parts] [--ranks 2] [--tasks 1000]
 
-Trains configs/parts/maml_rl.yaml, rl2_mdp.yaml (tabular_mdp) and navigation.yaml where OUT has no run of theirs yet.
-MAML after 0, 1 and 2 steps of adaptation, each to 20 episodes, RL^2 after 0, 1, 2 and 4 episodes. Beside them, on
-tasks of the same prior, policies that need no adaptation: at random, and what knows the task: of a decision process the
-best one, by value iteration over its steps, of a walk the direction that comes nearest to the goal at each step.
+Trains configs/parts/maml_rl.yaml, rl2_mdp.yaml (tabular_mdp) and navigation.yaml where OUT has no run of theirs yet,
+and maml_rl on bandits. MAML after 0, 1 and 2 steps of adaptation, each to 20 episodes, RL^2 after 0, 1, 2 and 4
+episodes. Beside them, on tasks of the same prior, policies that need no adaptation: at random, and what knows the task:
+of a decision process the best one, by value iteration over its steps, of a walk the direction that comes nearest to the
+goal at each step, of a bandit the best arm. RL^2 on bandits: bandits.py.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import numpy as np
 from runs import add_arguments, cuttle, train
 
-STATES, ACTIONS, STEPS = 10, 5, 10
+STATES, ACTIONS, STEPS = 10, 5, 10  # of five arms, too
 
 
 def mdps(tasks, choose):
@@ -42,10 +43,10 @@ def walks(tasks, choose):
     return total
 
 
-def agent(arguments, name):
+def agent(arguments, name, config, *words):
     """What `cuttle eval` says after each number of steps."""
     folder = arguments.out / name
-    train(arguments, folder, f"configs/parts/{name}.yaml")
+    train(arguments, folder, f"configs/parts/{config}.yaml", *words)
     said = [cuttle(arguments, "eval", str(folder), steps, "--episodes", str(arguments.tasks), "--json")
             for steps in ("adapt.inner_steps=0", "adapt.eval_inner_steps=1", "adapt.eval_inner_steps=2")]
     return [json.loads(text)["return"] for text in said]
@@ -73,11 +74,14 @@ def main():
     print("| | 0 | 1 | 2 | 4 |\n| --- | --- | --- | --- | --- |")
     row("tabular_mdp: at random", [mdps(arguments.tasks, lambda values: values.mean(2))])
     row("tabular_mdp: the best policy", [mdps(arguments.tasks, lambda values: values.max(2))])
-    row("tabular_mdp: `maml_rl`", agent(arguments, "maml_rl"))
+    row("tabular_mdp: `maml_rl`", agent(arguments, "maml_rl", "maml_rl"))
     row("tabular_mdp: `rl2`, by episodes", recurrent(arguments, "rl2_mdp"))
     row("navigation: at random", [walks(arguments.tasks, lambda far, random: random.integers(8, size=len(far)))])
     row("navigation: the nearest step", [walks(arguments.tasks, lambda far, random: far.argmin(1))])
-    row("navigation: `maml_rl`", agent(arguments, "navigation"))
+    row("navigation: `maml_rl`", agent(arguments, "navigation", "navigation"))
+    row("bandits: at random", [STEPS / 2])
+    row("bandits: the best arm", [STEPS * ACTIONS / (ACTIONS + 1)])
+    row("bandits: `maml_rl`", agent(arguments, "maml_bandits", "maml_rl", "episode.source=bandits", "train.steps=200"))
 
 
 if __name__ == "__main__":
