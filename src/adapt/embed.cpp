@@ -118,7 +118,7 @@ torch::Tensor answers_of(const Batch& batch, std::int64_t width, const torch::Te
 }
 
 std::int64_t width_of_answers(const LearnerRequest& request) {
-  return request.kind->uncertain() ? request.inputs.target_width : request.inputs.outputs;
+  return request.kind->values() ? request.inputs.target_width : request.inputs.outputs;
 }
 
 torch::Tensor members_of(const Batch& batch, const torch::TensorOptions& like) {

@@ -70,6 +70,11 @@ std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerT
                   "episode.target asks for both); use episode.target: value, or a learner that "
                   "predicts both: caml or neural_process",
                   name);
+  CUTTLE_VALIDATE(!demands.one_each || !request.kind->values() ||
+                      request.inputs.outputs == request.inputs.target_width,
+                  "adapt.algorithm: {} gives one output for each value of a sample (this "
+                  "episode.target asks for {} of {}); choose one with a head, such as maml",
+                  name, request.inputs.outputs, request.inputs.target_width);
   for (const auto& objective : *request.objectives)
     CUTTLE_VALIDATE(!objective.inner || demands.inner_loss,
                     "objectives.{}.where: {} has no inner loop that it could move; use outer",

@@ -196,7 +196,10 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
         open_for(run.inputs.modalities, shards_only(given.shards()), extensions, name);
     support = read_all(*data);
     inputs.modalities = data->modalities();  // with the names of its columns, for predict
-    if (values) support.raw.targets = read_targets(*data, run.inputs.target_width, name);
+    if (values) {
+      support.raw.targets = read_targets(*data, run.inputs.target_width, name);
+      check_targets(*run.parts.kind, *data, name);
+    }
   }  // what was packed is removed before the long work
   SignalWatch signals;
   if (values) {

@@ -90,6 +90,24 @@ void check_confusion(std::size_t classes) {
                   classes, ConfusionMatrix::kMostClasses);
 }
 
+/// Null where there is none.
+void add_interval(const std::string& name, const Interval& interval, nlohmann::ordered_json& json) {
+  json[name] = interval.mean;
+  json[name + "_ci95"] = interval.half_width;
+}
+
+/// Of all targets, but the score, then of each by its name.
+void add_figures(const TaskKind& kind, const std::vector<std::string>& targets,
+                 const EvaluationReport& report, nlohmann::ordered_json& json) {
+  const auto figures = kind.figures(), by_target = kind.figures_by_target();
+  const std::size_t score = kind.score_column() - kind.metrics().size() - 1;
+  for (std::size_t f = 0; f < figures.size(); ++f)
+    if (f != score) add_interval(figures[f].name, report.figures[f], json);
+  for (std::size_t at = figures.size(), t = 0; at < report.figures.size(); ++t)
+    for (const Figure& figure : by_target)
+      add_interval(figure.name, report.figures[at++], json["by_target"][targets.at(t)]);
+}
+
 ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const RunData& data,
                      const EvaluationPlan& plan, const EvaluationReport& report,
                      const std::string& left_out) {
@@ -121,6 +139,7 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   const auto names = kind.metrics();
   for (std::size_t m = 0; m < names.size(); ++m)
     if (m + 1 != kind.score_column()) json[names[m]] = report.metrics[m].mean;
+  add_figures(kind, names_of_targets(run.inputs), report, json);
   if (kind.classes()) json["calibration_error"] = report.calibration_error;
   if (arguments.calibrated) {
     json["temperature"] = plan.temperature;
@@ -146,6 +165,13 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
     json["trace"].push_back(std::move(entry));
   }
   return json;
+}
+
+std::string say(const Interval& figure) {
+  if (figure.count == 0) return "none: no episode has one";
+  const auto margin = margin_of(figure);
+  return margin ? fmt::format("{:.4f} +- {:.4f}", figure.mean, *margin)
+                : fmt::format("{:.4f}", figure.mean);
 }
 
 /// How wide the interval is.
@@ -182,6 +208,10 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
   for (std::size_t m = 0; m < names.size(); ++m)
     if (m + 1 != kind.score_column())
       std::cout << fmt::format("{} {:.4f}\n", names[m], report.metrics[m].mean);
+  const auto figures = kind.figures();
+  for (std::size_t f = 0; f < figures.size(); ++f)
+    if (f + names.size() + 1 != kind.score_column())
+      std::cout << fmt::format("{} {}\n", figures[f].name, say(report.figures[f]));
   if (const auto worst = worst_class(data.alone(plan.split), plan, report))
     std::cout << fmt::format("worst class {}: {:.2f} % of its {} queries\n", worst->name,
                              100 * worst->scores.recall, worst->scores.truths);

@@ -108,6 +108,36 @@ void ErrorOfValues::add(const Answer& answer, Span<const float> targets) {
   }
 }
 
+void FoundLabels::add(const Answer& answer, Span<const float> targets) {
+  if (answer.outputs.empty()) return;
+  ++samples;
+  right.resize(targets.size());
+  either.resize(targets.size());
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const bool told = answer.outputs[i] > kLabelFrom, there = targets[i] > 0.5f;
+    right[i] += told && there;
+    either[i] += told + there;
+  }
+}
+
+std::string FoundLabels::summary() const {
+  std::int64_t all_right = 0, all_either = 0, labels = 0;
+  double sum = 0;
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    all_right += right[i];
+    all_either += either[i];
+    if (either[i] == 0) continue;
+    ++labels;
+    sum += 2 * static_cast<double>(right[i]) / static_cast<double>(either[i]);
+  }
+  if (labels == 0) return fmt::format("no label is in any of {} samples, or told", samples);
+  return fmt::format(
+      "F1 {:.1f} % (micro), {:.1f} % (macro, of {} labels that are there or told), "
+      "of {} samples with targets",
+      200.0 * static_cast<double>(all_right) / static_cast<double>(all_either),
+      100 * sum / static_cast<double>(labels), labels, samples);
+}
+
 std::string ErrorOfValues::summary() const {
   const auto n = static_cast<double>(values);
   auto text =

@@ -71,6 +71,7 @@ struct Outcome {
   std::int64_t samples = 0, blind = 0, rejected = 0;
   LabelledAnswers labelled;
   ErrorOfValues error = {};
+  FoundLabels found = {};
 };
 
 /// The answer to each sample of a batch, in order.
@@ -82,7 +83,8 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
   if (!to.classes.empty())
     outputs = torch::softmax(to.calibration ? outputs / to.calibration->temperature : outputs, 1);
   auto deviations = model.parts.kind->deviations(outputs);
-  outputs = outputs.narrow(1, 0, model.way).contiguous();
+  if (model.parts.kind->values()) outputs = model.parts.kind->told(outputs, model.way);
+  outputs = outputs.contiguous();
   if (deviations.defined()) deviations = deviations.contiguous();
   const auto row_of = [&](const torch::Tensor& from, std::size_t i) {
     const float* row = from.data_ptr<float>() + static_cast<std::int64_t>(i) * model.way;
@@ -132,8 +134,12 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
       const auto label = data.samples()[static_cast<std::size_t>(i)].class_id;
       if (label >= 0 && !model.to.classes.empty())
         outcome.labelled.add(answer, data.class_names()[static_cast<std::size_t>(label)]);
-      if (model.to.classes.empty() && data.target_width() == model.way)
-        outcome.error.add(answer, data.target(i));
+      if (model.to.classes.empty() && data.target_width() == model.way) {
+        if (model.parts.kind->labels())
+          outcome.found.add(answer, data.target(i));
+        else
+          outcome.error.add(answer, data.target(i));
+      }
       answers.write(text.line(answer));
     }
     counter.update(end);
@@ -159,19 +165,10 @@ void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArgume
         outcome.rejected, outcome.samples, 100 * (1 - arguments.reject));
   if (!outcome.labelled.empty()) log_info("{}", outcome.labelled.summary());
   if (outcome.error.values > 0) log_info("{}", outcome.error.summary());
+  if (outcome.found.samples > 0) log_info("{}", outcome.found.summary());
   if (!arguments.confusion.empty() && outcome.labelled.empty())
     log_warning("{}: no sample is labelled, so all counts are 0", arguments.confusion);
   if (!arguments.out.empty()) log_info("answers to {} samples: {}", outcome.samples, arguments.out);
-}
-
-/// Of the targets where they are known, else value_1 and so on.
-std::vector<std::string> names_of_values(const AdaptedModel& model) {
-  if (!model.to.classes.empty()) return {};
-  std::vector<std::string> names = model.to.inputs.target_names;
-  if (static_cast<std::int64_t>(names.size()) == model.way) return names;
-  names.clear();
-  for (std::int64_t i = 1; i <= model.way; ++i) names.push_back(fmt::format("value_{}", i));
-  return names;
 }
 
 /// Refuses what the adapted file cannot give.
@@ -232,8 +229,11 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   warn_if_transductive(model.parts);
   // One sample gives threads nothing to do, and sums may be rounded by how many there are.
   if (model.parts.learner->samples_apart()) torch::set_num_threads(1);
-  const PredictionText text(format, model.to.classes, names_of_values(model),
-                            model.parts.kind->uncertain(), arguments.top);
+  const TaskKind& kind = *model.parts.kind;
+  const PredictionText text(
+      format, model.to.classes,
+      kind.values() ? names_of_targets(model.to.inputs) : std::vector<std::string>(),
+      kind.uncertain(), kind.labels(), arguments.top);
   AnswerSink answers(arguments.out);
   if (arguments.stream) {
     answer_requests(model, extensions, arguments, text, answers);

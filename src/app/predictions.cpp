@@ -32,11 +32,13 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 PredictionText::PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                               std::vector<std::string> values, bool deviations, std::int64_t top)
+                               std::vector<std::string> values, bool deviations, bool labels,
+                               std::int64_t top)
     : format_(format),
       classes_(std::move(classes)),
       values_(std::move(values)),
-      deviations_(deviations) {
+      deviations_(deviations),
+      labels_(labels) {
   const std::size_t usual = format == PredictionFormat::kJsonLines ? classes_.size() : 1;
   top_ = std::min(classes_.size(), top > 0 ? static_cast<std::size_t>(top) : usual);
 }
@@ -74,6 +76,15 @@ std::string PredictionText::json_of(const Answer& answer) const {
   using nlohmann::ordered_json;
   ordered_json json{{"sample", answer.sample}};
   const bool blank = answer.outputs.empty();
+  if (labels_) {
+    json["labels"] = blank ? ordered_json() : ordered_json::array();
+    json["probabilities"] = ordered_json::object();
+    for (std::size_t i = 0; i < answer.outputs.size(); ++i) {
+      if (answer.outputs[i] > kLabelFrom) json["labels"].push_back(values_[i]);
+      json["probabilities"][values_[i]] = answer.outputs[i];
+    }
+    return json.dump();
+  }
   if (classes_.empty()) {
     json["values"] = blank ? ordered_json() : ordered_json(answer.outputs);
     if (deviations_) json["deviations"] = blank ? ordered_json() : ordered_json(answer.deviations);

@@ -17,22 +17,25 @@ enum class PredictionFormat { kTabs, kCsv, kJsonLines };
 /// What a model says of one sample.
 struct Answer {
   std::string sample;
-  std::vector<float> outputs;  ///< probabilities of the classes, or values; empty: the sample has
-                               ///< nothing to look at, and no answer
+  std::vector<float> outputs;  ///< probabilities of the classes or labels, or values; empty: the
+                               ///< sample has nothing to look at, and no answer
   std::vector<float> deviations = {};  ///< standard deviations of the values; empty: none are told
   std::optional<double> known;         ///< Calibration::known, 0 where all classes are equally
                                        ///< probable; none: nobody can tell
   bool rejected = false;               ///< it is said to belong to no class
 };
 
+/// Labels of a larger probability are told of a sample.
+constexpr float kLabelFrom = 0.5f;
+
 /// Answers as text, one after the other.
 class PredictionText {
  public:
   /// `values`: names of the values that a sample has; empty: classes. `deviations`: whether answers
-  /// have them. `top`: how many of the classes are told, the most probable first; 0: between tabs
-  /// and in CSV one, in JSON all.
+  /// have them. `labels`: whether values are probabilities of labels. `top`: how many of the
+  /// classes are told, the most probable first; 0: between tabs and in CSV one, in JSON all.
   PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                 std::vector<std::string> values, bool deviations, std::int64_t top);
+                 std::vector<std::string> values, bool deviations, bool labels, std::int64_t top);
 
   /// What stands before the first answer.
   std::string header() const;
@@ -49,7 +52,7 @@ class PredictionText {
   PredictionFormat format_;
   std::vector<std::string> classes_;
   std::vector<std::string> values_;
-  bool deviations_;
+  bool deviations_, labels_;
   std::size_t top_;
 };
 
@@ -60,6 +63,17 @@ struct ErrorOfValues {
   double squared = 0, absolute = 0, log_likelihood = 0;
 
   /// `targets`: as many as the answer has values.
+  void add(const Answer& answer, Span<const float> targets);
+  /// For people.
+  std::string summary() const;
+};
+
+/// Labels told (of a probability above kLabelFrom) and there, by label: what F1 is made of.
+struct FoundLabels {
+  std::int64_t samples = 0;
+  std::vector<std::int64_t> right, either;  ///< told and there; told, plus there
+
+  /// `targets`: as many as the answer has labels, 0 or 1.
   void add(const Answer& answer, Span<const float> targets);
   /// For people.
   std::string summary() const;

@@ -25,6 +25,12 @@ std::int64_t count_rows(Communicator& comm, std::string_view name,
   return comm.all_reduce(std::string(name) + " count", {local}, ReduceOp::kSum).wait()[0];
 }
 
+// A square as an exact summand; of deviations beyond 1e19 that of 1e19.
+float square_of(double deviation) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::min(deviation * deviation, kLargest));
+}
+
 }  // namespace
 
 double standard_errors(std::int64_t count) {
@@ -54,18 +60,43 @@ std::vector<Interval> mean_intervals(Communicator& comm, std::string_view name,
 
   // Squares of deviations from the mean, which is the same everywhere, so these are exact inputs
   // again.
-  constexpr double kLargest =
-      std::numeric_limits<float>::max();  // deviations beyond 1e19 count as 1e19
   std::vector<std::vector<float>> squares(rows.begin(), rows.end());
   for (auto& row : squares) {
-    for (std::size_t c = 0; c < columns; ++c) {
-      const double deviation = row[c] - result[c].mean;
-      row[c] = static_cast<float>(std::min(deviation * deviation, kLargest));
-    }
+    for (std::size_t c = 0; c < columns; ++c) row[c] = square_of(row[c] - result[c].mean);
   }
   const std::vector<double> spread = exact_sum(comm, name, squares, columns, count);
   for (std::size_t c = 0; c < columns; ++c) {
     result[c].half_width = standard_errors(count) * std::sqrt(spread[c] / (n - 1.0) / n);
+  }
+  return result;
+}
+
+std::vector<Interval> ratio_intervals(Communicator& comm, std::string_view name,
+                                      Span<const std::vector<float>> rows, std::size_t quotients) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const std::int64_t total = count_rows(comm, name, rows);
+  const std::vector<double> sums = exact_sum(comm, name, rows, 2 * quotients, total);
+  std::vector<std::int64_t> counts(quotients, 0);
+  for (const auto& row : rows)
+    for (std::size_t c = 0; c < quotients; ++c) counts[c] += row[2 * c + 1] != 0;
+  counts = comm.all_reduce(std::string(name) + " counts", std::move(counts), ReduceOp::kSum).wait();
+  std::vector<Interval> result(quotients);
+  for (std::size_t c = 0; c < quotients; ++c)
+    result[c] = {counts[c] > 0 ? sums[2 * c] / sums[2 * c + 1] : kNone, kNone, counts[c]};
+
+  std::vector<std::vector<float>> squares;
+  for (const auto& row : rows) {
+    squares.emplace_back();
+    for (std::size_t c = 0; c < quotients; ++c)
+      squares.back().push_back(
+          row[2 * c + 1] == 0 ? 0 : square_of(row[2 * c] - result[c].mean * row[2 * c + 1]));
+  }
+  const std::vector<double> spread = exact_sum(comm, name, squares, quotients, total);
+  for (std::size_t c = 0; c < quotients; ++c) {
+    const auto n = static_cast<double>(counts[c]);
+    if (counts[c] >= 2)
+      result[c].half_width = standard_errors(counts[c]) * std::sqrt(spread[c] * n / (n - 1.0)) /
+                             std::abs(sums[2 * c + 1]);
   }
   return result;
 }

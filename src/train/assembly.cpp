@@ -51,6 +51,9 @@ void check_tasks(const RunConfig& config, const ChosenSource& chosen, const Sour
                   "episode.target: {} does not go with {} ({}); use {}", target, from,
                   acts ? "a return is earned by acting" : "what is earned there is a return",
                   acts ? "class or value" : "return");
+  CUTTLE_VALIDATE(!source.inputs || kind.targets_are().empty(),
+                  "episode.target: {} takes {}, and {} draws any numbers; use value or gaussian",
+                  target, kind.targets_are(), from);
   CUTTLE_VALIDATE(acts || !source.inputs || source.gives_classes || kind.values(),
                   "episode.target: {} needs classes, and {} gives values; use value or gaussian",
                   target, from);

@@ -20,7 +20,8 @@ namespace {
 
 /// What one rank found in its tasks.
 struct Findings {
-  std::vector<std::vector<float>> rows;  ///< loss, metrics, then as many columns per trace line
+  std::vector<std::vector<float>> rows;   ///< loss, metrics, then as many columns per trace line
+  std::vector<std::vector<float>> terms;  ///< of figures, by row
   std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;
   Reliability raw, calibrated;
@@ -146,6 +147,9 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
       judge_probabilities(task, outputs, plan.temperature, found.calibrated);
   }
   found.rows.push_back(std::move(row));
+  found.terms.emplace_back();
+  for (const auto& [sum, of] : learner.kind().terms(outputs, task.query))
+    for (const double term : {sum, of}) found.terms.back().push_back(static_cast<float>(term));
 }
 
 /// The means of trace columns, `metrics` of them beside each loss.
@@ -165,26 +169,61 @@ std::vector<StepDiagnostics> trace_of(const std::vector<Interval>& means, std::s
   return trace;
 }
 
-/// Of every rank's rows, also of ranks without any; `least` where nobody has one.
+/// Of every rank's rows, also of ranks without any; `least` where nobody has one. `differ`: what is
+/// said where rows are not of one size.
 std::size_t common_columns(Communicator& comm, const std::vector<std::vector<float>>& rows,
-                           std::size_t least) {
+                           std::size_t least, const char* differ) {
   auto most = static_cast<std::int64_t>(least), fewest = std::numeric_limits<std::int64_t>::max();
   for (const auto& row : rows) {
     most = std::max(most, static_cast<std::int64_t>(row.size()));
     fewest = std::min(fewest, static_cast<std::int64_t>(row.size()));
   }
   const auto all = comm.all_reduce("evaluation columns", {most, -fewest}, ReduceOp::kMax).wait();
-  CUTTLE_VALIDATE(-all[1] >= all[0],
-                  "--diagnostics: episodes differ in size, and so in how many lines they have "
-                  "(there is no mean of them); evaluate episodes of one size");
+  CUTTLE_VALIDATE(-all[1] >= all[0], "{}", differ);
   return static_cast<std::size_t>(all[0]);
 }
 
-/// Column `column` of all ranks' rows, episode after episode.
-std::vector<float> gather_column(Communicator& comm, const Findings& mine, std::size_t column) {
-  std::string bytes;
-  for (const auto& row : mine.rows)
-    bytes.append(reinterpret_cast<const char*>(row.data() + column), sizeof(float));
+/// What an episode's terms alone make of a figure; NaN: it has none.
+float figure_of(const Figure& figure, const float* terms) {
+  const float quotient =
+      terms[1] == 0 ? std::numeric_limits<float>::quiet_NaN() : terms[0] / terms[1];
+  return figure.root ? std::sqrt(quotient) : quotient;
+}
+
+/// The kind's score in each of this rank's episodes.
+std::vector<float> scores_of(const Findings& mine, const TaskKind& kind) {
+  const std::size_t column = kind.score_column(), of_rows = 1 + kind.metrics().size();
+  const auto figures = kind.figures();
+  std::vector<float> scores;
+  for (std::size_t e = 0; e < mine.rows.size(); ++e)
+    scores.push_back(column < of_rows ? mine.rows[e][column]
+                                      : figure_of(figures[column - of_rows],
+                                                  &mine.terms[e][2 * (column - of_rows)]));
+  return scores;
+}
+
+/// The figures over all episodes, then each target's own.
+std::vector<Interval> figures_of(Communicator& comm, const Findings& mine, const TaskKind& kind) {
+  const auto names = kind.figures(), by_target = kind.figures_by_target();
+  if (names.empty()) return {};
+  const std::size_t columns =
+      common_columns(comm, mine.terms, 2 * names.size(),
+                     "episodes have different numbers of targets (their figures have no mean); "
+                     "evaluate one source at a time");
+  auto figures = ratio_intervals(comm, "figures", mine.terms, columns / 2);
+  for (std::size_t f = 0; f < figures.size(); ++f) {
+    const Figure& told =
+        f < names.size() ? names[f] : by_target[(f - names.size()) % by_target.size()];
+    if (!told.root) continue;
+    figures[f].mean = std::sqrt(figures[f].mean);
+    figures[f].half_width /= 2 * figures[f].mean;  // the root's slope
+  }
+  return figures;
+}
+
+/// One number of each episode of all ranks, episode after episode.
+std::vector<float> gather(Communicator& comm, const std::vector<float>& mine) {
+  std::string bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(float));
   std::vector<float> all;
   for (const auto& part : comm.all_gather("episode scores", std::move(bytes)).wait()) {
     const std::size_t first = all.size();
@@ -253,7 +292,10 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
     }
   });
   const std::size_t metrics = learner.kind().metrics().size();
-  const std::size_t columns = common_columns(comm, mine.rows, 1 + metrics);
+  const std::size_t columns =
+      common_columns(comm, mine.rows, 1 + metrics,
+                     "--diagnostics: episodes differ in size, and so in how many lines they have "
+                     "(there is no mean of them); evaluate episodes of one size");
   const auto means = mean_intervals(comm, "evaluation", mine.rows, columns);
   if (mine.counts) mine.counts->sum_over(comm);
   if (mine.confusion) mine.confusion->sum_over(comm);
@@ -265,7 +307,9 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   report.calibrated_error = (plan.temperature != 1 ? mine.calibrated : mine.raw).error();
   report.metrics.assign(means.begin() + 1,
                         means.begin() + 1 + static_cast<std::ptrdiff_t>(metrics));
-  report.score = means[learner.kind().score_column()];
+  report.figures = figures_of(comm, mine, learner.kind());
+  const std::size_t score = learner.kind().score_column();
+  report.score = score <= metrics ? means[score] : report.figures[score - metrics - 1];
   report.counts = std::move(mine.counts);
   report.confusion = std::move(mine.confusion);
   report.trace = trace_of(means, metrics);
@@ -275,7 +319,7 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
       comm.all_reduce("senses hidden", {mine.present, mine.hidden}, ReduceOp::kSum).wait();
   if (senses[0] > 0)
     report.hidden_rate = static_cast<double>(senses[1]) / static_cast<double>(senses[0]);
-  report.episode_scores = gather_column(comm, mine, learner.kind().score_column());
+  report.episode_scores = gather(comm, scores_of(mine, learner.kind()));
   return report;
 }
 

@@ -403,6 +403,7 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
                     "{}: tasks of {} with these keys and data ask for {} outputs, and the model "
                     "gives {}; leave the source, or the data, as in training",
                     part.key, part.section->type, asks, given);
+    if (data != nullptr) check_targets(*assembly.kind, *data, part.key);
     MixturePart made;
     made.weight = part.weight;
     for (const ModalitySpec& spec : part.senses) {

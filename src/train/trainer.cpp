@@ -138,6 +138,11 @@ void Trainer::Impl::validate(RunData::Kept& kept) {
     values.push_back({names[m], report.metrics[m].mean});
     values.push_back({names[m] + "_ci95", report.metrics[m].half_width});
   }
+  const auto figures = kind.figures();
+  for (std::size_t f = 0; f < figures.size(); ++f) {
+    values.push_back({figures[f].name, report.figures[f].mean});
+    values.push_back({figures[f].name + "_ci95", report.figures[f].half_width});
+  }
   if (plan.skip_nonfinite) values.push_back({"skipped", static_cast<double>(report.skipped)});
   for (const auto& line : report.trace) {
     const std::string after = "_after_" + std::to_string(line.step);

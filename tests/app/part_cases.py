@@ -206,6 +206,12 @@ CASES = {
                      {**VALUES, "target": "gaussian", "deviation_min": 0.05, "shot_min": 1}),
     "gaussian_caml": case({"algorithm": "caml", "width": 16, "layers": 1}, {"fusion": "late"},
                           {"x": MLP, "series": TRANSFORMER}, "values", {**VALUES, "target": "gaussian"}),
+    "labels": case(gradient("maml", diagnostics=True), {"fusion": "late", **DROPOUT},
+                   {"x": MLP, "series": conv("series_conv", "none")}, "labels",
+                   {"target": "labels", "focus_absent": 4, "focus_present": 1, "margin": 0.05, "way": 1, "shot": 3,
+                    "shot_min": 2, "query": 3, "meta_batch_size": 4}),
+    "labels_matching": case({"algorithm": "matching"}, {"fusion": "late", **DROPOUT},
+                            {"x": MLP, "series": conv("series_conv", "none")}, "labels", {**VALUES, "target": "labels"}),
     "pretrain": case({"algorithm": "pretrain", "classifier": "cosine", "finetune_steps": 5}, {**GATED, **DROPOUT},
                      {"image": conv("conv4", "running"), "text": conv("char_conv", "group", norm_groups=4)},
                      episode={"source": "minibatches", "batch": 8, "micro_batch": 2}, augment={"tasks": "query"}),
@@ -274,7 +280,7 @@ CASES = {
 # Parts that others show, in another form: for the long tests.
 VARIANTS = ("irregular", "siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml",
             "values_maml_pp", "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
-            "tables_values", "conditional_neural_process")
+            "tables_values", "conditional_neural_process", "labels_matching")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 

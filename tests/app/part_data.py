@@ -34,6 +34,7 @@ def make(folder):
     sets["senses"]["weights"] = _weights(folder / "senses", folder / "weights.csv")
     sets["senses"]["encoders"] = part_weights.make(folder / "weights", 8000)
     sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))
+    sets["labels"] = _pair(folder, "labels", [vector("x", 5), SERIES], targets=("a", "b", "c"), of=(0, 1))
     sets["users"] = _pair(folder, "users", [vector("v", 3), SERIES])
     sets["holes"] = _pair(folder, "holes", [COLUMNS, VISITS])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
@@ -65,14 +66,14 @@ def vector(name, width):
     return Modality(name, "vector", (width, ), mean=(), stddev=())
 
 
-def _pair(folder, name, senses, targets=(), poisoned=False):
-    shards = write(folder / f"{name}.h5", SPLITS, senses, targets, poisoned, count=6)
+def _pair(folder, name, senses, targets=(), poisoned=False, of=()):
+    shards = write(folder / f"{name}.h5", SPLITS, senses, targets, poisoned, count=6, of=of)
     classes = ["test"] if targets else ["test"] * 2
-    return {"shards": str(shards), "use": write(folder / f"{name}_use.h5", classes, senses, targets)}
+    return {"shards": str(shards), "use": write(folder / f"{name}_use.h5", classes, senses, targets, of=of)}
 
 
-def write(path, splits, senses, targets=(), poisoned=False, count=4, long=None):
-    """A shard with a class for each entry of `splits`. `poisoned`: a sample of the third is so large that its squares
+def write(path, splits, senses, targets=(), poisoned=False, count=4, long=None, of=()):
+    """A shard with a class for each entry of `splits`. Targets are among `of`, or any numbers. `poisoned`: a sample of the third is so large that its squares
     are infinite. `long`: steps of the first sample's series."""
     draw, samples = random.Random(path.name), []
     for number, split in enumerate(splits):
@@ -83,9 +84,9 @@ def write(path, splits, senses, targets=(), poisoned=False, count=4, long=None):
                 arrays["series"] = arrays["series"] * np.float32(1e30)
             if len(senses) > 1 and index % 3:
                 del arrays[senses[index % 3 - 1].name]
-            row = np.array([draw.uniform(-1, 1) for _ in targets], "<f4") if targets else None
+            row = np.array([draw.choice(of) if of else draw.uniform(-1, 1) for _ in targets], "<f4")
             name = f"class {number}"
-            samples.append(Loaded(f"{name}/{index}", name, f"group {index % 2}", split, arrays, row))
+            samples.append(Loaded(f"{name}/{index}", name, f"group {index % 2}", split, arrays, row if targets else None))
     write_shard(path, DatasetInfo(path.stem, "made by a test", "CC0-1.0", "a test", targets=targets), senses, samples)
     return path
 

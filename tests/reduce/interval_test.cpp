@@ -99,5 +99,51 @@ TEST(MeanIntervals, AValueThatIsNotFiniteIsNamedOnAllRanks) {
   });
 }
 
+TEST(RatioIntervals, OfMeansAreThoseOfTheRowsThatHaveOne) {
+  const auto comm = make_solo_communicator();
+  // 0 1 2 5 as above, and two rows without; of the second column nobody has any.
+  const Rows rows{{0, 1, 0, 0}, {0, 0, 0, 0}, {1, 1, 0, 0},
+                  {2, 1, 0, 0}, {0, 0, 0, 0}, {5, 1, 0, 0}};
+  const auto result = ratio_intervals(*comm, "test", rows, 2);
+  EXPECT_EQ(result[0].mean, 2.0);
+  EXPECT_NEAR(result[0].half_width, 3.1824463 * std::sqrt(14.0 / 3.0 / 4.0), 1e-6);
+  EXPECT_EQ(result[0].count, 4);
+  EXPECT_TRUE(std::isnan(result[1].mean) && std::isnan(result[1].half_width));
+  EXPECT_EQ(result[1].count, 0);
+}
+
+TEST(RatioIntervals, ReachAsFarAsQuotientsSpread) {
+  // Quotients of sums of 40 pairs, drawn 2000 times: 95 % of their intervals hold the true one.
+  const auto comm = make_solo_communicator();
+  Noise noise(5);
+  const auto draw = [&] { return static_cast<float>(noise.below(1000)) / 1000; };
+  int held = 0;
+  for (int trial = 0; trial < 2000; ++trial) {
+    Rows rows;
+    for (int i = 0; i < 40; ++i) {
+      const float of = 1 + 9 * draw();
+      rows.push_back({of * draw() + draw(), of});  // means 5.5 * 0.5 + 0.5 and 5.5
+    }
+    const auto found = ratio_intervals(*comm, "test", rows, 1)[0];
+    held += std::abs(found.mean - 3.25 / 5.5) <= found.half_width;
+  }
+  EXPECT_NEAR(held / 2000.0, 0.95, 0.02);
+}
+
+TEST(RatioIntervals, SameBitsOnAnyNumberOfRanks) {
+  const Rows rows = make_rows(101, 6, 3.0, 9);
+  const auto solo = make_solo_communicator();
+  const auto expected = ratio_intervals(*solo, "test", rows, 3);
+  for (const int ranks : {2, 3, 4})
+    run_thread_ranks(ranks, {}, [&](Communicator& comm) {
+      const auto mine = ratio_intervals(comm, "test", share_of(rows, comm.rank(), ranks), 3);
+      for (std::size_t c = 0; c < 3; ++c) {
+        EXPECT_EQ(bits_of(mine[c].mean), bits_of(expected[c].mean));
+        EXPECT_EQ(bits_of(mine[c].half_width), bits_of(expected[c].half_width));
+        EXPECT_EQ(mine[c].count, expected[c].count);
+      }
+    });
+}
+
 }  // namespace
 }  // namespace cuttle

@@ -7,6 +7,8 @@ places as there are frames, all of them in each round, in an order of the class,
 every second class runs the one before it backwards. With --nodes there is a graph, too, whose
 classes differ only in edges: its nodes are of six types, as many of each, that feature i is about 1
 of the type i says, every type has about as many edges, and the class decides which types they join.
+With --targets each class is a user whose
+labels, ratings or relevances lie along a direction of the vectors: half the user's, half everybody's.
 The same arguments give the same bytes.
 """
 
@@ -22,6 +24,7 @@ SAMPLE_RATE = 8000
 FEATURES = 8
 CHANNELS = 3
 TYPES = 6
+TARGETS = {"labels": ("red", "round", "large"), "ratings": ("rating", ), "relevances": ("relevance", )}
 LETTERS = list("abcdefghijklmnopqrstuvwxyzäöüßéñ漢字語")
 
 
@@ -52,6 +55,9 @@ def add_arguments(parser):
                         default=0,
                         metavar="N",
                         help="most of each type in the graph, 2 to 1000 (default: 0, no graph)")
+    parser.add_argument("--targets",
+                        choices=sorted(TARGETS),
+                        help="three labels, ratings 1 to 5 or relevances 0 to 2 (default: none)")
     splits.add_split_arguments(parser, "0.5,0.25,0.25")
 
 
@@ -74,9 +80,14 @@ def convert(args, report):
         pattern = _pattern(args, [0, class_id])
         for index in range(args.samples_per_class):
             group = index % args.groups
+            values, targets = _values(args, class_id, index, pattern, groups[group])
             samples.append(
-                Sample(f"{class_name}/{index}", class_name, f"group {group}", split_of[class_name],
-                       _values(args, class_id, index, pattern, groups[group])))
+                Sample(f"{class_name}/{index}",
+                       class_name,
+                       f"group {group}",
+                       split_of[class_name],
+                       values,
+                       targets=targets))
     modalities = [
         Modality("image", names.KIND_IMAGE, (args.size, args.size, 3)),
         Modality("text", names.KIND_TEXT),
@@ -87,7 +98,8 @@ def convert(args, report):
         *[Modality("graph", names.KIND_GRAPH, (TYPES, ))] * bool(args.nodes)
     ]
     info = DatasetInfo(args.name or "synthetic", "made by cuttle-data make_synthetic", "CC0-1.0",
-                       "cuttle-data make_synthetic")
+                       "cuttle-data make_synthetic",
+                       targets=TARGETS.get(args.targets, ()))
     write_converted(args, report, info, modalities, samples, spread_classes=True)
 
 
@@ -112,10 +124,21 @@ def _values(args, class_id, index, pattern, group):
         values["video"] = _video(args, class_id, generator(args.seed, 3, class_id, index))
     if args.nodes:
         values["graph"] = _graph(args, class_id, generator(args.seed, 5, class_id, index))
+    targets = _targets(args, class_id, values["vector"] - vector)
     left_out = [name for name in values if random.random() < args.missing]
     for name in left_out[:len(values) - 1]:
         del values[name]
-    return values
+    return values, targets
+
+
+def _targets(args, class_id, offset):
+    """Where a sample lies from its class's middle, along directions of the class, one for each target, as levels."""
+    names_of = TARGETS.get(args.targets, ())
+    own, common = (generator(args.seed, *key).standard_normal((len(names_of), FEATURES))
+                   for key in ((5, class_id), (6, )))
+    place = (own + common) @ offset / (np.sqrt(2 * FEATURES) * max(args.noise, 1e-6))
+    steps = {"labels": [0.4], "ratings": [-1.2, -0.4, 0.4, 1.2], "relevances": [0.5, 1.2]}.get(args.targets, [])
+    return tuple(float(np.searchsorted(steps, each)) + (args.targets == "ratings") for each in place)
 
 
 def _image(args, random, pattern):

@@ -57,6 +57,8 @@ struct Demands {
                               ///< the tasks
   bool classes = false;       ///< it compares samples with classes: targets of values are refused
   bool deviations = false;    ///< it can predict them (TaskKind::uncertain); refused elsewhere
+  bool one_each = false;      ///< it gives one output for each value of a sample (or class): kinds
+                              ///< that ask for more are refused
   bool class_rows = false;    ///< beside the head: parameters of its own for each class of a task
   std::int64_t most_way = 0;  ///< classes that it has room for, whatever it was trained with; 0: as
                               ///< head and class_rows say

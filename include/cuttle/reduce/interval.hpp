@@ -37,4 +37,10 @@ inline std::optional<double> margin_of(const Interval& interval) {
 std::vector<Interval> mean_intervals(Communicator& comm, std::string_view name,
                                      Span<const std::vector<float>> rows, std::size_t columns);
 
+/// The same of quotients of sums: columns 2c and 2c + 1 of the rows are an episode's terms above
+/// and below. `count` is of the rows with something below; without any the quotient is NaN. Half
+/// widths by the delta method; of a mean, where all terms below are 1, as in mean_intervals.
+std::vector<Interval> ratio_intervals(Communicator& comm, std::string_view name,
+                                      Span<const std::vector<float>> rows, std::size_t quotients);
+
 }  // namespace cuttle

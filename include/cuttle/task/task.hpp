@@ -53,6 +53,9 @@ struct TaskInputs {
   std::vector<std::string> target_names = {};  ///< of the shards; empty: they are not known
 };
 
+/// These, or value_1 and so on.
+std::vector<std::string> names_of_targets(const TaskInputs& inputs);
+
 /// What a task is made of, and what a learner takes: a support and a query set; one set of labelled
 /// samples of all training classes; an environment.
 enum class TaskForm { kEpisode, kMinibatch, kEnvironment };

@@ -16,6 +16,20 @@ namespace cuttle {
 /// Nine in ten values of a normal distribution are within so many deviations of its mean.
 constexpr double kNineInTen = 1.6448536269514722;
 
+/// A figure over all episodes of an evaluation: the quotient of two sums, exact at every world
+/// size.
+struct Figure {
+  std::string name;
+  bool root = false;  ///< the root of the quotient is told
+};
+/// What an episode adds to both sums. To a mean over the episodes that have such a number, 0 and 0
+/// where it has none and its number and 1 elsewhere.
+struct FigureTerm {
+  double sum = 0, of = 0;
+};
+/// Targets whose own figures are told: of more, nobody reads them.
+constexpr std::int64_t kMostTargetsTold = 256;
+
 /// What is asked of a model: the loss of its outputs, what is measured beside it, and what a head
 /// must give. Stateless.
 class TaskKind {
@@ -43,7 +57,15 @@ class TaskKind {
   /// Their values, in that order.
   virtual std::vector<double> measure(const torch::Tensor&, const Batch&) const { return {}; }
 
-  /// What picks the best checkpoint: the loss (0), or metric i - 1.
+  /// What evaluation tells beside loss and metrics; shares are in [0, 1].
+  virtual std::vector<Figure> figures() const { return {}; }
+  /// The same of each target by itself, where there are at most kMostTargetsTold.
+  virtual std::vector<Figure> figures_by_target() const { return {}; }
+  /// An episode's terms, of outputs and targets on the CPU: of figures(), then of each target those
+  /// of figures_by_target().
+  virtual std::vector<FigureTerm> terms(const torch::Tensor&, const Batch&) const { return {}; }
+
+  /// What picks the best checkpoint: the loss (0), metric i - 1, or, after these, a figure.
   virtual std::size_t score_column() const { return 0; }
   /// Whether a larger one is better.
   virtual bool larger_is_better() const { return false; }
@@ -56,6 +78,22 @@ class TaskKind {
   virtual bool classes() const { return false; }
   /// Whether samples have rows of values to predict (Dataset::target).
   virtual bool values() const { return false; }
+  /// What a target's values must be, as in "0 or 1"; empty: any numbers.
+  virtual std::string targets_are() const { return {}; }
+  virtual bool is_target(float) const { return true; }
+  /// Whether the first outputs are estimates of the values, in their units, as `rescaled` takes
+  /// them; false: of something that they are made of.
+  virtual bool estimates() const { return values(); }
+  /// Outputs for a mean of values [n, values], for learners that answer by those of the support
+  /// (Demands::one_each).
+  virtual torch::Tensor outputs_of_mean(const torch::Tensor& mean) const { return mean; }
+  /// What is told of a sample whose outputs these are, [n, values]: the values themselves, or
+  /// probabilities of labels.
+  virtual torch::Tensor told(const torch::Tensor& outputs, std::int64_t values) const {
+    return outputs.narrow(1, 0, values);
+  }
+  /// Whether values are labels that a sample has or has not, and what is told their probabilities.
+  virtual bool labels() const { return false; }
   /// Whether a standard deviation is predicted beside each value: the values are the first columns
   /// of the outputs.
   virtual bool uncertain() const { return false; }
@@ -72,6 +110,11 @@ class TaskKind {
   enum class SimpleLoss { kCrossEntropy, kSquaredError };
   virtual std::optional<SimpleLoss> simple_loss() const { return std::nullopt; }
 };
+
+class Dataset;
+/// UserError naming the first sample of `place` with a target that the kind has no use for
+/// (TaskKind::targets_are). Data without targets have none.
+void check_targets(const TaskKind& kind, const Dataset& data, const std::string& place);
 
 struct TaskKindRequest {
   const Section& section;

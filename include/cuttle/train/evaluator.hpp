@@ -41,12 +41,14 @@ struct EvaluationPlan {
 struct EvaluationReport {
   Interval loss;
   std::vector<Interval> metrics;  ///< as TaskKind::metrics
+  std::vector<Interval> figures;  ///< as TaskKind::figures, then of each target its own
   Interval score;                 ///< what the kind ranks by: one of these
   /// Over the classes asked for, in their order; nothing where tasks have none.
   std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;  ///< the same, if the plan asks for it
   std::vector<StepDiagnostics> trace;        ///< means over episodes
-  std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons
+  std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons;
+                                             ///< NaN: it has none
   /// Expected calibration error of the classes' probabilities, in [0, 1]: how far these are from
   /// how often they are right; of the logits as they are, and of those divided by the plan's
   /// temperature. 0 without classes.

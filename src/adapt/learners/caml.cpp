@@ -76,6 +76,10 @@ class Caml final : public SupportLearner {
     CUTTLE_VALIDATE(!options.standardise || !kind_->classes(),
                     "adapt.standardise: is about values, and these tasks have classes; remove the "
                     "key");
+    CUTTLE_VALIDATE(kind_->classes() || kind_->estimates(),
+                    "adapt.algorithm: caml estimates values, or compares with classes (and this "
+                    "episode.target asks for neither); choose neural_process, or one with a head, "
+                    "such as maml");
     const std::int64_t w = options.width;
     auto& layout = request.layout;
     project_ = own_array(layout, "project.weight", {w, width_as_one(model_->fusion())});

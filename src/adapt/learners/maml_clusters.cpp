@@ -61,7 +61,7 @@ class MamlClusters final : public DescentLearner {
       blocks_.emplace_back(name, width);
       numbers += width;
     };
-    const std::int64_t values = kind_->values() ? request.inputs.outputs : 0;
+    const std::int64_t values = kind_->values() ? request.inputs.target_width : 0;
     if (values > 0) add("values", 2 * values);
     const auto widths = model_->fusion().part_widths();
     for (std::size_t part = 0; part < widths.size(); ++part) {

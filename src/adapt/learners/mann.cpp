@@ -28,6 +28,7 @@ struct MannOptions : SlotMemoryOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.one_each = true;
     demands.class_rows = true;
     return demands;
   }

@@ -35,6 +35,7 @@ struct MatchingOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.one_each = true;
     return demands;
   }
 };
@@ -204,7 +205,7 @@ class Matching final : public SupportLearner {
       parts.push_back({torch::logsumexp(share, 1), has * of.sum(0, true).gt(0)});
     }
     if (kind_->classes()) return logits_of(model_->fusion(), parts, query.weights);
-    return model_->fusion().combine(parts, query.weights).logits;
+    return kind_->outputs_of_mean(model_->fusion().combine(parts, query.weights).logits);
   }
 
   bool cosine_;

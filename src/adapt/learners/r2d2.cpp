@@ -23,6 +23,7 @@ struct R2d2Options {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.one_each = true;
     return demands;
   }
 };

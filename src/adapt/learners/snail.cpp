@@ -20,6 +20,7 @@ struct SnailOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.one_each = true;
     demands.class_rows = true;
     return demands;
   }
