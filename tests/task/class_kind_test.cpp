@@ -1,6 +1,6 @@
 // The loss that is adapted to, where classes have unequal numbers of samples: against own sums.
 #include <gtest/gtest.h>
-#include <torch/types.h>
+#include <torch/torch.h>
 
 #include <array>
 #include <cmath>
@@ -118,6 +118,43 @@ TEST(ClassKind, AccuracyIsByTheLargestOutput) {
     one.labels = batch.labels.slice(0, i, i + 1);
     one.size = 1;
     EXPECT_EQ(kind->measure(outputs.slice(0, i, i + 1), one)[0], right[i].item<bool>() ? 1 : 0);
+  }
+}
+
+/// By own sums: labels of which a share goes to all classes, samples by how little they are seen.
+TEST(ClassKind, SmoothedAndFocusedLossesAreThoseOfThePapers) {
+  const Batch batch = uneven_batch();
+  const auto outputs = some_outputs(batch);
+  const auto known = torch::log_softmax(outputs, 1);
+  const std::array<double, 4> shots{8, 1, 0, 3};
+  for (const auto& [smoothing, focus] : {std::pair(0.1, 0), std::pair(0.0, 2), std::pair(0.3, 1)}) {
+    double plain = 0, balanced = 0;
+    for (std::int64_t i = 0; i < 12; ++i) {
+      const auto label = batch.labels[i].item<std::int64_t>();
+      double cost = 0;
+      for (std::int64_t c = 0; c < 4; ++c)
+        cost -= (smoothing / 4 + (c == label ? 1 - smoothing : 0)) * known[i][c].item<double>();
+      cost *= std::pow(1 - std::exp(known[i][label].item<double>()), focus);
+      plain += cost / 12;
+      balanced += cost / shots[static_cast<std::size_t>(label)] / 3;
+    }
+    const Section target(
+        "class", {{"smoothing", std::to_string(smoothing)}, {"focus", std::to_string(focus)}});
+    const auto kind = builtin_task_kinds().at("class").make({target});
+    EXPECT_FALSE(kind->simple_loss());  // engines that know cross-entropy stand back
+    EXPECT_NEAR(kind->loss(outputs, batch).item<double>(), plain, 1e-12);
+    EXPECT_NEAR(kind->support_loss(outputs, batch).item<double>(), balanced, 1e-12);
+    const auto leaf = outputs.clone().requires_grad_();
+    const auto slope = torch::autograd::grad({kind->loss(leaf, batch)}, {leaf}, {}, true, true)[0];
+    const auto bend = torch::autograd::grad({slope.select(1, 0).sum()}, {leaf})[0];
+    const auto step = torch::zeros_like(outputs);
+    step.select(1, 0).fill_(1e-6);
+    const auto slopes = [&](const torch::Tensor& at) {
+      const auto there = at.detach().requires_grad_();
+      return torch::autograd::grad({kind->loss(there, batch)}, {there})[0];
+    };
+    EXPECT_TRUE(torch::allclose(bend, (slopes(outputs + step) - slopes(outputs - step)) / 2e-6,
+                                1e-5, 1e-8));
   }
 }
 
