@@ -42,7 +42,9 @@ class Answer:
     """To one sample. label, probability: None for a sample of which the model sees nothing, or
     that is rejected; probabilities: {class: of each}; known: the share of genuine samples of a
     class that are as far from it, None if the file does not say; values: what a model of values
-    predicts, else None; deviations: the standard deviations of these, None if it predicts none."""
+    predicts, else None; deviations: the standard deviations of these, low and high: quantiles around
+    them, expected: the means of ratings, each None if it predicts none; labels: those that a model
+    of labels tells, their probabilities being those of all."""
 
     sample: str
     label: str = None
@@ -52,6 +54,10 @@ class Answer:
     rejected: bool = False
     values: tuple = None
     deviations: tuple = None
+    low: tuple = None
+    high: tuple = None
+    expected: tuple = None
+    labels: tuple = None
 
 
 def load(path, reject=0.0):
@@ -189,11 +195,11 @@ class Model:
             raise ProgramError(f"{self.path_}: {said['error']}")
         if "sample" not in said:
             return None
-        values, deviations = (said.get(key) and tuple(said[key])
-                              for key in ("values", "deviations"))
+        numbers = (None if said.get(key) is None else tuple(said[key])
+                   for key in ("values", "deviations", "low", "high", "expected", "labels"))
         return Answer(said["sample"], said.get("class"), said.get("probability"),
                       said.get("probabilities") or {}, said.get("known"),
-                      said.get("rejected", False), values, deviations)
+                      said.get("rejected", False), *numbers)
 
     def _line(self):
         """What the program says next; after "done" or "error" nothing is unread."""

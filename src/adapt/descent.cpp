@@ -158,12 +158,12 @@ std::unique_ptr<Adapted> DescentLearner::adapt(const ParameterList& parameters,
                                                const Batch& support, const RandomKey& key) const {
   const std::int64_t steps = eval_steps();
   auto theta = descend(start_in_use(parameters, support, key), support, in_use(0, key), steps);
-  return std::make_unique<FastWeights>(model_, std::move(theta), support, steps);
+  return std::make_unique<FastWeights>(model_, kind_, std::move(theta), support, steps);
 }
 
 std::unique_ptr<Adapted> DescentLearner::restore(const std::map<std::string, torch::Tensor>& state,
                                                  std::int64_t) const {
-  return FastWeights::restore(model_, state, eval_steps());
+  return FastWeights::restore(model_, kind_, state, eval_steps());
 }
 
 std::vector<StepDiagnostics> DescentLearner::trace(const ParameterList& parameters,

@@ -14,26 +14,31 @@ const std::string kNorms = "support_norm.";
 
 }  // namespace
 
-FastWeights::FastWeights(std::shared_ptr<const Model> model, Tensors theta, const Batch& support,
-                         std::int64_t inner_step)
-    : model_(std::move(model)), theta_(std::move(theta)), inner_step_(inner_step) {
+FastWeights::FastWeights(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind,
+                         Tensors theta, const Batch& support, std::int64_t inner_step)
+    : model_(std::move(model)),
+      kind_(std::move(kind)),
+      theta_(std::move(theta)),
+      inner_step_(inner_step) {
   const torch::NoGradGuard no_grad;
   given_ = model_->look_at(theta_, support, in_use(inner_step_));
 }
 
-FastWeights::FastWeights(std::shared_ptr<const Model> model, Tensors theta, Statistics given,
-                         std::int64_t inner_step)
+FastWeights::FastWeights(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind,
+                         Tensors theta, Statistics given, std::int64_t inner_step)
     : model_(std::move(model)),
+      kind_(std::move(kind)),
       theta_(std::move(theta)),
       inner_step_(inner_step),
       given_(std::move(given)) {}
 
 std::unique_ptr<Adapted> FastWeights::restore(std::shared_ptr<const Model> model,
+                                              std::shared_ptr<const TaskKind> kind,
                                               const std::map<std::string, torch::Tensor>& state,
                                               std::int64_t inner_step) {
   auto theta = parameters_in(*model, state, "fast_weights");
-  return std::unique_ptr<Adapted>(
-      new FastWeights(std::move(model), std::move(theta), statistics_in(state), inner_step));
+  return std::unique_ptr<Adapted>(new FastWeights(
+      std::move(model), std::move(kind), std::move(theta), statistics_in(state), inner_step));
 }
 
 Adapted::Answers FastWeights::answer(const Batch& batch) const {
@@ -41,7 +46,7 @@ Adapted::Answers FastWeights::answer(const Batch& batch) const {
   Context context = in_use(inner_step_);
   if (model_->uses_support()) context.given = &given_;
   const Embedding embedding = model_->embed(theta_, batch, context);
-  return {model_->classify(theta_, embedding, batch.way), embedding};
+  return {model_->classify(theta_, embedding, kind_->columns(batch)), embedding};
 }
 
 std::map<std::string, torch::Tensor> FastWeights::state() const {

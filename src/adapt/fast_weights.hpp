@@ -12,9 +12,10 @@ namespace cuttle {
 class FastWeights final : public Adapted {
  public:
   /// `inner_step`: how many updates made the values (per-step norms). `key`: of the task.
-  FastWeights(std::shared_ptr<const Model> model, Tensors theta, const Batch& support,
-              std::int64_t inner_step);
+  FastWeights(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind,
+              Tensors theta, const Batch& support, std::int64_t inner_step);
   static std::unique_ptr<Adapted> restore(std::shared_ptr<const Model> model,
+                                          std::shared_ptr<const TaskKind> kind,
                                           const std::map<std::string, torch::Tensor>& state,
                                           std::int64_t inner_step);
   torch::Tensor predict(const Batch& batch) const override { return answer(batch).outputs; }
@@ -22,11 +23,12 @@ class FastWeights final : public Adapted {
   std::map<std::string, torch::Tensor> state() const override;
 
  private:
-  FastWeights(std::shared_ptr<const Model> model, Tensors theta, Statistics given,
-              std::int64_t inner_step);
+  FastWeights(std::shared_ptr<const Model> model, std::shared_ptr<const TaskKind> kind,
+              Tensors theta, Statistics given, std::int64_t inner_step);
   Context context() const;
 
   std::shared_ptr<const Model> model_;
+  std::shared_ptr<const TaskKind> kind_;
   Tensors theta_;
   std::int64_t inner_step_;
   Statistics given_;

@@ -91,7 +91,7 @@ std::string LabelledAnswers::to_csv() const {
   return confusion_.value().to_csv(classes_);
 }
 
-void ErrorOfValues::add(const Answer& answer, Span<const float> targets) {
+void ErrorOfValues::add(const Answer& answer, Span<const float> targets, bool deviations) {
   if (answer.outputs.empty()) return;
   ++samples;
   for (std::size_t i = 0; i < answer.outputs.size(); ++i) {
@@ -99,8 +99,12 @@ void ErrorOfValues::add(const Answer& answer, Span<const float> targets) {
     ++values;
     squared += off * off;
     absolute += std::abs(off);
-    if (answer.deviations.empty()) continue;
-    const auto deviation = static_cast<double>(answer.deviations[i]);
+    if (answer.beside.size() == 2) {
+      ++bounded;
+      covered += answer.beside[0][i] <= targets[i] && targets[i] <= answer.beside[1][i];
+    }
+    if (!deviations) continue;
+    const auto deviation = static_cast<double>(answer.beside[0][i]);
     ++judged;
     covered += std::abs(off) <= kNineInTen * deviation;
     log_likelihood -=
@@ -147,6 +151,9 @@ std::string ErrorOfValues::summary() const {
     text += fmt::format("; log-likelihood {:.4g}, {:.1f} % in their 90 % intervals",
                         log_likelihood / static_cast<double>(judged),
                         100.0 * static_cast<double>(covered) / static_cast<double>(judged));
+  if (bounded > 0)
+    text += fmt::format("; {:.1f} % between their bounds",
+                        100.0 * static_cast<double>(covered) / static_cast<double>(bounded));
   return text;
 }
 

@@ -82,10 +82,10 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
   auto outputs = given.outputs;
   if (!to.classes.empty())
     outputs = torch::softmax(to.calibration ? outputs / to.calibration->temperature : outputs, 1);
-  auto deviations = model.parts.kind->deviations(outputs);
+  std::vector<torch::Tensor> beside = model.parts.kind->told_beside(outputs);
   if (model.parts.kind->values()) outputs = model.parts.kind->told(outputs, model.way);
   outputs = outputs.contiguous();
-  if (deviations.defined()) deviations = deviations.contiguous();
+  for (auto& numbers : beside) numbers = numbers.contiguous();
   const auto row_of = [&](const torch::Tensor& from, std::size_t i) {
     const float* row = from.data_ptr<float>() + static_cast<std::int64_t>(i) * model.way;
     return std::vector<float>(row, row + model.way);
@@ -100,7 +100,7 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
     if (std::any_of(row.begin(), row.end(), [](float value) { return std::isnan(value); }))
       continue;
     answers[i].outputs = std::move(row);
-    if (deviations.defined()) answers[i].deviations = row_of(deviations, i);
+    for (const auto& numbers : beside) answers[i].beside.push_back(row_of(numbers, i));
     if (!to.novelty) continue;
     const auto [least, most] =
         std::minmax_element(answers[i].outputs.begin(), answers[i].outputs.end());
@@ -138,7 +138,7 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
         if (model.parts.kind->labels())
           outcome.found.add(answer, data.target(i));
         else
-          outcome.error.add(answer, data.target(i));
+          outcome.error.add(answer, data.target(i), model.parts.kind->uncertain());
       }
       answers.write(text.line(answer));
     }
@@ -232,8 +232,8 @@ ExitCode predict_command(const PredictArguments& arguments, const Extensions& ex
   const TaskKind& kind = *model.parts.kind;
   const PredictionText text(
       format, model.to.classes,
-      kind.values() ? names_of_targets(model.to.inputs) : std::vector<std::string>(),
-      kind.uncertain(), kind.labels(), arguments.top);
+      kind.values() ? names_of_targets(model.to.inputs) : std::vector<std::string>(), kind.beside(),
+      kind.labels(), arguments.top);
   AnswerSink answers(arguments.out);
   if (arguments.stream) {
     answer_requests(model, extensions, arguments, text, answers);

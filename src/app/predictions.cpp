@@ -32,12 +32,12 @@ std::string escaped(const std::string& text) {
 }  // namespace
 
 PredictionText::PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                               std::vector<std::string> values, bool deviations, bool labels,
-                               std::int64_t top)
+                               std::vector<std::string> values,
+                               std::vector<TaskKind::Beside> beside, bool labels, std::int64_t top)
     : format_(format),
       classes_(std::move(classes)),
       values_(std::move(values)),
-      deviations_(deviations),
+      beside_(std::move(beside)),
       labels_(labels) {
   const std::size_t usual = format == PredictionFormat::kJsonLines ? classes_.size() : 1;
   top_ = std::min(classes_.size(), top > 0 ? static_cast<std::size_t>(top) : usual);
@@ -47,8 +47,10 @@ std::string PredictionText::header() const {
   if (format_ != PredictionFormat::kCsv) return {};
   std::string names = "sample";
   if (classes_.empty())
-    for (const auto& value : values_)
-      names += "," + csv_field(value) + (deviations_ ? "," + csv_field(value + "_deviation") : "");
+    for (const auto& value : values_) {
+      names += "," + csv_field(value);
+      for (const auto& [column, record] : beside_) names += "," + csv_field(value + column);
+    }
   else
     names += ",class,probability,known";
   for (std::size_t i = 2; i <= top_; ++i) names += fmt::format(",class_{0},probability_{0}", i);
@@ -87,7 +89,8 @@ std::string PredictionText::json_of(const Answer& answer) const {
   }
   if (classes_.empty()) {
     json["values"] = blank ? ordered_json() : ordered_json(answer.outputs);
-    if (deviations_) json["deviations"] = blank ? ordered_json() : ordered_json(answer.deviations);
+    for (std::size_t b = 0; b < beside_.size(); ++b)
+      json[beside_[b].record] = blank ? ordered_json() : ordered_json(answer.beside[b]);
     return json.dump();
   }
   const auto order = blank ? std::vector<std::size_t>() : ranking(answer);
@@ -114,7 +117,8 @@ std::vector<std::string> PredictionText::columns_of(const Answer& answer) const 
   if (classes_.empty()) {
     for (std::size_t i = 0; i < values_.size(); ++i) {
       columns.push_back(blank ? none : number(answer.outputs[i], "{:.6g}"));
-      if (deviations_) columns.push_back(blank ? none : number(answer.deviations[i], "{:.6g}"));
+      for (std::size_t b = 0; b < beside_.size(); ++b)
+        columns.push_back(blank ? none : number(answer.beside[b][i], "{:.6g}"));
     }
     return columns;
   }

@@ -7,6 +7,7 @@
 
 #include "cuttle/core/span.hpp"
 #include "cuttle/metrics/confusion_matrix.hpp"
+#include "cuttle/task/task_kind.hpp"
 
 namespace cuttle {
 
@@ -19,10 +20,10 @@ struct Answer {
   std::string sample;
   std::vector<float> outputs;  ///< probabilities of the classes or labels, or values; empty: the
                                ///< sample has nothing to look at, and no answer
-  std::vector<float> deviations = {};  ///< standard deviations of the values; empty: none are told
-  std::optional<double> known;         ///< Calibration::known, 0 where all classes are equally
-                                       ///< probable; none: nobody can tell
-  bool rejected = false;               ///< it is said to belong to no class
+  std::vector<std::vector<float>> beside = {};  ///< TaskKind::beside of the values; empty: none
+  std::optional<double> known;  ///< Calibration::known, 0 where all classes are equally
+                                ///< probable; none: nobody can tell
+  bool rejected = false;        ///< it is said to belong to no class
 };
 
 /// Labels of a larger probability are told of a sample.
@@ -31,11 +32,12 @@ constexpr float kLabelFrom = 0.5f;
 /// Answers as text, one after the other.
 class PredictionText {
  public:
-  /// `values`: names of the values that a sample has; empty: classes. `deviations`: whether answers
-  /// have them. `labels`: whether values are probabilities of labels. `top`: how many of the
+  /// `values`: names of the values that a sample has; empty: classes. `beside`: what answers have
+  /// beside each. `labels`: whether values are probabilities of labels. `top`: how many of the
   /// classes are told, the most probable first; 0: between tabs and in CSV one, in JSON all.
   PredictionText(PredictionFormat format, std::vector<std::string> classes,
-                 std::vector<std::string> values, bool deviations, bool labels, std::int64_t top);
+                 std::vector<std::string> values, std::vector<TaskKind::Beside> beside, bool labels,
+                 std::int64_t top);
 
   /// What stands before the first answer.
   std::string header() const;
@@ -52,18 +54,21 @@ class PredictionText {
   PredictionFormat format_;
   std::vector<std::string> classes_;
   std::vector<std::string> values_;
-  bool deviations_, labels_;
+  std::vector<TaskKind::Beside> beside_;
+  bool labels_;
   std::size_t top_;
 };
 
 /// How far values are from known targets, summed; and, where there are deviations, how likely the
-/// targets were and how many lay in their 90 % intervals.
+/// targets were and how many lay in their 90 % intervals; where there are two bounds, how many lay
+/// between them.
 struct ErrorOfValues {
-  std::int64_t samples = 0, values = 0, judged = 0, covered = 0;
+  std::int64_t samples = 0, values = 0, judged = 0, bounded = 0, covered = 0;
   double squared = 0, absolute = 0, log_likelihood = 0;
 
-  /// `targets`: as many as the answer has values.
-  void add(const Answer& answer, Span<const float> targets);
+  /// `targets`: as many as the answer has values. `deviations`: they are what is beside these; two
+  /// numbers beside them are bounds.
+  void add(const Answer& answer, Span<const float> targets, bool deviations);
   /// For people.
   std::string summary() const;
 };

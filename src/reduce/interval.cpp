@@ -89,7 +89,7 @@ std::vector<Interval> ratio_intervals(Communicator& comm, std::string_view name,
     squares.emplace_back();
     for (std::size_t c = 0; c < quotients; ++c)
       squares.back().push_back(
-          row[2 * c + 1] == 0 ? 0 : square_of(row[2 * c] - result[c].mean * row[2 * c + 1]));
+          counts[c] == 0 ? 0 : square_of(row[2 * c] - result[c].mean * row[2 * c + 1]));
   }
   const std::vector<double> spread = exact_sum(comm, name, squares, quotients, total);
   for (std::size_t c = 0; c < quotients; ++c) {

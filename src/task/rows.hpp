@@ -5,7 +5,9 @@
 #include "cuttle/task/task_kind.hpp"
 
 // The registry of this stage: one row a type. Its function stands at the end of the type's file.
-#define CUTTLE_TASK_KINDS(row) row(class) row(gaussian) row(labels) row(return) row(value)
+#define CUTTLE_TASK_KINDS(row)                                                             \
+  row(class) row(gaussian) row(labels) row(ordinal) row(quantile) row(ranking) row(return) \
+      row(value)
 #define CUTTLE_SOURCES(row)                                                               \
   row(augmented) row(bandits) row(causal_tables) row(clustered) row(episodes) row(groups) \
       row(minibatches) row(navigation) row(sinusoids) row(tabular_mdp)

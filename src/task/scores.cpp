@@ -1,6 +1,7 @@
 #include "task/scores.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace cuttle {
 namespace {
@@ -20,6 +21,50 @@ std::vector<Tied> ties_of(std::vector<Scored> items) {
     ++(items[i].relevant ? ties.back().relevant : ties.back().other);
   }
   return ties;
+}
+
+/// Places [from, from + values.size()) of one score, and what stands there in any order.
+struct Group {
+  std::size_t from = 0;
+  std::vector<double> values;
+};
+
+/// By falling score; `value` of each.
+template <class Value>
+std::vector<Group> groups_of(std::vector<Ranked> list, const Value& value) {
+  std::sort(list.begin(), list.end(),
+            [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (i == 0 || list[i].score != list[i - 1].score) groups.push_back({i, {}});
+    groups.back().values.push_back(value(list[i].relevance));
+  }
+  return groups;
+}
+
+double sum_of(const Group& group) {
+  // In one order, whatever that of equals was.
+  auto values = group.values;
+  std::sort(values.begin(), values.end());
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum;
+}
+
+/// How many of a group's places are among the first `cut`.
+std::size_t within(const Group& group, std::size_t cut) {
+  return cut <= group.from ? 0 : std::min(cut - group.from, group.values.size());
+}
+
+double gain_of(const std::vector<Ranked>& list, std::size_t cut) {
+  double sum = 0;
+  for (const Group& group : groups_of(list, [](double r) { return std::exp2(r) - 1; })) {
+    double discounts = 0;
+    for (std::size_t i = 0; i < within(group, cut); ++i)
+      discounts += 1 / std::log2(static_cast<double>(group.from + i + 2));
+    sum += discounts * sum_of(group) / static_cast<double>(group.values.size());
+  }
+  return sum;
 }
 
 }  // namespace
@@ -44,6 +89,42 @@ std::optional<double> area_under_curve(std::vector<Scored> items) {
   }
   if (above == 0 || others == 0) return std::nullopt;
   return pairs / (above * others);
+}
+
+std::optional<double> discounted_gain(std::vector<Ranked> list, std::size_t cut) {
+  auto best = list;
+  for (Ranked& item : best) item.score = item.relevance;
+  const double most = gain_of(best, cut);
+  if (most <= 0) return std::nullopt;
+  return gain_of(list, cut) / most;
+}
+
+std::optional<double> recall(std::vector<Ranked> list, std::size_t cut, double relevant) {
+  double found = 0, all = 0;
+  for (const Group& group : groups_of(std::move(list), [&](double r) { return r >= relevant; })) {
+    const double sum = sum_of(group);
+    all += sum;
+    found +=
+        sum * static_cast<double>(within(group, cut)) / static_cast<double>(group.values.size());
+  }
+  if (all == 0) return std::nullopt;
+  return found / all;
+}
+
+std::optional<double> reciprocal_rank(std::vector<Ranked> list, double relevant) {
+  for (const Group& group : groups_of(std::move(list), [&](double r) { return r >= relevant; })) {
+    double others = static_cast<double>(group.values.size()) - sum_of(group), mean = 0, left = 1;
+    if (sum_of(group) == 0) continue;
+    // `left`: the chance that none has come in the group's places so far.
+    for (std::size_t i = 0; left > 0; ++i) {
+      const double places = static_cast<double>(group.values.size() - i);
+      mean += left * (1 - others / places) / static_cast<double>(group.from + i + 1);
+      left *= others / places;
+      --others;
+    }
+    return mean;
+  }
+  return std::nullopt;
 }
 
 }  // namespace cuttle

@@ -252,7 +252,7 @@ void warn_of_chance(const EvaluationReport& report, const TaskKind& kind,
 
 std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episode) {
   if (kind.values())
-    return fmt::format("regression from {} samples, {} queries", episode.shot, episode.query);
+    return fmt::format("{} from {} samples, {} queries", kind.says(), episode.shot, episode.query);
   if (!kind.classes())
     return fmt::format("{} episodes to adapt to, {} to score", episode.shot, episode.query);
   return fmt::format("{}-way {}-shot, {} queries per class", episode.way, episode.shot,

@@ -35,6 +35,8 @@ def make(folder):
     sets["senses"]["encoders"] = part_weights.make(folder / "weights", 8000)
     sets["values"] = _pair(folder, "values", [vector("x", 5), SERIES], targets=("y", "z"))
     sets["labels"] = _pair(folder, "labels", [vector("x", 5), SERIES], targets=("a", "b", "c"), of=(0, 1))
+    sets["ratings"] = _pair(folder, "ratings", [vector("x", 5), SERIES], targets=("y", "z"), of=(1, 2, 3, 4, 5))
+    sets["relevances"] = _pair(folder, "relevances", [vector("x", 5), SERIES], targets=("y", ), of=(0, 1, 2))
     sets["users"] = _pair(folder, "users", [vector("v", 3), SERIES])
     sets["holes"] = _pair(folder, "holes", [COLUMNS, VISITS])
     sets["poisoned"] = _pair(folder, "poisoned", [SERIES], poisoned=True)
@@ -73,8 +75,8 @@ def _pair(folder, name, senses, targets=(), poisoned=False, of=()):
 
 
 def write(path, splits, senses, targets=(), poisoned=False, count=4, long=None, of=()):
-    """A shard with a class for each entry of `splits`. Targets are among `of`, or any numbers. `poisoned`: a sample of the third is so large that its squares
-    are infinite. `long`: steps of the first sample's series."""
+    """A shard with a class for each entry of `splits`. `poisoned`: a sample of the third is so large that its squares
+    are infinite. `long`: steps of the first sample's series. Targets are among `of`, or any numbers."""
     draw, samples = random.Random(path.name), []
     for number, split in enumerate(splits):
         for index in range(count):
@@ -84,9 +86,10 @@ def write(path, splits, senses, targets=(), poisoned=False, count=4, long=None, 
                 arrays["series"] = arrays["series"] * np.float32(1e30)
             if len(senses) > 1 and index % 3:
                 del arrays[senses[index % 3 - 1].name]
-            row = np.array([draw.choice(of) if of else draw.uniform(-1, 1) for _ in targets], "<f4")
+            row = [draw.choice(of) if of else draw.uniform(-1, 1) for _ in targets]
+            row = np.array(row, "<f4") if targets else None
             name = f"class {number}"
-            samples.append(Loaded(f"{name}/{index}", name, f"group {index % 2}", split, arrays, row if targets else None))
+            samples.append(Loaded(f"{name}/{index}", name, f"group {index % 2}", split, arrays, row))
     write_shard(path, DatasetInfo(path.stem, "made by a test", "CC0-1.0", "a test", targets=targets), senses, samples)
     return path
 

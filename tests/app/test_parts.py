@@ -9,7 +9,8 @@ import part_data
 import pytest
 from part_cases import CASES, QUICK
 
-SCORES = {"accuracy", "mean_squared_error", "return", "average_precision"}
+SCORES = {"accuracy", "mean_squared_error", "return", "average_precision", "huber_loss", "quantile_loss",
+          "quadratic_kappa", "ndcg_at_2"}
 HALF = 3  # of the steps of a case; it validates then, as every run does at its end
 
 

@@ -10,7 +10,7 @@ import part_data
 import pytest
 from cuttle_data.reader import Shard
 from driver import USER_ERROR, cuttle, cuttle_json
-from part_cases import config_of
+from part_cases import CASES, config_of
 
 
 @pytest.fixture(scope="module", name="sets")
@@ -19,10 +19,10 @@ def data_sets(tmp_path_factory):
 
 
 def adapted_to(name, sets, folder):
-    """The case's config, and what its run after one step has adapted to the samples of use."""
+    """What a run of the case after one step has adapted to the samples of use."""
     config = driver.write_config(folder / "config.yaml", "", json.dumps(config_of(name, sets)))
     driver.train(config, folder / "run", "train.steps=1", "train.validate_every=0")
-    cuttle("adapt", folder / "run", "--support", sets[name]["use"], "--out", folder / "adapted")
+    cuttle("adapt", folder / "run", "--support", sets[CASES[name]["use"]]["use"], "--out", folder / "adapted")
     return folder / "adapted"
 
 
@@ -87,3 +87,50 @@ def test_targets_of_another_kind_are_refused(sets, tmp_path):
     drawn = driver.write_config(tmp_path / "drawn.yaml", "", json.dumps(config_of("values_neural_process", sets)))
     said = cuttle("train", drawn, "--run-dir", tmp_path / "run", "episode.target=labels", code=USER_ERROR).stderr
     assert "episode.target: labels takes 0 or 1, and" in said and "sinusoids draws any numbers" in said
+
+
+def test_quantiles_stand_beside_the_medians(sets, tmp_path):
+    use = sets["values"]["use"]
+    adapted = adapted_to("quantile", sets, tmp_path)
+    told, rows, header, said = answers_to(adapted, use, tmp_path)
+    targets, _ = targets_of(use)
+    assert header == ["sample", "y", "y_low", "y_high", "z", "z_low", "z_high"]
+    median, low, high = (np.array([record[key] for record in told]) for key in ("values", "low", "high"))
+    written = np.array([row[1:] for row in rows], np.float32).reshape(-1, 2, 3)
+    assert (written == np.stack([median, low, high], axis=2).astype(np.float32)).all()
+    covered = 100 * np.mean((low <= targets) & (targets <= high))
+    off = median - targets
+    assert f"mean squared error {np.mean(off**2):.4g}, mean absolute {np.mean(abs(off)):.4g}" in said
+    assert f"{covered:.1f} % between their bounds" in said
+    found = cuttle_json("eval", tmp_path / "run", "--episodes", 8)
+    assert abs(found["quantile_loss"] - found["loss"]) < 1e-6 and 0 <= found["coverage"] <= 1
+    each = [found["by_target"][name] for name in ("y", "z")]  # all have as many values
+    for name in ("mean_absolute_error", "coverage", "interval_width"):
+        assert abs(found[name] - np.mean([one[name] for one in each])) < 1e-6
+    squares = np.mean([one["root_mean_squared_error"]**2 for one in each])
+    assert abs(found["root_mean_squared_error"]**2 - squares) < 1e-6
+
+
+def test_ratings_are_levels_with_their_means(sets, tmp_path):
+    use = sets["ratings"]["use"]
+    told, rows, header, _ = answers_to(adapted_to("ordinal", sets, tmp_path), use, tmp_path)
+    assert header == ["sample", "y", "y_expected", "z", "z_expected"] and len(rows) == len(told)
+    levels, means = (np.array([record[key] for record in told]) for key in ("values", "expected"))
+    assert set(levels.flat) <= {1, 2, 3, 4, 5} and ((1 < means) & (means < 5)).all()
+    found = cuttle_json("eval", tmp_path / "run", "--episodes", 8)
+    assert -1 <= found["quadratic_kappa"] <= 1 and 0 <= found["accuracy"] <= 1 and found["mean_absolute_error"] > 0
+
+
+def test_rankings_have_figures_of_the_first(sets, tmp_path):
+    adapted_to("ranking", sets, tmp_path)
+    found = cuttle_json("eval", tmp_path / "run", "--episodes", 8)
+    assert all(0 < found[name] <= 1 for name in ("ndcg_at_2", "recall_at_2", "reciprocal_rank"))
+    assert cuttle("eval", tmp_path / "run", "--episodes", 8).stdout.startswith(f"NDCG@2 {found['ndcg_at_2']:.4f} +- ")
+
+
+def test_learners_of_one_output_a_value_are_refused_where_there_are_more(sets, tmp_path):
+    for name in ("quantile", "ordinal"):
+        config = driver.write_config(tmp_path / f"{name}.yaml", "",
+                                     json.dumps({**config_of(name, sets), "adapt": {"algorithm": "matching"}}))
+        said = cuttle("train", config, "--run-dir", tmp_path / "run", code=USER_ERROR).stderr
+        assert "matching gives one output for each value" in said

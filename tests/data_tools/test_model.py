@@ -43,7 +43,8 @@ for line in sys.stdin:
             if mode == "babble":
                 print("hello", flush=True)
             if mode == "values":
-                print(json.dumps({{"sample": name, "values": [1.5, 2.0], "deviations": [0.5, 0.25]}}), flush=True)
+                print(json.dumps({{"sample": name, "values": [1.5, 2.0], "deviations": [0.5, 0.25],
+                                   "low": [1, 0], "high": [2, 3], "expected": [1.25, 2], "labels": []}}), flush=True)
                 continue
             seen = sorted(m for m, rows in shard.rows.items() if rows[row] >= 0)
             print(json.dumps({{"sample": name, "class": None if "text" in seen else "cat", "probability": 0.75,
@@ -127,6 +128,7 @@ def test_values(adapted, monkeypatch):
     with load(adapted) as model:
         answer, = model.predict({"vector": np.zeros(8)})
     assert (answer.values, answer.deviations) == ((1.5, 2.0), (0.5, 0.25))
+    assert (answer.low, answer.high, answer.expected, answer.labels) == ((1, 0), (2, 3), (1.25, 2), ())
     assert (answer.label, answer.probabilities) == (None, {})
 
 

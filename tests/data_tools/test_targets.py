@@ -191,3 +191,22 @@ def test_shards_with_different_targets_do_not_fit_together(tmp_path, run, first,
     sets[1][1].replace(sets[0][1])
     code, _, err = run("verify", tmp_path / "a")
     assert code == 2 and "toy-00001-of-00002.h5: header: targets differs from that of" in err
+
+
+@pytest.mark.parametrize("kind, names, levels", [("labels", 3, {0, 1}), ("ratings", 1, {1, 2, 3, 4, 5}),
+                                                 ("relevances", 1, {0, 1, 2})])
+def test_made_up_targets_lie_along_directions_of_a_class(tmp_path, run, kind, names, levels):
+    words = ("make_synthetic", "--targets", kind, "--classes", "2", "--samples-per-class", "60", "--missing", "0",
+             "--splits", "0,0,1", "--shards", "1")
+    assert run(*words, "--out", tmp_path / "one")[0] == run(*words, "--out", tmp_path / "two")[0] == 0
+    (path, ) = (tmp_path / "one").glob("*.h5")
+    assert [file.read_bytes() for file in (tmp_path / "two").glob("*.h5")] == [path.read_bytes()]
+    with Shard(path) as shard:
+        targets, classes = np.array(shard.targets), np.array(shard.sample_class)
+        vectors = np.array([shard.read(row, "vector") for row in range(len(classes))], np.float64)
+    assert targets.shape[1] == names and set(targets.flat) == levels
+    for number in range(2):
+        x = np.column_stack([vectors[classes == number], np.ones(60)])
+        y = targets[classes == number]
+        fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+        assert (1 - ((fitted - y)**2).sum(0) / ((y - y.mean(0))**2).sum(0) > 0.4).all()

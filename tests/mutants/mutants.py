@@ -324,6 +324,55 @@ TASK = {"objective_test": {
     "include/cuttle/task/task_kind.hpp": [
         ("1.6448536269514722", "1.96"),
     ],
+    "src/task/kinds/class.cpp": [
+        ("(smoothing_ - 1) * right", "-right"),
+        ("(1 - right.exp()).pow(focus_)", "right.exp().pow(focus_)"),
+        ("(share * cost).sum() / share.sum()", "(share * cost).mean()"),
+    ],
+    "src/task/kinds/labels.cpp": [
+        ("unseen.exp().pow(options_.focus_present)", "seen.exp().pow(options_.focus_present)"),
+        ("(seen.exp() - options_.margin)", "(seen.exp() + options_.margin)"),
+        ("q.pow(options_.focus_absent)", "seen.exp().pow(options_.focus_absent)"),
+        ("logit[at] > 0);\n      }", "logit[at] > 0.5);\n      }"),
+        ("{2 * counts.right, counts.either}", "{counts.right, counts.either}"),
+        ("either == 0 ? FigureTerm{}", "either == 0 ? FigureTerm{1, 1}"),
+        ("labels <= kMostTargetsTold", "labels <= kMostTargetsTold + 1"),
+    ],
+    "src/task/scores.cpp": [
+        ("sum += tied.relevant * found / seen;", "sum += tied.relevant * (found - tied.relevant / 2) / seen;"),
+        ("above + tied.relevant / 2", "above + tied.relevant"),
+        ("std::exp2(r) - 1", "r"),
+        ("group.from + i + 2", "group.from + i + 1"),
+        ("return cut <= group.from ? 0", "return cut < group.from ? 0"),
+        ("std::min(cut - group.from, group.values.size())", "group.values.size()"),
+        ("left *= others / places;", "left *= others / (places + 1);"),
+    ],
+    "src/task/value_figures.cpp": [
+        ("(y - y.mean(0, true))", "(y - y.mean())"),
+        ("{all - off, all}", "{off, all}"),
+    ],
+    "src/task/kinds/ordinal.cpp": [
+        ("level.gt(step)", "level.ge(step + 2)"),
+        ("(came - went)", "(1 - went)"),
+        (".cumprod(2)", ""),
+        ("{chance - off[t].item<double>(), chance}", "{off[t].item<double>(), chance}"),
+        ("level == std::floor(level)", "true"),
+    ],
+    "src/task/kinds/quantile.cpp": [
+        ("(quantiles_[i] - 1) * error", "-quantiles_[i] * error"),
+        ("quantiles_{0.5, options.low, options.high}", "quantiles_{0.5, options.high, options.low}"),
+        ("scale.repeat({1, 3}) + origin.repeat({1, 3})", "scale.repeat({1, 3})"),
+        ("y.ge(low) & y.le(high)", "y.ge(low)"),
+    ],
+    "src/task/kinds/ranking.cpp": [
+        ("y.unsqueeze(1).gt(y.unsqueeze(0))", "y.unsqueeze(1).ge(y.unsqueeze(0))"),
+        ("torch::softmax(y, 0)", "torch::softmax(y, 1)"),
+        ("clamp_min(1)", "clamp_min(100)"),
+    ],
+    "src/task/kinds/value.cpp": [
+        ("(within * (2 * error - within))", "(within * error)"),
+        ("bound_ == 0 ? std::optional", "bound_ >= 0 ? std::optional"),
+    ],
     "src/task/kinds/gaussian.cpp": [
         (".square() / 2 + deviation.log()", ".square() + deviation.log()"),
         ("least_ + (1 - least_)", "(1 - least_)"),
@@ -416,6 +465,9 @@ REDUCE = {"mean_test": {
     "src/reduce/interval.cpp": [
         ("deviation * deviation, kLargest", "std::abs(deviation), kLargest"),
         ("spread[c] / (n - 1.0) / n", "spread[c] / n / n"),
+        ("result[c].mean * row[2 * c + 1]", "result[c].mean"),
+        ("spread[c] * n / (n - 1.0)", "spread[c]"),
+        ("counts[c] += row[2 * c + 1] != 0", "counts[c] += 1"),
     ],
 }}
 

@@ -7,9 +7,8 @@ places as there are frames, all of them in each round, in an order of the class,
 every second class runs the one before it backwards. With --nodes there is a graph, too, whose
 classes differ only in edges: its nodes are of six types, as many of each, that feature i is about 1
 of the type i says, every type has about as many edges, and the class decides which types they join.
-With --targets each class is a user whose
-labels, ratings or relevances lie along a direction of the vectors: half the user's, half everybody's.
-The same arguments give the same bytes.
+With --targets each class is a user whose labels, ratings or relevances lie along a direction of the
+vectors: half the user's, half everybody's. The same arguments give the same bytes.
 """
 
 import numpy as np

@@ -39,6 +39,8 @@ class TaskKind {
   /// Columns of the outputs for an episode of `way` classes whose samples have `target_width`
   /// values.
   virtual std::int64_t outputs(std::int64_t way, std::int64_t target_width) const = 0;
+  /// The same for a batch, whose `way` is of classes or values.
+  std::int64_t columns(const Batch& batch) const { return outputs(batch.way, batch.way); }
   /// Outputs, of as many numbers of any size, as a last layer gives them: learners that predict
   /// deviations (Demands::deviations) call it before all else, for others they are the same.
   virtual torch::Tensor outputs_of(const torch::Tensor& given) const { return given; }
@@ -78,6 +80,8 @@ class TaskKind {
   virtual bool classes() const { return false; }
   /// Whether samples have rows of values to predict (Dataset::target).
   virtual bool values() const { return false; }
+  /// What is learned of values, as in "regression from 10 samples".
+  virtual std::string says() const { return "regression"; }
   /// What a target's values must be, as in "0 or 1"; empty: any numbers.
   virtual std::string targets_are() const { return {}; }
   virtual bool is_target(float) const { return true; }
@@ -94,6 +98,14 @@ class TaskKind {
   }
   /// Whether values are labels that a sample has or has not, and what is told their probabilities.
   virtual bool labels() const { return false; }
+  /// Numbers that are told beside each value: the end of the column's name, and the name in
+  /// records.
+  struct Beside {
+    std::string column, record;
+  };
+  virtual std::vector<Beside> beside() const { return {}; }
+  /// These numbers, [n, values] each.
+  virtual std::vector<torch::Tensor> told_beside(const torch::Tensor&) const { return {}; }
   /// Whether a standard deviation is predicted beside each value: the values are the first columns
   /// of the outputs.
   virtual bool uncertain() const { return false; }

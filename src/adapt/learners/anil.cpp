@@ -45,7 +45,7 @@ class Anil final : public Learner {
     context.record = &seen;
     if (model_->uses_support()) context.given = &adapted.given;
     Pass pass = model_->look(adapted.theta, task.query, context);
-    pass.outputs = model_->classify(adapted.theta, pass.embedding, task.query.way);
+    pass.outputs = model_->classify(adapted.theta, pass.embedding, kind_->columns(task.query));
     const Judged judged = judge(adapted.theta, pass, task.query, context);
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
   }
@@ -60,11 +60,11 @@ class Anil final : public Learner {
           adapt_head(as_leaves(parameters.tensors()), support, eval_steps(), in_use(0, key), false)
               .theta;
     for (auto& value : theta) value = value.detach();
-    return std::make_unique<FastWeights>(model_, std::move(theta), support, 0);
+    return std::make_unique<FastWeights>(model_, kind_, std::move(theta), support, 0);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t) const override {
-    return FastWeights::restore(model_, state, 0);
+    return FastWeights::restore(model_, kind_, state, 0);
   }
 
   std::vector<StepDiagnostics> trace(const ParameterList& parameters,
@@ -98,7 +98,7 @@ class Anil final : public Learner {
     Pass pass = model_->look(theta, support, context);
     context.record = nullptr;
     for (std::int64_t k = 0; k < steps; ++k) {
-      pass.outputs = model_->classify(theta, pass.embedding, support.way);
+      pass.outputs = model_->classify(theta, pass.embedding, kind_->columns(support));
       const auto loss = surface_.loss(theta, pass, support, context);
       Point at{theta, Tensors(theta.size()), loss, {}};
       Tensors head;

@@ -89,11 +89,11 @@ class Cavia final : public Learner {
                                  const RandomKey& key) const override {
     const auto& theta = parameters.tensors();
     const auto phi = descend(theta, support, eval_steps(), in_use(0, key), false).back().phi;
-    return std::make_unique<FastWeights>(model_, layers_.modulated(theta, phi), support, 0);
+    return std::make_unique<FastWeights>(model_, kind_, layers_.modulated(theta, phi), support, 0);
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t) const override {
-    return FastWeights::restore(model_, state, 0);
+    return FastWeights::restore(model_, kind_, state, 0);
   }
 
   std::vector<StepDiagnostics> trace(const ParameterList& parameters,

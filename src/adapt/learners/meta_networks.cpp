@@ -25,6 +25,7 @@ struct MetaNetworksOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.one_each = true;
     demands.class_rows = true;
     return demands;
   }

@@ -106,11 +106,11 @@ class Reptile final : public Learner {
                                  const RandomKey& key) const override {
     Last last;
     auto theta = descend(parameters.tensors(), support, eval_steps(), in_use(0, key), last);
-    return std::make_unique<FastWeights>(model_, std::move(theta), support, eval_steps());
+    return std::make_unique<FastWeights>(model_, kind_, std::move(theta), support, eval_steps());
   }
   std::unique_ptr<Adapted> restore(const std::map<std::string, torch::Tensor>& state,
                                    std::int64_t) const override {
-    return FastWeights::restore(model_, state, eval_steps());
+    return FastWeights::restore(model_, kind_, state, eval_steps());
   }
 
   std::vector<StepDiagnostics> trace(const ParameterList& parameters,

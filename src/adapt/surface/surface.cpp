@@ -40,7 +40,7 @@ bool Surface::learns_on_kernels(const Tensors& theta, const Batch& batch) const 
 Pass Surface::pass(const Tensors& theta, const Batch& batch, const Context& context) const {
   if (learns_on_kernels(theta, batch)) return perceptron_pass(*model_, *kind_, theta, batch);
   Pass pass = model_->look(theta, batch, context);
-  pass.outputs = model_->classify(theta, pass.embedding, batch.way);
+  pass.outputs = model_->classify(theta, pass.embedding, kind_->columns(batch));
   pass.loss = loss(theta, pass, batch, context);
   return pass;
 }
@@ -51,7 +51,8 @@ Pass Surface::pass_after(const Tensors& theta, const Batch& support, const Batch
   const Statistics seen = model_->look_at(theta, support, context);
   if (model_->uses_support()) context.given = &seen;
   Pass pass = model_->look(theta, query, context);
-  if (model_->head_rows() > 0) pass.outputs = model_->classify(theta, pass.embedding, query.way);
+  if (model_->head_rows() > 0)
+    pass.outputs = model_->classify(theta, pass.embedding, kind_->columns(query));
   return pass;
 }
 

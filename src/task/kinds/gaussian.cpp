@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "task/rows.hpp"
+#include "task/value_figures.hpp"
 
 namespace cuttle {
 namespace {
@@ -66,6 +67,15 @@ class GaussianKind final : public TaskKind {
   }
   bool values() const override { return true; }
   bool uncertain() const override { return true; }
+  std::vector<Beside> beside() const override { return {{"_deviation", "deviations"}}; }
+  std::vector<torch::Tensor> told_beside(const torch::Tensor& outputs) const override {
+    return {deviations(outputs)};
+  }
+  std::vector<Figure> figures() const override { return figures_of_values(); }
+  std::vector<Figure> figures_by_target() const override { return figures_of_values(); }
+  std::vector<FigureTerm> terms(const torch::Tensor& outputs, const Batch& batch) const override {
+    return terms_of_values(means(outputs), batch.targets);
+  }
 
  private:
   static torch::Tensor means(const torch::Tensor& outputs) {

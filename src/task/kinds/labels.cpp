@@ -129,6 +129,7 @@ class LabelsKind final : public TaskKind {
   }
   bool values() const override { return true; }
   bool labels() const override { return true; }
+  std::string says() const override { return "labels"; }
   bool estimates() const override { return false; }
   std::string targets_are() const override { return "0 or 1"; }
   bool is_target(float target) const override { return target == 0 || target == 1; }

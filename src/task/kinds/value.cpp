@@ -2,29 +2,55 @@
 #include <torch/types.h>
 
 #include "task/rows.hpp"
+#include "task/value_figures.hpp"
 
 namespace cuttle {
 namespace {
 
-/// Rows of values: mean squared error.
+struct ValueOptions {
+  double huber_at = 0;
+  void keys(Keys& keys) {
+    keys.add("huber_at", huber_at, at_least(0),
+             "error from which the loss grows no longer by squares but evenly, so that outliers "
+             "pull less (Huber); 0: mean squared error");
+  }
+};
+
+/// Rows of values: mean squared error e^2, or, beyond a bound b on either side, 2 b |e| - b^2:
+/// twice the loss of Huber 1964, equation 1.3, so that both are alike for small errors.
 class ValueKind final : public TaskKind {
  public:
-  using Options = NoOptions;
-  ValueKind(const TaskKindRequest&, const Options&) {}
+  using Options = ValueOptions;
+  ValueKind(const TaskKindRequest&, const Options& options) : bound_(options.huber_at) {}
 
   std::int64_t outputs(std::int64_t, std::int64_t target_width) const override {
     return target_width;
   }
   torch::Tensor loss(const torch::Tensor& outputs, const Batch& batch) const override {
-    return torch::mse_loss(outputs, batch.targets);
+    if (bound_ == 0) return torch::mse_loss(outputs, batch.targets);
+    const auto error = outputs - batch.targets, within = error.clamp(-bound_, bound_);
+    return (within * (2 * error - within)).mean();
   }
-  std::string score_name() const override { return "mean_squared_error"; }
+  std::vector<Figure> figures() const override { return figures_of_values(); }
+  std::vector<Figure> figures_by_target() const override { return figures_of_values(); }
+  std::vector<FigureTerm> terms(const torch::Tensor& outputs, const Batch& batch) const override {
+    return terms_of_values(outputs, batch.targets);
+  }
+  std::string score_name() const override {
+    return bound_ == 0 ? "mean_squared_error" : "huber_loss";
+  }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("mean squared error {:.4f} +- {:.4f}", mean, *half_width)
-                      : fmt::format("mean squared error {:.4f}", mean);
+    const char* name = bound_ == 0 ? "mean squared error" : "Huber loss";
+    return half_width ? fmt::format("{} {:.4f} +- {:.4f}", name, mean, *half_width)
+                      : fmt::format("{} {:.4f}", name, mean);
   }
   bool values() const override { return true; }
-  std::optional<SimpleLoss> simple_loss() const override { return SimpleLoss::kSquaredError; }
+  std::optional<SimpleLoss> simple_loss() const override {
+    return bound_ == 0 ? std::optional(SimpleLoss::kSquaredError) : std::nullopt;
+  }
+
+ private:
+  double bound_;
 };
 
 }  // namespace
@@ -32,7 +58,7 @@ class ValueKind final : public TaskKind {
 TaskKindType row_of_value() {
   auto row = type_of<ValueKind, TaskKindType>(
       "regression: an episode is samples of one class (a function, a patient) with their targets",
-      "");
+      "Huber 1964");
   row.of_values = true;
   return row;
 }
