@@ -254,6 +254,16 @@ TEST(Cavia, EqualsFiniteDifferences) {
   }
 }
 
+TEST(LateFusion, AdaptersHaveTrueSecondDerivatives) {
+  TinySettings settings;
+  settings.fusion = "late";
+  settings.norm = "none";
+  settings.adapter = 4;
+  const auto learner = tiny_learner(settings);
+  expect_differences(*learner, start(*learner, 0.1),
+                     tiny_task(learner->model(), 1, torch::kFloat64));
+}
+
 class CaviaOn : public testing::TestWithParam<const char*> {};
 
 TEST_P(CaviaOn, TheContextAloneMovesFromZeroForEachTask) {

@@ -166,7 +166,7 @@ CASES = {
                   {"fusion": "tensor", "tensor_width": 3, **DROPOUT},
                   {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")}, episode={"shot": 2}),
     "matching": case({"algorithm": "matching", "full_context": True, "processing_steps": 2},
-                     {"fusion": "late", **DROPOUT}, {"image": conv("conv4", "running"), "vector": MLP},
+                     {"fusion": "late", "adapter": 8, **DROPOUT}, {"image": conv("conv4", "running"), "vector": MLP},
                      episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "relation": case({"algorithm": "relation", "hidden": 8}, {"fusion": "late", **DROPOUT},
                      {"text": conv("char_conv", "support", pieces=""), "series": conv("series_conv")},

@@ -17,6 +17,8 @@ FUSIONS = {"references": {
     ],
     "src/model/fusions/late.cpp": [
         ("torch::softmax(at(p, weight_), 0)", "torch::softmax(2.0 * at(p, weight_), 0)"),
+        ("features[m] + torch::linear(", "torch::linear("),
+        ("torch::relu(affine", "torch::tanh(affine"),
         ("senses.present == 0, -1e30", "senses.present == 0, 0.0"),
         ("torch::softmax(score, 1) * senses.present.sum(1, true)", "torch::softmax(score, 1)"),
         ("static_cast<double>(logits.size()) * shares[m]", "shares[m]"),

@@ -116,6 +116,7 @@ std::vector<Case> cases() {
       {"gated", three, "gated"},
       {"late", three, "late"},
       {"late_cosine", three, "late", "cosine"},
+      {"late_adapter", three, "late", "linear", "", {{"adapter", "4"}}},
       {"cross_attention", three, "cross_attention"},
       {"cross_attention_transformer",
        {{"series", "transformer"}, {"text", "transformer"}},

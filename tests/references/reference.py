@@ -244,10 +244,18 @@ class Looked:
         self.present = np.stack(present, 1)
 
 
+def late(p, looked, words):
+    if "adapter" not in words:
+        return looked.pooled
+    return [x + np.maximum(affine(p, f"fusion.{sense}.down", x), 0.0) @ p[f"fusion.{sense}.up.weight"].T
+            for sense, x in zip(senses_of(words), looked.pooled)]
+
+
 def embed(p, batch, words):
     """(parts [n, w] each, how much samples have of them [n, parts], weights of the parts)"""
     looked = Looked(p, batch, words)
     if words["fusion"] == "late":
+        looked.pooled = late(p, looked, words)
         return looked.pooled, *fusions.late_weights(p, looked, senses_of(words), words)
     part = fusions.BY_NAME[words["fusion"]](p, looked, senses_of(words), words)
     return [part], np.ones((looked.size, 1), bool), np.ones(1)

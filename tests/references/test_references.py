@@ -15,7 +15,7 @@ PROGRAM = BUILD / "tests/reference_dump"
 CASES = """char_conv char_conv_plain series_conv series_conv_plain series_conv_none mel_conv mel_conv_none
 gru_text gru_series gru_audio transformer_text transformer_series transformer_steps transformer_audio
 transformer_image transformer_heads concat concat_cosine concat_zeros gated late
-late_cosine cross_attention cross_attention_transformer cross_attention_gru
+late_cosine late_adapter cross_attention cross_attention_transformer cross_attention_gru
 self_attention co_attention bottleneck product_of_experts low_rank tensor bilinear film film_text
 sense_graph sense_graph_full deep_sets late_product late_vote late_sample
 frames_gru frames_transformer frames_average graph_conv graph_conv_none""".split()

@@ -55,8 +55,9 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings) {
 std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings,
                                             const std::map<std::string, std::string>& values) {
   ModelOptions options;
-  options.fusion =
-      Section(settings.fusion, {{"embedding", "6"}, {"late_weights", settings.late_weights}});
+  options.fusion = Section(settings.fusion, {{"embedding", "6"},
+                                             {"late_weights", settings.late_weights},
+                                             {"adapter", std::to_string(settings.adapter)}});
   options.lite = settings.lite;
   const std::map<std::string, std::string> small{{"width", "4"},
                                                  {"depth", "2"},

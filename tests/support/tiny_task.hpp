@@ -15,7 +15,7 @@ struct TinySettings {
   std::int64_t inner_steps = 2;
   double inner_lr = 0.1;
   bool fused = true;
-  std::int64_t refine = 0, lite = 0;
+  std::int64_t refine = 0, lite = 0, adapter = 0;
   std::string keep = "parameters";
   double part_loss = 0.0;
   bool frozen_text = false;

@@ -1,6 +1,8 @@
 #include <torch/types.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "model/fusions/senses.hpp"
 #include "model/rows.hpp"
@@ -10,6 +12,7 @@ namespace {
 
 struct LateOptions {
   std::string late_weights = "learned", late_by = "mean";
+  std::int64_t adapter = 0;
   void keys(Keys& keys) {
     keys.add("late_weights", late_weights, one_of({"learned", "equal", "sample"}),
              "how much the answer of each sense counts; sample: by what the sense's features say "
@@ -17,6 +20,9 @@ struct LateOptions {
     keys.add("late_by", late_by, one_of({"mean", "product", "vote"}),
              "what the answers of senses are together: mean of their logits; product of their "
              "probabilities, surer where more agree; vote: mean of their probabilities");
+    keys.add("adapter", adapter, between(0, 65536),
+             "width of a learned layer whose output is added to the features of each sense, and "
+             "which adds nothing at first; 0: features stay as they are");
   }
 };
 
@@ -32,6 +38,9 @@ struct LateOptions {
 ///   vote: log of the mean of softmax(l_m) by weight (a linear pool, or soft vote: Kittler et al.
 ///         1998, "On combining classifiers", the sum rule). A vote of heads counted has no
 ///         gradient.
+///
+/// With adapters (the residual ones of CLIP-Adapter: Gao et al. 2021) x becomes x + U relu(D x +
+/// b), U = 0 at first: what is learned begins at what nothing learned can do.
 class LateFusion final : public Fusion {
  public:
   using Options = LateOptions;
@@ -43,20 +52,28 @@ class LateFusion final : public Fusion {
     for (std::size_t m = 0; options.late_weights == "sample" && m < widths_.size(); ++m)
       gates_.emplace_back(request.layout, "fusion." + request.modalities[m] + ".gate",
                           std::vector<std::int64_t>{1, widths_[m]}, Init::kZeros);
+    for (std::size_t m = 0; options.adapter > 0 && m < widths_.size(); ++m) {
+      const std::string name = "fusion." + request.modalities[m];
+      down_.emplace_back(request.layout, name + ".down",
+                         std::vector<std::int64_t>{options.adapter, widths_[m]});
+      up_.push_back(
+          request.layout.add({name + ".up.weight", {widths_[m], options.adapter}, Init::kZeros}));
+    }
   }
   Embedding forward(const Tensors& p, const Senses& senses, const Context&) const override {
     const auto parts = static_cast<std::int64_t>(widths_.size());
     const auto weights = weight_ < 0 ? torch::full({parts}, 1.0 / static_cast<double>(parts),
                                                    senses.present.options())
                                      : torch::softmax(at(p, weight_), 0);
-    if (gates_.empty()) return {senses.pooled, senses.present, weights, senses.complete};
+    const Tensors features = adapted(p, senses.pooled);
+    if (gates_.empty()) return {features, senses.present, weights, senses.complete};
     Tensors scores;
     for (std::size_t m = 0; m < gates_.size(); ++m)
-      scores.push_back(affine(p, gates_[m], senses.pooled[m]));
+      scores.push_back(affine(p, gates_[m], features[m]));
     const auto score = torch::cat(scores, 1).masked_fill(senses.present == 0, -1e30);
     const auto shares = torch::softmax(score, 1) * senses.present.sum(1, true);
     // No share of a sense that is there may round to none.
-    return {senses.pooled, shares.clamp_min(1e-12) * senses.present, weights, false};
+    return {features, shares.clamp_min(1e-12) * senses.present, weights, false};
   }
   std::vector<std::int64_t> part_widths() const override { return widths_; }
 
@@ -81,6 +98,12 @@ class LateFusion final : public Fusion {
   bool combines_classes() const override { return by_ != "mean"; }
 
  private:
+  Tensors adapted(const Tensors& p, Tensors features) const {
+    for (std::size_t m = 0; m < up_.size(); ++m)
+      features[m] =
+          features[m] + torch::linear(torch::relu(affine(p, down_[m], features[m])), at(p, up_[m]));
+    return features;
+  }
   static torch::Tensor multiplied(const Tensors& logits, const Tensors& shares) {
     auto sum = torch::zeros_like(logits[0]);
     for (std::size_t m = 0; m < logits.size(); ++m)
@@ -102,12 +125,15 @@ class LateFusion final : public Fusion {
   std::string by_;
   std::int64_t weight_ = -1;
   std::vector<Affine> gates_;  ///< of scores, by sense; empty: every sample has the same weights
+  std::vector<Affine> down_;   ///< by sense; none: no adapters
+  std::vector<std::int64_t> up_;
 };
 
 }  // namespace
 
 FusionType row_of_late() {
-  return type_of<LateFusion, FusionType>("each sense answers, weights combine the answers", "");
+  return type_of<LateFusion, FusionType>("each sense answers, weights combine the answers",
+                                         "adapters: Gao et al. 2021");
 }
 
 }  // namespace cuttle
