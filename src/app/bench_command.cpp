@@ -72,8 +72,8 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     TrainState state = optimizer.start(ParameterList::initial(model->layout(), config.seed));
     MetaReducer reducer(comm, static_cast<std::size_t>(model->layout()->reduced_size()),
                         config.reduce);
-    auto kept =
-        keep_with_features(comm, config, *data, *model, state.parameters, console_of(comm.rank()));
+    auto kept = keep_with_features(comm, config, *data, *model, state.parameters, true,
+                                   console_of(comm.rank()));
     const auto source = data->source(
         parts,
         {Split::kTrain, config.episode, config.model.modality_dropout, false, config.augment},

@@ -287,7 +287,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
           if (!path.empty()) check_output(path);
     });
     const auto& [kind, model, learner] = run->parts;
-    auto kept = keep_with_features(comm, run->config, *data, *model, run->parameters,
+    auto kept = keep_with_features(comm, run->config, *data, *model, run->parameters, false,
                                    console_of(comm.rank()));
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;

@@ -66,7 +66,7 @@ ExitCode features_command(const FeaturesArguments& arguments, MpiSession& sessio
                       "change as they learn); nothing is computed ahead");
     });
     keep_with_features(comm, config, *data, *parts.model,
-                       ParameterList::initial(parts.model->layout(), config.seed),
+                       ParameterList::initial(parts.model->layout(), config.seed), true,
                        console_of(comm.rank()));
     if (comm.rank() == 0) print_told(told_of(root, FeatureBank::list(root)), arguments.json);
     return ExitCode::kDone;

@@ -51,7 +51,7 @@ ExitCode map_command(const MapArguments& arguments, MpiSession& session,
       data = RunData::open(run->config, extensions, &run->inputs);
     });
     const auto& [kind, model, learner] = run->parts;
-    auto kept = keep_with_features(comm, run->config, *data, *model, run->parameters,
+    auto kept = keep_with_features(comm, run->config, *data, *model, run->parameters, false,
                                    console_of(comm.rank()));
     std::unique_ptr<const TaskSource> seen, held_out;
     together(comm, "planning episodes", [&] {

@@ -127,6 +127,10 @@ void check_augment(CrossCheck& check) {
         item.key != "augment.tasks")
       check.refuse_unused(a.tasks != "none", {item.key.c_str()}, "augment.tasks",
                           "support, query or both");
+  check.refuse_if(a.copies > 0 && a.vector.mix != VectorAugmentation().mix,
+                  {"augment.vector.mix", "augment.copies"},
+                  "has no effect with augment.copies (versions of one sample alone are kept); "
+                  "remove one of the keys");
   check.refuse_if(
       check.config().episode.of_values && a.vector.mix != VectorAugmentation().mix,
       {"augment.vector.mix", "episode.target"},

@@ -95,6 +95,10 @@ void describe(ConfigSchema& keys, SourceOptions& o) {
 void describe(ConfigSchema& keys, AugmentOptions& o) {
   keys.add("tasks", o.tasks, one_of({"none", "support", "query", "both"}),
            "whose samples are changed, in training; every strength below: 0 for not at all");
+  keys.add("copies", o.copies, between(0, 100000),
+           "versions that a sample has for good, one of which is drawn, so that features of "
+           "encoders that stay are computed once for each (data.feature_bank); vectors are not "
+           "mixed; 0: another version every time");
   keys.add_section("image", o.image, "pictures, and frames of a video all alike");
   keys.add_section("audio", o.audio, "recordings");
   keys.add_section("text", o.text, "texts");

@@ -6,6 +6,13 @@
 #include "cuttle/sense/raw.hpp"
 
 namespace cuttle {
+namespace {
+
+RawModality alone(const std::uint8_t* bytes, std::int64_t size) {
+  return {{bytes, bytes + size}, {0, size}, {1}, false, {}};
+}
+
+}  // namespace
 
 torch::Tensor SampleCache::features(std::size_t modality, const RawModality& raw) const {
   const Encoder& encoder = model_.encoder(modality);
@@ -19,22 +26,22 @@ torch::Tensor SampleCache::features(std::size_t modality, const RawModality& raw
   if (encoder.batch_changes_no_bit()) return of(raw);
   Tensors rows;
   for_each_present(raw, [&](const std::uint8_t* bytes, std::int64_t size) {
-    rows.push_back(of({{bytes, bytes + size}, {0, size}, {1}}));
+    rows.push_back(of(alone(bytes, size)));
   });
   return torch::cat(rows);
 }
 
 torch::Tensor SampleCache::make(std::size_t modality, const std::uint8_t* bytes,
                                 std::int64_t size) const {
-  if (keeps_features(modality)) return features(modality, {{bytes, bytes + size}, {0, size}, {1}});
+  if (keeps_features(modality)) return features(modality, alone(bytes, size));
   return model_.encoder(modality).prepare_row(bytes, size);
 }
 
 void SampleCache::take(std::size_t modality, const std::vector<std::int64_t>& samples,
-                       const torch::Tensor& features) {
+                       const torch::Tensor& features, std::int64_t copy) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (std::size_t i = 0; i < samples.size(); ++i)
-    kept_[modality][samples[i]] = features.narrow(0, static_cast<std::int64_t>(i), 1);
+    kept_[modality][{samples[i], copy}] = features.narrow(0, static_cast<std::int64_t>(i), 1);
 }
 
 ModalityInput SampleCache::input(std::size_t modality, const RawBatch& batch,
@@ -54,7 +61,8 @@ ModalityInput SampleCache::input(std::size_t modality, const RawBatch& batch,
         values.push_back(made());
         continue;
       }
-      auto& kept = kept_[modality][batch.samples[i]];
+      const std::int64_t copy = raw.copies.empty() ? 0 : raw.copies[i];
+      auto& kept = kept_[modality][{batch.samples[i], copy}];
       if (!kept.defined()) kept = made();
       values.push_back(kept);
     }

@@ -1,6 +1,7 @@
 
 #include "cuttle/train/feature_bank.hpp"
 
+#include <fmt/ranges.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -12,12 +13,13 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/signals.hpp"
 #include "cuttle/metrics/counter.hpp"
+#include "cuttle/sense/augment.hpp"
 #include "cuttle/train/environment.hpp"
 
 namespace cuttle {
 namespace {
 
-/// Raised when an encoder's code computes other features than before.
+/// Raised when an encoder's code, or that of augmentation, computes other features than before.
 constexpr const char* kVersion = "2";
 constexpr std::int64_t kTogether = 32;  ///< samples in one pass
 
@@ -28,10 +30,13 @@ struct Wanted {
   std::size_t modality;
   std::string fingerprint;            ///< of the data
   std::vector<std::int64_t> samples;  ///< that have the sense, ascending
+  std::int64_t copy = 0;              ///< of each, augmented; 0: as recorded
+
+  const ModalitySpec& spec() const { return data->modalities()[modality]; }
 };
 
 std::map<std::string, std::string> facts_of(const Wanted& wanted, const RunConfig& config) {
-  const ModalitySpec& spec = wanted.data->modalities()[wanted.modality];
+  const ModalitySpec& spec = wanted.spec();
   const Model& model = wanted.cache->model();
   auto facts = arithmetic_facts(config);
   facts["data"] = wanted.fingerprint;
@@ -45,19 +50,30 @@ std::map<std::string, std::string> facts_of(const Wanted& wanted, const RunConfi
     const std::string name = key.substr(key.rfind('.') + 1);  // in an encoder inside it, too
     if (name != kWeightsKey && name != "trained") facts["encoder." + key] = value;
   }
+  if (wanted.copy > 0) {
+    facts["copy"] = fmt::format("{} of seed {}", wanted.copy, config.seed);
+    facts["augment"] = fmt::format("{}", fmt::join(strengths_on(config.augment, spec), " "));
+  }
   return facts;
 }
 
 /// [n, width] of samples first .. first + n - 1 of those that are wanted; nothing when a stop is
 /// asked for.
-std::optional<torch::Tensor> computed(const Wanted& wanted, std::int64_t first, std::int64_t n) {
+std::optional<torch::Tensor> computed(const Wanted& wanted, const RunConfig& config,
+                                      std::int64_t first, std::int64_t n) {
   Tensors rows;
   for (const std::int64_t end = first + n; first < end; first += kTogether) {
     if (stop_requested()) return std::nullopt;
     RawModality raw;
     raw.offsets.push_back(0);
     for (std::int64_t i = first; i < std::min(end, first + kTogether); ++i) {
-      wanted.data->read(wanted.samples[static_cast<std::size_t>(i)], wanted.modality, raw.bytes);
+      const std::int64_t sample = wanted.samples[static_cast<std::size_t>(i)];
+      std::vector<std::uint8_t> bytes;
+      wanted.data->read(sample, wanted.modality, bytes);
+      if (wanted.copy > 0)
+        bytes =
+            augmented_copy(bytes, wanted.spec(), config.augment, config.seed, sample, wanted.copy);
+      raw.bytes.insert(raw.bytes.end(), bytes.begin(), bytes.end());
       raw.offsets.push_back(static_cast<std::int64_t>(raw.bytes.size()));
       raw.present.push_back(1);
     }
@@ -69,7 +85,7 @@ std::optional<torch::Tensor> computed(const Wanted& wanted, std::int64_t first, 
 void take(const Wanted& wanted, const FeatureBank& bank, std::int64_t part,
           const torch::Tensor& features) {
   const auto begin = wanted.samples.begin() + bank.first(part);
-  wanted.cache->take(wanted.modality, {begin, begin + bank.size(part)}, features);
+  wanted.cache->take(wanted.modality, {begin, begin + bank.size(part)}, features, wanted.copy);
 }
 
 /// False: the bank does not have it.
@@ -81,8 +97,8 @@ bool take_kept(const Wanted& wanted, const FeatureBank& bank, std::int64_t part)
 
 /// This rank's share of the parts: taken, and those that are not there computed and kept. Gives the
 /// parts that were taken.
-std::set<std::int64_t> fill(const Wanted& wanted, const FeatureBank& bank, const Communicator& comm,
-                            const Console& console) {
+std::set<std::int64_t> fill(const Wanted& wanted, const RunConfig& config, const FeatureBank& bank,
+                            const Communicator& comm, const Console& console) {
   std::vector<std::int64_t> lacking;
   std::set<std::int64_t> taken;
   for (std::int64_t part = comm.rank(); part < bank.parts(); part += comm.size())
@@ -91,13 +107,13 @@ std::set<std::int64_t> fill(const Wanted& wanted, const FeatureBank& bank, const
     else
       lacking.push_back(part);
   if (lacking.empty()) return taken;
-  const std::string& sense = wanted.data->modalities()[wanted.modality].name;
-  log_info("features of {}: computing {} of {} parts of {} samples, kept in {}", sense,
+  log_info("features of {}{}: computing {} of {} parts of {} samples, kept in {}",
+           wanted.spec().name, wanted.copy > 0 ? fmt::format(", copy {}", wanted.copy) : "",
            lacking.size(), bank.parts(), FeatureBank::kPart, bank.folder());
   Counter counter(console, static_cast<std::int64_t>(lacking.size()), "parts of features");
   std::int64_t done = 0;
   for (const std::int64_t part : lacking) {
-    const auto features = computed(wanted, bank.first(part), bank.size(part));
+    const auto features = computed(wanted, config, bank.first(part), bank.size(part));
     if (!features) break;
     take(wanted, bank, part, *features);
     taken.insert(part);
@@ -114,10 +130,11 @@ std::set<std::int64_t> fill(const Wanted& wanted, const FeatureBank& bank, const
 }
 
 /// The parts of the other ranks; where ranks see different disks, they are computed here too.
-void load(const Wanted& wanted, const FeatureBank& bank, const std::set<std::int64_t>& taken) {
+void load(const Wanted& wanted, const RunConfig& config, const FeatureBank& bank,
+          const std::set<std::int64_t>& taken) {
   for (std::int64_t part = 0; part < bank.parts(); ++part) {
     if (taken.count(part) > 0 || take_kept(wanted, bank, part)) continue;
-    const auto features = computed(wanted, bank.first(part), bank.size(part));
+    const auto features = computed(wanted, config, bank.first(part), bank.size(part));
     if (!features) return;
     take(wanted, bank, part, *features);
   }
@@ -127,7 +144,7 @@ void load(const Wanted& wanted, const FeatureBank& bank, const std::set<std::int
 }  // namespace
 
 RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, const RunData& data,
-                                 const Model& model, const ParameterList& parameters,
+                                 const Model& model, const ParameterList& parameters, bool training,
                                  const Console& console) {
   auto kept = data.keep(model, parameters, config.data.in_memory);
   const std::string root = FeatureBank::root(config.data.feature_bank);
@@ -135,15 +152,20 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
   for (auto& [set, cache] : kept)
     for (std::size_t m = 0; m < set->modalities().size(); ++m) {
       if (root.empty() || !model.encoder(m).fixed() || !cache.keeps_features(m)) continue;
-      Wanted wanted{set, &cache, m, set->content_fingerprint(), {}};
+      const bool copied = training && changes(config.augment, set->modalities()[m]);
       const auto& samples = set->samples();
-      for (std::size_t i = 0; i < samples.size(); ++i)
-        if (samples[i].present >> m & 1) wanted.samples.push_back(static_cast<std::int64_t>(i));
-      if (!wanted.samples.empty()) all.push_back(std::move(wanted));
+      for (std::int64_t copy = 0; copy <= (copied ? config.augment.copies : 0); ++copy) {
+        Wanted wanted{set, &cache, m, set->content_fingerprint(), {}, copy};
+        for (std::size_t i = 0; i < samples.size(); ++i)
+          if (samples[i].present >> m & 1 && (copy == 0 || samples[i].split == Split::kTrain))
+            wanted.samples.push_back(static_cast<std::int64_t>(i));
+        if (!wanted.samples.empty()) all.push_back(std::move(wanted));
+      }
     }
   // The sets lie in memory in another order on every rank.
   std::sort(all.begin(), all.end(), [](const Wanted& a, const Wanted& b) {
-    return std::tie(a.fingerprint, a.modality) < std::tie(b.fingerprint, b.modality);
+    return std::tie(a.fingerprint, a.modality, a.copy) <
+           std::tie(b.fingerprint, b.modality, b.copy);
   });
   for (const Wanted& wanted : all) {
     std::optional<FeatureBank> bank;
@@ -160,10 +182,10 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
             problem.what());
         return;
       }
-      taken = fill(wanted, *bank, comm, console);
+      taken = fill(wanted, config, *bank, comm, console);
     });
     together(comm, "reading features", [&] {
-      if (bank) load(wanted, *bank, taken);
+      if (bank) load(wanted, config, *bank, taken);
     });
   }
   return kept;

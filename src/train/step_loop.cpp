@@ -17,7 +17,7 @@ StepLoop::StepLoop(const TrainingParts& training, const ParameterList& parameter
               static_cast<std::size_t>(training.run.parts.model->layout()->reduced_size()),
               training.config.reduce),
       kept(keep_with_features(training.comm, training.config, *training.run.data,
-                              *training.run.parts.model, parameters, training.console)),
+                              *training.run.parts.model, parameters, true, training.console)),
       source(training.run.source(training.config, Split::kTrain, &kept)),
       tasks(
           *source,

@@ -114,6 +114,25 @@ def test_other_weights_or_words_have_features_of_their_own(texts, tmp_path):
     assert len({entry["facts"]["weights"] for entry in told(folder)["features"]}) == 2
 
 
+def test_copies_are_kept_by_number_strength_and_seed(texts, tmp_path):
+    folder = tmp_path / "bank"
+    words = ["augment.tasks=query", "augment.copies=2", "augment.text.words=0.3"]
+    alone = trained(texts, tmp_path / "alone", bank("none"), *words)
+    assert trained(texts, tmp_path / "one", bank(folder), *words) == alone
+    kept = files_of(folder)
+    facts = [entry["facts"] for entry in told(folder)["features"]]
+    assert sorted(fact.get("copy", "") for fact in facts) == ["", "1 of seed 1", "2 of seed 1"]
+    assert trained(texts, tmp_path / "two", bank(folder), *words, ranks=2) == alone
+    said = driver.cuttle("features", texts, bank(folder), *words, "augment.copies=3").stderr
+    assert "features of text, copy 3: computing" in said and "copy 2" not in said
+    driver.cuttle("eval", tmp_path / "one", bank(tmp_path / "other"))
+    assert len(told(tmp_path / "other")["features"]) == 1  # of what is recorded
+    driver.cuttle("features", texts, bank(folder), *words, "augment.text.words=0.2")
+    driver.cuttle("features", texts, bank(folder), *words, "seed=2")
+    assert len(told(folder)["features"]) == 1 + 3 + 2 + 2
+    assert kept.items() <= files_of(folder).items()
+
+
 def test_they_are_removed_by_command(texts, tmp_path):
     folder = tmp_path / "bank"
     driver.cuttle("features", texts, bank(folder))

@@ -181,6 +181,11 @@ TEST(CrossCheck, StrengthsThatChangeNothingAreRefused) {
   EXPECT_THAT(
       report_of("{episode: {target: value, way: 1}, augment: {tasks: both, vector: {mix: 1}}}"),
       HasSubstr("augment.vector.mix: has no effect with episode.target: value"));
+  EXPECT_EQ(report_of("augment: {tasks: query, copies: 4}"), "");
+  EXPECT_THAT(report_of("augment: {tasks: query, copies: 4, vector: {mix: 0.5}}"),
+              HasSubstr("augment.vector.mix: has no effect with augment.copies"));
+  EXPECT_THAT(report_of("augment: {copies: 4}"),
+              HasSubstr("augment.copies: has no effect with augment.tasks: none"));
 }
 
 TEST(CrossCheck, NothingIsRefusedForTheSakeOfOneModality) {

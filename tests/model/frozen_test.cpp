@@ -133,6 +133,25 @@ TEST(SampleCache, KnowsNothingOfChangedSamples) {
   EXPECT_EQ(counted.passes, 6);
 }
 
+TEST(SampleCache, KeepsCopiesByTheirNumbers) {
+  Counted counted(true);
+  const auto parameters = ParameterList::initial(counted.model->layout(), 1);
+  SampleCache cache(*counted.model, parameters, false);
+  auto first = Counted::raw({2, 4}), second = first;
+  first.modalities[1].copies = {1, 2};
+  first.modalities[1].bytes = {0, 2, 0, 10};
+  second.modalities[1].copies = {3, 2};
+  second.modalities[1].bytes = {0, 6, 0, 10};
+  cache.take(1, {2}, torch::full({1, 1}, 9.0f), 3);
+  const auto features = [&](const RawBatch& raw) {
+    return floats(counted.model->prepare(raw, 2, &cache).modalities[1].values);
+  };
+  EXPECT_THAT(features(first), testing::ElementsAre(1, 5));
+  EXPECT_THAT(features(Counted::raw({2, 4})), testing::ElementsAre(4, 8));
+  EXPECT_THAT(features(second), testing::ElementsAre(9, 5));
+  EXPECT_EQ(counted.passes, 4);  // each once, and nothing for what was given
+}
+
 TEST(SampleCache, ModelsTakeFeaturesAsTheyAre) {
   Counted counted(true);
   const auto parameters = ParameterList::initial(counted.model->layout(), 1);

@@ -162,6 +162,8 @@ MODEL = {**FUSIONS, "references": {
 }, "frozen_test": {
     "src/model/sample_cache.cpp": [
         ("if (raw.changed)", "if (batch.size == 0)"),
+        ("raw.copies.empty() ? 0 : raw.copies[i]", "0"),
+        ("[{samples[i], copy}]", "[{samples[i], 0}]"),
     ],
 }, "batch_test": {
     "src/sense/augment/numbers.cpp": [
@@ -177,6 +179,10 @@ MODEL = {**FUSIONS, "references": {
         ("random = drawn;", "random = frame == from.begin() ? drawn : random;"),
         ("m, static_cast<std::uint32_t>(i)}", "m, 0}"),
         ("batch.labels[j] == batch.labels[i]", "batch.labels[j] >= 0"),
+        ("1 + static_cast<std::int64_t>(random", "static_cast<std::int64_t>(random"),
+        ("key.seed, batch.samples[i]", "key.seed, 0"),
+        ("static_cast<std::uint32_t>(copy)}", "0}"),
+        ("made.changed = copies.empty();", "made.changed = true;"),
     ],
     "src/sense/augment/audio.cpp": [
         ("std::sin(2 * angle * high) - std::sin", "std::sin(2 * angle * high) + std::sin"),

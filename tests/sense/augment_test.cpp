@@ -87,6 +87,41 @@ TEST(Augment, ChangesNothingUnlessAsked) {
   }
 }
 
+TEST(Augment, CopiesAreFewAndOfTheSampleAlone) {
+  const AllSenses all;
+  AugmentOptions how;
+  how.copies = 3;
+  const std::uint64_t seed = augment_key(0).seed;
+  for (std::size_t m = 0; m < 5; ++m) {
+    std::vector<std::set<std::int64_t>> drawn(6);
+    std::set<Sample> versions;
+    for (std::uint32_t slot = 0; slot < 40; ++slot) {
+      const RawBatch changed = all.changed(how, slot);
+      const RawModality& raw = changed.modalities[m];
+      EXPECT_FALSE(raw.changed);
+      ASSERT_EQ(raw.copies.size(), 6u);
+      for (std::size_t i = 0; i < 6; ++i) {
+        if (raw.present[i] == 0) continue;
+        drawn[i].insert(raw.copies[i]);
+        EXPECT_EQ(row_of(changed, i, m), augmented_copy(row_of(all.batch, i, m), all.specs[m], how,
+                                                        seed, all.batch.samples[i], raw.copies[i]));
+      }
+    }
+    for (std::size_t i = 0; i < 6; ++i)
+      EXPECT_EQ(drawn[i],
+                i == m + 1 ? std::set<std::int64_t>{} : (std::set<std::int64_t>{1, 2, 3}));
+    const auto copy = [&](std::uint64_t of, std::int64_t sample, std::int64_t number) {
+      versions.insert(
+          augmented_copy(row_of(all.batch, 0, m), all.specs[m], how, of, sample, number));
+    };
+    copy(seed, 10, 1);
+    copy(seed, 10, 2);
+    copy(seed, 11, 1);
+    copy(seed + 1, 10, 1);
+    EXPECT_EQ(versions.size(), 4u) << m;
+  }
+}
+
 TEST(Augment, FramesOfAVideoChangeAlike) {
   Sample frame, video;
   for (int k = 0; k < 9 * 7 * 3; ++k) frame.push_back(static_cast<std::uint8_t>(37 * k));

@@ -14,6 +14,8 @@ struct RawModality {
       offsets;  ///< n + 1 byte offsets; equal neighbours where the sample lacks the modality
   std::vector<std::uint8_t> present;  ///< n flags
   bool changed = false;               ///< augmented: no longer what the data set has
+  /// n numbers of what is there, augmented for good; 0: as in the data set; empty: all 0.
+  std::vector<std::int64_t> copies = {};
 };
 
 /// A set of samples with targets; modalities as in Dataset::modalities().

@@ -3,8 +3,9 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <map>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cuttle/model/model.hpp"
@@ -38,9 +39,10 @@ class SampleCache {
   /// The features that are kept of these samples, which all have the modality: [n, width] on the
   /// CPU, the same bits whoever asks.
   torch::Tensor features(std::size_t modality, const RawModality& raw) const;
-  /// Keeps row i of `features` as those of samples[i] of the data set.
+  /// Keeps row i of `features` as those of samples[i] of the data set, or of this augmented copy
+  /// of it.
   void take(std::size_t modality, const std::vector<std::int64_t>& samples,
-            const torch::Tensor& features);
+            const torch::Tensor& features, std::int64_t copy = 0);
   /// On the CPU, for a modality that it keeps: the input of these samples of `batch`, which all
   /// have it; features where these are kept. Changed ones are made, and not kept.
   ModalityInput input(std::size_t modality, const RawBatch& batch,
@@ -52,8 +54,9 @@ class SampleCache {
   const Model& model_;
   Tensors parameters_;
   bool input_rows_;
-  std::mutex mutex_;                                                   ///< guards what follows
-  std::vector<std::unordered_map<std::int64_t, torch::Tensor>> kept_;  ///< by modality and sample
+  std::mutex mutex_;  ///< guards what follows
+  /// By modality; sample and copy.
+  std::vector<std::map<std::pair<std::int64_t, std::int64_t>, torch::Tensor>> kept_;
 };
 
 }  // namespace cuttle

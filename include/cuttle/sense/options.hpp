@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 
 namespace cuttle {
@@ -65,6 +66,7 @@ struct GraphAugmentation {
 
 struct AugmentOptions {
   std::string tasks = "none";  ///< support | query | both | none: the sets of training tasks
+  std::int64_t copies = 0;     ///< versions that a sample has, for good; 0: any number
   ImageAugmentation image;
   AudioAugmentation audio;
   TextAugmentation text;

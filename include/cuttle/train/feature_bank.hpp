@@ -63,10 +63,11 @@ class FeatureBank {
 /// What is kept of single samples (RunData::keep), with the features of all samples under encoders
 /// that hold weights of others: those that the bank (data.feature_bank) has, and the rest computed
 /// by all ranks, each some parts of 512 samples, and put there; a run that is killed goes on after
-/// the last part. A request to stop leaves the rest to be computed as samples are met. `console`:
-/// shows how far it is, on one rank. Collective.
+/// the last part. A request to stop leaves the rest to be computed as samples are met. `training`:
+/// those of the augmented copies of training samples (augment.copies), too. `console`: shows how
+/// far it is, on one rank. Collective.
 RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, const RunData& data,
-                                 const Model& model, const ParameterList& parameters,
+                                 const Model& model, const ParameterList& parameters, bool training,
                                  const Console& console);
 
 }  // namespace cuttle

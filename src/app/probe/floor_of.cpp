@@ -107,7 +107,7 @@ EvaluationReport floor_of(Communicator& comm, const RunConfig& config, const ByS
       if (candidate.run != nullptr) take(*candidate.run, name, *parameters);
   });
   const Console console = console_of(comm.rank());
-  auto kept = keep_with_features(comm, config, *data, *parts.model, *parameters, console);
+  auto kept = keep_with_features(comm, config, *data, *parts.model, *parameters, false, console);
   auto plan = evaluation_plan(config, split, config.evaluation.episodes);
   plan.skip_nonfinite = true;
   std::unique_ptr<const TaskSource> episodes;

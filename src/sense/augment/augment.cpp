@@ -1,6 +1,7 @@
 #include "cuttle/sense/augment.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "sense/augment/transforms.hpp"
 
@@ -8,9 +9,9 @@ namespace cuttle {
 namespace {
 
 template <class Options>
-bool any(const Options& options) {
-  const auto all = options.strengths();
-  return std::any_of(all.begin(), all.end(), [](double strength) { return strength != 0; });
+std::vector<double> all_of(const Options& options) {
+  const auto strengths = options.strengths();
+  return {strengths.begin(), strengths.end()};
 }
 
 /// Every frame in the same way.
@@ -84,26 +85,40 @@ Bytes draw_other(const RawBatch& batch, const RawModality& raw, std::size_t i, R
 
 }  // namespace
 
-bool changes(const AugmentOptions& how, const ModalitySpec& spec) {
+Bytes augmented_copy(const Bytes& recorded, const ModalitySpec& spec, const AugmentOptions& how,
+                     std::uint64_t seed, std::int64_t sample, std::int64_t copy) {
+  const RandomKey key{seed, Stream::kModel, static_cast<std::uint64_t>(sample),
+                      static_cast<std::uint32_t>(copy)};
+  Random random(
+      key.with(Stream::kModel, static_cast<std::uint8_t>(128 + static_cast<int>(spec.kind))));
+  return version(recorded, {}, spec, how, random);
+}
+
+std::vector<double> strengths_on(const AugmentOptions& how, const ModalitySpec& spec) {
   switch (spec.kind) {
     case ModalityKind::kImage:
     case ModalityKind::kVideo: {
       ImageAugmentation image = how.image;
       if (spec.shape[2] != 3) image.saturation = 0;
-      return any(image);
+      return all_of(image);
     }
     case ModalityKind::kText:
-      return any(how.text);
+      return all_of(how.text);
     case ModalityKind::kAudio:
-      return any(how.audio);
+      return all_of(how.audio);
     case ModalityKind::kSeries:
-      return any(how.series);
+      return all_of(how.series);
     case ModalityKind::kGraph:
-      return any(how.graph);
+      return all_of(how.graph);
     case ModalityKind::kVector:
       break;
   }
-  return any(how.vector);
+  return all_of(how.vector);
+}
+
+bool changes(const AugmentOptions& how, const ModalitySpec& spec) {
+  const auto all = strengths_on(how, spec);
+  return std::any_of(all.begin(), all.end(), [](double strength) { return strength != 0; });
 }
 
 void augment(RawBatch& batch, const std::vector<ModalitySpec>& modalities,
@@ -115,11 +130,20 @@ void augment(RawBatch& batch, const std::vector<ModalitySpec>& modalities,
     if (!changes(how, spec)) continue;
     const RawModality& raw = batch.modalities[m];
     const bool mixes = spec.kind == ModalityKind::kVector && how.vector.mix > 0;
-    batch.modalities[m] = remade(raw, [&](std::size_t i) {
+    std::vector<std::int64_t> copies(how.copies > 0 ? raw.present.size() : 0);
+    RawModality made = remade(raw, [&](std::size_t i) {
       Random random({seed, Stream::kModel, m, static_cast<std::uint32_t>(i)});
+      if (how.copies > 0) {
+        copies[i] =
+            1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(how.copies)));
+        return augmented_copy(sample_of(raw, i), spec, how, key.seed, batch.samples[i], copies[i]);
+      }
       const Bytes other = mixes ? draw_other(batch, raw, i, random) : Bytes{};
       return version(sample_of(raw, i), other, spec, how, random);
     });
+    made.changed = copies.empty();
+    made.copies = std::move(copies);
+    batch.modalities[m] = std::move(made);
   }
 }
 
