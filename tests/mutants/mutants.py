@@ -349,7 +349,7 @@ TASK = {"objective_test": {
         ("above + tied.relevant / 2", "above + tied.relevant"),
         ("std::exp2(r) - 1", "r"),
         ("group.from + i + 2", "group.from + i + 1"),
-        ("return cut <= group.from ? 0", "return cut < group.from ? 0"),
+        ("return cut <= group.from ? 0", "return cut < 1 ? 0"),
         ("std::min(cut - group.from, group.values.size())", "group.values.size()"),
         ("left *= others / places;", "left *= others / (places + 1);"),
     ],
@@ -472,8 +472,8 @@ REDUCE = {"mean_test": {
         ("deviation * deviation, kLargest", "std::abs(deviation), kLargest"),
         ("spread[c] / (n - 1.0) / n", "spread[c] / n / n"),
         ("result[c].mean * row[2 * c + 1]", "result[c].mean"),
-        ("spread[c] * n / (n - 1.0)", "spread[c]"),
-        ("counts[c] += row[2 * c + 1] != 0", "counts[c] += 1"),
+        ("spread[c] * n / (n - 1.0)", "spread[c] * n / n / n"),
+        ("counts[c] += row[2 * c + 1] != 0", "counts[c] += row[2 * c + 1] >= 0"),
     ],
 }}
 
