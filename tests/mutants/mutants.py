@@ -367,7 +367,7 @@ TASK = {"objective_test": {
     "src/task/kinds/quantile.cpp": [
         ("(quantiles_[i] - 1) * error", "-quantiles_[i] * error"),
         ("quantiles_{0.5, options.low, options.high}", "quantiles_{0.5, options.high, options.low}"),
-        ("scale.repeat({1, 3}) + origin.repeat({1, 3})", "scale.repeat({1, 3})"),
+        ("scale.repeat({1, 3}) + origin.repeat({1, 3})", "scale.repeat({1, 3}) - origin.repeat({1, 3})"),
         ("y.ge(low) & y.le(high)", "y.ge(low)"),
     ],
     "src/task/kinds/ranking.cpp": [
