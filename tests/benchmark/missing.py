@@ -2,10 +2,10 @@
 
     python3 tests/benchmark/missing.py [--build build/release] [--out runs/missing] [--ranks 2] [--steps 300]
 
-Each model trains on the emoji of launch/quickstart.sh (.data/emoji, image and text) of which 35 % of the training samples
-lack the text and 35 % the image ("missing-both" at 70 %, Lee et al. 2023), and is evaluated on samples that are complete
-in the data, so that every point is of the same episodes. Writes missing.csv and missing.png beside the table. A run, or a
-point, that is there is not made again.
+Each model trains on the emoji of launch/quickstart.sh (.data/emoji, image and text) of which 35 % of the training
+samples lack the text and 35 % the image ("missing-both" at 70 %, Lee et al. 2023), and is evaluated on samples that are
+complete in the data, so that every point is of the same episodes. Writes missing.csv and missing.png beside the table.
+A run, or a point, that is there is not made again.
 """
 
 import argparse

@@ -111,3 +111,22 @@ FUSIONS = {"references": {
         ("all.mask.index_add(0, places, share * (some.mask - some.mask.detach()))", "all.mask + 0.0"),
     ],
 }}
+
+COMPLETIONS = {"completion_test": {
+    "src/model/completions/completion.cpp": [
+        ("(1.0 - own) * known", "known * (1.0 - known)"),
+        ("senses.present + (1.0 - senses.present) * known", "torch::ones_like(senses.present)"),
+    ],
+    "src/model/completions/predicted.cpp": [
+        ("1.0 / others.clamp_min(1)", "torch::ones_like(others)"),
+        ("present.sum(1, true) - present", "present.sum(1, true) * torch::ones_like(present)"),
+        ("present.narrow(1, static_cast<std::int64_t>(b), 1) *", "1.0 *"),
+    ],
+    "src/model/completions/retrieved.cpp": [
+        ("sum / count.clamp_min(1) / temperature_", "sum / temperature_"),
+        (" / temperature_", ""),
+        ("count * there.select(1, static_cast<std::int64_t>(a)) > 0", "count > 0"),
+        ("given ? context.given->senses : senses.pooled", "senses.pooled"),
+        ("if (a != b) {", "if (true) {"),
+    ],
+}}
