@@ -17,9 +17,8 @@ struct RetrievedOptions {
 
 /// From the support set: of a sense a, the mean of f_a over the support samples that have it, by
 /// softmax of their likeness to the sample, the mean cosine over the other senses that both have
-/// (soft nearest neighbours: Goldberger et al. 2004; retrieval for missing senses: Wang et al.
-/// 2023, with the task's own samples as what is retrieved from). A class that the likeness cannot
-/// know is in the mean of all, so it says least where few senses are shared.
+/// (soft nearest neighbours: Goldberger et al. 2004; attention over a support set: Vinyals et al.
+/// 2016). The less the senses tell of a sample, the nearer it comes to the mean of all.
 class Retrieved final : public Completion {
  public:
   using Options = RetrievedOptions;
@@ -68,7 +67,7 @@ class Retrieved final : public Completion {
 
 CompletionType row_of_retrieved() {
   return type_of<Retrieved, CompletionType>("from the support samples that are most alike",
-                                            "Goldberger et al. 2004, Wang et al. 2023");
+                                            "Goldberger et al. 2004, Vinyals et al. 2016");
 }
 
 }  // namespace cuttle
