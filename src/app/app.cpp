@@ -301,6 +301,19 @@ void add_predict(CLI::App& app, PredictArguments& a, Request& request,
   });
 }
 
+void add_embed(CLI::App& app, EmbedArguments& a, Request& request, const Extensions& extensions) {
+  auto* command = app.add_subcommand("embed", "what a run's model makes of samples, as .npy files");
+  command->add_option("run", a.run, "run folder or checkpoint")->required();
+  command->add_option("inputs", a.inputs, "files, folders, a table or shards")->required();
+  command->add_option("--out", a.out, "new folder: embedding.npy, SENSE.npy, samples.csv")
+      ->required();
+  command->add_option("--support", a.support,
+                      "samples that norms take their statistics from, where they take some");
+  command->add_flag("--tokens", a.tokens,
+                    "SENSE.tokens.npy, too, of which sample i has rows offsets[i] to [i + 1]");
+  command->callback([&] { request.without_mpi = [&] { return embed_command(a, extensions); }; });
+}
+
 void add_inspect(CLI::App& app, InspectArguments& a, Request& request,
                  const Extensions& extensions) {
   auto* command = app.add_subcommand("inspect", "what a run, a data set or an adapted file holds");
@@ -437,6 +450,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   FeaturesArguments features;
   AdaptArguments adapt;
   PredictArguments predict;
+  EmbedArguments embed;
   InspectArguments inspect;
   SuggestArguments suggest;
   ListArguments list;
@@ -450,6 +464,7 @@ int run_app(int argc, char** argv, const Extensions& extensions) {
   add_features(app, features, request, extensions);
   add_adapt(app, adapt, request, extensions);
   add_predict(app, predict, request, extensions);
+  add_embed(app, embed, request, extensions);
   add_inspect(app, inspect, request, extensions);
   add_suggest(app, suggest, request, extensions);
   add_list(app, list, request, extensions);

@@ -94,6 +94,14 @@ struct PredictArguments {
 };
 ExitCode predict_command(const PredictArguments& arguments, const Extensions& extensions);
 
+struct EmbedArguments {
+  std::string run, out;
+  std::vector<std::string> inputs, support;
+  bool tokens = false;
+};
+/// What a run's model makes of samples, as .npy files: of all senses together, and of each.
+ExitCode embed_command(const EmbedArguments& arguments, const Extensions& extensions);
+
 struct InspectArguments {
   std::string path;
   bool deterministic = false, json = false;

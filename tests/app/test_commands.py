@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 # Every subcommand and what it needs.
 SUBCOMMANDS = {"train": ["x"], "eval": ["x"], "adapt": ["x", "--support", "y", "--out", "z"], "predict": ["x", "y"],
+               "embed": ["x", "y", "--out", "z"],
                "compare": ["x", "y"], "map": ["x"], "inspect": ["x"], "suggest": ["x"], "probe": ["x"],
                "bench": [], "validate": ["x"], "dump-default": []}
 
