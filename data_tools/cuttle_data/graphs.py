@@ -12,6 +12,7 @@ from .errors import BadInput
 
 JSON_SUFFIX, ARCHIVE_SUFFIX = ".json", ".npz"
 GRAPH_SUFFIXES = (JSON_SUFFIX, ARCHIVE_SUFFIX)
+ENDS = ("source", "target")
 MOST_NODES = (1 << 24) - 1
 MOST_BYTES = 1 << 30  # of an archive when it is unpacked
 NODES, EDGES, ID, FEATURES, EDGE_INDEX = "nodes", ("edges", "links"), "id", "x", "edge_index"
@@ -86,17 +87,37 @@ def graph_parts(content, columns=()):
         return _parts_of_arrays(content)
     with as_bad_input("broken graph"):
         found = content[NODES]
+        if not found:
+            raise BadInput("a graph without nodes")
+        if not all(isinstance(node, dict) and ID in node for node in found):
+            raise BadInput(f"a node without {ID}")
         places = {_hashable(node[ID]): place for place, node in enumerate(found)}
         if len(places) != len(found):
             raise BadInput("two nodes have the same id")
         links = next(content[key] for key in EDGES if key in content)
-        edges = [(places[_hashable(link["source"])], places[_hashable(link["target"])]) for link in links]
+        edges = [tuple(_place(link, end, places) for end in ENDS) for link in links]
         if any(FEATURES in node for node in found):
             features = np.array([np.atleast_1d(np.asarray(node[FEATURES], float)) for node in found])
         else:
             columns = columns or _attributes(content)
-            features = np.array([[float(node[column]) for column in columns] or [1.0] for node in found])
+            features = np.array([[_number(node, column) for column in columns] or [1.0] for node in found])
     return features, np.array(edges, np.int64).reshape(-1, 2)
+
+
+def _place(link, end, places):
+    """Of the node at an end of an edge."""
+    if not isinstance(link, dict) or end not in link:
+        raise BadInput(f"an edge without {end}")
+    node = _hashable(link[end])
+    if node not in places:
+        raise BadInput(f"an edge leads to node {link[end]!r}, which is not there")
+    return places[node]
+
+
+def _number(node, name):
+    if not isinstance(node.get(name), (int, float)):
+        raise BadInput(f"{name} of node {node[ID]!r} is {node.get(name)!r}, not a number")
+    return float(node[name])
 
 
 def _parts_of_arrays(content):

@@ -108,6 +108,17 @@ void add_figures(const TaskKind& kind, const std::vector<std::string>& targets,
       add_interval(figure.name, report.figures[at++], json["by_target"][targets.at(t)]);
 }
 
+/// "text=0.5 of samples": what data.missing hides of the split; empty: nothing.
+std::string hidden_by_data(const DataOptions& data, Split split) {
+  const auto asked = [&](const char* name) {
+    return std::count(data.missing_splits.begin(), data.missing_splits.end(), name) > 0;
+  };
+  if (data.missing.empty() || !(asked(to_string(Split::kAll)) || asked(to_string(split))))
+    return {};
+  return fmt::format("{} of {}", fmt::join(data.missing, ", "),
+                     data.missing_by == "class" ? "classes" : "samples");
+}
+
 ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const RunData& data,
                      const EvaluationPlan& plan, const EvaluationReport& report,
                      const std::string& left_out) {
@@ -132,6 +143,8 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   if (plan.unbalanced) json["unbalanced"] = true;
   for (const auto& [name, source] : run.config.sources) json["sources"][name] = source.weight;
   if (!left_out.empty()) json["left_out"] = left_out;
+  if (const auto hidden = hidden_by_data(run.config.data, plan.split); !hidden.empty())
+    json["data_missing"] = hidden;
   if (report.blind > 0) json["blind_episodes"] = report.blind;
   const TaskKind& kind = *run.parts.kind;
   json[kind.score_name()] = report.score.mean;
@@ -225,6 +238,8 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
     std::cout << fmt::format(
         "missing rate {:.2f} as asked for, {:.2f} in effect (a sample's last sense stays)\n",
         plan.missing_rate, report.hidden_rate);
+  if (const auto hidden = hidden_by_data(run.config.data, plan.split); !hidden.empty())
+    std::cout << fmt::format("data.missing {} (data.missing=[] evaluates on all)\n", hidden);
   if (const auto shards = data.shards_of(plan.split); !shards.empty())
     std::cout << fmt::format("shards {}\n", fmt::join(shards, ", "));
   std::cout << run.folder << "\n";

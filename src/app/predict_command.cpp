@@ -115,6 +115,7 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
 /// unless they are looked at together. Error when it is interrupted.
 Outcome answer_all(const AdaptedModel& model, const Dataset& data, const PredictArguments& wanted,
                    const PredictionText& text, AnswerSink& answers) {
+  if (data.target_width() == model.way) check_targets(*model.parts.kind, data, wanted.file);
   const auto total = static_cast<std::int64_t>(data.samples().size());
   const std::int64_t batches = wanted.together ? 1 : batches_of(model, total);
   Outcome outcome{total, 0, 0, {model.to.classes, !wanted.confusion.empty()}};
@@ -137,7 +138,7 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
       if (model.to.classes.empty() && data.target_width() == model.way) {
         if (model.parts.kind->labels())
           outcome.found.add(answer, data.target(i));
-        else
+        else if (model.parts.kind->estimates())
           outcome.error.add(answer, data.target(i), model.parts.kind->uncertain());
       }
       answers.write(text.line(answer));

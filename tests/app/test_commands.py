@@ -268,6 +268,10 @@ def test_eval_with_fewer_senses(trained):
     assert whole["missing_rate_in_effect"] == 0 and 0.2 < hidden["missing_rate_in_effect"] < 0.5  # of two one stays
     said = cuttle("eval", trained, "--missing-rate", "0.9").stdout
     assert f"missing rate 0.90 as asked for, {hidden['missing_rate_in_effect']:.2f} in effect" in said
+    for splits, told in (("test", True), ("train", False)):
+        words = ("data.missing=[text=0.9]", f"data.missing_splits=[{splits}]")
+        assert ("data.missing text=0.9 of samples" in cuttle("eval", trained, *words).stdout) == told
+        assert ("data_missing" in cuttle_json("eval", trained, *words)) == told
     image = cuttle_json("eval", trained, "--modalities", "image", "data.in_memory=true")
     assert len({whole["loss"], hidden["loss"], image["loss"]}) == 3
     assert cuttle_json("eval", trained, "--modalities", "image,text")["loss"] == whole["loss"]

@@ -187,6 +187,21 @@ def test_targets_are_found_for_adapting_and_left_out_for_predicting(run, tmp_pat
     assert "have the same" in refusal(run, tmp_path, like, table, other)
 
 
+def test_lists_of_labels_are_read_as_in_training(run, tmp_path):
+    rows = [["user", "a", "tags"], *[[f"u{i % 3}", i, "old|fast" if i % 2 else "loud"] for i in range(12)]]
+    model(run, tmp_path, rows, "--class", "user", "--labels", "tags")
+    like = shard_paths([tmp_path / "set"])[0]
+    new = [["user", "a", "tags"], ["x", 1, "fast"], ["x", 2, ""], ["x", 3, "loud|old"]]
+    table = write_csv(tmp_path / "new.csv", new)
+    found, err = pack(run, tmp_path, like, table)
+    with Shard(like) as shard:
+        places = [shard.target_names.index(name) for name in ("fast", "loud", "old")]
+    assert [[values[place] for place in places] for *_, values in found.values()] == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
+    assert "targets from tags" in err
+    other = write_csv(tmp_path / "other.csv", [["user", "a", "tags"], ["x", 1, "fast|new"]])
+    assert "without the targets" in pack(run, tmp_path, like, other)[1]
+
+
 @pytest.mark.parametrize("name, content", [("t.csv", "a,a\n1,2\n"), ("t.csv", ""), ("t.parquet", "x"), ("t.db", "x"),
                                            ("t.json", "{"), ("t.csv", "a,b\n")])
 def test_damaged_tables_are_refused(run, tmp_path, name, content):

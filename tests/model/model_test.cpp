@@ -174,11 +174,10 @@ TEST(Model, RefusesUnknownWordsByKey) {
               testing::ThrowsMessage<UserError>(
                   HasSubstr("model.encoders.image.type: 'conv5' is unknown")));
   options = {};
-  options.fusion = "bilinear";
-  EXPECT_THAT(
-      [&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
-      testing::ThrowsMessage<UserError>(HasSubstr(
-          "model.fusion: 'bilinear' is unknown; there are concat, cross_attention, gated, late")));
+  options.fusion = "trilinear";
+  EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },
+              testing::ThrowsMessage<UserError>(
+                  HasSubstr("model.fusion: 'trilinear' is unknown; there are bilinear, ")));
   options = {};
   options.encoders["sound"].network = "mel_conv";
   EXPECT_THAT([&] { Model(options, {image_spec(28, 1)}, 5, 1, ModelRegistry{}); },

@@ -354,6 +354,7 @@ TEST(Objectives, TemporalNeedsTwoSensesByName) {
   for (const Values& keys : {Values{{"one", "a"}}, Values{{"one", "a"}, {"other", "a"}},
                              Values{{"one", "a"}, {"other", "d"}}})
     EXPECT_THROW(Bench("temporal", keys, true), UserError);
+  EXPECT_THROW(Bench("temporal", {{"one", "a"}, {"other", "b"}}, false), UserError);  // vectors
 }
 
 struct Chosen {

@@ -6,6 +6,7 @@ from .. import folder_tree, media, names
 from ..errors import BadInput, UserError
 from ..files import path_of
 from ..frame.opening import is_table
+from ..graphs import GRAPH_SUFFIXES
 from ..schema import PICTURE_KINDS, Sample
 from ..splits import split_of_folder, unified
 
@@ -104,6 +105,9 @@ class FileSamples:
         if not folder_tree.is_utf8(str(path)):
             raise BadInput("name is not UTF-8")
         kinds = media.kinds_of(path)
+        if not kinds and path.suffix.lower() in GRAPH_SUFFIXES and any(
+                modality.kind == names.KIND_GRAPH for modality in self.modalities_):
+            kinds = (names.KIND_GRAPH, )  # whoever reads it says why it is none
         if not kinds and is_table(path):
             raise BadInput("table among files; give it as an INPUT of its own")
         if not kinds:

@@ -86,6 +86,11 @@ class GivenTable:
     def _targets(self):
         if not self.targets:
             return None
+        if self.fit_.labels:
+            rows, codes, found = cells.labels_of(self.frame_.columns[self.fit_.labels])
+            matrix = np.zeros((len(self.frame_), len(self.targets)), np.float32)
+            matrix[rows, np.array([self.targets.index(label) for label in found])[codes]] = 1
+            return matrix[self.samples_.first]
         valid = np.ones(len(self.frame_), bool)
         rows = [checked_numbers(self.frame_, name, valid, self.report_) for name in self.targets]
         self.usable_ &= valid[self.samples_.first]

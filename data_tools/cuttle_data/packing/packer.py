@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import replace
 
+from .. import names
 from ..errors import UserError
 from ..files import SHARD_SUFFIX
 from ..frame.opening import is_table
-from ..graphs import is_graph
+from ..graphs import GRAPH_SUFFIXES, is_graph
 from ..media import read_options
 from ..schema import check_samples
 from ..shard_file import ShardStream
@@ -55,7 +56,9 @@ def _given(args, layout, report):
     for argument in args.inputs:
         path, label = place_of(argument)
         label = None if args.no_labels else label
-        if path.is_file() and is_table(path) and not is_graph(path):
+        graphs = all(modality.kind == names.KIND_GRAPH for modality in layout.modalities)
+        graph = path.suffix.lower() in GRAPH_SUFFIXES and (graphs or is_graph(path))
+        if path.is_file() and is_table(path) and not graph:
             from .given_tables import GivenTable  # which loads pyarrow
             table = GivenTable(path, label, layout, args, report)
             tables.append((f"{path} " if len(args.inputs) > 1 else "", table))

@@ -24,13 +24,13 @@ PLAIN = (guesses.CATEGORY, guesses.NUMBER, guesses.TEXT)
 class TableFit:
     """types: {column: type}; sources: {sense: [(column, None), or (column, what follows its name in
     that of the feature: "=f", ":year_sin")]};
-    targets: names of columns; roles: frame.roles.Roles."""
+    targets: names of columns, or of the labels in the column `labels`; roles: frame.roles.Roles."""
 
     def __init__(self, frame, label, layout, args, report):
         """label: of all rows, or None. UserError if nothing fits, or how is not certain."""
         self.frame_, self.layout_, self.args_, self.report_ = frame, layout, args, report
         self.types = guesses.guess_types(frame, guesses.parse_types(args.type, frame))
-        self.taken_, self.sources = set(), {}
+        self.taken_, self.sources, self.labels = set(), {}, None
         self._take_given()
         self._find_named_senses()
         class_column = None if args.no_labels or label else self._class_column()
@@ -126,10 +126,29 @@ class TableFit:
         elif not wanted and self.layout_.targets == 1:
             wanted = tuple(name for name in self._free(guesses.NUMBER)
                            if role_guesses.plain(name) in role_guesses.EITHER_NAMES)[:1]
-        if not all(name in self.frame_.columns for name in wanted):
-            return ()
-        self.taken_ |= set(wanted)
-        return wanted
+        if all(name in self.frame_.columns for name in wanted):
+            self.taken_ |= set(wanted)
+            return wanted
+        self.labels = self._label_column(wanted)
+        return wanted if self.labels else ()
+
+    def _label_column(self, wanted):
+        """The column whose lists of labels are all among the model's targets, as `frame --labels` made these; None:
+        there is none, or more than one."""
+        found = []
+        for name in self.frame_.columns:
+            if name in self.taken_ or self.types[name] in guesses.MEDIA:
+                continue
+            try:
+                labels = set(cells.labels_of(self.frame_.columns[name])[2])
+            except UserError:
+                continue
+            if labels and labels <= set(wanted):
+                found.append(name)
+        if len(found) != 1:
+            return None
+        self.taken_.add(found[0])
+        return found[0]
 
     def _roles(self, class_column):
         """A series that is no column of arrays is made of the rows of one id."""
@@ -196,5 +215,5 @@ class TableFit:
         parts = [f"{name} from {', '.join(dict.fromkeys(column for column, _ in sources))}"
                  for name, sources in self.sources.items()]
         parts += [f"class from {self.roles.class_column}"] if self.roles.class_column else []
-        parts += [f"targets from {', '.join(self.targets)}"] if self.targets else []
+        parts += [f"targets from {self.labels or ', '.join(self.targets)}"] if self.targets else []
         self.report_.note(f"{self.frame_.path}: {'; '.join(parts)}")

@@ -65,7 +65,8 @@ class LabelsKind final : public TaskKind {
     const auto seen = torch::log_sigmoid(outputs), unseen = torch::log_sigmoid(-outputs);
     auto present = seen, absent = unseen;
     if (options_.focus_present > 0) present = unseen.exp().pow(options_.focus_present) * seen;
-    const auto q = (seen.exp() - options_.margin).clamp_min(0);
+    // Not 1, where a small margin is lost in rounding: log 0 would be left of what costs nothing.
+    const auto q = (seen.exp() - options_.margin).clamp(0, 1 - 1e-6);
     if (options_.margin > 0) absent = torch::log1p(-q);
     if (options_.focus_absent > 0) absent = q.pow(options_.focus_absent) * absent;
     return -(batch.targets * present + (1 - batch.targets) * absent).mean();

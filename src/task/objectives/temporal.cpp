@@ -11,8 +11,6 @@
 namespace cuttle {
 namespace {
 
-constexpr double kFar = 1e4;  // no path goes there, and nothing becomes NaN
-
 struct TemporalOptions {
   std::string one, other;
   std::int64_t width = 64, stretches = 12;
@@ -32,12 +30,14 @@ struct TemporalOptions {
 /// soft minimum of R(i - 1, j), R(i, j - 1) and R(i - 1, j - 1); R(S, S) is returned: [n]. One
 /// diagonal of all tables at a time, by row i.
 torch::Tensor soft_dtw(const torch::Tensor& costs, double smoothing) {
+  const double far_away = 1e4 * (1 + smoothing);  // no path goes there, and nothing becomes NaN
   const std::int64_t n = costs.size(0), size = costs.size(1);
   // Row i moved right by i: column k is then the diagonal i + j = k.
-  const auto moved =
-      torch::constant_pad_nd(costs, {0, size}, kFar).flatten(1).narrow(1, 0, size * (2 * size - 1));
+  const auto moved = torch::constant_pad_nd(costs, {0, size}, far_away)
+                         .flatten(1)
+                         .narrow(1, 0, size * (2 * size - 1));
   const auto by_diagonal = moved.view({n, size, 2 * size - 1});
-  const auto far = torch::full({n, 1}, kFar, costs.options());
+  const auto far = torch::full({n, 1}, far_away, costs.options());
   const auto from_above = [&](const torch::Tensor& diagonal, const torch::Tensor& first) {
     return torch::cat({first, diagonal.narrow(1, 0, size - 1)}, 1);
   };
@@ -72,6 +72,12 @@ class Temporal final : public Objective {
                       "{}.{}: there is no sense '{}' (two whose steps are compared have to be "
                       "named); there are {}",
                       request.prefix, key, name, fmt::join(names_of(modalities), ", "));
+      const bool timed = spec->kind == ModalityKind::kText || spec->kind == ModalityKind::kAudio ||
+                         spec->kind == ModalityKind::kSeries || spec->kind == ModalityKind::kVideo;
+      CUTTLE_VALIDATE(timed,
+                      "{}.{}: {} is {}, which has no steps in time (there is nothing to go along "
+                      "with); name a sense of text, audio, series or video",
+                      request.prefix, key, name, to_string(spec->kind));
       const auto m = static_cast<std::size_t>(spec - modalities.data());
       senses_.push_back(m);
       projections_.push_back(
