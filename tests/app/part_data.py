@@ -29,7 +29,7 @@ def make(folder):
     sets = {"senses": {"shards": f"{folder}/senses/*.h5", "use": _only(driver.make_shards(
         folder / "use", "--classes", "3", "--splits", "0,0,1", "--samples-per-class", "2", "--missing", "0.2", "--seed",
         "7", "--shards", "1", "--frames", "4", "--nodes", "2"))}}
-    driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "8", "--frames", "4",
+    driver.make_shards(folder / "senses", "--classes", "12", "--samples-per-class", "10", "--frames", "4",
                        "--nodes", "2")
     sets["senses"]["weights"] = _weights(folder / "senses", folder / "weights.csv")
     sets["senses"]["encoders"] = part_weights.make(folder / "weights", 8000)
