@@ -107,10 +107,6 @@ std::int64_t width_as_one(const Fusion& fusion) {
   return widths.size() == 1 ? sum : sum + static_cast<std::int64_t>(widths.size());
 }
 
-torch::Tensor unit_rows(const torch::Tensor& x) {
-  return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-}
-
 torch::Tensor answers_of(const Batch& batch, std::int64_t width, const torch::TensorOptions& like) {
   if (batch.labels.defined() && !batch.targets.defined())
     return torch::one_hot(batch.labels, width).to(like.dtype());

@@ -29,9 +29,6 @@ Embedding embed_support(const Model& model, const Tensors& parameters, const Bat
 torch::Tensor as_one(const Embedding& embedding);
 std::int64_t width_as_one(const Fusion& fusion);
 
-/// Rows of x [n, width] made of length 1; zeros stay zeros.
-torch::Tensor unit_rows(const torch::Tensor& x);
-
 /// What a support set answers, [n, width]: one-hot labels, or target values.
 torch::Tensor answers_of(const Batch& batch, std::int64_t width, const torch::TensorOptions& like);
 /// The most columns of these: as outputs have, but for deviations.

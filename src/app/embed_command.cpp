@@ -62,26 +62,11 @@ torch::Tensor as_row(const Embedding& embedding) {
   return torch::cat(parts, 1);
 }
 
-void add_sense(const Model& model, const Tensors& parameters, const Batch& batch,
-               const Context& context, std::size_t sense, bool tokens, Embedded& into) {
-  const Encoder& encoder = model.encoder(sense);
-  auto& offsets = into.offsets[sense];
-  std::int64_t steps = 0;
-  const ModalityInput& input = batch.modalities[sense];
-  if (!input.values.defined()) {
-    into.pooled[sense].push_back(
-        torch::full({1, encoder.width()}, std::numeric_limits<float>::quiet_NaN()));
-  } else {
-    const Feature feature = encoder.forward(parameters, input, context, tokens);
-    into.pooled[sense].push_back(feature.pooled);
-    if (feature.tokens.defined()) {
-      const auto all = feature.tokens[0];
-      into.tokens[sense].push_back(
-          feature.mask.defined() ? all.index_select(0, feature.mask[0].nonzero().squeeze(1)) : all);
-      steps = into.tokens[sense].back().size(0);
-    }
-  }
-  offsets.push_back(offsets.back() + steps);
+/// [T, width]: those of the sample; undefined: its encoder gives none.
+torch::Tensor real_tokens(const Feature& feature) {
+  if (!feature.tokens.defined() || !feature.mask.defined())
+    return feature.tokens.defined() ? feature.tokens[0] : feature.tokens;
+  return feature.tokens[0].index_select(0, feature.mask[0].nonzero().squeeze(1));
 }
 
 /// A sample at a time, so that what is made of it is the same bits whatever else is given.
@@ -102,9 +87,21 @@ Embedded embed(const LoadedRun& run, const Dataset& data, const Statistics& give
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(data.samples().size()); ++i) {
     CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop, "interrupted; nothing is written");
     const Batch batch = model.prepare(read_batch(data, {i}), 1);
-    made.embedding.push_back(as_row(model.embed(parameters, batch, context)));
-    for (std::size_t m = 0; m < senses; ++m)
-      add_sense(model, parameters, batch, context, m, tokens, made);
+    const Pass pass = model.look(parameters, batch, context);
+    made.embedding.push_back(as_row(pass.embedding));
+    for (std::size_t m = 0; m < senses; ++m) {
+      const Encoder& encoder = model.encoder(m);
+      const ModalityInput& input = batch.modalities[m];
+      const bool there = input.values.defined();
+      made.pooled[m].push_back(
+          there ? pass.features[m].pooled
+                : torch::full({1, encoder.width()}, std::numeric_limits<float>::quiet_NaN()));
+      const auto rows = there && tokens
+                            ? real_tokens(encoder.forward(parameters, input, context, true))
+                            : torch::Tensor();
+      if (rows.defined()) made.tokens[m].push_back(rows);
+      made.offsets[m].push_back(made.offsets[m].back() + (rows.defined() ? rows.size(0) : 0));
+    }
     const SampleInfo& info = data.samples()[static_cast<std::size_t>(i)];
     const auto name_in = [](const std::vector<std::string>& names, std::int32_t id) {
       return id < 0 ? std::string() : csv_field(names[static_cast<std::size_t>(id)]);

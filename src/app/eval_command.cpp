@@ -110,11 +110,7 @@ void add_figures(const TaskKind& kind, const std::vector<std::string>& targets,
 
 /// "text=0.5 of samples": what data.missing hides of the split; empty: nothing.
 std::string hidden_by_data(const DataOptions& data, Split split) {
-  const auto asked = [&](const char* name) {
-    return std::count(data.missing_splits.begin(), data.missing_splits.end(), name) > 0;
-  };
-  if (data.missing.empty() || !(asked(to_string(Split::kAll)) || asked(to_string(split))))
-    return {};
+  if (!has_missing(data, split)) return {};
   return fmt::format("{} of {}", fmt::join(data.missing, ", "),
                      data.missing_by == "class" ? "classes" : "samples");
 }

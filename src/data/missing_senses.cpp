@@ -56,15 +56,10 @@ class MissingSenses final : public DatasetView {
   MissingSenses(std::unique_ptr<Dataset> data, const DataOptions& options)
       : DatasetView(std::move(data)), samples_(data_->samples()) {
     const auto shares = shares_of(options.missing, data_->modalities());
-    std::vector<Split> splits;
-    for (const std::string& name : options.missing_splits) splits.push_back(split_from(name));
     const bool by_class = options.missing_by == "class";
     for (std::size_t i = 0; i < samples_.size(); ++i) {
       SampleInfo& info = samples_[i];
-      const bool asked = std::any_of(splits.begin(), splits.end(), [&](Split split) {
-        return split == Split::kAll || split == info.split;
-      });
-      if (!asked || (by_class && info.class_id < 0)) continue;
+      if (!has_missing(options, info.split) || (by_class && info.class_id < 0)) continue;
       double left = drawn(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
                                    : sample_name(static_cast<std::int64_t>(i)),
                           options.missing_seed);
@@ -88,6 +83,14 @@ class MissingSenses final : public DatasetView {
 };
 
 }  // namespace
+
+bool has_missing(const DataOptions& options, Split split) {
+  return !options.missing.empty() &&
+         std::any_of(options.missing_splits.begin(), options.missing_splits.end(),
+                     [&](const std::string& name) {
+                       return split_from(name) == Split::kAll || split_from(name) == split;
+                     });
+}
 
 std::unique_ptr<Dataset> without_missing(std::unique_ptr<Dataset> data,
                                          const DataOptions& options) {

@@ -2,44 +2,43 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 namespace cuttle {
 namespace {
-
-/// How many of one score are relevant, and how many are not.
-struct Tied {
-  double relevant = 0, other = 0;
-};
-
-/// By falling score.
-std::vector<Tied> ties_of(std::vector<Scored> items) {
-  std::sort(items.begin(), items.end(),
-            [](const Scored& a, const Scored& b) { return a.score > b.score; });
-  std::vector<Tied> ties;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i == 0 || items[i].score != items[i - 1].score) ties.emplace_back();
-    ++(items[i].relevant ? ties.back().relevant : ties.back().other);
-  }
-  return ties;
-}
 
 /// Places [from, from + values.size()) of one score, and what stands there in any order.
 struct Group {
   std::size_t from = 0;
   std::vector<double> values;
 };
-
 /// By falling score; `value` of each.
-template <class Value>
-std::vector<Group> groups_of(std::vector<Ranked> list, const Value& value) {
+template <class Item, class Value>
+std::vector<Group> groups_of(std::vector<Item> list, const Value& value) {
   std::sort(list.begin(), list.end(),
-            [](const Ranked& a, const Ranked& b) { return a.score > b.score; });
+            [](const Item& a, const Item& b) { return a.score > b.score; });
   std::vector<Group> groups;
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (i == 0 || list[i].score != list[i - 1].score) groups.push_back({i, {}});
-    groups.back().values.push_back(value(list[i].relevance));
+    groups.back().values.push_back(value(list[i]));
   }
   return groups;
+}
+
+/// How many of one score are relevant, and how many are not.
+struct Tied {
+  double relevant = 0, other = 0;
+};
+/// By falling score.
+std::vector<Tied> ties_of(std::vector<Scored> items) {
+  std::vector<Tied> ties;
+  for (const Group& group :
+       groups_of(std::move(items), [](const Scored& item) { return item.relevant ? 1.0 : 0.0; })) {
+    const double relevant = std::accumulate(group.values.begin(), group.values.end(), 0.0);
+    ties.push_back({relevant, static_cast<double>(group.values.size()) - relevant});
+  }
+  return ties;
 }
 
 double sum_of(const Group& group) {
@@ -58,7 +57,8 @@ std::size_t within(const Group& group, std::size_t cut) {
 
 double gain_of(const std::vector<Ranked>& list, std::size_t cut) {
   double sum = 0;
-  for (const Group& group : groups_of(list, [](double r) { return std::exp2(r) - 1; })) {
+  for (const Group& group :
+       groups_of(list, [](const Ranked& item) { return std::exp2(item.relevance) - 1; })) {
     double discounts = 0;
     for (std::size_t i = 0; i < within(group, cut); ++i)
       discounts += 1 / std::log2(static_cast<double>(group.from + i + 2));
@@ -101,7 +101,8 @@ std::optional<double> discounted_gain(std::vector<Ranked> list, std::size_t cut)
 
 std::optional<double> recall(std::vector<Ranked> list, std::size_t cut, double relevant) {
   double found = 0, all = 0;
-  for (const Group& group : groups_of(std::move(list), [&](double r) { return r >= relevant; })) {
+  for (const Group& group :
+       groups_of(std::move(list), [&](const Ranked& item) { return item.relevance >= relevant; })) {
     const double sum = sum_of(group);
     all += sum;
     found +=
@@ -112,7 +113,8 @@ std::optional<double> recall(std::vector<Ranked> list, std::size_t cut, double r
 }
 
 std::optional<double> reciprocal_rank(std::vector<Ranked> list, double relevant) {
-  for (const Group& group : groups_of(std::move(list), [&](double r) { return r >= relevant; })) {
+  for (const Group& group :
+       groups_of(std::move(list), [&](const Ranked& item) { return item.relevance >= relevant; })) {
     double others = static_cast<double>(group.values.size()) - sum_of(group), mean = 0, left = 1;
     if (sum_of(group) == 0) continue;
     // `left`: the chance that none has come in the group's places so far.

@@ -1,5 +1,7 @@
 #include "task/value_figures.hpp"
 
+#include <fmt/format.h>
+
 namespace cuttle {
 
 std::vector<Figure> figures_of_values() {
@@ -16,6 +18,20 @@ std::vector<FigureTerm> terms_of_values(const torch::Tensor& estimates,
     const auto off = squared[t].item<double>(), all = spread[t].item<double>();
     return {{absolute[t].item<double>(), n}, {off, n}, {all - off, all}};
   });
+}
+
+FigureTerm term_of(const std::optional<double>& value) {
+  return value ? FigureTerm{*value, 1} : FigureTerm{};
+}
+
+std::string say_number(std::string_view name, double mean, std::optional<double> half_width) {
+  return half_width ? fmt::format("{} {:.4f} +- {:.4f}", name, mean, *half_width)
+                    : fmt::format("{} {:.4f}", name, mean);
+}
+
+std::string say_share(std::string_view name, double mean, std::optional<double> half_width) {
+  return half_width ? fmt::format("{} {:.2f} +- {:.2f} %", name, 100 * mean, 100 * *half_width)
+                    : fmt::format("{} {:.2f} %", name, 100 * mean);
 }
 
 }  // namespace cuttle

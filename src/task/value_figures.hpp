@@ -2,6 +2,9 @@
 
 #include <torch/types.h>
 
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "cuttle/task/task_kind.hpp"
@@ -16,6 +19,14 @@ std::vector<Figure> figures_of_values();
 /// are at most kMostTargetsTold.
 std::vector<FigureTerm> terms_of_values(const torch::Tensor& estimates,
                                         const torch::Tensor& targets);
+
+/// Of a number that an episode may have: a mean over those that have one.
+FigureTerm term_of(const std::optional<double>& value);
+
+/// "NAME 0.1234 +- 0.0056", or without what is not known.
+std::string say_number(std::string_view name, double mean, std::optional<double> half_width);
+/// The same of a share, "NAME 12.34 +- 0.56 %".
+std::string say_share(std::string_view name, double mean, std::optional<double> half_width);
 
 /// Terms of any figures, `add(column, terms)` giving those of each column.
 template <class Add>

@@ -6,8 +6,7 @@ FUSIONS = {"references": {
         ("sum / total.masked_fill(total.eq(0), 1.0)", "sum"),
     ],
     "src/model/fusions/concat.cpp": [
-        ("(1.0 - senses.present.narrow(1, static_cast<std::int64_t>(m), 1))",
-         "senses.present.narrow(1, static_cast<std::int64_t>(m), 1)"),
+        ("(1.0 - has_sense(senses, m))", "has_sense(senses, m)"),
         ('options.missing == "zeros"', 'options.missing == "none"'),
     ],
     "src/model/fusions/gated.cpp": [
@@ -120,7 +119,7 @@ COMPLETIONS = {"completion_test": {
     "src/model/completions/predicted.cpp": [
         ("1.0 / others.clamp_min(1)", "torch::ones_like(others)"),
         ("present.sum(1, true) - present", "present.sum(1, true) * torch::ones_like(present)"),
-        ("present.narrow(1, static_cast<std::int64_t>(b), 1) *", "1.0 *"),
+        ("has_sense(senses, b) *", "1.0 *"),
     ],
     "src/model/completions/retrieved.cpp": [
         ("sum / count.clamp_min(1) / temperature_", "sum / temperature_"),

@@ -67,13 +67,13 @@ MODEL = {**FUSIONS, "references": {
         ("torch::cat({mean, most}, 1)", "torch::cat({mean, mean}, 1)"),
         ("x * input.mask.unsqueeze(1), input.mask", "x, input.mask"),
         ("layer_.relu ? torch::relu(x) : x", "layer_.relu ? x.abs() : x"),
+        ("1e-12", "1.0"),
     ],
     "src/model/model.cpp": [
         ("index_fill_(0, rows, 1.0)", "fill_(1.0)"),
     ],
     "src/model/heads/cosine.cpp": [
         ("scale_ * torch::linear(", "torch::linear("),
-        ("1e-12", "1.0"),
     ],
     "src/adapt/embed.cpp": [
         ("logits.sum(1, true) / others", "logits.sum(1, true) / (others + 1)"),

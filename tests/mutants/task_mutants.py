@@ -139,7 +139,7 @@ TASK = {"objective_test": {
     "src/task/scores.cpp": [
         ("sum += tied.relevant * found / seen;", "sum += tied.relevant * (found - tied.relevant / 2) / seen;"),
         ("above + tied.relevant / 2", "above + tied.relevant"),
-        ("std::exp2(r) - 1", "r"),
+        ("std::exp2(item.relevance) - 1", "item.relevance"),
         ("group.from + i + 2", "group.from + i + 1"),
         ("return cut <= group.from ? 0", "return cut < 1 ? 0"),
         ("std::min(cut - group.from, group.values.size())", "group.values.size()"),

@@ -1,5 +1,6 @@
 """The list of mutants fits the code as it is now."""
 
+import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -26,3 +27,11 @@ def test_every_test_and_target_exists():
     tests = set(re.findall(r"cuttle_add_(?:py)?test\((\S+)", lists))
     targets = tests | {"cuttle"} | set(re.findall(r"add_executable\((\S+)", lists))
     assert {mutant.test for mutant in MUTANTS} <= tests and {mutant.target for mutant in MUTANTS} <= targets
+
+
+def test_no_list_hides_another():
+    """Python keeps the second of two equal keys of a dict, and says nothing."""
+    for path in Path(__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            keys = [key.value for key in getattr(node, "keys", ()) if isinstance(key, ast.Constant)]
+            assert len(keys) == len(set(keys)), (path.name, node.lineno)

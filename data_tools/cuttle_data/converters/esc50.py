@@ -10,13 +10,12 @@ from .. import media, names
 from ..errors import BadInput, UserError
 from ..files import below
 from ..layouts import common
-from ..shards import Modality, Sample
+from ..shards import Sample
 from ..tables import Table
 
 SOURCE = "ESC-50, github.com/karolpiczak/ESC-50 (Piczak 2015)"
 COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 FOLDS = 5
-AUDIO = "audio"
 
 
 def add_arguments(parser):
@@ -27,13 +26,12 @@ def add_arguments(parser):
     parser.add_argument("--esc10", action="store_true", help="only the ten categories of ESC-10")
     parser.add_argument("--group", choices=("fold", "src_file"), default="fold",
                         help="what must not straddle support and query (default: fold)")
-    media.add_rate_argument(parser)
-    media.add_decoding_arguments(parser)
+    common.add_sound_arguments(parser)
 
 
 def convert(args, report):
     common.check_root(args)
-    modality = Modality(AUDIO, names.KIND_AUDIO, sample_rate=media.checked_rate(args.sample_rate))
+    modality = common.sound(args)
     options = media.read_options(args)
     path, samples = args.root / "meta" / "esc50.csv", []
     if not path.is_file():
@@ -45,12 +43,12 @@ def convert(args, report):
         if args.esc10 and row["esc10"] != "True":
             continue
         try:
-            path = below(args.root / AUDIO, row["filename"])
+            path = below(args.root / "audio", row["filename"])
             if not path.is_file():
                 raise BadInput("no such file")
             samples.append(Sample(row["filename"].rpartition(".")[0], row["category"],
                                   f"{args.group} {row[args.group]}", _split(row, args.test_fold),
-                                  {AUDIO: media.loader(modality, path, options)},
+                                  {common.AUDIO: media.loader(modality, path, options)},
                                   media.file_fingerprint(path)))
         except BadInput as problem:
             report.skipped(row["filename"], problem)

@@ -16,10 +16,9 @@ import re
 from .. import folder_tree, media, names
 from ..errors import UserError
 from ..layouts import common
-from ..shards import Modality, Sample
+from ..shards import Sample
 
 SOURCE = "Speech Commands (Warden 2018)"
-AUDIO = "audio"
 FILE = re.compile(r"(.+)_nohash_\d+\.wav")
 LISTS = {"validation_list.txt": names.SPLIT_VALIDATION, "testing_list.txt": names.SPLIT_TEST}
 # input_data.py of TensorFlow's example: the hash modulo 2^27, scaled to per cent.
@@ -31,13 +30,12 @@ def add_arguments(parser):
     common.add_arguments(parser, by_class=True)
     parser.add_argument("--class", dest="class_from", choices=("word", "speaker"), default="word",
                         help="what a task is drawn from (default: word)")
-    media.add_rate_argument(parser)
-    media.add_decoding_arguments(parser)
+    common.add_sound_arguments(parser)
 
 
 def convert(args, report):
     common.check_root(args)
-    modality = Modality(AUDIO, names.KIND_AUDIO, sample_rate=media.checked_rate(args.sample_rate))
+    modality = common.sound(args)
     options = media.read_options(args)
     split_of = _splits(args.root, report)
     words = [folder for folder in folder_tree.entries(args.root, report)
@@ -55,7 +53,7 @@ def convert(args, report):
         name = f"{word}/{path.name}"
         samples.append(Sample(name.removesuffix(".wav"), match[1] if speaking else word, match[1],
                               split_of(name, match[1]),
-                              {AUDIO: media.loader(modality, path, options)},
+                              {common.AUDIO: media.loader(modality, path, options)},
                               media.file_fingerprint(path),
                               tuple(float(word == label) for label in labels) or None))
     common.write(args, report, SOURCE, samples, [modality], labels, {"read": repr(options)})

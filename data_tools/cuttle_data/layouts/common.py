@@ -15,6 +15,7 @@ from ..shards import DatasetInfo, Modality, drop_small_classes, write_converted
 
 IMAGE = "image"
 TEXT = "text"
+AUDIO = "audio"
 
 
 def add_arguments(parser, by_class, split=None):
@@ -38,6 +39,17 @@ def add_picture_arguments(parser, size="84"):
                         f"the aspect ratio (default: {size})")
     parser.add_argument("--gray", action="store_true", help="one channel instead of RGB")
     media.add_read_arguments(parser)
+
+
+def add_sound_arguments(parser):
+    """--sample-rate and how sounds are read."""
+    media.add_rate_argument(parser)
+    media.add_decoding_arguments(parser)
+
+
+def sound(args):
+    """The modality of sounds by these arguments."""
+    return Modality(AUDIO, names.KIND_AUDIO, sample_rate=media.checked_rate(args.sample_rate))
 
 
 def check_root(args):
@@ -79,6 +91,15 @@ def as_laid_out(path, layout):
             raise
         raise UserError(f"{path}: does not hold what {layout} has there ({reason_of(error)}); name "
                         "the right data set, or fetch it again") from None
+
+
+def text_of(path):
+    """What a file of text holds: UTF-8, or else the Latin-1 of older data sets."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def read_json(path):

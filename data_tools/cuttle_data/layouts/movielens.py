@@ -12,6 +12,7 @@ import pyarrow.csv as pacsv
 
 from ..errors import UserError
 from ..frame.source import Frame
+from .common import text_of
 
 # The order of the flags of u.item.
 GENRES = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime",
@@ -99,11 +100,7 @@ def _rows(path, layout, separator, cells, report):
     if not path.is_file():
         raise UserError(f"{path}: no such file (it describes what is rated); unpack the archive "
                         "anew")
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+    text = text_of(path)
     if layout.comma:
         rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
     else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import BadInput, UserError
+from .common import text_of
 
 SUFFIXES = (".ts", ".arff", ".tsv")
 PART = re.compile(r"(.+)_(TRAIN|TEST)", re.IGNORECASE)
@@ -71,12 +72,7 @@ def read(path, report):
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: the ending is none of {', '.join(readers)}; rename it as what it "
                         "is")
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    readers[path.suffix.lower()](problem, text.splitlines(), report)
+    readers[path.suffix.lower()](problem, text_of(path).splitlines(), report)
     if not problem.cases:
         raise UserError(f"{path}: no case that can be used (nothing to learn from); see what a file "
                         "of this ending looks like in cuttle-data series_archive --help")

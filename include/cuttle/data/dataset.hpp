@@ -87,6 +87,9 @@ class DatasetView : public Dataset {
   std::unique_ptr<Dataset> data_;
 };
 
+/// Whether DataOptions::missing is about samples of this split.
+bool has_missing(const DataOptions& options, Split split);
+
 /// The data set as if its shards had these modalities: what it lacks, no sample has; what is not
 /// named is not there. A sense is known by its name, and so are the columns of a table: where both
 /// have names, features come in the order of `modalities`, zeros where they are of no column.

@@ -58,6 +58,10 @@ class Block {
 
 using Blocks = std::vector<std::unique_ptr<const Block>>;
 
+/// Rows of x [n, width] made of length 1; zeros stay zeros. The sum under the root is kept above
+/// zero, so that its gradient stays finite.
+torch::Tensor unit_rows(const torch::Tensor& x);
+
 /// How the norm of a block is built, and which code computes the block.
 struct NormOptions {
   const Section& section;  ///< its type and keys

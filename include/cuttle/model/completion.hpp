@@ -16,8 +16,7 @@ class Completion {
  public:
   virtual ~Completion() = default;
   /// [n, width] each: what a sample's other senses say of a sense, whether it has it or not, and
-  /// in `known` [n, senses] 1 where they say something; else anything. May keep in context.record
-  /// what queries need of a support set.
+  /// in `known` [n, senses] 1 where they say something; else anything.
   virtual Tensors said(const Tensors& parameters, const Senses& senses, const Context& context,
                        torch::Tensor& known) const = 0;
   /// Whether said() looks at the support set, through Context::given.
@@ -25,7 +24,7 @@ class Completion {
 };
 
 /// The senses with what is said of those that a sample lacks in their place; what nothing is said
-/// of stays absent.
+/// of stays absent. context.record keeps the senses of a support set, where queries look at them.
 Senses completed(const Completion& completion, const Tensors& parameters, const Senses& senses,
                  const Context& context);
 

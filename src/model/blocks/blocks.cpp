@@ -163,4 +163,8 @@ std::unique_ptr<const Block> make_sequence_pool_block() {
   return std::make_unique<SequencePoolBlock>();
 }
 
+torch::Tensor unit_rows(const torch::Tensor& x) {
+  return x * (x.square().sum(1, true) + 1e-12).rsqrt();
+}
+
 }  // namespace cuttle

@@ -2,16 +2,22 @@
 
 #include <torch/types.h>
 
+#include "model/fusions/senses.hpp"
+
 namespace cuttle {
 
 Senses completed(const Completion& completion, const Tensors& parameters, const Senses& senses,
                  const Context& context) {
+  if (completion.uses_support() && context.record != nullptr) {
+    context.record->senses = senses.pooled;
+    context.record->present = senses.present;
+  }
+  if (senses.complete) return senses;
   Senses all = senses;
   torch::Tensor known;
   const Tensors said = completion.said(parameters, senses, context, known);
-  if (senses.complete) return all;
   for (std::size_t m = 0; m < said.size(); ++m) {
-    const auto own = senses.present.narrow(1, static_cast<std::int64_t>(m), 1),
+    const auto own = has_sense(senses, m),
                filled = (1.0 - own) * known.narrow(1, static_cast<std::int64_t>(m), 1);
     all.pooled[m] = own * senses.pooled[m] + filled * said[m];
   }

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "model/blocks/attention.hpp"
+#include "model/fusions/senses.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
@@ -41,9 +41,7 @@ class Predicted final : public Completion {
     for (std::size_t a = 0; a < widths_.size(); ++a) {
       auto sum = torch::zeros({present.size(0), widths_[a]}, present.options());
       for (std::size_t b = 0; b < widths_.size(); ++b)
-        if (a != b)
-          sum = sum + present.narrow(1, static_cast<std::int64_t>(b), 1) *
-                          affine(p, *map++, senses.pooled[b]);
+        if (a != b) sum = sum + has_sense(senses, b) * affine(p, *map++, senses.pooled[b]);
       all.push_back(share.narrow(1, static_cast<std::int64_t>(a), 1) * sum);
     }
     return all;

@@ -1,7 +1,5 @@
 #include <torch/types.h>
 
-#include <algorithm>
-
 #include "model/rows.hpp"
 
 namespace cuttle {
@@ -27,17 +25,13 @@ class Retrieved final : public Completion {
 
   Tensors said(const Tensors&, const Senses& senses, const Context& context,
                torch::Tensor& known) const override {
-    if (context.record != nullptr) {
-      context.record->senses = senses.pooled;
-      context.record->present = senses.present;
-    }
     const bool given = context.given != nullptr && context.given->present.defined();
     const Tensors& from = given ? context.given->senses : senses.pooled;
     const auto& there = given ? context.given->present : senses.present;
     Tensors cosines, shared, all, columns;
     for (std::size_t b = 0; b < from.size(); ++b) {
       const auto place = static_cast<std::int64_t>(b);
-      cosines.push_back(unit(senses.pooled[b]).matmul(unit(from[b]).t()));
+      cosines.push_back(unit_rows(senses.pooled[b]).matmul(unit_rows(from[b]).t()));
       shared.push_back(senses.present.select(1, place).unsqueeze(1) * there.select(1, place));
     }
     for (std::size_t a = 0; a < from.size(); ++a) {
@@ -57,9 +51,6 @@ class Retrieved final : public Completion {
   }
 
  private:
-  static torch::Tensor unit(const torch::Tensor& x) {
-    return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-  }
   double temperature_;
 };
 

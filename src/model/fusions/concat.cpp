@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "model/places.hpp"
+#include "model/fusions/senses.hpp"
 #include "model/rows.hpp"
 
 namespace cuttle {
@@ -30,9 +30,7 @@ class ConcatFusion final : public Fusion {
     Tensors columns;
     for (std::size_t m = 0; m < widths_.size(); ++m) {
       auto column = senses.pooled[m];
-      if (!absent_.empty())
-        column = column + (1.0 - senses.present.narrow(1, static_cast<std::int64_t>(m), 1)) *
-                              at(p, absent_[m]);
+      if (!absent_.empty()) column = column + (1.0 - has_sense(senses, m)) * at(p, absent_[m]);
       columns.push_back(column);
     }
     return one_part(columns.size() == 1 ? columns[0] : torch::cat(columns, 1));

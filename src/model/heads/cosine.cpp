@@ -25,15 +25,10 @@ class CosineHead final : public Head {
 
   torch::Tensor forward(const Tensors& p, const torch::Tensor& features,
                         std::int64_t way) const override {
-    return scale_ * torch::linear(unit(features), unit(at(p, weight_).narrow(0, 0, way)));
+    return scale_ * torch::linear(unit_rows(features), unit_rows(at(p, weight_).narrow(0, 0, way)));
   }
 
  private:
-  /// Rows of length 1. The sum under the root is kept above zero: its gradient must stay finite.
-  static torch::Tensor unit(const torch::Tensor& x) {
-    return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-  }
-
   double scale_;
   std::int64_t weight_;
 };

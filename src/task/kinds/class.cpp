@@ -1,10 +1,10 @@
-#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "task/rows.hpp"
+#include "task/value_figures.hpp"
 
 namespace cuttle {
 namespace {
@@ -78,8 +78,7 @@ class ClassKind final : public TaskKind {
   bool larger_is_better() const override { return true; }
   std::string score_name() const override { return "accuracy"; }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("accuracy {:.2f} +- {:.2f} %", 100 * mean, 100 * *half_width)
-                      : fmt::format("accuracy {:.2f} %", 100 * mean);
+    return say_share("accuracy", mean, half_width);
   }
   bool classes() const override { return true; }
   std::optional<SimpleLoss> simple_loss() const override {

@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -62,8 +61,7 @@ class GaussianKind final : public TaskKind {
   bool larger_is_better() const override { return true; }
   std::string score_name() const override { return "log_likelihood"; }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("log-likelihood {:.4f} +- {:.4f}", mean, *half_width)
-                      : fmt::format("log-likelihood {:.4f}", mean);
+    return say_number("log-likelihood", mean, half_width);
   }
   bool values() const override { return true; }
   bool uncertain() const override { return true; }

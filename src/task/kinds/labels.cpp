@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -6,6 +5,7 @@
 
 #include "task/rows.hpp"
 #include "task/scores.hpp"
+#include "task/value_figures.hpp"
 
 namespace cuttle {
 namespace {
@@ -43,10 +43,6 @@ void add(FigureTerm& sum, const FigureTerm& term) {
   sum.of += term.of;
 }
 
-FigureTerm term_of(const std::optional<double>& value) {
-  return value ? FigureTerm{*value, 1} : FigureTerm{};
-}
-
 /// Any number of labels, targets being 1 where a sample has one and 0 elsewhere. Outputs are
 /// logits; the mean over samples and labels of
 ///   -(1 - p)^a log p where it is there, -q^b log(1 - q) elsewhere, q = max(p - margin, 0),
@@ -65,9 +61,9 @@ class LabelsKind final : public TaskKind {
     const auto seen = torch::log_sigmoid(outputs), unseen = torch::log_sigmoid(-outputs);
     auto present = seen, absent = unseen;
     if (options_.focus_present > 0) present = unseen.exp().pow(options_.focus_present) * seen;
+    const auto q = (seen.exp() - options_.margin).clamp_min(0);
     // Not 1, where a small margin is lost in rounding: log 0 would be left of what costs nothing.
-    const auto q = (seen.exp() - options_.margin).clamp(0, 1 - 1e-6);
-    if (options_.margin > 0) absent = torch::log1p(-q);
+    if (options_.margin > 0) absent = torch::log1p(-q.clamp_max(1 - 1e-6));
     if (options_.focus_absent > 0) absent = q.pow(options_.focus_absent) * absent;
     return -(batch.targets * present + (1 - batch.targets) * absent).mean();
   }
@@ -124,9 +120,7 @@ class LabelsKind final : public TaskKind {
   bool larger_is_better() const override { return true; }
   std::string score_name() const override { return "average_precision"; }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("mean average precision {:.2f} +- {:.2f} %", 100 * mean,
-                                    100 * *half_width)
-                      : fmt::format("mean average precision {:.2f} %", 100 * mean);
+    return say_share("mean average precision", mean, half_width);
   }
   bool values() const override { return true; }
   bool labels() const override { return true; }

@@ -71,8 +71,7 @@ class OrdinalKind final : public TaskKind {
   bool larger_is_better() const override { return true; }
   std::string score_name() const override { return "quadratic_kappa"; }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("quadratic kappa {:.4f} +- {:.4f}", mean, *half_width)
-                      : fmt::format("quadratic kappa {:.4f}", mean);
+    return say_number("quadratic kappa", mean, half_width);
   }
   bool values() const override { return true; }
   bool estimates() const override { return false; }

@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <torch/types.h>
 
 #include "task/rows.hpp"
@@ -61,8 +60,7 @@ class QuantileKind final : public TaskKind {
   }
   std::string score_name() const override { return "quantile_loss"; }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("quantile loss {:.4f} +- {:.4f}", mean, *half_width)
-                      : fmt::format("quantile loss {:.4f}", mean);
+    return say_number("quantile loss", mean, half_width);
   }
   bool values() const override { return true; }
   torch::Tensor rescaled(const torch::Tensor& outputs, const torch::Tensor& origin,

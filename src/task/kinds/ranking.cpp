@@ -61,12 +61,9 @@ class RankingKind final : public TaskKind {
                    *score = scores.data_ptr<double>() + t * n;
       std::vector<Ranked> list;
       for (std::int64_t i = 0; i < n; ++i) list.push_back({score[i], relevance[i]});
-      const auto term = [](const std::optional<double>& value) {
-        return value ? FigureTerm{*value, 1} : FigureTerm{};
-      };
       const auto cut = static_cast<std::size_t>(cut_);
-      return {term(discounted_gain(list, cut)), term(recall(list, cut, relevant_)),
-              term(reciprocal_rank(list, relevant_))};
+      return {term_of(discounted_gain(list, cut)), term_of(recall(list, cut, relevant_)),
+              term_of(reciprocal_rank(list, relevant_))};
     });
   }
 
@@ -74,8 +71,7 @@ class RankingKind final : public TaskKind {
   bool larger_is_better() const override { return true; }
   std::string score_name() const override { return fmt::format("ndcg_at_{}", cut_); }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return half_width ? fmt::format("NDCG@{} {:.4f} +- {:.4f}", cut_, mean, *half_width)
-                      : fmt::format("NDCG@{} {:.4f}", cut_, mean);
+    return say_number(fmt::format("NDCG@{}", cut_), mean, half_width);
   }
   bool values() const override { return true; }
   bool estimates() const override { return false; }

@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <torch/types.h>
 
 #include "task/rows.hpp"
@@ -40,9 +39,7 @@ class ValueKind final : public TaskKind {
     return bound_ == 0 ? "mean_squared_error" : "huber_loss";
   }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    const char* name = bound_ == 0 ? "mean squared error" : "Huber loss";
-    return half_width ? fmt::format("{} {:.4f} +- {:.4f}", name, mean, *half_width)
-                      : fmt::format("{} {:.4f}", name, mean);
+    return say_number(bound_ == 0 ? "mean squared error" : "Huber loss", mean, half_width);
   }
   bool values() const override { return true; }
   std::optional<SimpleLoss> simple_loss() const override {

@@ -38,12 +38,12 @@ class Adversarial final : public Objective {
     expect_several_senses(request, "adversarial");
   }
 
-  torch::Tensor loss(const Tensors& p, const Pass& pass, const Batch&,
+  torch::Tensor loss(const Tensors& p, const Pass& pass, const Batch& batch,
                      const Context&) const override {
     const Senses& senses = pass.senses;
     Tensors seen, labels;
     for (std::size_t m = 0; m < senses.pooled.size(); ++m) {
-      const auto rows = senses.present.select(1, static_cast<std::int64_t>(m)).nonzero().squeeze(1);
+      const auto& rows = batch.modalities[m].rows;
       seen.push_back(seen_(p, senses, m, rows));
       labels.push_back(torch::full_like(rows, static_cast<std::int64_t>(m)));
     }

@@ -18,10 +18,9 @@ struct AutoencoderOptions {
 };
 
 /// From the embedding that all senses share, a decoder for each sense makes it again (Ngiam et al.
-/// 2011, bimodal deep autoencoder; with a missing sense, from what the others say of it): its
-/// summary, or its features where the encoder stays as it is. The loss of a sense is the share of
-/// its square that is not made again, sum (made - sense)^2 / sum sense^2; mean over the senses that
-/// samples have.
+/// 2011, bimodal deep autoencoder): its summary, or its features where the encoder stays as it is.
+/// The loss of a sense is the share of its square that is not made again, sum (made - sense)^2 /
+/// sum sense^2; mean over the senses that samples have.
 class Autoencoder final : public Objective {
  public:
   using Options = AutoencoderOptions;

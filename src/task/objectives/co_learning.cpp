@@ -44,7 +44,7 @@ class CoLearning final : public Objective {
   /// [k, k]: logarithms of shares; a sample says nothing of itself (-1e4: no share, and no NaN in
   /// any derivative).
   torch::Tensor says(const torch::Tensor& features) const {
-    const auto unit = to_unit_length(features - features.mean(0, true));
+    const auto unit = unit_rows(features - features.mean(0, true));
     const auto itself = torch::eye(unit.size(0), unit.options());
     return torch::log_softmax(unit.matmul(unit.t()) / temperature_ - 1e4 * itself, 1);
   }

@@ -50,10 +50,6 @@ torch::Tensor rows_with(const Senses& senses, std::size_t one, std::size_t other
       .squeeze(1);
 }
 
-torch::Tensor to_unit_length(const torch::Tensor& x) {
-  return x * (x.square().sum(1, true) + 1e-12).rsqrt();
-}
-
 torch::Tensor stretch_means(const torch::Tensor& values, const torch::Tensor& mask,
                             std::int64_t stretches) {
   const auto options = values.options().requires_grad(false);

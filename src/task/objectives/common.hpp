@@ -51,9 +51,6 @@ torch::Tensor mean_over_pairs(const Senses& senses, const OfPair& of_pair) {
   return pairs == 0 ? sum : sum / static_cast<double>(pairs);
 }
 
-/// Rows of length 1; a root of something always above zero keeps its gradient finite.
-torch::Tensor to_unit_length(const torch::Tensor& x);
-
 /// values [n, C, T], mask [n, T] (undefined: all steps are real) -> [n, C, stretches]: the means of
 /// equal stretches of each row's real steps, of which step t counts by how much of [t, t + 1) lies
 /// in the stretch. No row depends on another or on padding.

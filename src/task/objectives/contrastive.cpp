@@ -31,9 +31,9 @@ class Contrastive final : public Objective {
                      const Context&) const override {
     const Senses& senses = pass.senses;
     return mean_over_pairs(senses, [&](std::size_t a, std::size_t b, const torch::Tensor& rows) {
-      const auto scores = to_unit_length(seen_(p, senses, a, rows))
-                              .matmul(to_unit_length(seen_(p, senses, b, rows)).t()) /
-                          temperature_;
+      const auto scores =
+          unit_rows(seen_(p, senses, a, rows)).matmul(unit_rows(seen_(p, senses, b, rows)).t()) /
+          temperature_;
       const auto own = torch::arange(rows.numel(), rows.options());
       return 0.5 *
              (torch::cross_entropy_loss(scores, own) + torch::cross_entropy_loss(scores.t(), own));

@@ -48,7 +48,7 @@ class Correlation final : public Objective {
 
  private:
   static torch::Tensor of_samples(const torch::Tensor& u, const torch::Tensor& v) {
-    return 1.0 - (to_unit_length(u) * to_unit_length(v)).sum(1).mean();
+    return 1.0 - (unit_rows(u) * unit_rows(v)).sum(1).mean();
   }
   torch::Tensor of_columns(const torch::Tensor& u, const torch::Tensor& v) const {
     const auto standard = [](const torch::Tensor& x) {

@@ -120,7 +120,7 @@ class Temporal final : public Objective {
     const auto mask = feature.mask.defined() ? feature.mask.index_select(0, place) : feature.mask;
     const auto seen = torch::linear(tokens.index_select(0, place), of(p, projections_[which]));
     const auto means = stretch_means(seen.transpose(1, 2), mask, options_.stretches);
-    return to_unit_length(means.transpose(1, 2).flatten(0, 1))
+    return unit_rows(means.transpose(1, 2).flatten(0, 1))
         .view({rows.numel(), options_.stretches, options_.width});
   }
 
