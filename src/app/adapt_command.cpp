@@ -229,8 +229,10 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop, "interrupted; nothing is written");
   write_adapted(arguments.out, to, *adapted, extensions);
   if (!model->samples_apart()) warn_if_transductive(run.parts);
-  log_info("adapted to {} from {} samples: {}", values ? "values" : fmt::format("{} classes", way),
-           support.raw.size, arguments.out);
+  log_info(
+      "adapted to {} from {} samples: {}",
+      values ? fmt::format("targets ({})", run.parts.kind->says()) : fmt::format("{} classes", way),
+      support.raw.size, arguments.out);
   if (arguments.json)
     std::cout << describe_adapted(
                      arguments.out, to,

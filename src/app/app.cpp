@@ -291,9 +291,9 @@ void add_predict(CLI::App& app, PredictArguments& a, Request& request,
   for (auto* other : {inputs, out, together, confusion}) stream->excludes(other);
   command->footer(
       "On standard output a line is sample, class, probability and known (the share of genuine "
-      "samples of a class that are as far from it: small for what belongs to none), or sample and "
-      "values, between tabs; \\t, \\n, \\r and \\\\ stand for a tab, the ends of lines and a "
-      "backslash in a name, - for nothing.");
+      "samples of a class that are as far from it: small for what belongs to none), between tabs; "
+      "or, after a line of names, sample and values. \\t, \\n, \\r and \\\\ stand for a tab, the "
+      "ends of lines and a backslash in a name, - for nothing.");
   command->callback([&] {
     if (a.inputs.empty() && !a.stream)
       throw CLI::RequiredError("inputs (files, folders, a table or shards)");

@@ -147,7 +147,7 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   json["ci95"] = report.score.half_width;
   const auto names = kind.metrics();
   for (std::size_t m = 0; m < names.size(); ++m)
-    if (m + 1 != kind.score_column()) json[names[m]] = report.metrics[m].mean;
+    if (m + 1 != kind.score_column()) add_interval(names[m], report.metrics[m], json);
   add_figures(kind, names_of_targets(run.inputs), report, json);
   if (kind.classes()) json["calibration_error"] = report.calibration_error;
   if (arguments.calibrated) {
@@ -216,7 +216,7 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
   const auto names = kind.metrics();
   for (std::size_t m = 0; m < names.size(); ++m)
     if (m + 1 != kind.score_column())
-      std::cout << fmt::format("{} {:.4f}\n", names[m], report.metrics[m].mean);
+      std::cout << fmt::format("{} {}\n", names[m], say(report.metrics[m]));
   const auto figures = kind.figures();
   for (std::size_t f = 0; f < figures.size(); ++f)
     if (f + names.size() + 1 != kind.score_column())

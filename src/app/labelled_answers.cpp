@@ -142,6 +142,38 @@ std::string FoundLabels::summary() const {
       100 * sum / static_cast<double>(labels), labels, samples);
 }
 
+void FoundLevels::add(const Answer& answer, Span<const float> targets) {
+  if (answer.outputs.empty()) return;
+  ++samples;
+  sums.resize(targets.size());
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    constexpr double kRounding = 1e-3;  // of levels such as 0.1
+    const auto told = static_cast<double>(answer.outputs[i]),
+               truth = static_cast<double>(targets[i]), off = told - truth;
+    right += std::abs(off) < kRounding;
+    Sums& sum = sums[i];
+    sum.told += told;
+    sum.truth += truth;
+    sum.squares += told * told + truth * truth;
+    sum.off += off * off;
+    sum.absolute += std::abs(off);
+  }
+}
+
+std::string FoundLevels::summary() const {
+  const auto n = static_cast<double>(samples), all = n * static_cast<double>(sums.size());
+  double off = 0, chance = 0, absolute = 0;
+  for (const Sums& sum : sums) {
+    off += sum.off;
+    chance += sum.squares - 2 * sum.told * sum.truth / n;
+    absolute += sum.absolute;
+  }
+  return fmt::format(
+      "{}{:.1f} % are the very level, mean absolute error {:.4g}, of {} samples with targets",
+      chance > 0 ? fmt::format("quadratic kappa {:.3f}, ", 1 - off / chance) : "",
+      100.0 * static_cast<double>(right) / all, absolute / all, samples);
+}
+
 std::string ErrorOfValues::summary() const {
   const auto n = static_cast<double>(values);
   auto text =

@@ -72,6 +72,7 @@ struct Outcome {
   LabelledAnswers labelled;
   ErrorOfValues error = {};
   FoundLabels found = {};
+  FoundLevels levels = {};
 };
 
 /// The answer to each sample of a batch, in order.
@@ -138,6 +139,8 @@ Outcome answer_all(const AdaptedModel& model, const Dataset& data, const Predict
       if (model.to.classes.empty() && data.target_width() == model.way) {
         if (model.parts.kind->labels())
           outcome.found.add(answer, data.target(i));
+        else if (model.parts.kind->levels())
+          outcome.levels.add(answer, data.target(i));
         else if (model.parts.kind->estimates())
           outcome.error.add(answer, data.target(i), model.parts.kind->uncertain());
       }
@@ -167,6 +170,7 @@ void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArgume
   if (!outcome.labelled.empty()) log_info("{}", outcome.labelled.summary());
   if (outcome.error.values > 0) log_info("{}", outcome.error.summary());
   if (outcome.found.samples > 0) log_info("{}", outcome.found.summary());
+  if (outcome.levels.samples > 0) log_info("{}", outcome.levels.summary());
   if (!arguments.confusion.empty() && outcome.labelled.empty())
     log_warning("{}: no sample is labelled, so all counts are 0", arguments.confusion);
   if (!arguments.out.empty()) log_info("answers to {} samples: {}", outcome.samples, arguments.out);
@@ -179,10 +183,11 @@ void check_wishes(const PredictArguments& wanted, const AdaptedModel& model) {
                   "--reject: {} is no share of the genuine samples; give 0 to 1, say 0.05",
                   wanted.reject);
   CUTTLE_VALIDATE(wanted.reject == 0 || !to.classes.empty(),
-                  "--reject is about classes, and {} predicts values; leave it out", wanted.file);
+                  "--reject is about classes, and {} has none ({}); leave it out", wanted.file,
+                  model.parts.kind->says());
   CUTTLE_VALIDATE(!to.classes.empty() || (wanted.top == 0 && wanted.confusion.empty()),
-                  "--top and --confusion are about classes, and {} predicts values; leave them out",
-                  wanted.file);
+                  "--top and --confusion are about classes, and {} has none ({}); leave them out",
+                  wanted.file, model.parts.kind->says());
   CUTTLE_VALIDATE(wanted.reject == 0 || to.novelty,
                   "--reject: {} does not say how far samples of a class may be (it was adapted "
                   "without validation episodes, or by an older version); make it again "

@@ -44,15 +44,21 @@ PredictionText::PredictionText(PredictionFormat format, std::vector<std::string>
 }
 
 std::string PredictionText::header() const {
-  if (format_ != PredictionFormat::kCsv) return {};
+  if (format_ == PredictionFormat::kJsonLines) return {};
+  const bool csv = format_ == PredictionFormat::kCsv;
   std::string names = "sample";
-  if (classes_.empty())
+  if (classes_.empty()) {
+    const auto add = [&](const std::string& name) {
+      names += csv ? "," + csv_field(name) : "\t" + escaped(name);
+    };
     for (const auto& value : values_) {
-      names += "," + csv_field(value);
-      for (const auto& [column, record] : beside_) names += "," + csv_field(value + column);
+      add(value);
+      for (const auto& [column, record] : beside_) add(value + column);
     }
-  else
-    names += ",class,probability,known";
+    return names + "\n";
+  }
+  if (!csv) return {};  // a line is a sample's class, and says what it is
+  names += ",class,probability,known";
   for (std::size_t i = 2; i <= top_; ++i) names += fmt::format(",class_{0},probability_{0}", i);
   return names + "\n";
 }

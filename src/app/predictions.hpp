@@ -84,6 +84,20 @@ struct FoundLabels {
   std::string summary() const;
 };
 
+/// Levels told beside true ones, summed: what quadratic kappa is made of, as `eval` tells it.
+struct FoundLevels {
+  struct Sums {
+    double told = 0, truth = 0, squares = 0, off = 0, absolute = 0;
+  };
+  std::int64_t samples = 0, right = 0;
+  std::vector<Sums> sums;  ///< of each value
+
+  /// `targets`: as many as the answer has levels.
+  void add(const Answer& answer, Span<const float> targets);
+  /// For people.
+  std::string summary() const;
+};
+
 /// How many labelled samples were answered rightly.
 class LabelledAnswers {
  public:

@@ -162,7 +162,14 @@ void Trainer::Impl::validate(RunData::Kept& kept) {
     progress.best_score = score;
     progress.best_step = state.step;
   }
-  progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
+  if (!std::isfinite(score))
+    log_warning(
+        "step {}: no {} can be told of the {} validation episodes (none has what it takes, "
+        "or all were left out), so that this checkpoint cannot be the best; give episodes "
+        "more queries (episode.query), or more episodes (train.validation_episodes)",
+        state.step, kind.score_name(), plan.episodes);
+  else
+    progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
   progress.stopped_early =
       config.train.patience > 0 && progress.validations_since_best >= config.train.patience;
   together(comm, "recording the validation", [&] { recorder->validation(state.step, values); });

@@ -87,6 +87,22 @@ def test_values_of_patients(tmp_path):
     assert "evaluation.way" not in config
 
 
+@pytest.mark.parametrize("name, target, more", [
+    ("labels", "labels", {}), ("ratings", "ordinal", {"episode.levels": "5"}),
+    ("relevances", "ordinal", {"episode.levels": "3", "episode.lowest": "0"})])
+def test_what_targets_are_is_seen_by_their_numbers(name, target, more, tmp_path):
+    config, text = suggested(part_data.make(tmp_path)[name]["shards"], tmp_path)
+    assert config["episode.target"] == target and {key: config.get(key) for key in more} == more
+    assert ("0 or 1" if target == "labels" else "scale of") in text
+
+
+def test_half_stars_are_levels_too(tmp_path):
+    stars = part_data.write(tmp_path / "stars.h5", part_data.SPLITS, [part_data.vector("x", 3)], ("stars", ), count=6,
+                            of=(0.5, 1, 1.5, 2, 3, 4.5, 5))
+    config, _ = suggested(str(stars), tmp_path)
+    assert (config["episode.levels"], config["episode.lowest"], config["episode.spacing"]) == ("10", "0.5", "0.5")
+
+
 def test_two_classes_are_said_to_be_few(tmp_path):
     hand_shard.write(tmp_path / "two.h5", np.eye(8, 3), [0, 0, 0, 0, 1, 1, 1, 1], [0] * 8)
     config, text = suggested([tmp_path / "two.h5"], tmp_path)

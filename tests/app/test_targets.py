@@ -113,12 +113,30 @@ def test_quantiles_stand_beside_the_medians(sets, tmp_path):
 
 def test_ratings_are_levels_with_their_means(sets, tmp_path):
     use = sets["ratings"]["use"]
-    told, rows, header, _ = answers_to(adapted_to("ordinal", sets, tmp_path), use, tmp_path)
+    told, rows, header, said = answers_to(adapted_to("ordinal", sets, tmp_path), use, tmp_path)
     assert header == ["sample", "y", "y_expected", "z", "z_expected"] and len(rows) == len(told)
     levels, means = (np.array([record[key] for record in told]) for key in ("values", "expected"))
     assert set(levels.flat) <= {1, 2, 3, 4, 5} and ((1 < means) & (means < 5)).all()
+    targets, _ = targets_of(use)
+    off = levels - targets
+    chance = ((levels[:, None] - targets[None])**2).sum() / len(levels)
+    assert (f"quadratic kappa {1 - (off**2).sum() / chance:.3f}, {100 * np.mean(off == 0):.1f} % are the very level, "
+            f"mean absolute error {np.mean(abs(off)):.4g}, of {len(levels)} samples") in said
+    lines = cuttle("predict", tmp_path / "adapted", use).stdout.splitlines()  # as for people: named, too
+    assert lines[0].split("\t") == header and len(lines) == 1 + len(rows)
     found = cuttle_json("eval", tmp_path / "run", "--episodes", 8)
+    assert found["accuracy_ci95"] > 0
     assert -1 <= found["quadratic_kappa"] <= 1 and 0 <= found["accuracy"] <= 1 and found["mean_absolute_error"] > 0
+
+
+def test_a_score_that_no_validation_episode_has_is_said_and_does_not_stop_a_run(sets, tmp_path):
+    none = part_data.write(tmp_path / "none.h5", part_data.SPLITS, [part_data.vector("x", 5), part_data.SERIES],
+                           ("a", "b", "c"), count=6, of=(0, ))
+    config = driver.write_config(tmp_path / "config.yaml", "", json.dumps(config_of("labels", sets)))
+    said = driver.train(config, tmp_path / "run", f"data.shards=[{none}]", "train.steps=3", "train.validate_every=1",
+                        "train.patience=1").stderr
+    assert "no average_precision can be told of the" in said and "cannot be the best" in said
+    assert driver.inspect(tmp_path / "run")["step"] == 3
 
 
 def test_rankings_have_figures_of_the_first(sets, tmp_path):

@@ -119,6 +119,14 @@ def test_categories_labels_groups_names_and_splits(run, tmp_path):
     assert columns(tmp_path / "out") == {"vector": ("sex=a", "sex=b", "size")}
 
 
+def test_a_number_each_is_no_list_of_labels(run, tmp_path):
+    rows = [["abcd"[i % 4], i + 0.5, f"{i}|{i + 1}"] for i in range(24)]
+    file = write_csv(tmp_path / "t.csv", [["class", "price", "numbers"], *rows])
+    code, _, err = run("frame", file, "--out", tmp_path / "x", "--labels", "price")
+    assert code == 2 and "--targets predicts numbers" in err and not (tmp_path / "x").exists()
+    convert(run, file, tmp_path / "out", "--labels", "numbers")  # lists of names that are numbers
+
+
 def test_a_split_column_that_classes_do_not_keep_is_not_used(run, tmp_path):
     rows = [[*row, ("train", "test")[i % 2]] for i, row in enumerate(texts())]
     file = write_csv(tmp_path / "t.csv", [["text", "label", "split"], *rows])

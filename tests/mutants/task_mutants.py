@@ -150,14 +150,17 @@ TASK = {"objective_test": {
         ("{all - off, all}", "{off, all}"),
     ],
     "src/task/kinds/ordinal.cpp": [
+        ("lowest_ + spacing_ * level", "lowest_ + level"),
+        ("((values - lowest_) / spacing_)", "(values - lowest_)"),
         ("level.gt(step)", "level.ge(step + 2)"),
         ("(came - went)", "(1 - went)"),
         (".cumprod(2)", ""),
         ("{chance - off[t].item<double>(), chance}", "{off[t].item<double>(), chance}"),
-        ("level == std::floor(level)", "true"),
+        ("std::abs(level - std::round(level)) <= kRounding", "true"),
     ],
     "src/task/kinds/quantile.cpp": [
         ("(quantiles_[i] - 1) * error", "-quantiles_[i] * error"),
+        ("return {told[0], told[2]};", "return {part(outputs, 1), part(outputs, 2)};"),
         ("quantiles_{0.5, options.low, options.high}", "quantiles_{0.5, options.high, options.low}"),
         ("scale.repeat({1, 3}) + origin.repeat({1, 3})", "scale.repeat({1, 3}) - origin.repeat({1, 3})"),
         ("y.ge(low) & y.le(high)", "y.ge(low)"),

@@ -144,6 +144,12 @@ TEST(QuantileKind, LossAndFiguresAreThoseOfTheirDefinitions) {
   EXPECT_TRUE(torch::equal(kind->told_beside(outputs)[0], outputs.narrow(1, 2, 2)));
   EXPECT_TRUE(torch::equal(kind->told_beside(outputs)[1], outputs.narrow(1, 4, 2)));
   const auto scaled = kind->rescaled(outputs, rows_of({1, -1}, 2), rows_of({2, 10}, 2));
+  // Upper, lower, median: told in order, whatever the loss says of them.
+  const auto crossed = rows_of({5, 1, 2, 1, 2, 5}, 3);
+  EXPECT_TRUE(torch::equal(kind->told(crossed, 1), rows_of({2, 2}, 1)));
+  EXPECT_TRUE(torch::equal(kind->told_beside(crossed)[0], rows_of({1, 1}, 1)));
+  EXPECT_TRUE(torch::equal(kind->told_beside(crossed)[1], rows_of({5, 5}, 1)));
+  EXPECT_EQ(kind->terms(crossed, with_targets(rows_of({4, 0}, 1)))[coverage].sum, 1);
   EXPECT_EQ(scaled[0][4].item<double>(), 3 * 2 + 1);
   EXPECT_EQ(scaled[1][5].item<double>(), 6 * 10 - 1);
   EXPECT_THROW(kind_with("quantile", {{"quantile_low", "0.6"}}), UserError);
@@ -223,6 +229,29 @@ TEST(OrdinalKind, KnowsItsLevels) {
   EXPECT_EQ(kind->targets_are(), "whole numbers from 2 to 5");
   EXPECT_EQ(kind->say_score(0.5, 0.25), "quadratic kappa 0.5000 +- 0.2500");
   EXPECT_THROW(kind_with("ordinal", {{"levels", "1"}}), UserError);
+}
+
+TEST(OrdinalKind, LevelsMayBeHalves) {
+  const Texts stars = {{"levels", "4"}, {"lowest", "0.5"}, {"spacing", "0.5"}};
+  const auto halves = kind_with("ordinal", stars), whole = kind_with("ordinal", kFour);
+  EXPECT_TRUE(halves->is_target(0.5f) && halves->is_target(1.5f) && halves->is_target(2));
+  EXPECT_FALSE(halves->is_target(0) || halves->is_target(0.75f) || halves->is_target(2.5f));
+  EXPECT_EQ(halves->targets_are(), "0.5, 1 and so on to 2");
+  const auto tenths = kind_with("ordinal", {{"levels", "11"}, {"lowest", "0"}, {"spacing", "0.1"}});
+  EXPECT_TRUE(tenths->is_target(0.1f) && tenths->is_target(0.3f) && tenths->is_target(1));
+  const auto outputs = rows_of(kSteps, 6);
+  const auto levels = rows_of(kLevels, 2), stars_of = (levels - 2) * 0.5 + 0.5;
+  EXPECT_EQ(halves->loss(outputs, with_targets(stars_of)).item<double>(),
+            whole->loss(outputs, with_targets(levels)).item<double>());
+  EXPECT_EQ(halves->measure(outputs, with_targets(stars_of)),
+            whole->measure(outputs, with_targets(levels)));
+  EXPECT_TRUE(torch::equal(halves->told(outputs, 2), (whole->told(outputs, 2) - 2) * 0.5 + 0.5));
+  const auto mean = (whole->told_beside(outputs)[0] - 2) * 0.5 + 0.5;
+  EXPECT_TRUE(torch::allclose(halves->told_beside(outputs)[0], mean, 1e-12));
+  const auto terms = halves->terms(outputs, with_targets(stars_of)),
+             of_whole = whole->terms(outputs, with_targets(levels));
+  EXPECT_NEAR(terms[0].sum / terms[0].of, of_whole[0].sum / of_whole[0].of, 1e-12);
+  EXPECT_NEAR(terms[1].sum, 0.5 * of_whole[1].sum, 1e-12);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 """Cells as names, numbers, codes and lists. Names are compared trimmed and in Unicode's composed
 form (NFC), so that one class never is two."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -161,6 +163,11 @@ def labels_of(column, separator="|"):
     rows = np.asarray(pc.list_parent_indices(parts))
     codes, labels = codes_of(pc.list_flatten(parts))
     given = codes >= 0
+    if labels and len(np.unique(rows)) == len(rows) and all(
+            re.match(NUMBER, label) for label in labels):
+        raise UserError(f"labels are to be lists of words, and these cells hold a number each, such "
+                        f"as {labels[0]} (it would become the name of a label); --targets predicts "
+                        "numbers")
     return rows[given], codes[given], labels
 
 

@@ -109,7 +109,7 @@ def name_numbers(frame, name, path, report):
                         "name a line, the first that of 0")
     if lost:
         report.note(f"{len(lost)} samples have a {name} that {path.name} does not name, such as "
-                    f"{lost[0]}")
+                    f"{lost[0]}, and count as empty")
     frame.columns[name] = pa.chunked_array([pa.array(named, pa.string())])
 
 

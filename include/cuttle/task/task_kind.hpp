@@ -98,6 +98,8 @@ class TaskKind {
   }
   /// Whether values are labels that a sample has or has not, and what is told their probabilities.
   virtual bool labels() const { return false; }
+  /// Whether values are levels in an order, and what is told the level.
+  virtual bool levels() const { return false; }
   /// Numbers that are told beside each value: the end of the column's name, and the name in
   /// records.
   struct Beside {

@@ -6,6 +6,7 @@
 
 #include "app/suggest/protocol.hpp"
 #include "app/suggest/senses.hpp"
+#include "app/suggest/targets.hpp"
 #include "cuttle/core/error.hpp"
 
 namespace cuttle {
@@ -18,8 +19,11 @@ struct LearnerChoice {
   std::string learner, why_learner, norm, why_norm;
 };
 
-LearnerChoice choose_learner(const std::vector<SenseFacts>& senses, bool values) {
+LearnerChoice choose_learner(const std::vector<SenseFacts>& senses, bool values, bool estimates) {
   const std::string measured = " (measured: configs/README.md)";
+  if (values && !estimates)
+    return {"algorithm: neural_process", "answers from a support set at once, levels too",
+            "norm: layer", "by the sample itself"};
   if (values)
     return {"algorithm: r2d2", "a ridge regression per task beats gradient steps" + measured,
             "norm: support", "by the task's own samples"};
@@ -70,12 +74,12 @@ void write_data(Page& page, const std::vector<std::string>& shards, std::uint64_
             fmt::format("{} MB of files{}", bytes >> 20, fits ? "" : ", read as they are needed"));
 }
 
-void write_episode(Page& page, const Protocol& protocol) {
+/// `target`: where values are asked for.
+void write_episode(Page& page, const Protocol& protocol, const TargetChoice& target) {
   const EpisodeOptions& episode = protocol.train;
   page.line(0, "episode:");
-  if (episode.of_values)
-    page.line(1, "target: value",
-              "the samples have target values; a class is one function, patient or machine");
+  if (episode.of_values) page.line(1, "target: " + target.type, target.reason);
+  for (const auto& key : target.keys) page.line(1, key);
   page.line(1, fmt::format("way: {}", episode.way), protocol.why_way);
   page.line(1, fmt::format("shot: {}", episode.shot), protocol.why_shot);
   page.line(1, fmt::format("query: {}", episode.query), "of each class, to ask about");
@@ -140,13 +144,14 @@ std::string suggest_config(const std::vector<std::string>& shards, std::uint64_t
   const Protocol protocol = choose_protocol(data);
   const auto senses = senses_of(data);
   const bool values = protocol.train.of_values;
-  const LearnerChoice learner = choose_learner(senses, values);
+  const TargetChoice target = values ? choose_target(data) : TargetChoice{};
+  const LearnerChoice learner = choose_learner(senses, values, target.estimates);
   Page page;
   page.line(0, "# Suggested by `cuttle suggest`; `cuttle dump-default` explains every key.");
   for (const auto& sense : senses) page.line(0, "# " + sense.line);
   page.line(0, "name: suggested");
   write_data(page, shards, bytes, data, senses);
-  write_episode(page, protocol);
+  write_episode(page, protocol, target);
   write_model(page, senses, learner, values);
   write_training(page, protocol, learner, senses.size() > 1);
   return page.text();

@@ -11,10 +11,12 @@ namespace {
 
 struct OrdinalOptions {
   std::int64_t levels = 5;
-  std::int64_t lowest = 1;
+  double lowest = 1;
+  double spacing = 1;
   void keys(Keys& keys) {
-    keys.add("levels", levels, between(2, 100), "levels of a rating, one apart");
+    keys.add("levels", levels, between(2, 100), "levels of a rating");
     keys.add("lowest", lowest, between(-1000, 1000), "the lowest level");
+    keys.add("spacing", spacing, between(0.01, 1000), "from a level to the next, say 0.5");
   }
 };
 
@@ -29,14 +31,14 @@ class OrdinalKind final : public TaskKind {
  public:
   using Options = OrdinalOptions;
   OrdinalKind(const TaskKindRequest&, const Options& options)
-      : steps_(options.levels - 1), lowest_(static_cast<double>(options.lowest)) {}
+      : steps_(options.levels - 1), lowest_(options.lowest), spacing_(options.spacing) {}
 
   std::int64_t outputs(std::int64_t, std::int64_t target_width) const override {
     return steps_ * target_width;
   }
   torch::Tensor loss(const torch::Tensor& outputs, const Batch& batch) const override {
     const auto logits = outputs.view({outputs.size(0), -1, steps_});
-    const auto level = (batch.targets - lowest_).unsqueeze(2);
+    const auto level = levels_of(batch.targets).unsqueeze(2);
     const auto step = torch::arange(steps_, logits.options());
     const auto came = level.ge(step).to(logits.dtype()), went = level.gt(step).to(logits.dtype());
     const auto cost =
@@ -45,7 +47,7 @@ class OrdinalKind final : public TaskKind {
   }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
-    const auto right = told(outputs.detach(), 0).eq(batch.targets);
+    const auto right = levels_of(told(outputs.detach(), 0)).eq(levels_of(batch.targets));
     return {right.sum().item<double>() / static_cast<double>(right.numel())};
   }
   std::vector<Figure> figures() const override {
@@ -75,22 +77,28 @@ class OrdinalKind final : public TaskKind {
   }
   bool values() const override { return true; }
   bool estimates() const override { return false; }
+  bool levels() const override { return true; }
   std::string says() const override { return "ratings"; }
   std::string targets_are() const override {
-    return fmt::format("whole numbers from {} to {}", lowest_,
-                       lowest_ + static_cast<double>(steps_));
+    const double highest = lowest_ + static_cast<double>(steps_) * spacing_;
+    return spacing_ == 1 && lowest_ == std::floor(lowest_)
+               ? fmt::format("whole numbers from {} to {}", lowest_, highest)
+               : fmt::format("{}, {} and so on to {}", lowest_, lowest_ + spacing_, highest);
   }
   bool is_target(float target) const override {
-    const double level = target - lowest_;
-    return level >= 0 && level <= static_cast<double>(steps_) && level == std::floor(level);
+    constexpr double kRounding = 1e-3;  // of 0.1, say
+    const double level = (static_cast<double>(target) - lowest_) / spacing_;
+    return level >= -kRounding && level <= static_cast<double>(steps_) + kRounding &&
+           std::abs(level - std::round(level)) <= kRounding;
   }
   torch::Tensor told(const torch::Tensor& outputs, std::int64_t) const override {
     const auto above = reached(outputs);
-    return lowest_ + above.gt(0.5).sum(2).to(above.dtype()) + 0 * above.sum(2);  // NaN stays
+    const auto level = above.gt(0.5).sum(2).to(above.dtype());
+    return lowest_ + spacing_ * level + 0 * above.sum(2);  // NaN stays
   }
   std::vector<Beside> beside() const override { return {{"_expected", "expected"}}; }
   std::vector<torch::Tensor> told_beside(const torch::Tensor& outputs) const override {
-    return {lowest_ + reached(outputs).sum(2)};
+    return {lowest_ + spacing_ * reached(outputs).sum(2)};
   }
 
  private:
@@ -99,8 +107,13 @@ class OrdinalKind final : public TaskKind {
     return torch::sigmoid(outputs.view({outputs.size(0), -1, steps_})).cumprod(2);
   }
 
+  /// 0 to steps_, of values.
+  torch::Tensor levels_of(const torch::Tensor& values) const {
+    return ((values - lowest_) / spacing_).round();
+  }
+
   std::int64_t steps_;
-  double lowest_;
+  double lowest_, spacing_;
 };
 
 }  // namespace

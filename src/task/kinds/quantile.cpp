@@ -20,7 +20,9 @@ struct QuantileOptions {
 /// Values between two quantiles (Koenker and Bassett 1978). Outputs are the medians, then the lower
 /// bounds, then the upper ones; the loss is the mean over all three of
 ///   max(q e, (q - 1) e), e = value - output,
-/// which is least where a share q of the values is below. No distribution is supposed.
+/// which is least where a share q of the values is below. No distribution is supposed. Bounds that
+/// cross are told in order, which is never farther from the quantiles (Chernozhukov,
+/// Fernandez-Val, Galichon 2010).
 class QuantileKind final : public TaskKind {
  public:
   using Options = QuantileOptions;
@@ -46,13 +48,13 @@ class QuantileKind final : public TaskKind {
   }
   std::vector<Figure> figures_by_target() const override { return figures(); }
   std::vector<FigureTerm> terms(const torch::Tensor& outputs, const Batch& batch) const override {
-    const auto y = batch.targets.to(torch::kFloat64), low = part(outputs, 1).to(torch::kFloat64),
-               high = part(outputs, 2).to(torch::kFloat64);
+    const auto y = batch.targets.to(torch::kFloat64), told = in_order(outputs.to(torch::kFloat64)),
+               low = told[0], high = told[2];
     const auto covered = (y.ge(low) & y.le(high)).to(torch::kFloat64).sum(0);
     const auto width = (high - low).sum(0);
     const auto n = static_cast<double>(y.size(0));
     return terms_by_target(5, y.size(1), [&](std::int64_t t) {
-      auto terms = terms_of_values(part(outputs, 0).narrow(1, t, 1), y.narrow(1, t, 1));
+      auto terms = terms_of_values(told[1].narrow(1, t, 1), y.narrow(1, t, 1));
       terms.resize(3);
       terms.insert(terms.end(), {{covered[t].item<double>(), n}, {width[t].item<double>(), n}});
       return terms;
@@ -68,11 +70,20 @@ class QuantileKind final : public TaskKind {
     return outputs * scale.repeat({1, 3}) + origin.repeat({1, 3});
   }
   std::vector<Beside> beside() const override { return {{"_low", "low"}, {"_high", "high"}}; }
+  torch::Tensor told(const torch::Tensor& outputs, std::int64_t) const override {
+    return in_order(outputs)[1];
+  }
   std::vector<torch::Tensor> told_beside(const torch::Tensor& outputs) const override {
-    return {part(outputs, 1), part(outputs, 2)};
+    const auto told = in_order(outputs);
+    return {told[0], told[2]};
   }
 
  private:
+  /// [3, n, values]: low, median, high.
+  static torch::Tensor in_order(const torch::Tensor& outputs) {
+    return std::get<0>(
+        torch::stack({part(outputs, 0), part(outputs, 1), part(outputs, 2)}).sort(0));
+  }
   static torch::Tensor part(const torch::Tensor& outputs, std::size_t which) {
     const std::int64_t values = outputs.size(1) / 3;
     return outputs.narrow(1, static_cast<std::int64_t>(which) * values, values);

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cuttle/data/dataset.hpp"
+
+namespace cuttle {
+
+/// What the numbers of a data set's targets are, by what they look like.
+struct TargetChoice {
+  std::string type;               ///< of episode.target
+  std::vector<std::string> keys;  ///< beside it, "levels: 5"
+  std::string reason;
+  bool estimates = true;  ///< numbers that a regression finds, not steps of a scale
+};
+
+/// Of a data set whose target_width() is not 0; reads the targets of all samples.
+TargetChoice choose_target(const Dataset& data);
+
+}  // namespace cuttle
