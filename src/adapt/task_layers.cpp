@@ -171,8 +171,9 @@ bool by_rows(const Model& model, const TaskKind& kind, const Objectives& objecti
              const ParameterList& parameters, const Task& task) {
   const auto& flat = parameters.flat();
   return model.modalities().size() == 1 && !model.frozen(0) && model.encoder(0).stacked() &&
-         model.fusion().passes_through() && kind.simple_loss() && objectives.empty() &&
-         fits(task.query, flat) && (task.support.size == 0 || fits(task.support, flat)) &&
+         model.fusion().passes_through() && !model.drops() && kind.simple_loss() &&
+         objectives.empty() && fits(task.query, flat) &&
+         (task.support.size == 0 || fits(task.support, flat)) &&
          !(model.lite() > 0 && model.lite() < task.support.size);
 }
 

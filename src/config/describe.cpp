@@ -178,6 +178,9 @@ void describe(ConfigSchema& keys, ModelOptions& o) {
               "from the embedding to the answers, for learners with a head");
   keys.add("modality_dropout", o.modality_dropout, from_below(0, 1),
            "chance that a present modality of a training sample is hidden");
+  keys.add("dropout", o.dropout, from_below(0, 1),
+           "chance that a number of a training sample's embedding is taken away, the same ones "
+           "wherever its task looks at it (the others grow by as much)");
   keys.add("lite", o.lite, between(0, 1000000),
            "support samples of a task that gradients go through (large supports in little memory); "
            "0: all");
@@ -203,6 +206,9 @@ void describe(ConfigSchema& keys, StepOptions& o) {
   keys.choose("optimizer", o.optimizer, "optimizer", "the rule of the outer steps");
   keys.add("outer_lr", o.outer_lr, above(0), "learning rate of the outer steps");
   keys.add("weight_decay", o.weight_decay, at_least(0), "decoupled, times the learning rate");
+  keys.add("l1", o.l1, at_least(0),
+           "by how much every step draws parameters towards 0, where they stay, times the learning "
+           "rate: a penalty on their sum of absolute values");
   keys.add("schedule", o.schedule, one_of({"constant", "cosine", "step"}),
            "cosine: to min_lr over train.steps; step: times decay every decay_every");
   keys.add("min_lr", o.min_lr, at_least(0), "cosine: the last rate");

@@ -84,7 +84,8 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
     : device_(device),
       layout_(std::make_shared<ParameterLayout>()),
       modalities_(std::move(modalities)),
-      lite_(options.lite) {
+      lite_(options.lite),
+      dropout_(options.dropout) {
   for (const auto& entry : options.encoders)
     CUTTLE_VALIDATE(
         find_modality(modalities_, entry.first) != nullptr,
@@ -152,7 +153,7 @@ void Model::make_fusion_and_heads(const ModelOptions& options, std::int64_t way,
 }
 
 void Model::find_perceptron() {
-  const bool alone = encoders_.size() == 1 && heads_.size() == 1 && !frozen_[0];
+  const bool alone = encoders_.size() == 1 && heads_.size() == 1 && !frozen_[0] && !drops();
   if (!alone || !fusion_->passes_through() || !encoders_[0]->whole_tasks()) return;
   std::vector<LinearLayer> layers;
   for (const auto& block : encoders_[0]->blocks()) {
@@ -268,7 +269,26 @@ Pass Model::look(const Tensors& parameters, const Batch& batch, const Context& c
       parameters,
       completion_ ? completed(*completion_, parameters, pass.senses, context) : pass.senses,
       context);
+  std::int64_t place = 0;
+  if (batch.kept.defined())
+    for (torch::Tensor& part : pass.embedding.parts) {
+      part = part * batch.kept.narrow(1, place, part.size(1));
+      place += part.size(1);
+    }
   return pass;
+}
+
+torch::Tensor Model::dropout(std::int64_t n, const RandomKey& key) const {
+  if (!drops()) return {};
+  std::int64_t width = 0;
+  for (const std::int64_t part : fusion_->part_widths()) width += part;
+  auto kept = torch::empty({n, width}, torch::kFloat32);
+  const auto grown = static_cast<float>(1 / (1 - dropout_));
+  Random random(key);
+  float* number = kept.data_ptr<float>();
+  for (std::int64_t i = 0; i < kept.numel(); ++i)
+    number[i] = random.uniform() < dropout_ ? 0.0f : grown;
+  return kept;
 }
 
 Statistics Model::look_at(const Tensors& parameters, const Batch& support, Context context) const {

@@ -62,6 +62,7 @@ ModalityInput select(const ModalityInput& input, const std::vector<std::int64_t>
 Batch Batch::to(torch::Dtype dtype) const {
   Batch other = *this;
   other.targets = cast(targets, dtype);
+  other.kept = cast(kept, dtype);
   for (auto& modality : other.modalities) {
     modality.values = cast(modality.values, dtype);
     modality.mask = cast(modality.mask, dtype);
@@ -77,6 +78,7 @@ Batch Batch::on(torch::Device device) const {
   Batch other = *this;
   other.labels = moved(labels, device);
   other.targets = moved(targets, device);
+  other.kept = moved(kept, device);
   for (auto& modality : other.modalities) modality = modality.on(device);
   return other;
 }
@@ -89,6 +91,7 @@ Batch concatenate(const Batch& a, const Batch& b) {
   both.even = a.even && b.even;
   if (a.labels.defined() && b.labels.defined()) both.labels = torch::cat({a.labels, b.labels});
   if (a.targets.defined() && b.targets.defined()) both.targets = torch::cat({a.targets, b.targets});
+  if (a.kept.defined() && b.kept.defined()) both.kept = torch::cat({a.kept, b.kept});
   for (std::size_t m = 0; m < a.modalities.size(); ++m)
     both.modalities.push_back(join(a.modalities[m], b.modalities[m], a.size));
   return both;
@@ -104,6 +107,7 @@ Batch select_rows(const Batch& batch, const std::vector<std::int64_t>& rows) {
   const auto there = index.to(device);
   if (batch.labels.defined()) chosen.labels = batch.labels.index_select(0, there);
   if (batch.targets.defined()) chosen.targets = batch.targets.index_select(0, there);
+  if (batch.kept.defined()) chosen.kept = batch.kept.index_select(0, there);
   for (const auto& input : batch.modalities) {
     std::vector<std::int64_t> place(static_cast<std::size_t>(batch.size), -1);
     const auto has = input.rows.to(torch::kCPU);

@@ -18,6 +18,12 @@ void clip(torch::Tensor& gradient, double norm, const StepOptions& options) {
   if (options.clip == "norm" && norm > options.clip_at) gradient.mul_(options.clip_at / norm);
 }
 
+/// Soft thresholds, the proximal step of an L1 penalty (Duchi and Singer 2009, section 5.1): a
+/// subgradient would only make values small.
+void shrink(torch::Tensor& values, double by) {
+  values.copy_(values.sign() * (values.abs() - by).clamp_min(0));
+}
+
 }  // namespace
 
 OuterOptimizer::OuterOptimizer(const StepOptions& options, std::int64_t total_steps,
@@ -130,6 +136,7 @@ double OuterOptimizer::apply(TrainState& state, Span<const float> mean) const {
     if (options_.weight_decay > 0 && rule.decay)
       stretch.values.mul_(1.0 - stretch.rate * options_.weight_decay);
     optimizer_->update(stretch);
+    if (options_.l1 > 0 && rule.decay) shrink(stretch.values, stretch.rate * options_.l1);
     if (std::isfinite(rule.low) || std::isfinite(rule.high))
       stretch.values.clamp_(rule.low, rule.high);
   }

@@ -177,6 +177,7 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
   refuse_unused("augment.tasks", config.augment.tasks != usual.augment.tasks);
   refuse_unused("model.modality_dropout",
                 config.model.modality_dropout != usual.model.modality_dropout);
+  refuse_unused("model.dropout", config.model.dropout != usual.model.dropout);
 }
 
 void check_augmentation(const RunConfig& config, const TaskInputs& inputs) {

@@ -428,8 +428,11 @@ std::unique_ptr<const TaskSource> RunData::source(const Assembly& assembly,
   }
   std::vector<std::size_t> in_order(senses.size());
   std::iota(in_order.begin(), in_order.end(), std::size_t{0});
-  if (mixture.size() == 1 && mixture[0].places == in_order) return std::move(mixture[0].source);
-  return mix(std::move(mixture), senses.size());
+  auto source = mixture.size() == 1 && mixture[0].places == in_order
+                    ? std::move(mixture[0].source)
+                    : mix(std::move(mixture), senses.size());
+  const bool drops = assembly.model->drops() && !wanted.evaluation;
+  return drops ? with_dropout(std::move(source), *assembly.model) : std::move(source);
 }
 
 std::unique_ptr<Dataset> open_for(const std::vector<ModalitySpec>& modalities,

@@ -195,7 +195,8 @@ void check_alike(const Source& source, const CopiedRun& copied, const RunConfig&
   }
   const auto must_be_alike = [&](const std::string& key) {
     return std::find(copied.alike.begin(), copied.alike.end(), key) != copied.alike.end() ||
-           (key.rfind("model.", 0) == 0 && key != "model.modality_dropout");
+           (key.rfind("model.", 0) == 0 && key != "model.modality_dropout" &&
+            key != "model.dropout");
   };
   const RunConfig theirs = parse_saved(source.config, source.folder + "/config.yaml", {}, catalog);
   for (const ConfigChange& change : compare_configs(theirs, config, catalog))

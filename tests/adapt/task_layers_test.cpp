@@ -24,7 +24,7 @@ struct Settings {
   std::vector<std::int64_t> support = {0, 0, 0, 0, 1, 1, 2};  ///< labels
   std::int64_t way = 3, trained_way = 3;
   std::int64_t width = 24;
-  bool fused = true, objective = false, lacking = false, lite = false;
+  bool fused = true, objective = false, lacking = false, lite = false, dropout = false;
 };
 
 /// Small embeddings.
@@ -50,6 +50,7 @@ Assembly parts_of(const Settings& settings) {
   config.episode.way = classes ? settings.trained_way : 1;
   if (settings.algorithm == "pretrain") config.episode.source = Section("minibatches");
   config.model.lite = settings.lite ? 2 : 0;
+  config.model.dropout = settings.dropout ? 0.5 : 0;
   config.model.encoders["x"] = Section("mlp", {{"width", std::to_string(settings.width)},
                                                {"fused", settings.fused ? "true" : "false"}});
   ModalitySpec spec;
@@ -148,6 +149,9 @@ TEST_P(TaskLayers, AreTheGraphsGradient) {
 
 TEST_P(TaskLayers, LeaveWhatTheyDoNotKnowToTheGraph) {
   Settings settings = GetParam();
+  settings.dropout = true;
+  expect_same(settings, false);
+  settings.dropout = false;
   settings.objective = true;
   expect_same(settings, false);
   if (settings.algorithm == "pretrain") return;  // it has no support

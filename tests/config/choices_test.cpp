@@ -203,7 +203,7 @@ TEST(Choices, KeysOfUnknownTypesAreNotReportedBesides) {
       "x.yaml:1: adapt.algorithm: \"x\" is unknown; there are anil, fomaml, maml, protonet, "
       "reptile\n"
       "x.yaml:2: step.y: unknown key; valid here: optimizer, beta1, beta2, epsilon, outer_lr, "
-      "weight_decay, schedule, min_lr, warmup, decay, decay_every, clip, clip_at\n"
+      "weight_decay, l1, schedule, min_lr, warmup, decay, decay_every, clip, clip_at\n"
       "x.yaml:2: step.clip: is \"z\"; must be none, norm or value");
 }
 

@@ -186,6 +186,7 @@ TEST(DumpConfig, OnlyChosenTypesHaveTheirKeysBelowTheirChoice) {
                                       "  head: cosine\n"
                                       "  head_scale: 10.0\n"
                                       "  modality_dropout: 0.0\n"
+                                      "  dropout: 0.0\n"
                                       "  lite: 0\n"
                                       "  encoders:\n"
                                       "    a:\n"

@@ -116,6 +116,52 @@ TEST(Model, AgreesWithPlainLibTorchLayers) {
   EXPECT_TRUE(torch::allclose(model.forward(parameters, batch, {}), expected, 1e-5, 1e-6));
 }
 
+TEST(Model, DropoutTakesNumbersOfTheEmbeddingByTheKey) {
+  ModelOptions options;
+  options.fusion = Section("late");
+  options.dropout = 0.25;
+  for (const char* name : {"a", "b"}) options.encoders[name] = Section("mlp", {{"width", "40"}});
+  std::vector<ModalitySpec> senses(2);
+  senses[0].name = "a";
+  senses[1].name = "b";
+  for (auto& sense : senses) sense.shape = {3};
+  const Model model(options, senses, 0, 1, ModelRegistry{});
+  const auto parameters = ParameterList::initial(model.layout(), 1).tensors();
+  Batch batch;
+  batch.size = 50;
+  for (int sense = 0; sense < 2; ++sense)
+    batch.modalities.push_back({torch::randn({50, 3}), {}, torch::arange(50)});
+  const auto plain = model.embed(parameters, batch, {});
+  const RandomKey key{7, Stream::kTrain, 3, 1};
+  batch.kept = model.dropout(50, key);
+  EXPECT_TRUE(torch::equal(batch.kept, model.dropout(50, key)));
+  EXPECT_FALSE(torch::equal(batch.kept, model.dropout(50, {7, Stream::kTrain, 3, 2})));
+  const auto taken = batch.kept.eq(0);
+  EXPECT_TRUE((taken | batch.kept.eq(1 / 0.75f)).all().item<bool>());
+  EXPECT_NEAR(taken.to(torch::kFloat64).mean().item<double>(), 0.25, 0.03);  // 4 deviations
+  const auto dropped = model.embed(parameters, batch, {});
+  for (std::size_t part = 0; part < 2; ++part)
+    EXPECT_TRUE(torch::equal(
+        dropped.parts[part],
+        plain.parts[part] * batch.kept.narrow(1, 40 * static_cast<std::int64_t>(part), 40)));
+  // A sample's numbers go where it goes.
+  const Batch some = select_rows(batch, {4, 2}), both = concatenate(some, batch);
+  EXPECT_TRUE(torch::equal(both.kept.slice(0, 0, 2), batch.kept.index({torch::tensor({4, 2})})));
+  EXPECT_TRUE(torch::equal(both.kept.slice(0, 2), batch.kept));
+  EXPECT_EQ(batch.to(torch::kFloat64).kept.dtype(), torch::kFloat64);
+}
+
+TEST(Model, NoEngineComputesWholeTasksOfAPerceptronThatDrops) {
+  ModelOptions options;
+  options.encoders["x"] = Section("mlp", {});
+  ModalitySpec sense;
+  sense.name = "x";
+  sense.shape = {3};
+  EXPECT_FALSE(Model(options, {sense}, 5, 1, ModelRegistry{}).perceptron().empty());
+  options.dropout = 0.1;
+  EXPECT_TRUE(Model(options, {sense}, 5, 1, ModelRegistry{}).perceptron().empty());
+}
+
 class EveryFusion : public testing::TestWithParam<const char*> {
  protected:
   EveryFusion() {

@@ -51,7 +51,7 @@ ADAPT = {"meta_gradient_test": {
         ("{support.back(), query.back()}", "{query.back(), query.back()}"),
         ("return static_cast<T>(weight);", "return static_cast<T>(weight > 0);"),
         ("(model.lite() > 0 &&", "(model.lite() < 0 &&"),
-        ("kind.simple_loss() && objectives.empty()", "kind.simple_loss() && (true || objectives.empty())"),
+        ("objectives.empty() && fits(task.query", "(true || objectives.empty()) && fits(task.query"),
     ],
     "src/adapt/plain_rows.hpp": [
         ("std::int64_t j = i + 1;", "std::int64_t j = i + 2;"),
@@ -386,7 +386,7 @@ ADAPT = {"meta_gradient_test": {
 }, "pretrain_test": {
     "src/adapt/learners/pretrain.cpp": [
         ("return kind_->support_loss(classify(options_, known,", "return kind_->loss(classify(options_, known,"),
-        ("model_->embed(theirs, batch, in_use())", "model_->embed(theirs, batch, {})"),
+        ("model_->embed(theirs, whole, in_use())", "model_->embed(theirs, whole, {})"),
     ],
     "src/adapt/teacher.cpp": [
         ("wanted.exp() * (wanted - said)", "said.exp() * (said - wanted)"),
@@ -446,5 +446,6 @@ ADAPT = {"meta_gradient_test": {
     "src/step/outer_optimizer.cpp": [
         ("(mean.narrow(0, place - first, size) / share, momentum)", "(mean.narrow(0, place - first, size), momentum)"),
         ("rate * rule.rate", "rate + 0 * rule.rate"),
+        ("(values.abs() - by).clamp_min(0)", "(values.abs() - by)"),
     ],
 }}

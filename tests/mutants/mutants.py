@@ -160,6 +160,12 @@ MODEL = {**FUSIONS, "references": {
         (" + known.plain * tangent.bias(c)", ""),
         ("e * (tangent.plain(at, c) - at.pixels * of.mean)", "e * tangent.plain(at, c)"),
     ],
+}, "model_test": {
+    "src/model/model.cpp": [
+        ("1 / (1 - dropout_)", "1 + dropout_"),
+        ("place += part.size(1);", ""),
+        ("!frozen_[0] && !drops()", "!frozen_[0]"),
+    ],
 }, "frozen_test": {
     "src/model/sample_cache.cpp": [
         ("if (raw.changed)", "if (batch.size == 0)"),

@@ -101,6 +101,19 @@ TEST(OuterOptimizer, AdamWithDecoupledWeightDecay) {
   EXPECT_THAT(slot_names(state), ElementsAre("first_moment", "second_moment"));
 }
 
+TEST(OuterOptimizer, L1DrawsToZeroAndLeavesThere) {
+  auto options = options_with("sgd", 0.5);
+  options.l1 = 0.8;
+  const auto state =
+      expect_rule(options, 1, [](double& theta, std::vector<double>& slots, double g, int) {
+        slots[0] = g;
+        theta -= 0.5 * g;
+        theta = theta > 0.4 ? theta - 0.4 : theta < -0.4 ? theta + 0.4 : 0;
+      });
+  EXPECT_NE(value(state, 0), 0);
+  EXPECT_EQ(value(state, 3), 0);
+}
+
 TEST(OuterOptimizer, AdamsEpsilonIsBesideTheRoot) {
   const auto options = options_with(Section("adam", {{"epsilon", "0.5"}}), 0.1);
   expect_rule(options, 2, [](double& theta, std::vector<double>& slots, double g, int t) {

@@ -169,6 +169,7 @@ std::vector<std::string> unused_keys(const std::vector<std::string>& sources) {
   look("episode.complete", [](RunConfig& c) { c.episode.complete = true; });
   look("augment.tasks", [](RunConfig& c) { c.augment.tasks = "query"; });
   look("model.modality_dropout", [](RunConfig& c) { c.model.modality_dropout = 0.1; });
+  look("model.dropout", [](RunConfig& c) { c.model.dropout = 0.1; });
   return refused;
 }
 
@@ -182,7 +183,7 @@ TEST(Protocol, KeysThatNoSourceGoesByAreRefused) {
   EXPECT_EQ(unused_keys({"causal_tables", "sinusoids"}), tables);
   EXPECT_EQ(unused_keys({"tabular_mdp"}),
             (Keys{"episode.way_min", "episode.shot_min", "episode.uneven", "episode.groups",
-                  "episode.complete", "augment.tasks", "model.modality_dropout"}));
+                  "episode.complete", "augment.tasks", "model.modality_dropout", "model.dropout"}));
   EXPECT_EQ(unused_keys({"minibatches"}),
             (Keys{"episode.way_min", "episode.shot_min", "episode.uneven"}));
   EXPECT_EQ(unused_keys({"augmented"}), Keys{"augment.tasks"});  // it has strengths of its own

@@ -70,6 +70,12 @@ class Model {
   bool samples_apart() const;
   /// Whether in training, too, it depends on no other sample but through the support's statistics.
   bool trains_apart() const;
+  /// What the embeddings of n samples are multiplied by in training, [n, width of all parts]: 0
+  /// with the chance ModelOptions::dropout, else 1 / (1 - it) (Srivastava et al. 2014); one draw
+  /// for all passes over a task (Gal and Ghahramani 2016). A pure function of the key; undefined
+  /// without dropout.
+  torch::Tensor dropout(std::int64_t n, const RandomKey& key) const;
+  bool drops() const { return dropout_ > 0; }
   /// ModelOptions::lite.
   std::int64_t lite() const { return lite_; }
 
@@ -117,6 +123,7 @@ class Model {
   std::int64_t head_rows_ = 0;
   bool uses_support_ = false, gives_tokens_ = false;
   std::int64_t lite_ = 0;
+  double dropout_ = 0;
   std::vector<LinearLayer> perceptron_;
 
   void make_encoders(const ModelOptions& options, std::int64_t inner_steps,

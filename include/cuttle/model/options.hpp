@@ -26,6 +26,7 @@ struct ModelOptions {
   Section head{"linear"};
   double modality_dropout =
       0.0;  ///< chance that a present modality of a training sample is hidden (never all of them)
+  double dropout = 0.0;   ///< chance that a number of a training sample's embedding is taken away
   std::int64_t lite = 0;  ///< support samples of a task that gradients go through, drawn by its key
                           ///< (LITE; Bronskill et al. 2021); 0: all
   std::map<std::string, EncoderOptions>

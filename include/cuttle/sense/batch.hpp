@@ -30,9 +30,11 @@ struct Batch {
   std::vector<ModalityInput> modalities;  ///< in the model's order
   torch::Tensor labels;                   ///< int64 [n], 0..way-1; undefined: unlabelled
   torch::Tensor targets;                  ///< float [n, way]: values to predict; undefined: classes
-  std::int64_t way = 0;                   ///< classes, or values of a target
-  bool even = false;                      ///< known to have as many samples of every class, or to
-                                          ///< be part of a set that has
+  torch::Tensor kept;    ///< float [n, the embedding's width]: what its numbers are multiplied by
+                         ///< (Model::dropout); undefined: 1
+  std::int64_t way = 0;  ///< classes, or values of a target
+  bool even = false;     ///< known to have as many samples of every class, or to
+                         ///< be part of a set that has
   std::shared_ptr<const Environment> environment = nullptr;  ///< acted in, instead of samples;
                                                              ///< `size` is episodes then
 

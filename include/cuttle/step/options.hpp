@@ -11,6 +11,7 @@ struct StepOptions {
   Section optimizer{"adam"};  ///< the rule of the update (step/optimizers)
   double outer_lr = 1e-3;
   double weight_decay = 0.0;          ///< decoupled, times the learning rate
+  double l1 = 0.0;                    ///< shrinks towards 0, by the learning rate times this
   std::string schedule = "constant";  ///< constant | cosine (to min_lr over train.steps) | step
                                       ///< (times `decay` every `decay_every`)
   double min_lr = 0.0;

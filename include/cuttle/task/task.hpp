@@ -80,9 +80,9 @@ struct SourceType : Type<TaskSource, SourceRequest> {
   TaskForm form = TaskForm::kEpisode;  ///< of its training tasks
   bool gives_classes = false;          ///< without shards: it makes tasks of classes, too
   /// The optional keys that its tasks go by, in training or in evaluation (check_protocol).
-  std::set<std::string> protocol = {"episode.way_min",       "episode.shot_min", "episode.uneven",
-                                    "episode.groups",        "episode.complete", "augment.tasks",
-                                    "model.modality_dropout"};
+  std::set<std::string> protocol = {"episode.way_min",        "episode.shot_min", "episode.uneven",
+                                    "episode.groups",         "episode.complete", "augment.tasks",
+                                    "model.modality_dropout", "model.dropout"};
 };
 
 /// In task/sources, one file each.
@@ -99,6 +99,10 @@ struct MixturePart {
 /// says from which. Batches have `senses` modalities, those that a source has not are absent. Class
 /// ids, which mean something in one data set alone, are left out.
 std::unique_ptr<const TaskSource> mix(std::vector<MixturePart> parts, std::size_t senses);
+
+/// Tasks of this source with Model::dropout, by their keys, for training. `model` outlives it.
+std::unique_ptr<const TaskSource> with_dropout(std::unique_ptr<const TaskSource> source,
+                                               const Model& model);
 
 /// An episode as tensors on the CPU; `kept` as in Model::prepare.
 Task make_task(const Model& model, const Episode& episode, SampleCache* kept = nullptr);

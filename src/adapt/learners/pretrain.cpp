@@ -148,7 +148,9 @@ class Pretrain final : public SupportLearner {
     if (!teacher_) return {};
     const auto theirs = teacher_->in_place(parameters);
     const torch::NoGradGuard no_grad;
-    const auto taught = outputs_of(theirs, model_->embed(theirs, batch, in_use()));
+    Batch whole = batch;
+    whole.kept = torch::Tensor();  // a teacher says what it knows
+    const auto taught = outputs_of(theirs, model_->embed(theirs, whole, in_use()));
     const torch::AutoGradMode graph(true);
     return teacher_->loss(kind_->loss(outputs, batch), outputs, taught);
   }

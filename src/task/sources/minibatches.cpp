@@ -81,7 +81,8 @@ SourceType row_of_minibatches() {
       "training: labelled samples of all classes; validation and test: episodes",
       "Chen et al. 2019"));
   row.form = TaskForm::kMinibatch;
-  row.protocol = {"episode.groups", "episode.complete", "augment.tasks", "model.modality_dropout"};
+  row.protocol = {"episode.groups", "episode.complete", "augment.tasks", "model.modality_dropout",
+                  "model.dropout"};
   return row;
 }
 

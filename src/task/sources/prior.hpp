@@ -51,7 +51,7 @@ SourceType prior_type(std::string summary, std::string source,
                       std::function<TaskInputs(const Section&)> inputs) {
   auto row = type_of<Part, SourceType>(std::move(summary), std::move(source));
   row.inputs = std::move(inputs);
-  row.protocol = {"episode.shot_min"};
+  row.protocol = {"episode.shot_min", "model.dropout"};
   return row;
 }
 
