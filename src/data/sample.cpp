@@ -69,9 +69,17 @@ bool FittedStep::operator==(const FittedStep& other) const {
 
 ModalitySpec ModalitySpec::recorded() const {
   ModalitySpec spec = *this;
-  if (!fitted.empty() && !shape.empty()) spec.shape = {fitted.front().columns};
+  spec.kind = recorded_kind();
+  if (spec.kind == ModalityKind::kText) spec.shape.clear();
+  if (!fitted.empty() && !spec.shape.empty()) spec.shape = {fitted.front().columns};
   spec.fitted.clear();
   return spec;
+}
+
+ModalityKind ModalitySpec::recorded_kind() const {
+  const bool of_texts =
+      kind == ModalityKind::kVector && !fitted.empty() && fitted.front().columns == 0;
+  return of_texts ? ModalityKind::kText : kind;
 }
 
 bool ModalitySpec::operator==(const ModalitySpec& other) const {

@@ -33,7 +33,7 @@ void fit_senses(const RunConfig& config, const Extensions& extensions,
     ModalitySpec& spec = senses[static_cast<std::size_t>(found - senses.data())];
     const ModalitySpec* known = kept == nullptr ? nullptr : find_modality(*kept, sense);
     const bool same = known != nullptr && words_of(*known) == encoder.fitted &&
-                      known->kind == spec.kind && known->recorded().shape == spec.shape;
+                      known->recorded_kind() == spec.kind && known->recorded().shape == spec.shape;
     spec = same ? *known : fit_sense(key, spec, encoder.fitted, data, extensions.fitted);
   }
 }

@@ -293,6 +293,41 @@ def test_the_words_that_are_left_out_are_kept_and_told(texts):
     assert text["fitted"][1]["texts"] == sorted(STOPPED)
 
 
+def counted(classes, columns):
+    """Rows of length 1: counts of the most frequent training words times their inverse document frequency."""
+    texts = [set(sample["text"].lower().split()) for samples in classes[:5] for sample in samples]
+    counts = {word: sum(word in text for text in texts) for word in sorted(set.union(*texts))}
+    words = sorted(sorted(counts, key=lambda word: (-counts[word], word))[:columns])
+    idf = [np.log((1 + len(texts)) / (1 + counts[word])) + 1 for word in words]
+    rows = [[np.array([sample["text"].lower().split().count(word) for word in words]) * idf for sample in samples]
+            for samples in classes]
+    return [[{"text": (row / np.linalg.norm(row)).astype("f4")} for row in samples] for samples in rows]
+
+
+def test_texts_become_vectors_of_their_words(tmp_path):
+    classes = texts_sounds_and_series()
+    vector = part_data.Modality("text", "vector", (12, ), mean=(), stddev=())
+    encoder = {"type": "mlp", "width": 8, "depth": 2}
+    steps = ["lower", "tf_idf columns=12", "unit_length"]
+    for name, senses, made, more in (("words", KINDS[:1], classes, {"fitted": steps}),
+                                     ("numbers", [vector], counted(classes, 12), {})):
+        shards = write(tmp_path / f"{name}.h5", made, senses)
+        path = config(tmp_path / f"{name}.yaml", shards, model={"encoders": {"text": {**encoder, **more}}})
+        driver.train(path, tmp_path / name)
+    ours, plain = tensors(tmp_path / "words"), tensors(tmp_path / "numbers")
+    assert ours.keys() == plain.keys()
+    assert all(np.allclose(ours[name], plain[name], rtol=1e-4, atol=1e-6) for name in ours)
+    assert driver.cuttle_json("eval", tmp_path / "words")["accuracy"] > 1 / 3
+    for number, samples in enumerate(classes[-3:]):  # and files of texts are still what it takes
+        (tmp_path / "use" / f"class {number}").mkdir(parents=True)
+        for index, sample in enumerate(samples):
+            (tmp_path / f"use/class {number}/{index}.txt").write_text(sample["text"], encoding="utf-8")
+    driver.cuttle("adapt", tmp_path / "words", "--support", tmp_path / "use", "--out", tmp_path / "a.adapted",
+                  "--calibrate", "0")
+    said = driver.cuttle("predict", tmp_path / "a.adapted", tmp_path / "use", "--json")
+    assert len(said.stdout.splitlines()) == 18
+
+
 def test_files_of_texts_come_through_the_steps(texts, tmp_path):
     """Shouted or not, with stop words or without: the same answers."""
     for folder, change in (("plain", str), ("loud", lambda text: "THE " + text.upper())):

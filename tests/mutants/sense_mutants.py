@@ -60,7 +60,12 @@ SENSE = {"data_test": {
         (">= least) stopped", "> least) stopped"),
         ("if (!words_in(without).empty())", ""),
         ("code == '\\'' || code == 0x2019", "code == 0x2019"),
-        ("return words.insert(lower(word)), word;", "return words.insert(word), word;"),
+        ("words.push_back(lower(word)), word;", "words.push_back(word), word;"),
+    ],
+    "src/sense/fitted/tf_idf.cpp": [
+        ("(1 + static_cast<double>(texts[word]))) + 1", "(1 + static_cast<double>(texts[word])))"),
+        ("row[at] += idf[at];", "row[at] = idf[at];"),
+        ("count >= options.texts", "count > options.texts"),
     ],
     "src/sense/fitted/pca.cpp": [
         ("vectors.t().flip(0)", "vectors.t()"),
@@ -71,6 +76,6 @@ SENSE = {"data_test": {
 }, "app.fitted": {
     "src/sense/fitted/fitted.cpp": [
         ("data.classes_of(Split::kTrain)", "data.classes_of(Split::kAll)"),
-        ("samples = applied(type, step, samples);", ""),
+        ("applied(type, step, last ? first_of(samples) : samples)", "samples"),
     ],
 }}

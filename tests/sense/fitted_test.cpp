@@ -217,6 +217,26 @@ TEST(Fitted, StemsAreSnowballs) {
   EXPECT_THAT(refusal("stem language=klingon"), HasSubstr("language of stem"));
 }
 
+TEST(Fitted, TfIdfCountsWordsAndRareOnesMore) {
+  const std::vector<std::string> training{"A cat, a dog", "the cat", "THE dog: dog", "it's"};
+  const auto row = [&](const std::string& words, const std::string& text) {
+    return sample_after(words, {0, {}, {}, training}, {0, {}, {}, {text}}).values;
+  };
+  const double twice = std::log(5 / 3.0) + 1, once = std::log(5 / 2.0) + 1;
+  // cat, dog, the; all four are in one text or two.
+  EXPECT_THAT(row("tf_idf", "Dog, dog the bird it's"),
+              ElementsAre(0, DoubleEq(2 * twice), DoubleEq(twice)));
+  EXPECT_THAT(row("tf_idf", "?"), ElementsAre(0, 0, 0));
+  EXPECT_THAT(row("tf_idf texts=1", "a it's"),
+              ElementsAre(DoubleEq(once), 0, 0, DoubleEq(once), 0));
+  EXPECT_THAT(row("tf_idf texts=1 columns=2", "a cat dog"),
+              ElementsAre(DoubleEq(twice), DoubleEq(twice)));
+  EXPECT_THAT(refusal("tf_idf texts=3", {0, {}, {}, training}), HasSubstr("no word is in 3"));
+  const auto made = sample_after("tf_idf", {0, {}, {}, training}, {0, {}, {}, {"cat"}});
+  EXPECT_EQ(made.rows(), 1);
+  EXPECT_TRUE(made.texts.empty() && made.lengths == std::vector<std::int64_t>{1});
+}
+
 TEST(Fitted, NumbersOfADamagedFileAreRefused) {
   ModalitySpec spec;
   spec.sample_rate = 100;

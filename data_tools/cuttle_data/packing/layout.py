@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .. import names
 from ..errors import UserError
 from ..files import SHARD_SUFFIX
 from ..reader import Shard, modality_from
@@ -118,8 +119,10 @@ def _recorded(entry):
     steps = entry.get("fitted", [])
     if not steps:
         return modality_from(entry)
-    shape = [steps[0]["columns"]] if entry["shape"] else []
-    before = modality_from({**entry, "shape": shape, "mean": [], "stddev": []})
+    of_texts = entry["kind"] == names.KIND_VECTOR and not steps[0]["columns"]  # such as tf_idf's
+    shape = [steps[0]["columns"]] if entry["shape"] and not of_texts else []
+    before = modality_from({**entry, "kind": names.KIND_TEXT if of_texts else entry["kind"],
+                            "shape": shape, "mean": [], "stddev": []})
     fills = any(step["type"].startswith("impute") for step in steps)
     return replace(before, holes=before.holes or fills)
 

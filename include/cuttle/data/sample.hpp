@@ -52,14 +52,15 @@ struct ModalitySpec {
   std::vector<std::vector<std::string>> categories =
       {};  ///< vector: for each column those whose numbers its values are, none for one of numbers;
            ///< empty: all are numbers. No part of equality
-  bool holes = false;  ///< series, vector: values may be NaN. No part of equality
+  bool holes = false;     ///< series, vector: values may be NaN. No part of equality
   bool directed = false;  ///< graph: edges lead from their first node to their second one
 
   /// Of a series: the channel that says the time since the sample's first step (its column is
   /// called ..:elapsed); -1: none does.
   std::int64_t clock() const;
-  /// As the shards have it.
+  /// As the shards have it; `fitted` may make vectors of texts.
   ModalitySpec recorded() const;
+  ModalityKind recorded_kind() const;
 
   /// Bytes of one element of raw data: 1 (image, video, text, graph), 2 (audio), 4 (series,
   /// vector).

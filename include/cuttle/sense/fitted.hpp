@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct FittedType : TypeInfo {
   std::function<void(const FittedStep&, FittedSamples&)> apply;
   bool looks = true;         ///< whether fit() looks at samples
   bool fills_holes = false;  ///< no row has any behind it
+  std::optional<ModalityKind> makes =
+      {};  ///< a sense of another kind: texts become rows of `values`
 };
 std::map<std::string, FittedType> builtin_fitted();
 

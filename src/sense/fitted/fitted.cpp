@@ -145,6 +145,17 @@ void add_training_samples(const Dataset& data, const std::string& sense, FittedS
     }
 }
 
+/// The first of them: enough to see what a step makes.
+FittedSamples first_of(const FittedSamples& samples) {
+  FittedSamples one{samples.columns, {}};
+  if (!samples.texts.empty()) one.texts = {samples.texts[0]};
+  if (samples.lengths.empty()) return one;
+  one.lengths = {samples.lengths[0]};
+  one.values.assign(samples.values.begin(),
+                    samples.values.begin() + samples.lengths[0] * samples.columns);
+  return one;
+}
+
 /// Every sample by itself after the step.
 FittedSamples applied(const FittedType& type, const FittedStep& step,
                       const FittedSamples& samples) {
@@ -161,7 +172,10 @@ FittedSamples applied(const FittedType& type, const FittedStep& step,
   for (const std::string& text : samples.texts) {
     FittedSamples one{samples.columns, {}, {}, {text}};
     type.apply(step, one);
-    after.texts.push_back(std::move(one.texts[0]));
+    after.columns = one.columns;
+    after.values.insert(after.values.end(), one.values.begin(), one.values.end());
+    after.lengths.insert(after.lengths.end(), one.lengths.begin(), one.lengths.end());
+    after.texts.insert(after.texts.end(), one.texts.begin(), one.texts.end());
   }
   if (after.columns == samples.columns) after.names = samples.names;
   return after;
@@ -174,15 +188,21 @@ class FittedView final : public DatasetView {
              const std::map<std::string, FittedType>& types)
       : DatasetView(std::move(data)), modalities_(std::move(modalities)) {
     for (const ModalitySpec& spec : modalities_) {
-      CUTTLE_VALIDATE(
-          spec.fitted.empty() || spec.shape.empty() || spec.fitted.front().columns > 0,
-          "the saved preprocessing of {} takes no columns (the file is damaged); copy it anew, or "
-          "make it again",
-          spec.name);
+      recorded_.push_back(spec.recorded_kind());
       steps_.emplace_back();
       for (const FittedStep& step : spec.fitted)
         steps_.back().push_back(
             find_type(types, "model.encoders." + spec.name + ".fitted", step.type).apply);
+      if (spec.fitted.empty()) continue;
+      const auto& first = types.at(spec.fitted.front().type).kinds;
+      const bool columns = spec.fitted.front().columns > 0;
+      const bool rows =
+          recorded_.back() == ModalityKind::kVector || recorded_.back() == ModalityKind::kSeries;
+      CUTTLE_VALIDATE(
+          columns == rows && std::find(first.begin(), first.end(), recorded_.back()) != first.end(),
+          "the saved preprocessing of {} is of another sense (the file is damaged); copy it anew, "
+          "or make it again",
+          spec.name);
     }
   }
   const std::vector<ModalitySpec>& modalities() const override { return modalities_; }
@@ -194,7 +214,7 @@ class FittedView final : public DatasetView {
     std::vector<std::uint8_t> raw;
     data_->read(sample, modality, raw);
     FittedSamples one = no_samples(spec.fitted.front().columns);
-    add_sample(spec.kind, raw, one);
+    add_sample(recorded_[modality], raw, one);
     for (std::size_t s = 0; s < spec.fitted.size(); ++s) steps_[modality][s](spec.fitted[s], one);
     CUTTLE_VALIDATE(spec.shape.empty() || one.columns == spec.shape[0],
                     "the saved preprocessing of {} gives {} columns, not {} (the file is damaged); "
@@ -212,7 +232,8 @@ class FittedView final : public DatasetView {
  private:
   using Step = std::function<void(const FittedStep&, FittedSamples&)>;
   std::vector<ModalitySpec> modalities_;
-  std::vector<std::vector<Step>> steps_;  // by modality, as its spec has them
+  std::vector<ModalityKind> recorded_;    // by modality: what it is before its steps
+  std::vector<std::vector<Step>> steps_;  // the same, as its spec has them
 };
 
 }  // namespace
@@ -260,10 +281,12 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
   const auto sections = fitted_sections(key, words, types);
   return named(key, [&] {
     bool looks = !spec.shape.empty();  // how many columns are left is seen on samples
+    ModalitySpec then = spec;
     for (const Section& section : sections) {
       const FittedType& type = types.at(section.type);
-      check_kind(section.type, type, spec);
+      check_kind(section.type, type, then);
       looks = looks || type.looks;
+      if (type.makes) then.kind = *type.makes;
     }
     CUTTLE_VALIDATE(spec.categories.empty(),
                     "{} has columns whose values are the numbers of categories (no amounts, so "
@@ -278,18 +301,21 @@ ModalitySpec fit_sense(const std::string& key, const ModalitySpec& spec,
                     "no sample of a training class has {} (there is nothing to fit on); remove the "
                     "key, or give shards with such samples",
                     spec.name);
-    ModalitySpec after = spec;
+    ModalitySpec after = then;
+    bool columns = !spec.shape.empty();
     after.mean.clear();  // they are of the columns as recorded
     after.stddev.clear();
     for (std::size_t i = 0; i < sections.size(); ++i) {
       const FittedType& type = types.at(sections[i].type);
-      FittedStep step{sections[i].type, words[i], spec.shape.empty() ? 0 : samples.columns};
+      FittedStep step{sections[i].type, words[i], columns ? samples.columns : 0};
       type.fit(sections[i], spec, samples, step);
-      samples = applied(type, step, samples);
+      const bool last = i + 1 == sections.size();
+      samples = applied(type, step, last ? first_of(samples) : samples);
+      columns = columns || type.makes;
       after.holes = after.holes && !type.fills_holes;
       after.fitted.push_back(std::move(step));
     }
-    if (!spec.shape.empty()) after.shape = {samples.columns};
+    if (columns) after.shape = {samples.columns};
     return after;
   });
 }

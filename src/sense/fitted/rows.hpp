@@ -3,10 +3,10 @@
 #include "cuttle/sense/fitted.hpp"
 
 // The registry of steps of preprocessing: one row a type. Its function stands in the type's file.
-#define CUTTLE_FITTED(row)                                                                        \
-  row(clip) row(difference) row(impute) row(impute_nearest) row(lower) row(min_max) row(pca)      \
-      row(seasonal) row(standardise) row(stem) row(stop_words) row(trim_silence) row(unit_length) \
-          row(windows)
+#define CUTTLE_FITTED(row)                                                                   \
+  row(clip) row(difference) row(impute) row(impute_nearest) row(lower) row(min_max) row(pca) \
+      row(seasonal) row(standardise) row(stem) row(stop_words) row(tf_idf) row(trim_silence) \
+          row(unit_length) row(windows)
 
 namespace cuttle {
 

@@ -9,6 +9,7 @@
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
 #include "sense/fitted/rows.hpp"
+#include "sense/fitted/words.hpp"
 
 namespace cuttle {
 namespace {
@@ -84,9 +85,8 @@ std::string with_words(const std::string& text, const Change& change) {
 }
 
 std::set<std::string> words_in(const std::string& text) {
-  std::set<std::string> words;
-  with_words(text, [&](const std::string& word) { return words.insert(lower(word)), word; });
-  return words;
+  const auto words = words_of_text(text);
+  return {words.begin(), words.end()};
 }
 
 void check_texts(const FittedStep& step, bool sound) {
@@ -185,6 +185,12 @@ void apply_stem(const FittedStep& step, FittedSamples& sample) {
 const std::vector<ModalityKind> kTexts{ModalityKind::kText};
 
 }  // namespace
+
+std::vector<std::string> words_of_text(const std::string& text) {
+  std::vector<std::string> words;
+  with_words(text, [&](const std::string& word) { return words.push_back(lower(word)), word; });
+  return words;
+}
 
 FittedType row_of_fitted_lower() {
   return {
