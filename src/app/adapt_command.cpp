@@ -137,7 +137,7 @@ std::optional<Calibration> calibrated(const LoadedRun& run, const Batch& support
                                       const std::vector<std::int64_t>& shots, std::int64_t episodes,
                                       const Extensions& extensions, SignalWatch& signals) {
   auto plan = evaluation_plan(run.config, Split::kValidation, episodes);
-  plan.episode.way = support.way;
+  if (run.parts.kind->classes()) plan.episode.way = support.way;
   plan.episode.shot = *std::max_element(shots.begin(), shots.end());
   plan.episode.query = std::min(plan.episode.query, kCalibrationQueries);
   for (const ModalityInput& input : support.modalities)
@@ -185,6 +185,10 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
                   "{}: its tasks are environments (adapting to a shard needs tasks of labelled "
                   "samples, or of samples with values); use cuttle eval",
                   arguments.run);
+  CUTTLE_VALIDATE(arguments.episodes.value_or(0) == 0 || tells_probabilities(*run.parts.kind),
+                  "--calibrate is about probabilities of classes or labels, and answers of {} are "
+                  "none (nothing would be calibrated); leave it out",
+                  run.config.episode.target.type);
   std::string name;
   WholeShard support;
   TaskInputs inputs = run.inputs;
@@ -222,8 +226,9 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
   const std::int64_t most = *std::max_element(shots.begin(), shots.end());
   if (const auto place = place_among_known(run, batch, most); !place.is_null())
     to.known_tasks = place.dump();
-  if (!values && arguments.episodes > 0)
-    to.calibration = calibrated(run, batch, shots, arguments.episodes, extensions, signals);
+  const std::int64_t episodes = arguments.episodes.value_or(kCalibrationEpisodes);
+  if (tells_probabilities(*kind) && episodes > 0)
+    to.calibration = calibrated(run, batch, shots, episodes, extensions, signals);
   if (to.calibration && !to.calibration->distances.empty())
     to.novelty.emplace(adapted->answer(batch).embedding, batch.labels, way);
   CUTTLE_REQUIRE(signals.take() != SignalRequest::kStop, "interrupted; nothing is written");

@@ -250,10 +250,10 @@ void add_adapt(CLI::App& app, AdaptArguments& a, Request& request, const Extensi
   command->add_option("--out", a.out, "file for the adapted model")->required();
   command
       ->add_option("--calibrate", a.episodes,
-                   "validation episodes that say how sure answers are, and what belongs to no "
-                   "class; 0: none")
-      ->check(CLI::Range(0, kLargestCount))
-      ->capture_default_str();
+                   fmt::format("validation episodes that say how sure answers are, and what "
+                               "belongs to no class; 0: none [{}]",
+                               kCalibrationEpisodes))
+      ->check(CLI::Range(0, kLargestCount));
   command->add_flag("--stand-alone", a.stand_alone,
                     "put the weights that encoders have from others into the file, too");
   command->add_flag("--json", a.json, "what inspect says of the file, on standard output");

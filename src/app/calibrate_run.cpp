@@ -29,7 +29,8 @@ std::unique_ptr<const TaskSource> source_near(const RunData& data, const Assembl
     plan.episode.shot = shot;
     return source_of(data, parts, plan);
   };
-  for (; plan.episode.way >= 2; --plan.episode.way) {
+  const bool classes = parts.kind->classes();
+  for (; plan.episode.way >= (classes ? 2 : 1); --plan.episode.way) {
     if (auto source = with_shot(most)) return source;
     if (!with_shot(1)) continue;
     std::int64_t fits = 1, above = most;
@@ -39,12 +40,18 @@ std::unique_ptr<const TaskSource> source_near(const RunData& data, const Assembl
     }
     return with_shot(fits);
   }
-  throw UserError("the validation split cannot give episodes of two classes");
+  throw UserError(classes ? "the validation split cannot give episodes of two classes"
+                          : "the validation split cannot give an episode");
 }
 
-void say(const Calibration& found, std::int64_t way, std::int64_t shot) {
-  log_info("calibrated on {} validation episodes ({}-way {}-shot): temperature {:.2f}{}",
-           found.episodes, found.way, found.shot, found.temperature,
+std::string say_size(const TaskKind& kind, std::int64_t way, std::int64_t shot) {
+  return kind.classes() ? fmt::format("{}-way {}-shot", way, shot)
+                        : fmt::format("{} samples", shot);
+}
+
+void say(const Calibration& found, const TaskKind& kind, std::int64_t way, std::int64_t shot) {
+  log_info("calibrated on {} validation episodes ({}): temperature {:.2f}{}", found.episodes,
+           say_size(kind, found.way, found.shot), found.temperature,
            std::isnan(found.separation)
                ? ""
                : fmt::format("; samples of another class are told from these by their distance "
@@ -57,10 +64,10 @@ void say(const Calibration& found, std::int64_t way, std::int64_t shot) {
         "samples say nothing either); train it longer, or see what eval says of it");
   if (found.way < way || found.shot < shot)
     log_warning(
-        "the validation classes cannot give {}-way {}-shot episodes (too few, or too few samples "
-        "of each), so probabilities, known and --reject are those of {}-way {}-shot ones and may "
-        "be off",
-        way, shot, found.way, found.shot);
+        "the validation classes cannot give episodes of {} (too few, or too few samples of each), "
+        "so probabilities{} are those of {} and may be off",
+        say_size(kind, way, shot), kind.classes() ? ", known and --reject" : "",
+        say_size(kind, found.way, found.shot));
 }
 
 }  // namespace
@@ -72,7 +79,8 @@ std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& p
                                          const std::function<void(std::int64_t)>& progress) {
   try {
     const auto data = RunData::open(run.config, extensions, &run.inputs);
-    const std::int64_t way = plan.episode.way++, shot = plan.episode.shot;  // one is kept out
+    const std::int64_t way = plan.episode.way, shot = plan.episode.shot;
+    if (parts.kind->classes()) ++plan.episode.way;  // one is kept out
     if (data->alone(plan.split) != nullptr) {
       const auto classes = data->alone(plan.split)->classes_of(plan.split).size();
       plan.episode.way = std::min(plan.episode.way, static_cast<std::int64_t>(classes));
@@ -80,7 +88,7 @@ std::optional<Calibration> calibrate_run(const LoadedRun& run, const Assembly& p
     const auto source = source_near(*data, parts, plan);
     const Calibration found =
         calibrate(*source, *parts.learner, run.parameters, plan, shots, progress);
-    say(found, way, shot);
+    say(found, *parts.kind, way, shot);
     return found;
   } catch (const UserError& problem) {
     log_warning(

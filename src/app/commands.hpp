@@ -80,7 +80,7 @@ ExitCode features_command(const FeaturesArguments& arguments, MpiSession& sessio
 struct AdaptArguments {
   std::string run, out;
   std::vector<std::string> support, overrides;
-  std::int64_t episodes = kCalibrationEpisodes;  ///< to calibrate by; 0: none
+  std::optional<std::int64_t> episodes;  ///< to calibrate by, kCalibrationEpisodes; 0: none
   bool stand_alone = false, json = false;
 };
 ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extensions);

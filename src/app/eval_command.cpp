@@ -149,7 +149,7 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
   for (std::size_t m = 0; m < names.size(); ++m)
     if (m + 1 != kind.score_column()) add_interval(names[m], report.metrics[m], json);
   add_figures(kind, names_of_targets(run.inputs), report, json);
-  if (kind.classes()) json["calibration_error"] = report.calibration_error;
+  if (tells_probabilities(kind)) json["calibration_error"] = report.calibration_error;
   if (arguments.calibrated) {
     json["temperature"] = plan.temperature;
     json["calibrated_error"] = report.calibrated_error;
@@ -224,7 +224,7 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
   if (const auto worst = worst_class(data.alone(plan.split), plan, report))
     std::cout << fmt::format("worst class {}: {:.2f} % of its {} queries\n", worst->name,
                              100 * worst->scores.recall, worst->scores.truths);
-  if (kind.classes())
+  if (tells_probabilities(kind))
     std::cout << fmt::format("calibration error {:.2f} %{}\n", 100 * report.calibration_error,
                              arguments.calibrated
                                  ? fmt::format(", {:.2f} % with the temperature {:.2f}",
@@ -267,9 +267,9 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
 /// Of the run's own validation episodes, seen as those of the plan; 1 if there are none.
 double temperature_of(const LoadedRun& run, const EvaluationPlan& plan,
                       const Extensions& extensions, const Console& console) {
-  CUTTLE_VALIDATE(run.parts.kind->classes(),
-                  "--calibrated is about probabilities of classes, and these tasks have none; "
-                  "leave it out");
+  CUTTLE_VALIDATE(tells_probabilities(*run.parts.kind),
+                  "--calibrated is about probabilities of classes or labels, and these tasks have "
+                  "none; leave it out");
   auto calibration = evaluation_plan(run.config, Split::kValidation, kCalibrationEpisodes);
   calibration.modalities = plan.modalities;
   Counter counter(console, calibration.episodes, "validation episodes");

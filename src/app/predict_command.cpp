@@ -81,8 +81,8 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
   const auto seen = have_senses(batch);
   const AdaptedTo& to = model.to;
   auto outputs = given.outputs;
-  if (!to.classes.empty())
-    outputs = torch::softmax(to.calibration ? outputs / to.calibration->temperature : outputs, 1);
+  if (to.calibration) outputs = outputs / to.calibration->temperature;
+  if (!to.classes.empty()) outputs = torch::softmax(outputs, 1);
   std::vector<torch::Tensor> beside = model.parts.kind->told_beside(outputs);
   if (model.parts.kind->values()) outputs = model.parts.kind->told(outputs, model.way);
   outputs = outputs.contiguous();

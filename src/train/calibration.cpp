@@ -63,6 +63,23 @@ void ask(const Task& task, std::vector<std::int64_t> shots, const Learner& learn
   }
 }
 
+/// The same of labels: adapts to the whole support, and asks about every label of every query, as
+/// of two classes.
+void ask_labels(const Task& task, const Learner& learner, const ParameterList& parameters,
+                Asked& asked) {
+  const auto device = learner.model().device();
+  const auto logits = learner.adapt(parameters, task.support.on(device), task.key)
+                          ->predict(task.query.on(device))
+                          .to(torch::kCPU);
+  const auto targets = task.query.targets.to(torch::kInt64);
+  const auto seen = have_senses(task.query);
+  for (std::int64_t i = 0; i < task.query.size; ++i) {
+    if (!seen[static_cast<std::size_t>(i)]) continue;
+    asked.logits.push_back(torch::stack({torch::zeros_like(logits[i]), logits[i]}, 1));
+    asked.labels.push_back(targets[i]);
+  }
+}
+
 /// Chance that one of `other` is larger than one of `known` (ascending); equal ones count half.
 double chance_above(const std::vector<float>& known, const std::vector<float>& other) {
   double pairs = 0;
@@ -153,6 +170,7 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
                       const ParameterList& parameters, const EvaluationPlan& plan,
                       const std::vector<std::int64_t>& shots,
                       const std::function<void(std::int64_t)>& progress) {
+  const bool labels = learner.kind().labels();
   const std::int64_t way = plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way;
   const ParameterList there = parameters.on(learner.model().device());
   const auto counts = shots_of(shots, way, plan.episode.shot);
@@ -163,12 +181,14 @@ Calibration calibrate(const TaskSource& source, const Learner& learner,
       task.support = keep_modalities(task.support, plan.modalities);
       task.query = keep_modalities(task.query, plan.modalities);
     }
-    ask(task, counts, learner, there, asked);
+    labels ? ask_labels(task, learner, there, asked) : ask(task, counts, learner, there, asked);
     if (progress) progress(e + 1);
   }
   CUTTLE_VALIDATE(!asked.logits.empty(), "no validation query has any of the model's senses");
   Calibration result;
-  result.temperature = fit_temperature(torch::stack(asked.logits), torch::stack(asked.labels));
+  result.temperature =
+      labels ? fit_temperature(torch::cat(asked.logits), torch::cat(asked.labels))
+             : fit_temperature(torch::stack(asked.logits), torch::stack(asked.labels));
   std::sort(asked.known.begin(), asked.known.end());
   result.separation = asked.other.empty() ? std::numeric_limits<double>::quiet_NaN()
                                           : chance_above(asked.known, asked.other);

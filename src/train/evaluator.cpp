@@ -7,11 +7,13 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <tuple>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/task/schedule.hpp"
 #include "cuttle/train/assembly.hpp"
+#include "cuttle/train/calibration.hpp"
 #include "train/query_outputs.hpp"
 #include "train/reliability.hpp"
 
@@ -91,12 +93,20 @@ void count_classes(const Task& task, const torch::Tensor& predicted,
   }
 }
 
-/// How sure the answers are at a temperature, and whether they are right.
+/// How sure the answers are at a temperature, and whether they are right; of labels, how probable
+/// each is, and whether it is there.
 void judge_probabilities(const Task& task, const torch::Tensor& logits, double temperature,
-                         Reliability& found) {
-  const auto [probability, answer] =
-      torch::softmax(logits.to(torch::kFloat64) / temperature, 1).max(1);
-  const auto right = answer.eq(task.query.labels);
+                         bool labels, Reliability& found) {
+  const auto z = logits.to(torch::kFloat64) / temperature;
+  torch::Tensor probability, right;
+  if (labels) {
+    probability = torch::sigmoid(z).flatten();
+    right = task.query.targets.gt(0.5).flatten();
+  } else {
+    torch::Tensor answer;
+    std::tie(probability, answer) = torch::softmax(z, 1).max(1);
+    right = answer.eq(task.query.labels);
+  }
   for (std::int64_t i = 0; i < right.numel(); ++i)
     found.add(probability[i].item<double>(), right[i].item<bool>());
 }
@@ -141,10 +151,11 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     return;
   }
   if (found.counts) count_classes(task, outputs.argmax(1), classes, found);
-  if (learner.kind().classes()) {
-    judge_probabilities(task, outputs, 1.0, found.raw);
+  if (tells_probabilities(learner.kind())) {
+    const bool labels = learner.kind().labels();
+    judge_probabilities(task, outputs, 1.0, labels, found.raw);
     if (plan.temperature != 1)
-      judge_probabilities(task, outputs, plan.temperature, found.calibrated);
+      judge_probabilities(task, outputs, plan.temperature, labels, found.calibrated);
   }
   found.rows.push_back(std::move(row));
   found.terms.emplace_back();

@@ -18,11 +18,11 @@ def data_sets(tmp_path_factory):
     return part_data.make(tmp_path_factory.mktemp("sets"))
 
 
-def adapted_to(name, sets, folder):
+def adapted_to(name, sets, folder, *words):
     """What a run of the case after one step has adapted to the samples of use."""
     config = driver.write_config(folder / "config.yaml", "", json.dumps(config_of(name, sets)))
     driver.train(config, folder / "run", "train.steps=1", "train.validate_every=0")
-    cuttle("adapt", folder / "run", "--support", sets[CASES[name]["use"]]["use"], "--out", folder / "adapted")
+    cuttle("adapt", folder / "run", "--support", sets[CASES[name]["use"]]["use"], "--out", folder / "adapted", *words)
     return folder / "adapted"
 
 
@@ -73,6 +73,32 @@ def test_eval_tells_figures_of_all_labels_and_of_each(sets, tmp_path):
     said = cuttle(*words).stdout
     assert said.startswith(f"mean average precision {100 * told['average_precision']:.2f} +- ")
     assert f"\nauc {told['auc']:.4f} +- {told['auc_ci95']:.4f}\nf1_micro " in said
+
+
+def test_probabilities_of_labels_are_calibrated(sets, tmp_path):
+    use, run = sets["labels"]["use"], tmp_path / "run"
+    raw = answers_to(adapted_to("labels", sets, tmp_path, "--calibrate", 0), use, tmp_path)[0]
+    said = cuttle("adapt", run, "--support", use, "--out", tmp_path / "sure", "--calibrate", 20).stderr
+    found = cuttle_json("inspect", tmp_path / "sure")["calibration"]
+    assert f"calibrated on 20 validation episodes ({found['shot']} samples): temperature" in said
+    assert found["temperature"] > 0 and not found["known"]
+    told = answers_to(tmp_path / "sure", use, tmp_path)[0]
+    before, after = (np.array([list(record["probabilities"].values()) for record in records])
+                     for records in (raw, told))
+    logits = np.log(before / (1 - before)) / found["temperature"]
+    assert np.allclose(after, 1 / (1 + np.exp(-logits)), atol=1e-5)
+    told = cuttle_json("eval", run, "--episodes", 8, "--calibrated")
+    assert 0 <= told["calibrated_error"] <= 1 and 0 <= told["calibration_error"] <= 1 and told["temperature"] > 0
+    assert "calibration error" in cuttle("eval", run, "--episodes", 8).stdout
+
+
+def test_what_has_no_probabilities_is_not_calibrated_in_silence(sets, tmp_path):
+    adapted_to("quantile", sets, tmp_path)
+    words = ("adapt", tmp_path / "run", "--support", sets["values"]["use"], "--out", tmp_path / "out")
+    said = cuttle(*words, "--calibrate", 20, code=USER_ERROR).stderr
+    assert "--calibrate is about probabilities of classes or labels, and answers of quantile are none" in said
+    said = cuttle("eval", tmp_path / "run", "--calibrated", code=USER_ERROR).stderr
+    assert "--calibrated is about probabilities of classes or labels" in said
 
 
 def test_targets_of_another_kind_are_refused(sets, tmp_path):

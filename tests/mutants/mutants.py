@@ -259,10 +259,12 @@ EVALUATION = {"evaluation_test": {
         ("plan.episode.way >= 3 ? plan.episode.way - 1 : plan.episode.way", "plan.episode.way"),
         ("(right + 1) / static_cast<double>(z.size(0) + 2)", "right / static_cast<double>(z.size(0))"),
         ("(known ? asked.known : asked.other)", "(known ? asked.other : asked.known)"),
+        ("{torch::zeros_like(logits[i]), logits[i]}", "{logits[i], torch::zeros_like(logits[i])}"),
     ],
     "src/train/evaluator.cpp": [
-        ("judge_probabilities(task, outputs, 1.0, found.raw)",
-         "judge_probabilities(task, outputs, plan.temperature, found.raw)"),
+        ("judge_probabilities(task, outputs, 1.0, labels, found.raw)",
+         "judge_probabilities(task, outputs, plan.temperature, labels, found.raw)"),
+        ("right = task.query.targets.gt(0.5).flatten();", "right = z.gt(0).eq(task.query.targets).flatten();"),
     ],
     "src/train/reliability.hpp": [
         ("sums_[at + 1] += right;", "sums_[at + 1] += !right;"),

@@ -188,5 +188,73 @@ TEST_F(Calibrating, TheErrorOfAnEvaluationIsOfItsProbabilities) {
   EXPECT_NEAR(report.calibrated_error, 0.0, 1e-5);
 }
 
+/// Tasks of a model's episodes whose queries have four labels each, drawn by known logits.
+class LabelTasks final : public TaskSource {
+ public:
+  LabelTasks(const TinyModel& model, const EvaluationPlan& plan)
+      : source_(
+            model.run_data->source(model.parts, {plan.split, plan.episode, 0.0, true}, nullptr)) {}
+  EpisodeSize size(const RandomKey& key) const override { return source_->size(key); }
+  Task make(const RandomKey& key) const override {
+    Task task = source_->make(key);
+    Random random(key);
+    std::vector<float> numbers, targets;
+    for (std::int64_t i = 0; i < 4 * task.query.size; ++i) {
+      numbers.push_back(static_cast<float>(2 * random.normal() - 1));
+      targets.push_back(random.uniform() < 1 / (1 + std::exp(-numbers.back())) ? 1.0f : 0.0f);
+    }
+    logits = torch::tensor(numbers).view({-1, 4});
+    task.query.targets = torch::tensor(targets).view({-1, 4});
+    task.query.way = task.support.way = 4;
+    return task;
+  }
+  mutable torch::Tensor logits;  ///< of the last task
+
+ private:
+  std::unique_ptr<const TaskSource> source_;
+};
+
+TEST_F(Calibrating, LabelsShareATemperatureThatSaysHowSureTheyAre) {
+  TinyModel model(shards_->path(), "protonet");
+  EvaluationPlan plan = tiny_plan();
+  plan.episodes = 200;
+  const LabelTasks tasks(model, plan);
+  std::int64_t support = 0;
+  model.parts.kind = builtin_task_kinds().at("labels").make({Section("labels")});
+  model.follow({nullptr,
+                [&](const Batch& given, const Batch&) {
+                  support = given.size;
+                  return 3 * tasks.logits;  // three times too sure
+                },
+                nullptr});
+  const auto found = calibrate(tasks, *model.parts.learner, *model.parameters, plan);
+  EXPECT_NEAR(found.temperature, 3, 0.2);
+  EXPECT_EQ(support, plan.episode.way * plan.episode.shot);  // nothing is kept out
+  EXPECT_TRUE(found.distances.empty());
+  plan.temperature = found.temperature;
+  const auto report =
+      evaluate(*make_solo_communicator(), tasks, {}, *model.parts.learner, *model.parameters, plan);
+  EXPECT_GT(report.calibration_error, 0.08);
+  EXPECT_LT(report.calibrated_error, 0.02);
+}
+
+TEST_F(Calibrating, TheErrorOfLabelsIsOfHowOftenTheyAreThere) {
+  TinyModel model(shards_->path(), "protonet");
+  const EvaluationPlan plan = tiny_plan();
+  const LabelTasks tasks(model, plan);
+  model.parts.kind = builtin_task_kinds().at("labels").make({Section("labels")});
+  double there = 0, labels = 0;
+  model.follow({nullptr,
+                [&](const Batch&, const Batch& query) {
+                  there += query.targets.sum().item<double>();
+                  labels += static_cast<double>(query.targets.numel());
+                  return torch::full_like(tasks.logits, std::log(0.1 / 0.9));
+                },
+                nullptr});
+  const auto report =
+      evaluate(*make_solo_communicator(), tasks, {}, *model.parts.learner, *model.parameters, plan);
+  EXPECT_NEAR(report.calibration_error, std::abs(there / labels - 0.1), 1e-6);
+}
+
 }  // namespace
 }  // namespace cuttle

@@ -50,10 +50,16 @@ struct Calibration {
   double known(float distance) const;
 };
 
+/// Whether answers of a kind are probabilities, which a temperature changes: of classes, or labels.
+inline bool tells_probabilities(const TaskKind& kind) {
+  return kind.classes() || kind.labels();
+}
+
 /// Episodes of `plan` (its split, way, shot, seed, number and senses), adapted to and asked as in
 /// use. The last class of each is kept out of the support where there are three or more, and its
 /// queries are those of another class. `shots`: of the classes of a support set, of any number of
 /// them, that the episodes shall be like, as far as the plan's shot allows; empty: the plan's.
+/// Of labels the whole support is adapted to, and one temperature is for all labels.
 /// `source`: of the plan. `progress(done)` is called after each episode. Every rank that calls it
 /// does all the work and gets the same.
 Calibration calibrate(const TaskSource& source, const Learner& learner,

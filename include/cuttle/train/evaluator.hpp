@@ -50,8 +50,9 @@ struct EvaluationReport {
   std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons;
                                              ///< NaN: it has none
   /// Expected calibration error of the classes' probabilities, in [0, 1]: how far these are from
-  /// how often they are right; of the logits as they are, and of those divided by the plan's
-  /// temperature. 0 without classes.
+  /// how often they are right, or of those of labels from how often these are there; of the logits
+  /// as they are, and of those divided by the plan's temperature. 0 where no probabilities are
+  /// told.
   double calibration_error = 0, calibrated_error = 0;
   double hidden_rate = 0;  ///< of the senses that samples have and the plan looks at: hidden, which
                            ///< is less than its missing_rate, as a sample's last one stays
