@@ -2,8 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <fmt/ranges.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
@@ -16,7 +14,6 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/core/nearest_name.hpp"
 #include "cuttle/train/environment.hpp"
-#include "cuttle/train/trainer.hpp"
 
 namespace cuttle {
 namespace {
@@ -63,6 +60,14 @@ void add_split(CLI::App& command, std::string& split, std::vector<std::string>& 
                      "files or patterns of other data to evaluate on, in place of the run's own");
 }
 
+void add_folds(CLI::App& command, std::int64_t& folds) {
+  command
+      .add_option("--folds", folds,
+                  "k runs, RUN/fold-1 to fold-k: training and validation classes together are "
+                  "dealt into k folds, and each validates once")
+      ->check(CLI::Range(2, 1000));
+}
+
 void add_train(CLI::App& app, TrainArguments& a, Request& request, const Extensions& extensions) {
   auto* command = app.add_subcommand("train", "meta-train; under mpirun or srun on many ranks");
   command->add_option("config", a.config, "YAML file; with --resume also the folder of a run")
@@ -72,6 +77,7 @@ void add_train(CLI::App& app, TrainArguments& a, Request& request, const Extensi
                       "where the run lives (default: runs/<name>-<date>-<time>)");
   command->add_flag("--resume", a.resume,
                     "go on from the newest checkpoint of the run's folder or --run-dir");
+  add_folds(*command, a.folds);
   command->add_flag("--strict-init", a.strict_init,
                     "refuse train.init_from unless all of its parameters fit, and are all");
   command->add_flag("--take-over", a.take_over,
@@ -380,37 +386,20 @@ void add_bench(CLI::App& app, BenchArguments& a, Request& request, const Extensi
   });
 }
 
-struct ConfigArguments {
-  std::string config;
-  std::vector<std::string> overrides;
-};
-
 void add_config_commands(CLI::App& app, ConfigArguments& a, Request& request,
                          const Extensions& extensions) {
   auto* validate = app.add_subcommand(
       "validate", "say everything that would keep training from starting: config and data");
   validate->add_option("config", a.config, "YAML file")->required();
   add_overrides(*validate, a.overrides);
-  validate->callback([&] {
-    request.without_mpi = [&] {
-      const RunConfig config = load_config(a.config, a.overrides, catalog_of(extensions));
-      const auto obstacles = find_obstacles(config, extensions);
-      CUTTLE_VALIDATE(obstacles.empty(), "{}: its keys are fine, but training would not start:\n{}",
-                      a.config, fmt::join(obstacles, "\n"));
-      std::cout << a.config << " is fine\n";
-      return ExitCode::kDone;
-    };
-  });
+  add_folds(*validate, a.folds);
+  validate->callback(
+      [&] { request.without_mpi = [&] { return validate_command(a, extensions); }; });
   auto* dump = app.add_subcommand("dump-default",
                                   "print a config with every key, its default and its meaning");
   add_overrides(*dump, a.overrides);
-  dump->callback([&] {
-    request.without_mpi = [&] {
-      const Catalog catalog = catalog_of(extensions);
-      std::cout << dump_config(parse_config("{}", "defaults", a.overrides, catalog), catalog, true);
-      return ExitCode::kDone;
-    };
-  });
+  dump->callback(
+      [&] { request.without_mpi = [&] { return dump_default_command(a, extensions); }; });
 }
 
 /// For subcommands of one process; those with ranks report in with_communicator.

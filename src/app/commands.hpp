@@ -14,6 +14,7 @@ namespace cuttle {
 struct TrainArguments {
   std::string config, run_folder;
   std::vector<std::string> overrides;
+  std::int64_t folds = 0;  ///< of classes, each of which validates once; 0: none
   bool resume = false, take_over = false, strict_init = false;
 };
 ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
@@ -114,6 +115,16 @@ struct ListArguments {
 };
 /// What a config can name: one line a type, with its source; its keys if asked for.
 ExitCode list_command(const ListArguments& arguments, const Extensions& extensions);
+
+struct ConfigArguments {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::int64_t folds = 0;  ///< as in TrainArguments
+};
+/// Says all that would keep `train` from starting.
+ExitCode validate_command(const ConfigArguments& arguments, const Extensions& extensions);
+/// Prints every key with its default and meaning.
+ExitCode dump_default_command(const ConfigArguments& arguments, const Extensions& extensions);
 
 struct SuggestArguments {
   std::vector<std::string> shards;  ///< files, patterns, folders

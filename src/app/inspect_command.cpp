@@ -9,6 +9,7 @@
 #include "app/describe_run.hpp"
 #include "app/print_told.hpp"
 #include "app/shard_paths.hpp"
+#include "app/train_folds.hpp"
 #include "cuttle/data/dataset.hpp"
 
 namespace cuttle {
@@ -103,8 +104,9 @@ ExitCode inspect_command(const InspectArguments& arguments, const Extensions& ex
   const bool file = std::filesystem::is_regular_file(path);
   CUTTLE_VALIDATE(!arguments.deterministic || (shards.empty() && !file),
                   "--deterministic is about runs, and {} is none; give a run folder", path);
-  const ordered_json json = !shards.empty() ? describe_shards(path, shards, arguments.json)
-                            : file          ? describe_file(path, extensions)
+  const ordered_json json = !shards.empty()      ? describe_shards(path, shards, arguments.json)
+                            : file               ? describe_file(path, extensions)
+                            : folds_in(path) > 0 ? describe_folds(path, extensions)
                             : arguments.deterministic ? describe_determinism(path, extensions)
                                                       : describe_run(path, extensions);
   print_told(json, arguments.json);

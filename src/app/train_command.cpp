@@ -5,6 +5,7 @@
 
 #include "app/commands.hpp"
 #include "app/missing_shards.hpp"
+#include "app/train_folds.hpp"
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
 #include "cuttle/train/evaluator.hpp"
@@ -72,6 +73,47 @@ std::string best_score(const TaskKind& kind, const RunProgress& progress) {
   return kind.say_score(kind.larger_is_better() ? score : -score, std::nullopt);
 }
 
+/// How many are to be trained; 0: a run as it is. A run of folds that is gone on with knows it.
+std::int64_t folds_of(const TrainArguments& arguments, const std::string& folder) {
+  const std::int64_t there = folds_in(folder);
+  CUTTLE_VALIDATE(there == 0 || arguments.resume,
+                  "{} holds a run of folds already (a new one would overwrite it); add --resume to "
+                  "go on with it, or give another --run-dir",
+                  folder);
+  CUTTLE_VALIDATE(arguments.folds == 0 || there == 0 || there == arguments.folds,
+                  "{}: is a run of {} folds, and --folds says {}; leave it out", folder, there,
+                  arguments.folds);
+  CUTTLE_VALIDATE(
+      arguments.folds == 0 || there > 0 || !std::filesystem::exists(folder + "/config.yaml"),
+      "{}: holds a run without folds; leave --folds out to go on with it, or give "
+      "another --run-dir",
+      folder);
+  return there > 0 ? there : arguments.folds;
+}
+
+TrainOutcome train_one(const RunConfig& config, const std::string& folder, bool resume,
+                       const TrainArguments& arguments, Communicator& comm, SignalWatch& signals,
+                       const Extensions& extensions) {
+  const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
+                        .make({config.episode.target});
+  announce(
+      config, comm, folder, *kind,
+      find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
+  Trainer trainer(config, comm, extensions,
+                  {folder, resume, arguments.take_over, arguments.strict_init},
+                  console_of(comm.rank()));
+  const TrainOutcome outcome = trainer.run(signals);
+  log_info("{} at step {}; parameters sha256 {}",
+           outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
+           outcome.parameters_sha256);
+  if (outcome.progress.best_step >= 0)
+    log_info("best validation {} at step {}; run folder {}", best_score(*kind, outcome.progress),
+             outcome.progress.best_step, folder);
+  comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others
+                                   // while they still write
+  return outcome;
+}
+
 }  // namespace
 
 ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
@@ -83,8 +125,9 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
   std::string problem;
   try {
     const Catalog catalog = catalog_of(extensions);
-    config = names_a_run(arguments) ? kept_config(arguments, catalog)
-                                    : load_config(arguments.config, arguments.overrides, catalog);
+    config = names_a_run(arguments)
+                 ? kept_config(arguments, catalog)
+                 : load_for_folds(arguments.config, arguments.overrides, arguments.folds, catalog);
     comm_options = config.comm;
   } catch (const UserError& found) {
     problem = found.what();
@@ -105,24 +148,18 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
     });
     together(comm, "preparing the device", [&] { prepare_process(config, session.local_rank()); });
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
-    const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
-                          .make({config.episode.target});
-    announce(
-        config, comm, folder, *kind,
-        find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
-    Trainer trainer(config, comm, extensions,
-                    {folder, arguments.resume, arguments.take_over, arguments.strict_init},
-                    console_of(comm.rank()));
-    const TrainOutcome outcome = trainer.run(signals);
-    log_info("{} at step {}; parameters sha256 {}",
-             outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
-             outcome.parameters_sha256);
-    if (outcome.progress.best_step >= 0)
-      log_info("best validation {} at step {}; run folder {}", best_score(*kind, outcome.progress),
-               outcome.progress.best_step, folder);
-    comm.barrier("end of the run");  // one rank's early exit would make mpirun kill the others
-                                     // while they still write
-    return outcome.complete ? ExitCode::kDone : ExitCode::kStoppedEarly;
+    std::int64_t folds = 0;
+    together(comm, "looking for folds", [&] { folds = folds_of(arguments, folder); });
+    const auto train = [&](const RunConfig& of, const std::string& where, bool resume) {
+      return train_one(of, where, resume, arguments, comm, signals, extensions);
+    };
+    if (folds > 0)
+      return train_folds(config, folds, comm, folder, extensions,
+                         [&](const RunConfig& of, const std::string& where) {
+                           return train(of, where, /*resume=*/true);
+                         });
+    return train(config, folder, arguments.resume).complete ? ExitCode::kDone
+                                                            : ExitCode::kStoppedEarly;
   });
 }
 

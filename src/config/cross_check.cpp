@@ -120,6 +120,21 @@ void check_sources(CrossCheck& check) {
                   "is 0, like all (no tasks are left); give one of the sources a weight");
 }
 
+void check_fold(CrossCheck& check) {
+  const RunConfig& c = check.config();
+  const bool others = std::any_of(c.sources.begin(), c.sources.end(), [](const auto& entry) {
+    return !entry.second.validation_shards.empty();
+  });
+  check.refuse_if(!c.data.fold.empty() && (others || !c.data.validation_shards.empty()),
+                  {"data.fold"},
+                  "does not go with validation_shards (both say which classes validate); remove "
+                  "one of the keys");
+  check.refuse_if(!c.data.fold.empty() && c.train.validate_every == 0,
+                  {"data.fold", "train.validate_every"},
+                  "names a fold that validates, and train.validate_every is 0; set it, or remove "
+                  "data.fold");
+}
+
 void check_augment(CrossCheck& check) {
   const AugmentOptions& a = check.config().augment;
   for (const ConfigItem& item : check.schema().items())
@@ -176,6 +191,7 @@ void cross_check(const RunConfig& config, const Catalog& catalog, const ConfigRe
   check_target(check);
   check_episode(check);
   check_sources(check);
+  check_fold(check);
   check_augment(check);
   check_step(check);
   check_rest(check);

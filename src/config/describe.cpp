@@ -50,6 +50,10 @@ void describe(ConfigSchema& keys, DataOptions& o) {
   keys.add("missing_splits", o.missing_splits, one_of({"all", "train", "validation", "test"}),
            "whose samples lack them");
   keys.add("missing_seed", o.missing_seed, at_least(0), "of these draws");
+  keys.add("fold", o.fold, anything(),
+           "e.g. 2/5: training and validation classes together are dealt into 5 folds, and the "
+           "second validates; \"\": the shards' own splits (train --folds trains all)");
+  keys.add("fold_seed", o.fold_seed, at_least(0), "of how they are dealt");
   keys.add("in_memory", o.in_memory, anything(), "hold the samples in memory", Resume::kChange);
   keys.add("feature_bank", o.feature_bank, anything(),
            "folder that keeps features of encoders with weights of others, for all runs; auto: "

@@ -11,6 +11,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/hash.hpp"
+#include "data/class_folds.hpp"
 #include "data/missing_senses.hpp"
 #include "open_files.hpp"
 #include "shard_index.hpp"
@@ -265,8 +266,9 @@ class ShardedDataset final : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> Dataset::open(const DataOptions& options) {
-  return without_missing(std::make_unique<ShardedDataset>(open_shards(options), options.in_memory),
-                         options);
+  std::unique_ptr<Dataset> data =
+      std::make_unique<ShardedDataset>(open_shards(options), options.in_memory);
+  return without_missing(in_fold(std::move(data), options), options);
 }
 
 }  // namespace cuttle

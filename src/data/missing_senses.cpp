@@ -8,7 +8,7 @@
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/hash.hpp"
-#include "cuttle/core/random.hpp"
+#include "data/draw_by_name.hpp"
 
 namespace cuttle {
 namespace {
@@ -45,12 +45,6 @@ std::vector<Share> shares_of(const std::vector<std::string>& missing,
   return shares;
 }
 
-/// From 0 to 1, by a name and the seed alone, whatever else the data set has.
-double drawn(const std::string& name, std::uint64_t seed) {
-  const std::uint64_t step = std::strtoull(sha256(name).substr(0, 12).c_str(), nullptr, 16);
-  return Random({seed, Stream::kMissing, step, 0}).uniform();
-}
-
 class MissingSenses final : public DatasetView {
  public:
   MissingSenses(std::unique_ptr<Dataset> data, const DataOptions& options)
@@ -60,9 +54,9 @@ class MissingSenses final : public DatasetView {
     for (std::size_t i = 0; i < samples_.size(); ++i) {
       SampleInfo& info = samples_[i];
       if (!has_missing(options, info.split) || (by_class && info.class_id < 0)) continue;
-      double left = drawn(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
-                                   : sample_name(static_cast<std::int64_t>(i)),
-                          options.missing_seed);
+      double left = draw_by_name(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
+                                          : sample_name(static_cast<std::int64_t>(i)),
+                                 {options.missing_seed, Stream::kMissing});
       for (const Share& share : shares) {
         left -= share.share;
         if (left >= 0) continue;

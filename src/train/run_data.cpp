@@ -178,6 +178,7 @@ void RunData::for_each_own(const Part& part, const Work& work) {
     DataOptions options = part.options;
     options.shards = shards;
     options.modalities.clear();
+    options.fold.clear();
     work(beside(part.shards_key, name), options, split);
   };
   call("validation_shards", part.options.validation_shards, Split::kValidation);

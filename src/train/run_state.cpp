@@ -156,6 +156,9 @@ LatestCheckpoint find_checkpoint(const std::string& folder, bool best) {
                   "{}: is a file (a run is a folder); give a run folder", folder);
   if (std::filesystem::exists(folder + "/manifest.json"))
     return {load_checkpoint(folder), folder, {}};
+  CUTTLE_VALIDATE(!std::filesystem::exists(folder + kFoldsFile),
+                  "{0}: holds a run for each of several folds; name one, such as {0}/fold-1",
+                  folder);
   LatestCheckpoint latest = load_latest(folder);
   if (!latest.content)
     throw UserError(

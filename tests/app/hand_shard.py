@@ -8,12 +8,13 @@ import h5py
 import numpy as np
 
 
-def write(path, vectors, classes, splits):
-    """`vectors` [n, features]; `classes`: n rows; `splits`: n numbers, 0 train, 1 validation, 2 test."""
+def write(path, vectors, classes, splits, mean=(), stddev=()):
+    """`vectors` [n, features]; `classes`: n rows; `splits`: n numbers, 0 train, 1 validation, 2 test; `mean` and
+    `stddev` as the header declares them."""
     vectors, classes = np.asarray(vectors, "<f4"), np.asarray(classes, "<i4")
     count, names = len(vectors), [f"class {row}" for row in range(classes.max() + 1)]
-    modality = {"name": "vector", "kind": "vector", "shape": [vectors.shape[1]], "sample_rate": 0, "mean": [],
-                "stddev": []}
+    modality = {"name": "vector", "kind": "vector", "shape": [vectors.shape[1]], "sample_rate": 0,
+                "mean": list(mean), "stddev": list(stddev)}
     header = json.dumps({"dataset": "hand", "source": "a test", "license": "CC0-1.0", "created_by": "a test",
                          "seed": 0, "shard": 0, "shards": 1, "modalities": [modality]})
     index = {**_strings("/classes", names), **_strings("/groups", ["all"]),

@@ -28,6 +28,14 @@ INSTANTIATE_TEST_SUITE_P(
               "train.steps: has no effect with train.minutes: 5.0; remove it (its default is 1000) "
               "or set train.minutes: 0",
               "train: {minutes: 5}"},
+        Clash{"{data: {fold: 1/3, validation_shards: [a.h5]}, train: {validate_every: 5}}",
+              "data.fold: does not go with validation_shards (both say which classes validate); "
+              "remove one of the keys",
+              "{data: {fold: 1/3, test_shards: [a.h5]}, train: {validate_every: 5}}"},
+        Clash{"{data: {fold: 1/3}, train: {validate_every: 0}}",
+              "data.fold: names a fold that validates, and train.validate_every is 0; set it, or "
+              "remove data.fold",
+              "{data: {fold: 1/3}, train: {validate_every: 1}}"},
         Clash{"episode: {way: 5, way_min: 6}",
               "episode.way_min: is 6, above episode.way, 5; lower it, or 0 for a fixed way",
               "episode: {way: 5, way_min: 5}"},

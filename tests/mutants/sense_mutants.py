@@ -1,6 +1,20 @@
 """Errors in how samples are read and made ready (mutants.py)."""
 
 SENSE = {"data_test": {
+    "src/data/class_folds.cpp": [
+        ("entry->second.second == split", "true"),
+        ("name.find('/', end + 1)", "name.npos"),
+        ("if (splits > 1)", "if (splits > 3)"),
+        ("a.size() < b.size()", "a.size() > b.size()"),
+        ("folds[fold.number - 1]", "folds[0]"),
+        ("info.split = split_of[static_cast<std::size_t>(info.class_id)];", "info.split = info.split;"),
+    ],
+    "src/data/training_moments.cpp": [
+        ("info.split != Split::kTrain || ", ""),
+        ("delta * (value - mean) * times", "delta * delta * times"),
+        ("of.squares / of.count", "of.squares / (of.count - 1)"),
+        ("first = graph.features;", ""),
+    ],
     "src/data/senses_view.cpp": [
         ("known ? numbers[static_cast<std::size_t>(value)]", "known ? value"),
     ],

@@ -22,6 +22,7 @@ enum class Stream : std::uint8_t {
   kModel = 4,  ///< draws inside a task: dropout, modality dropout (key of the task, counted by use)
   kTesting = 5,  ///< tests of cuttle itself
   kMissing = 6,  ///< senses that data shall seem to lack (step: a hash of the sample's name)
+  kFolds = 7,    ///< how classes are dealt into folds (step: a hash of a class's name)
 };
 
 /// Names one stream of numbers: a pure function of these five and nothing else, so the same on

@@ -24,6 +24,10 @@ struct DataOptions {
   std::string missing_by = "sample";
   std::vector<std::string> missing_splits = {"all"};
   std::uint64_t missing_seed = 0;
+  /// "2/5": training and validation classes together are dealt into 5 folds by `fold_seed`, and
+  /// those of the second are the validation classes; empty: the shards' own splits.
+  std::string fold = {};
+  std::uint64_t fold_seed = 0;
 };
 
 }  // namespace cuttle

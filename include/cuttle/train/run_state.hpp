@@ -9,6 +9,10 @@
 
 namespace cuttle {
 
+/// In a folder that holds a run for each of several folds of the classes, fold-1 and so on: how
+/// many there are, and what each came to.
+inline constexpr const char* kFoldsFile = "/folds.json";
+
 /// What a run remembers besides its parameters: progress of validation, and its history.
 struct RunProgress {
   double best_score = 0.0;  ///< on the validation episodes: accuracy, or minus the error of values
