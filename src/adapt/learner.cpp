@@ -79,6 +79,12 @@ std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerT
     CUTTLE_VALIDATE(!objective.inner || demands.inner_loss,
                     "objectives.{}.where: {} has no inner loop that it could move; use outer",
                     objective.name, name);
+  for (const auto& objective : *request.objectives)
+    CUTTLE_VALIDATE(
+        !objective.objective->wants_classifier() || demands.head || demands.classifier,
+        "objectives.{}.type: asks what a head says of embeddings, and {} trains by none; "
+        "choose a learner with one, such as maml or pretrain, or remove the objective",
+        objective.name, name);
   const std::string part =
       demands.second_order ? first_order_part(*request.model, *request.objectives) : "";
   CUTTLE_VALIDATE(part.empty(),

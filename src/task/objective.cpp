@@ -3,13 +3,14 @@
 namespace cuttle {
 
 Objectives make_objectives(const std::map<std::string, ObjectiveOptions>& wanted,
-                           const std::map<std::string, ObjectiveType>& types, Model& model) {
+                           const std::map<std::string, ObjectiveType>& types, Model& model,
+                           const TaskKind& kind) {
   Objectives objectives;
   for (const auto& [name, options] : wanted) {
     const auto& type = find_type(types, "objectives." + name + ".type", options.objective.type);
     objectives.push_back(
         {name, options.weight, options.where != "outer", options.where != "inner",
-         type.make({options.objective, model, model.declare(), "objective." + name})});
+         type.make({options.objective, model, model.declare(), "objective." + name, kind})});
     if (objectives.back().objective->wants_tokens()) model.give_tokens();
   }
   return objectives;

@@ -105,7 +105,7 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
                   "instance, task or none");
   auto& layout = model->declare();
   const auto objectives = std::make_shared<const Objectives>(
-      make_objectives(config.objectives, extensions.objectives, *model));
+      make_objectives(config.objectives, extensions.objectives, *model, *made.kind));
   made.learner =
       make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
   CUTTLE_VALIDATE(

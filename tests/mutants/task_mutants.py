@@ -44,6 +44,24 @@ TASK = {"objective_test": {
         ("1.0 - cosines", "-cosines"),
         ("static_cast<double>(2 * s - 1)", "static_cast<double>(2 * s)"),
     ],
+    "src/task/objectives/mixing.cpp": [
+        ("made.parts[i] = weight_a.narrow(1, at, 1)", "made.parts[i] = weight_b.narrow(1, at, 1)"),
+        ("weight_a = weight_a * has_a / all;", "weight_a = weight_a * has_a;"),
+        ("weight_a * mask_a + weight_b * mask_b;", "mask_a;"),
+    ],
+    "src/task/objectives/mixup.cpp": [
+        ("* std::pow(1 - random.uniform(), 1 / shape)", "* (1 - random.uniform())"),
+        ("d = shape - 1.0 / 3", "d = shape"),
+        ("(1 - share) * kind_.loss(answers, asked_of(batch, second))",
+         "(1 - share) * kind_.loss(answers, asked_of(batch, first))"),
+    ],
+    "src/task/objectives/smote.cpp": [
+        ("made < most; ++made", "made + 1 < most; ++made"),
+        ("row[a] < row[b]", "row[a] > row[b]"),
+        ("if (other != sample) others", "others"),
+        ("share.push_back(1 - random.uniform())", "share.push_back(0.5 + random.uniform())"),
+        ("asked_of(batch, first)", "asked_of(batch, std::vector<std::int64_t>(first.size(), 0))"),
+    ],
     "src/adapt/surface/surface.cpp": [
         ("objective.weight * objective.objective", "objective.objective"),
     ],
@@ -115,6 +133,9 @@ TASK = {"objective_test": {
 }, "sources_test": {
     "src/task/sources/from_shards.cpp": [
         ("if (how.support()) augment", "if (how.query()) augment"),
+    ],
+    "src/task/sources/minibatches.cpp": [
+        ("weights_.push_back(1 / counts", "weights_.push_back(counts"),
     ],
     "src/task/mixture.cpp": [
         ("left -= parts_[i].weight", "left -= total_ / 3"),

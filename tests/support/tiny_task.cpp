@@ -82,7 +82,7 @@ std::unique_ptr<const Learner> tiny_learner(const TinySettings& settings,
   const Section target("class");
   std::shared_ptr<const TaskKind> kind = builtin_task_kinds().at("class").make({target});
   const auto objectives = std::make_shared<const Objectives>(
-      make_objectives(settings.objectives, builtin_objectives(), *model));
+      make_objectives(settings.objectives, builtin_objectives(), *model, *kind));
   TaskInputs inputs{tiny_modalities(), 0, 6};
   inputs.outputs = kWay;
   inputs.support = kWay * kShot;

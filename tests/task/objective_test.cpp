@@ -281,8 +281,10 @@ TEST(Contrastive, IsTheMeanOverPairsOfSenses) {
   }
   Model model(options, specs, 2, 1, ModelRegistry{});
   const Section section("contrastive", {{"width", "3"}, {"temperature", "0.3"}});
-  const auto objective =
-      builtin_objectives().at("contrastive").make({section, model, model.declare(), "objective.o"});
+  const auto kind = builtin_task_kinds().at("class").make({Section("class")});
+  const auto objective = builtin_objectives()
+                             .at("contrastive")
+                             .make({section, model, model.declare(), "objective.o", *kind});
   const auto p = ParameterList::initial(model.layout(), 3, torch::kFloat64).tensors();
   torch::manual_seed(1);
   // Samples by sense; b and c share one sample only in the second batch, a and c in both.
@@ -325,8 +327,8 @@ TEST(Contrastive, OneSenseAloneIsRefused) {
   spec.kind = ModalityKind::kVector;
   spec.shape = {3};
   Model model({}, {spec}, 2, 1, ModelRegistry{});
-  EXPECT_THROW(make_objectives({{"o", {}}}, builtin_objectives(), model),
-               UserError);
+  const auto kind = builtin_task_kinds().at("class").make({Section("class")});
+  EXPECT_THROW(make_objectives({{"o", {}}}, builtin_objectives(), model, *kind), UserError);
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ Table less_mean(Table x) {
 struct Bench {
   std::vector<ModalitySpec> specs = std::vector<ModalitySpec>(3);
   std::unique_ptr<Model> model;
+  std::unique_ptr<const TaskKind> kind = builtin_task_kinds().at("class").make({Section("class")});
   std::unique_ptr<const Objective> objective;
   Tensors p;
   Batch batch;
@@ -72,13 +73,14 @@ struct Bench {
     options.completion = Section(completion);
     model = std::make_unique<Model>(options, specs, 2, 1, ModelRegistry{});
     const Section section(type, keys);
-    objective =
-        builtin_objectives().at(type).make({section, *model, model->declare(), "objective.o"});
+    objective = builtin_objectives().at(type).make(
+        {section, *model, model->declare(), "objective.o", *kind});
     if (objective->wants_tokens()) model->give_tokens();
     p = ParameterList::initial(model->layout(), 3, torch::kFloat64).tensors();
     torch::manual_seed(1);
     batch.size = 6;
     batch.way = 2;
+    batch.labels = torch::tensor({0, 0, 0, 0, 1, 1}, torch::kInt64);
     for (const auto& has : rows) {
       ModalityInput input;
       const auto n = static_cast<std::int64_t>(has.size());
@@ -407,6 +409,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Chosen{"correlation", {{"width", "4"}}},
                     Chosen{"correlation", {{"width", "4"}, {"by", "columns"}, {"others", "0.3"}}},
                     Chosen{"co_learning", {}}, Chosen{"autoencoder", {{"hidden", "5"}}},
+                    Chosen{"mixup", {}}, Chosen{"smote", {}},
                     Chosen{"temporal",
                            {{"one", "a"}, {"other", "b"}, {"stretches", "4"}, {"width", "4"}},
                            true}));

@@ -14,8 +14,6 @@
 #include <vector>
 
 #include "cuttle/task/task.hpp"
-#include "support/shard_writer.hpp"
-#include "support/temp_folder.hpp"
 #include "task/sources/tabular_mdp.hpp"
 
 namespace cuttle {
@@ -373,98 +371,6 @@ TEST(Navigation, RewardsAreSquaredDistancesToTheTasksGoal) {
     };
     EXPECT_LT(std::min(std::abs(squared(rest) - reward[2]), std::abs(squared(-rest) - reward[2])),
               1e-9);
-  }
-}
-
-/// Shards of vectors, each of which is one sample's alone.
-class Minibatches : public testing::Test {
- protected:
-  Minibatches() {
-    SyntheticOptions made;
-    made.modalities = {"vector"};
-    DataOptions options;
-    options.shards = write_synthetic_shards(folder.path(), made);
-    data = Dataset::open(options);
-    model = std::make_unique<Model>(ModelOptions{}, data->modalities(), 3, 1, ModelRegistry{});
-    episode.way = 3;
-    episode.query = 2;
-  }
-  std::unique_ptr<const TaskSource> source(const std::string& type, Split split,
-                                           const std::string& batch = "20") {
-    section = Section(type, {{"batch", batch}});
-    return builtin_sources().at(type).make(
-        {section, episode, split, data.get(), *model, nullptr, 0.0, split != Split::kTrain});
-  }
-  /// The samples of the data set that a batch holds, found by their values.
-  std::vector<std::int64_t> samples_in(const Batch& batch) const {
-    std::vector<std::int64_t> every(data->samples().size()), found;
-    std::iota(every.begin(), every.end(), 0);
-    const auto all = model->prepare(read_batch(*data, every), 3).modalities[0].values;
-    for (std::int64_t i = 0; i < batch.size; ++i) {
-      const auto same = all.eq(batch.modalities[0].values[i]).all(1).nonzero();
-      EXPECT_EQ(same.numel(), 1);
-      found.push_back(same[0][0].item<std::int64_t>());
-    }
-    return found;
-  }
-
-  TempFolder folder;
-  std::unique_ptr<Dataset> data;
-  std::unique_ptr<Model> model;
-  EpisodeOptions episode;
-  Section section;
-};
-
-TEST_F(Minibatches, LabelsArePlacesAmongTheTrainingClasses) {
-  const auto made = source("minibatches", Split::kTrain);
-  const auto& classes = data->classes_of(Split::kTrain);
-  std::set<std::int64_t> seen, labels;
-  for (std::uint32_t slot = 0; slot < 60; ++slot) {
-    const Task task = made->make(key_of(slot));
-    EXPECT_EQ(task.query.size, 20);
-    EXPECT_EQ(task.support.size, 0);
-    EXPECT_EQ(task.query.way, static_cast<std::int64_t>(classes.size()));
-    EXPECT_EQ(task.classes, classes);
-    const auto samples = samples_in(task.query);
-    EXPECT_EQ(std::set<std::int64_t>(samples.begin(), samples.end()).size(), 20u);
-    for (std::int64_t i = 0; i < 20; ++i) {
-      const auto label = task.query.labels[i].item<std::int64_t>();
-      const auto own = data->samples_of(classes.at(static_cast<std::size_t>(label)));
-      EXPECT_NE(std::find(own.begin(), own.end(), samples[static_cast<std::size_t>(i)]), own.end());
-      labels.insert(label);
-    }
-    seen.insert(samples.begin(), samples.end());
-  }
-  // All of the 8 training classes' 12 samples each come, and nothing else.
-  EXPECT_EQ(labels.size(), 8u);
-  EXPECT_EQ(seen.size(), 96u);
-}
-
-TEST_F(Minibatches, SizeAndKeyAreTheTasks) {
-  const auto made = source("minibatches", Split::kTrain);
-  const EpisodeSize size = made->size(key_of(1));
-  EXPECT_EQ(size.support, 0);
-  EXPECT_EQ(size.query, 20);
-  const auto values = [&](std::uint32_t slot) {
-    return made->make(key_of(slot)).query.modalities[0].values;
-  };
-  EXPECT_TRUE(torch::equal(values(1), values(1)));
-  EXPECT_FALSE(torch::equal(values(1), values(2)));
-  // More than there are: all of them.
-  EXPECT_EQ(source("minibatches", Split::kTrain, "1000")->make(key_of(1)).query.size, 96);
-}
-
-TEST_F(Minibatches, EvaluationIsByEpisodes) {
-  for (const Split split : {Split::kValidation, Split::kTest}) {
-    const auto made = source("minibatches", split), episodes = source("episodes", split);
-    const Task ours = made->make(key_of(1)), theirs = episodes->make(key_of(1));
-    EXPECT_EQ(ours.support.size, 3);
-    EXPECT_EQ(ours.query.size, 6);
-    EXPECT_EQ(ours.classes, theirs.classes);
-    EXPECT_TRUE(
-        torch::equal(ours.support.modalities[0].values, theirs.support.modalities[0].values));
-    EXPECT_TRUE(torch::equal(ours.query.modalities[0].values, theirs.query.modalities[0].values));
-    EXPECT_TRUE(torch::equal(ours.query.labels, theirs.query.labels));
   }
 }
 

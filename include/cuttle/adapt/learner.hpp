@@ -53,6 +53,7 @@ class Adapted {
 /// What a learner needs of the rest of a run; told before the model is made.
 struct Demands {
   bool head = true;           ///< it answers by the model's head
+  bool classifier = false;    ///< or by one of its own, in training (Pass::classify)
   bool learns = true;         ///< training moves the model; false: it stays as it came, whatever
                               ///< the tasks
   bool classes = false;       ///< it compares samples with classes: targets of values are refused

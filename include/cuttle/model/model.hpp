@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,6 +31,8 @@ struct Pass {
   Senses senses;                  ///< the same, spread over all rows, as samples have them
   Embedding embedding;
   torch::Tensor outputs;  ///< [n, way], where somebody asked the head
+  /// What answers embeddings where that is no head of the model's.
+  std::function<torch::Tensor(const Embedding&)> classify = {};
   torch::Tensor loss;  ///< of a pass that made it: the inner loop's, or on kernels, whose outputs
                        ///< have no graph, the kind's
 };

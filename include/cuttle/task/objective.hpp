@@ -24,6 +24,9 @@ class Objective {
   virtual bool second_order() const { return true; }
   /// Whether loss() looks at tokens of the pass's features.
   virtual bool wants_tokens() const { return false; }
+  /// Whether loss() asks what answers embeddings, a head of the model's or Pass::classify, about
+  /// some of its own.
+  virtual bool wants_classifier() const { return false; }
 };
 
 /// What an objective is built from.
@@ -32,6 +35,7 @@ struct ObjectiveRequest {
   const Model& model;
   ParameterLayout& layout;  ///< names start with `prefix`, role kObjective
   std::string prefix;       ///< "objective.<name>"
+  const TaskKind& kind;
 };
 using ObjectiveType = Type<Objective, ObjectiveRequest>;
 
@@ -48,8 +52,9 @@ struct WeightedObjective {
 using Objectives = std::vector<WeightedObjective>;
 
 /// Those that a config asks for, in the order of their names; their parameters join the model's
-/// layout, and the model gives tokens if one wants them.
+/// layout, and the model gives tokens if one wants them. The kind must outlive them.
 Objectives make_objectives(const std::map<std::string, ObjectiveOptions>& wanted,
-                           const std::map<std::string, ObjectiveType>& types, Model& model);
+                           const std::map<std::string, ObjectiveType>& types, Model& model,
+                           const TaskKind& kind);
 
 }  // namespace cuttle

@@ -34,6 +34,7 @@ struct PretrainOptions : ClassifierOptions, TeacherOptions {
   Demands demands() const {
     Demands demands;
     demands.head = false;
+    demands.classifier = true;
     demands.classes = true;
     demands.form = TaskForm::kMinibatch;
     return demands;
@@ -105,7 +106,8 @@ class Pretrain final : public SupportLearner {
     context.record = &seen;
     Pass pass = model_->look(leaves, task.query, context);
     features_.observe(pass.embedding, seen);
-    pass.outputs = outputs_of(leaves, pass.embedding);
+    pass.classify = [&](const Embedding& of) { return outputs_of(leaves, of); };
+    pass.outputs = pass.classify(pass.embedding);
     const Judged judged = judge(leaves, pass.outputs, task.query, pass, task.query, context,
                                 with_teacher(parameters.tensors(), pass.outputs, task.query));
     return result_of(gradient_of(judged.loss, leaves, false), judged, seen);

@@ -12,7 +12,13 @@ namespace {
 
 struct MinibatchOptions {
   std::int64_t batch = 64;
-  void keys(Keys& keys) { keys.add("batch", batch, at_least(1), "labelled samples of a task"); }
+  bool balanced = false;
+  void keys(Keys& keys) {
+    keys.add("batch", batch, at_least(1), "labelled samples of a task");
+    keys.add("balanced", balanced, anything(),
+             "samples of rare classes are drawn more often, each by 1 over the samples of its "
+             "class; false: all alike");
+  }
 };
 
 /// Labelled samples of all training classes, for pretraining: a task's query is a minibatch whose
@@ -33,6 +39,7 @@ class MinibatchSource final : public TaskSource {
         samples_.push_back(sample);
         labels_.push_back(static_cast<std::int64_t>(label));
       }
+    if (options.balanced) weigh_classes_alike();
     size_ = std::min(options.batch, static_cast<std::int64_t>(samples_.size()));
     CUTTLE_VALIDATE(size_ > 0, "split {} has no labelled samples (there is nothing to train on)",
                     to_string(request.split));
@@ -47,7 +54,9 @@ class MinibatchSource final : public TaskSource {
   Task make(const RandomKey& key) const override {
     Random random(key);
     std::vector<std::int64_t> chosen, labels;
-    for (const auto i : random.sample(static_cast<std::int64_t>(samples_.size()), size_)) {
+    for (const auto i : weights_.empty()
+                            ? random.sample(static_cast<std::int64_t>(samples_.size()), size_)
+                            : random.sample(weights_, size_)) {
       chosen.push_back(samples_[static_cast<std::size_t>(i)]);
       labels.push_back(labels_[static_cast<std::size_t>(i)]);
     }
@@ -64,6 +73,13 @@ class MinibatchSource final : public TaskSource {
   }
 
  private:
+  void weigh_classes_alike() {
+    std::vector<double> counts(classes_.size(), 0);
+    for (const std::int64_t label : labels_) ++counts[static_cast<std::size_t>(label)];
+    for (const std::int64_t label : labels_)
+      weights_.push_back(1 / counts[static_cast<std::size_t>(label)]);
+  }
+
   const Dataset& data_;
   const Model& model_;
   SampleCache* kept_;
@@ -71,6 +87,7 @@ class MinibatchSource final : public TaskSource {
   AugmentOptions augment_;
   std::vector<std::int32_t> classes_;
   std::vector<std::int64_t> samples_, labels_;
+  std::vector<double> weights_;  ///< of the samples; empty: all alike
   std::int64_t size_ = 0;
 };
 
