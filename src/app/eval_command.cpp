@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -6,6 +7,7 @@
 
 #include "app/calibrate_run.hpp"
 #include "app/commands.hpp"
+#include "app/episode_answers.hpp"
 #include "app/evaluation_data.hpp"
 #include "cuttle/core/files.hpp"
 #include "cuttle/core/log.hpp"
@@ -258,6 +260,7 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
     write_file_atomically(arguments.confusion, report.confusion->to_csv(names));
   }
   if (arguments.per_episode.empty()) return;
+  if (plan.told) return write_file_atomically(arguments.per_episode, report.told);
   std::string csv = "episode," + kind.score_name() + "\n";
   for (std::size_t e = 0; e < report.episode_scores.size(); ++e)
     csv += fmt::format("{},{}\n", e, report.episode_scores[e]);
@@ -307,6 +310,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
         classes = alone->classes_of(plan.split);
       if (plan.confusion) check_confusion(classes.size());
       source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
+      if (std::filesystem::path(arguments.per_episode).extension() == ".jsonl")
+        plan.told = episode_answers(*run, data->alone(plan.split), *source, plan);
     });
     const auto report = [&] {
       Counter counter(console_of(comm.rank()), plan.episodes, "episodes");

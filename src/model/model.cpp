@@ -214,7 +214,7 @@ Batch Model::prepare(const RawBatch& raw, std::int64_t way, SampleCache* kept) c
     batch.even = is_even(batch.labels, way);
   }
   if (!raw.targets.empty()) {
-    batch.targets = torch::tensor(raw.targets, torch::kFloat32).view({raw.size, -1});
+    batch.targets = units_.from_own(torch::tensor(raw.targets).view({raw.size, -1}));
     batch.way = batch.targets.size(1);
   }
   for (std::size_t m = 0; m < modalities_.size(); ++m) {

@@ -59,6 +59,22 @@ ModalityInput select(const ModalityInput& input, const std::vector<std::int64_t>
 
 }  // namespace
 
+torch::Tensor TargetUnits::origins() const {
+  return torch::tensor(origin, torch::kFloat32).view({1, -1});
+}
+
+torch::Tensor TargetUnits::scales() const {
+  return torch::tensor(scale, torch::kFloat32).view({1, -1});
+}
+
+torch::Tensor TargetUnits::from_own(const torch::Tensor& values) const {
+  return empty() ? values : (values - origins()) / scales();
+}
+
+torch::Tensor TargetUnits::to_own(const torch::Tensor& values) const {
+  return empty() ? values : values * scales() + origins();
+}
+
 Batch Batch::to(torch::Dtype dtype) const {
   Batch other = *this;
   other.targets = cast(targets, dtype);

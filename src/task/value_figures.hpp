@@ -11,6 +11,18 @@
 
 namespace cuttle {
 
+/// Of kinds that estimate values.
+struct UnitsOptions {
+  std::string units = "own";
+  void keys(Keys& keys) {
+    keys.add("units", units, one_of({"own", "training"}),
+             "in which values are learned; training: less the mean of the training classes' "
+             "samples, by their standard deviation, so that the loss is in these; figures and "
+             "answers are in the values' own");
+  }
+  bool training() const { return units == "training"; }
+};
+
 /// Mean absolute error, root of the mean squared one, and the share of the targets' variance in an
 /// episode that is explained (r_squared: below 0 where the episode's mean would be nearer).
 std::vector<Figure> figures_of_values();

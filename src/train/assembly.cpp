@@ -82,6 +82,11 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
   const Section& target = config.episode.target;
   made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
   check_sources(config, extensions, *made.kind, demands);
+  CUTTLE_VALIDATE(made.kind->in_training_units() == !inputs.units.empty(),
+                  "episode.units: is {}, and the values at hand are {} (learned numbers would mean "
+                  "something else); leave the key as it was in training",
+                  made.kind->in_training_units() ? "training" : "own",
+                  inputs.units.empty() ? "in their own" : "in those of training");
   check_ways(config, extensions);
   CUTTLE_VALIDATE(
       demands.head || !demands.learns || config.model.head.type == ModelOptions().head.type,
@@ -99,6 +104,7 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
       std::make_shared<Model>(config.model, inputs.modalities, demands.head ? outputs : 0,
                               demands.inner_steps, extensions.model, torch::Device(config.device));
   made.model = model;
+  model->set_units(inputs.units);
   CUTTLE_VALIDATE(config.model.lite == 0 || model->trains_apart(),
                   "model.lite: a norm goes by the batch at hand in training (parts of a support "
                   "set would not be what they are in the whole); use norm: support, layer, group, "

@@ -27,6 +27,7 @@ struct Findings {
   std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;
   Reliability raw, calibrated;
+  std::string told;
   std::int64_t skipped = 0;              ///< tasks left out
   std::int64_t blind = 0;                ///< tasks without any sense
   std::int64_t present = 0, hidden = 0;  ///< senses of samples
@@ -138,7 +139,12 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
   const auto append = [&](const std::vector<double>& values) {
     for (const double value : values) row.push_back(static_cast<float>(value));
   };
-  append(learner.kind().measure(outputs, task.query));
+  const TargetUnits& units = learner.model().units();
+  const auto own =
+      units.empty() ? outputs : learner.kind().rescaled(outputs, units.origins(), units.scales());
+  Batch query = task.query;
+  if (!units.empty()) query.targets = units.to_own(query.targets);
+  append(learner.kind().measure(own, query));
   if (plan.trace)
     for (const auto& line : learner.trace(parameters, task.on(learner.model().device()))) {
       append({line.support_loss});
@@ -157,9 +163,10 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     if (plan.temperature != 1)
       judge_probabilities(task, outputs, plan.temperature, labels, found.calibrated);
   }
+  if (plan.told) found.told += plan.told(episode, own);
   found.rows.push_back(std::move(row));
   found.terms.emplace_back();
-  for (const auto& [sum, of] : learner.kind().terms(outputs, task.query))
+  for (const auto& [sum, of] : learner.kind().terms(own, query))
     for (const double term : {sum, of}) found.terms.back().push_back(static_cast<float>(term));
 }
 
@@ -331,6 +338,10 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   if (senses[0] > 0)
     report.hidden_rate = static_cast<double>(senses[1]) / static_cast<double>(senses[0]);
   report.episode_scores = gather(comm, scores_of(mine, learner.kind()));
+  if (plan.told)
+    for (const auto& part :
+         comm.all_gather("what is told of episodes", std::move(mine.told)).wait())
+      report.told.append(part.begin(), part.end());
   return report;
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/nearest_name.hpp"
 
@@ -36,6 +39,29 @@ void fit_senses(const RunConfig& config, const Extensions& extensions,
                       known->recorded_kind() == spec.kind && known->recorded().shape == spec.shape;
     spec = same ? *known : fit_sense(key, spec, encoder.fitted, data, extensions.fitted);
   }
+}
+
+TargetUnits fit_units(const std::vector<const Dataset*>& data) {
+  const auto width = static_cast<std::size_t>(data.front()->target_width());
+  const auto mean_of = [&](const auto& term) {
+    std::vector<double> sums(width);
+    double count = 0;
+    for (const Dataset* set : data)
+      for (const std::int32_t id : set->classes_of(Split::kTrain))
+        for (const std::int64_t sample : set->samples_of(id)) {
+          for (std::size_t t = 0; t < width; ++t) sums[t] += term(set->target(sample)[t], t);
+          ++count;
+        }
+    for (double& sum : sums) sum /= std::max(count, 1.0);
+    return sums;
+  };
+  TargetUnits units;
+  units.origin = mean_of([](double value, std::size_t) { return value; });
+  units.scale = mean_of([&](double value, std::size_t t) {
+    return (value - units.origin[t]) * (value - units.origin[t]);
+  });
+  for (double& scale : units.scale) scale = scale > 0 ? std::sqrt(scale) : 1;
+  return units;
 }
 
 void check_fitted(const RunConfig& config, const std::vector<ModalitySpec>& senses,

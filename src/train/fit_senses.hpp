@@ -14,4 +14,8 @@ void fit_senses(const RunConfig& config, const Extensions& extensions,
                 const std::vector<const Dataset*>& data, const std::vector<ModalitySpec>* kept,
                 std::vector<ModalitySpec>& senses);
 
+/// Mean and standard deviation of each target over the samples of these data sets' training
+/// classes; a deviation of 0 is 1.
+TargetUnits fit_units(const std::vector<const Dataset*>& data);
+
 }  // namespace cuttle

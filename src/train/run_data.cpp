@@ -143,6 +143,8 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
                                        const std::vector<ModalitySpec>* statistics) {
   if (trained == nullptr) check_protocol(config, RunConfig(), extensions);
   const std::vector<ModalitySpec>* senses = trained == nullptr ? nullptr : &trained->modalities;
+  const Section& target = config.episode.target;
+  const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
   std::unique_ptr<RunData> run(new RunData());
   run->open_parts(config, extensions, senses, statistics);
   if (config.sources.empty()) {
@@ -153,8 +155,6 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
       run->inputs_ = {only.senses, only.target_width,
                       static_cast<std::int64_t>(only.data->classes_of(Split::kTrain).size())};
   } else {
-    const Section& target = config.episode.target;
-    const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});
     run->unite(config, kind->values(), extensions, senses, statistics);
   }
   if (trained == nullptr) run->preprocess(config, extensions, statistics);
@@ -165,6 +165,7 @@ std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions
     for (const Part& part : run->parts_)
       if (part.data && part.target_width == run->inputs_.target_width)
         run->inputs_.target_names = part.data->target_names();
+    if (kind->in_training_units()) run->inputs_.units = run->training_units();
     check_augmentation(config, run->inputs_);
   }
   return run;
@@ -303,6 +304,18 @@ void RunData::preprocess(const RunConfig& config, const Extensions& extensions,
     part.data = in_fitted_senses(std::move(part.data), inputs_.modalities, extensions.fitted);
     part.senses = inputs_.modalities;
   }
+}
+
+TargetUnits RunData::training_units() const {
+  std::vector<const Dataset*> data;
+  for (const Part& part : parts_) {
+    CUTTLE_VALIDATE(part.data,
+                    "{}: {} draws its values itself (episode.units: training goes by those of "
+                    "shards); use own",
+                    part.key, part.section->type);
+    data.push_back(part.data.get());
+  }
+  return fit_units(data);
 }
 
 std::int64_t RunData::common_target_width(bool values) const {

@@ -8,9 +8,9 @@ namespace cuttle {
 namespace {
 
 ModalityKind kind_from(const std::string& word) {
-  for (const auto kind : {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio,
-                          ModalityKind::kSeries, ModalityKind::kVector, ModalityKind::kVideo,
-                          ModalityKind::kGraph})
+  for (const auto kind :
+       {ModalityKind::kImage, ModalityKind::kText, ModalityKind::kAudio, ModalityKind::kSeries,
+        ModalityKind::kVector, ModalityKind::kVideo, ModalityKind::kGraph})
     if (word == to_string(kind)) return kind;
   throw UserError("unknown modality kind '" + word + "' (written by a newer version?)");
 }
@@ -99,6 +99,9 @@ std::map<std::string, std::string> entries_of(const TaskInputs& inputs) {
                                              {"training_classes", std::to_string(inputs.classes)}};
   if (!inputs.target_names.empty())
     entries["target_names"] = nlohmann::json(inputs.target_names).dump();
+  if (!inputs.units.empty())
+    entries["target_units"] =
+        nlohmann::json{{"origin", inputs.units.origin}, {"scale", inputs.units.scale}}.dump();
   return entries;
 }
 
@@ -123,6 +126,18 @@ TaskInputs inputs_from(const std::map<std::string, std::string>& entries, const 
     const auto list = nlohmann::json::parse(names->second, nullptr, false);
     for (const auto& name : list.is_array() ? list : nlohmann::json::array())
       if (name.is_string()) inputs.target_names.push_back(name.get<std::string>());
+  }
+  if (const auto units = entries.find("target_units"); units != entries.end()) {
+    const auto told = nlohmann::json::parse(units->second, nullptr, false);
+    try {
+      inputs.units = {told.at("origin").get<std::vector<double>>(),
+                      told.at("scale").get<std::vector<double>>()};
+    } catch (const nlohmann::json::exception& cause) {
+      throw UserError(fmt::format("{}: its target_units cannot be read: {}", file, cause.what()));
+    }
+    const auto width = static_cast<std::size_t>(inputs.target_width);
+    CUTTLE_VALIDATE(inputs.units.origin.size() == width && inputs.units.scale.size() == width,
+                    "{}: its target_units are not those of {} targets (damaged?)", file, width);
   }
   return inputs;
 }

@@ -212,7 +212,7 @@ CASES = {
                      {"x": MLP, "series": conv("series_conv", "none")}, "values",
                      {**VALUES, "target": "gaussian", "deviation_min": 0.05, "shot_min": 1}),
     "gaussian_caml": case({"algorithm": "caml", "width": 16, "layers": 1}, {"fusion": "late"},
-                          {"x": MLP, "series": TRANSFORMER}, "values", {**VALUES, "target": "gaussian"}),
+                          {"x": MLP, "series": TRANSFORMER}, "values", {**VALUES, "target": "gaussian", "units": "training"}),
     "labels": case(gradient("maml", diagnostics=True), {"fusion": "late", **DROPOUT},
                    {"x": MLP, "series": conv("series_conv", "none")}, "labels",
                    {"target": "labels", "focus_absent": 4, "focus_present": 1, "margin": 0.05, "way": 1, "shot": 3,

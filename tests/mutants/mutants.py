@@ -235,7 +235,25 @@ REDUCE = {"mean_test": {
     ],
 }}
 
-EVALUATION = {"evaluation_test": {
+EVALUATION = {"app.units": {
+    "src/sense/batch.cpp": [
+        ("(values - origins()) / scales()", "values / scales()"),
+        ("values * scales() + origins()", "values * scales()"),
+    ],
+    "src/train/fit_senses.cpp": [
+        ("set->classes_of(Split::kTrain)", "set->classes_of(Split::kAll)"),
+        ("scale > 0 ? std::sqrt(scale) : 1", "scale > 0 ? scale : 1"),
+    ],
+    "src/train/evaluator.cpp": [
+        ("query.targets = units.to_own(query.targets);", ""),
+    ],
+    "src/app/predict_command.cpp": [
+        ("rescaled(given.outputs, units.origins(),", "rescaled(given.outputs, units.scales(),"),
+    ],
+    "src/app/episode_answers.cpp": [
+        ("outputs / key_plan.temperature", "2 * outputs / key_plan.temperature"),
+    ],
+}, "evaluation_test": {
     "src/task/kinds/class.cpp": [
         ("!std::isnan(a) : a < b", "!std::isnan(a) : a > b"),
     ],
@@ -295,7 +313,7 @@ EVALUATION = {"evaluation_test": {
 AREAS = {"kernels": KERNELS, "sense": SENSE, "model": {**MODEL, **COMPLETIONS}, "task": TASK, "adapt": ADAPT,
          "reduce": REDUCE, "evaluation": EVALUATION}
 # What is built for a test, where that is no program of the same name.
-TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "app.fitted": "cuttle",
+TARGETS = {"references": "reference_dump", "app.audio": "cuttle", "app.fitted": "cuttle", "app.units": "cuttle",
            "pretrained": "pretrained_peer"}
 
 

@@ -54,6 +54,9 @@ class Model {
   ParameterLayout& declare() { return *layout_; }
   /// Somebody beside the fusion looks at tokens; before the first pass.
   void give_tokens() { gives_tokens_ = true; }
+  /// Units that prepare() gives targets in; before the first one.
+  void set_units(TargetUnits units) { units_ = std::move(units); }
+  const TargetUnits& units() const { return units_; }
   bool gives_tokens() const { return gives_tokens_ || fusion_->wants_tokens(); }
   const std::vector<ModalitySpec>& modalities() const { return modalities_; }
   /// Where parameters and batches must be (Batch::on) when it is computed.
@@ -127,6 +130,7 @@ class Model {
   bool uses_support_ = false, gives_tokens_ = false;
   std::int64_t lite_ = 0;
   double dropout_ = 0;
+  TargetUnits units_;
   std::vector<LinearLayer> perceptron_;
 
   void make_encoders(const ModelOptions& options, std::int64_t inner_steps,

@@ -24,6 +24,19 @@ struct ModalityInput {
 
 class Environment;
 
+/// Units in which values are learned: (value - origin) / scale, target by target. Empty: their own.
+struct TargetUnits {
+  std::vector<double> origin, scale;
+
+  bool empty() const { return scale.empty(); }
+  /// Values [n, targets] in these units, and back; the same where there are none.
+  torch::Tensor from_own(const torch::Tensor& values) const;
+  torch::Tensor to_own(const torch::Tensor& values) const;
+  /// Both as [1, targets], to calculate with in float32.
+  torch::Tensor origins() const;
+  torch::Tensor scales() const;
+};
+
 /// A set of samples as tensors. Nothing in it depends on other batches.
 struct Batch {
   std::int64_t size = 0;                  ///< n samples

@@ -39,6 +39,9 @@ class TaskSource {
   virtual EpisodeSize size(const RandomKey& key) const = 0;
   /// The task, on the CPU. Errors as Dataset::read.
   virtual Task make(const RandomKey& key) const = 0;
+  /// The samples of the one data set that make(key) reads: support, then query. Empty: it reads
+  /// none, or several data sets.
+  virtual std::vector<std::int64_t> samples(const RandomKey&) const { return {}; }
   /// What of its split no task has, and why, to be told to people; empty: all may occur.
   virtual std::string left_out() const { return {}; }
 };
@@ -51,6 +54,7 @@ struct TaskInputs {
   std::int64_t outputs = 0;       ///< most columns that outputs have (TaskKind::outputs)
   std::int64_t support = 0;       ///< most samples of a support set
   std::vector<std::string> target_names = {};  ///< of the shards; empty: they are not known
+  TargetUnits units = {};                      ///< in which their values are learned
 };
 
 /// These, or value_1 and so on.

@@ -113,6 +113,9 @@ class TaskKind {
   virtual bool uncertain() const { return false; }
   /// These deviations, [n, values]; undefined: there are none.
   virtual torch::Tensor deviations(const torch::Tensor&) const { return {}; }
+  /// Whether values are learned in units of the training classes (TaskInputs::units); then
+  /// `estimates`.
+  virtual bool in_training_units() const { return false; }
   /// Outputs for values in units of `scale` from `origin`, [1, values] each, as outputs for the
   /// values themselves.
   virtual torch::Tensor rescaled(const torch::Tensor& outputs, const torch::Tensor& origin,

@@ -31,9 +31,12 @@ struct EvaluationPlan {
   /// Classes have unequal shares of an episode's queries, drawn from Dirichlet(2, ..., 2) (Veilleux
   /// et al. 2021); the class with the largest share keeps all of its own.
   bool unbalanced = false;
-  bool trace = false;           ///< also loss and accuracy before and after every inner step
-  bool confusion = false;       ///< also the whole confusion matrix
-  double temperature = 1.0;     ///< of the report's calibrated_error
+  bool trace = false;        ///< also loss and accuracy before and after every inner step
+  bool confusion = false;    ///< also the whole confusion matrix
+  double temperature = 1.0;  ///< of the report's calibrated_error
+  /// What is kept of an episode, by its number and the outputs for its query (of values in their
+  /// own units), on whichever rank has it; empty: nothing.
+  std::function<std::string(std::int64_t, const torch::Tensor&)> told = {};
   bool skip_nonfinite = false;  ///< leave episodes out whose numbers are not finite; false: throw
 };
 
@@ -49,6 +52,7 @@ struct EvaluationReport {
   std::vector<StepDiagnostics> trace;        ///< means over episodes
   std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons;
                                              ///< NaN: it has none
+  std::string told;                          ///< what the plan's `told` says, episode after episode
   /// Expected calibration error of the classes' probabilities, in [0, 1]: how far these are from
   /// how often they are right, or of those of labels from how often these are there; of the logits
   /// as they are, and of those divided by the plan's temperature. 0 where no probabilities are

@@ -98,6 +98,7 @@ class RunData {
   template <class Work>
   static void for_each_own(const Part& part, const Work& work);
   std::int64_t common_target_width(bool values) const;
+  TargetUnits training_units() const;
 };
 
 /// A line for people where classes of the other data set's split are, by name, training classes of

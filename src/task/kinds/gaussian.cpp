@@ -8,11 +8,12 @@
 namespace cuttle {
 namespace {
 
-struct GaussianOptions {
+struct GaussianOptions : UnitsOptions {
   double deviation_min = 0.1;
   void keys(Keys& keys) {
+    UnitsOptions::keys(keys);
     keys.add("deviation_min", deviation_min, from_below(1e-6, 1),
-             "least standard deviation that is predicted: in the values' own units, with "
+             "least standard deviation that is predicted: in the values' units, with "
              "adapt.standardise in the support's");
   }
 };
@@ -25,7 +26,8 @@ struct GaussianOptions {
 class GaussianKind final : public TaskKind {
  public:
   using Options = GaussianOptions;
-  GaussianKind(const TaskKindRequest&, const Options& options) : least_(options.deviation_min) {}
+  GaussianKind(const TaskKindRequest&, const Options& options)
+      : least_(options.deviation_min), in_training_units_(options.training()) {}
 
   std::int64_t outputs(std::int64_t, std::int64_t target_width) const override {
     return 2 * target_width;
@@ -64,6 +66,7 @@ class GaussianKind final : public TaskKind {
     return say_number("log-likelihood", mean, half_width);
   }
   bool values() const override { return true; }
+  bool in_training_units() const override { return in_training_units_; }
   bool uncertain() const override { return true; }
   std::vector<Beside> beside() const override { return {{"_deviation", "deviations"}}; }
   std::vector<torch::Tensor> told_beside(const torch::Tensor& outputs) const override {
@@ -81,6 +84,7 @@ class GaussianKind final : public TaskKind {
   }
 
   double least_;
+  bool in_training_units_;
 };
 
 }  // namespace

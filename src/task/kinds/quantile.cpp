@@ -6,10 +6,11 @@
 namespace cuttle {
 namespace {
 
-struct QuantileOptions {
+struct QuantileOptions : UnitsOptions {
   double low = 0.05;
   double high = 0.95;
   void keys(Keys& keys) {
+    UnitsOptions::keys(keys);
     keys.add("quantile_low", low, above_to(0, 0.5),
              "share of values that lie below the lower bound");
     keys.add("quantile_high", high, between(0.5, 0.9999),
@@ -27,7 +28,7 @@ class QuantileKind final : public TaskKind {
  public:
   using Options = QuantileOptions;
   QuantileKind(const TaskKindRequest&, const Options& options)
-      : quantiles_{0.5, options.low, options.high} {}
+      : quantiles_{0.5, options.low, options.high}, in_training_units_(options.training()) {}
 
   std::int64_t outputs(std::int64_t, std::int64_t target_width) const override {
     return 3 * target_width;
@@ -65,6 +66,7 @@ class QuantileKind final : public TaskKind {
     return say_number("quantile loss", mean, half_width);
   }
   bool values() const override { return true; }
+  bool in_training_units() const override { return in_training_units_; }
   torch::Tensor rescaled(const torch::Tensor& outputs, const torch::Tensor& origin,
                          const torch::Tensor& scale) const override {
     return outputs * scale.repeat({1, 3}) + origin.repeat({1, 3});
@@ -90,6 +92,7 @@ class QuantileKind final : public TaskKind {
   }
 
   double quantiles_[3];
+  bool in_training_units_;
 };
 
 }  // namespace

@@ -6,9 +6,10 @@
 namespace cuttle {
 namespace {
 
-struct ValueOptions {
+struct ValueOptions : UnitsOptions {
   double huber_at = 0;
   void keys(Keys& keys) {
+    UnitsOptions::keys(keys);
     keys.add("huber_at", huber_at, at_least(0),
              "error from which the loss grows no longer by squares but evenly, so that outliers "
              "pull less (Huber); 0: mean squared error");
@@ -20,7 +21,8 @@ struct ValueOptions {
 class ValueKind final : public TaskKind {
  public:
   using Options = ValueOptions;
-  ValueKind(const TaskKindRequest&, const Options& options) : bound_(options.huber_at) {}
+  ValueKind(const TaskKindRequest&, const Options& options)
+      : bound_(options.huber_at), in_training_units_(options.training()) {}
 
   std::int64_t outputs(std::int64_t, std::int64_t target_width) const override {
     return target_width;
@@ -42,12 +44,14 @@ class ValueKind final : public TaskKind {
     return say_number(bound_ == 0 ? "mean squared error" : "Huber loss", mean, half_width);
   }
   bool values() const override { return true; }
+  bool in_training_units() const override { return in_training_units_; }
   std::optional<SimpleLoss> simple_loss() const override {
     return bound_ == 0 ? std::optional(SimpleLoss::kSquaredError) : std::nullopt;
   }
 
  private:
   double bound_;
+  bool in_training_units_;
 };
 
 }  // namespace

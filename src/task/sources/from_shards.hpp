@@ -35,6 +35,11 @@ class PlannedEpisodes : public TaskSource {
 
   EpisodeSize size(const RandomKey& key) const override { return planner_.size(key); }
   std::string left_out() const override { return planner_.left_out(); }
+  std::vector<std::int64_t> samples(const RandomKey& key) const override {
+    auto plan = planner_.plan(key);
+    plan.support.insert(plan.support.end(), plan.query.begin(), plan.query.end());
+    return std::move(plan.support);
+  }
   Task make(const RandomKey& key) const override {
     Episode episode = materialise(data_, planner_.plan(key));
     augment_episode(episode, data_, augment_);
