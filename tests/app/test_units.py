@@ -70,7 +70,8 @@ def asked_of(run, path, *words):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("target, beside", [("value", ()), ("gaussian", ("deviations", )), ("quantile", ("low", "high"))])
+@pytest.mark.parametrize("target, beside", [
+    ("value", ()), ("gaussian", ("deviations", )), ("quantile", ("low", "high"))])
 def test_training_is_that_of_scaled_values_and_answers_are_in_their_own(target, beside, own, tmp_path):
     there = scaled(own, tmp_path / "scaled.h5")
     run, twin = (trained(own, tmp_path / "run", target, units="training"), trained(there, tmp_path / "twin", target))
@@ -146,8 +147,10 @@ def test_answers_of_classes_are_those_that_are_scored(tmp_path):
     shards = driver.make_shards(tmp_path / "shards", "--classes", "12", "--samples-per-class", "6")
     run = tmp_path / "run"
     driver.train(driver.write_config(tmp_path / "config.yaml", shards), run)
-    cuttle("eval", run, "--per-episode", tmp_path / "scores.csv")
+    told = cuttle_json("eval", run, "--per-episode", tmp_path / "scores.csv")
     lines = asked_of(run, tmp_path / "asked.jsonl")
+    costs = [-np.log(record["probabilities"][record["of"]]) for record in lines if record["part"] == "query"]
+    assert told["loss"] == pytest.approx(np.mean(costs), rel=1e-4)
     scores = [float(row[1]) for row in csv.reader((tmp_path / "scores.csv").read_text().splitlines()[1:])]
     for episode, score in enumerate(scores):
         support, query = ([record for record in lines if (record["episode"], record["part"]) == (episode, part)]
