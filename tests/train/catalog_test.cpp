@@ -191,6 +191,9 @@ TEST(Catalog, ShippedConfigsAreValidAndRoundTrip) {
   const auto parts = expand_paths(folder + "parts/*.yaml");
   EXPECT_GE(parts.size(), 15u);
   paths.insert(paths.end(), parts.begin(), parts.end());
+  const auto real = expand_paths(folder + "real/*.yaml");
+  EXPECT_GE(real.size(), 5u);
+  paths.insert(paths.end(), real.begin(), real.end());
   for (const std::string& path : paths) {
     SCOPED_TRACE(path);
     RunConfig config;
