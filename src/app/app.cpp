@@ -31,9 +31,9 @@ struct Request {
 /// alone in words such as --out=~/FILE.
 void expand_paths_in(CLI::App& app) {
   static const std::set<std::string> kPaths{
-      "config",     "run",         "runs",          "file",     "inputs",   "path",
-      "--out",      "--run-dir",   "--support",     "--tasks",  "--toward", "--parameters",
-      "--gradient", "--confusion", "--per-episode", "--shards", "--run"};
+      "config",     "run",         "runs",          "file",     "inputs",    "path",
+      "--out",      "--run-dir",   "--support",     "--tasks",  "--toward",  "--parameters",
+      "--gradient", "--confusion", "--per-episode", "--shards", "--outside", "--run"};
   const CLI::Validator expand(
       [](std::string& path) {
         try {
@@ -99,19 +99,19 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
       ->allow_extra_args(false);
   command->add_option("--missing-rate", a.missing_rate, "hide present modalities at this rate")
       ->check(CLI::Range(0.0, 1.0));
-  command
-      ->add_option("--queries", a.queries,
-                   "how many queries of an episode are answered at once: all, a class, or one")
+  command->add_option("--queries", a.queries, "queries answered at once: all, a class, or one")
       ->check(CLI::IsMember({"all", "class", "one"}))
       ->capture_default_str();
   command->add_flag("--unbalanced", a.unbalanced,
-                    "classes of an episode have unequal shares of its queries, drawn from "
-                    "Dirichlet(2, 2, ...)");
+                    "classes have unequal shares of an episode's queries: Dirichlet(2, 2, ...)");
   command->add_flag("--last", a.last, "the newest checkpoint instead of the best by validation");
-  command->add_flag("--diagnostics", a.diagnostics,
-                    "loss and accuracy before and after each inner step");
+  command->add_flag("--diagnostics", a.diagnostics, "loss and accuracy around each inner step");
   command->add_flag("--calibrated", a.calibrated,
                     "also the calibration error with the temperature of validation episodes");
+  command
+      ->add_option("--outside", a.outside,
+                   "also how samples of no class of an episode are told: of shards, or the split's")
+      ->expected(0, -1);
   command->add_option("--confusion", a.confusion, "write the confusion matrix to this CSV file");
   command->add_option("--per-episode", a.per_episode,
                       "write every episode's score to this CSV file; .jsonl: samples and answers");

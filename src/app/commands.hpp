@@ -26,6 +26,7 @@ struct EvalArguments {
   std::int64_t episodes = 0;
   double missing_rate = 0.0;
   bool last = false, json = false, diagnostics = false, unbalanced = false, calibrated = false;
+  std::vector<std::string> outside;  ///< shards, or one empty word: of the split; none: not asked
 };
 ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                       const Extensions& extensions);

@@ -36,6 +36,13 @@ EvaluationPlan plan_of(const EvalArguments& arguments, const LoadedRun& run) {
                   "--queries: these tasks are acted in, one episode at a time; leave it out");
   CUTTLE_VALIDATE(!plan.trace || plan.at_once == QueriesAtOnce::kAll,
                   "--diagnostics looks at all queries of an episode at once; leave out --queries");
+  CUTTLE_VALIDATE(
+      kind.classes() || arguments.outside.empty(),
+      "--outside is about samples of no class, and these tasks have none; leave it out");
+  CUTTLE_VALIDATE(arguments.outside.empty() || plan.at_once == QueriesAtOnce::kOne ||
+                      run.parts.learner->samples_apart(),
+                  "--outside: answers of this model depend on what is asked beside (it is "
+                  "transductive); ask for each alone with --queries one");
   plan.confusion = !arguments.confusion.empty();
   const auto names = names_of(run.inputs.modalities);
   for (const auto& name : arguments.modalities)
@@ -110,6 +117,20 @@ void add_figures(const TaskKind& kind, const std::vector<std::string>& targets,
       add_interval(figure.name, report.figures[at++], json["by_target"][targets.at(t)]);
 }
 
+/// Empty: the split's own samples are meant.
+std::vector<std::string> outside_shards(const EvalArguments& arguments) {
+  return arguments.outside == std::vector<std::string>{""} ? std::vector<std::string>()
+                                                           : arguments.outside;
+}
+
+void add_outside(const std::vector<std::string>& shards, const EvaluationPlan& plan,
+                 const OutsideReport& report, nlohmann::ordered_json& json) {
+  json = {{"shards", shards}, {"samples", plan.outside->size()}};
+  add_interval("auroc", report.auroc, json);
+  add_interval("false_positive_rate", report.false_positives, json);
+  add_interval("accuracy_at_95_recall", report.accuracy, json);
+}
+
 /// "text=0.5 of samples": what data.missing hides of the split; empty: nothing.
 std::string hidden_by_data(const DataOptions& data, Split split) {
   if (!has_missing(data, split)) return {};
@@ -156,6 +177,8 @@ ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const
     json["temperature"] = plan.temperature;
     json["calibrated_error"] = report.calibrated_error;
   }
+  if (report.outside)
+    add_outside(outside_shards(arguments), plan, *report.outside, json["outside"]);
   if (report.counts) {
     const auto scores = report.counts->scores();
     json["macro_precision"] = scores.macro_precision;
@@ -232,6 +255,14 @@ void print_text(const EvalArguments& arguments, const LoadedRun& run, const RunD
                                  ? fmt::format(", {:.2f} % with the temperature {:.2f}",
                                                100 * report.calibrated_error, plan.temperature)
                                  : "");
+  if (const auto outside = outside_shards(arguments); report.outside)
+    std::cout << fmt::format(
+        "outside ({} samples of {}): AUROC {}; with 95 % of the queries kept, false positives {}, "
+        "accuracy {}\n",
+        plan.outside->size(),
+        outside.empty() ? "the split" : fmt::format("{}", fmt::join(outside, ", ")),
+        say(report.outside->auroc), say(report.outside->false_positives),
+        say(report.outside->accuracy));
   if (plan.missing_rate > 0)
     std::cout << fmt::format(
         "missing rate {:.2f} as asked for, {:.2f} in effect (a sample's last sense stays)\n",
@@ -305,6 +336,8 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
                                    console_of(comm.rank()));
     std::unique_ptr<const TaskSource> source;
     std::vector<std::int32_t> classes;
+    std::unique_ptr<Dataset> outside_data;
+    std::optional<OutsideSamples> outside;
     together(comm, "planning episodes", [&] {
       if (const Dataset* alone = data->alone(plan.split); alone && kind->classes())
         classes = alone->classes_of(plan.split);
@@ -312,6 +345,17 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
       source = data->source(run->parts, {plan.split, plan.episode, 0.0, true}, &kept);
       if (std::filesystem::path(arguments.per_episode).extension() == ".jsonl")
         plan.told = episode_answers(*run, data->alone(plan.split), *source, plan);
+      if (arguments.outside.empty()) return;
+      const Dataset* own = data->alone(plan.split);
+      CUTTLE_VALIDATE(own,
+                      "--outside needs episodes of one data set (their classes are known by name); "
+                      "give all sources but one the weight 0");
+      outside_data = open_outside(*run, outside_shards(arguments), extensions);
+      const Dataset& from = outside_data ? *outside_data : *own;
+      auto& cache = kept.try_emplace(&from, *model, run->parameters, false).first->second;
+      outside.emplace(from, outside_data ? Split::kAll : plan.split, *own, plan.split,
+                      plan.episode.way, *model, &cache);
+      plan.outside = &*outside;
     });
     const auto report = [&] {
       Counter counter(console_of(comm.rank()), plan.episodes, "episodes");

@@ -1,5 +1,6 @@
 #include "app/evaluation_data.hpp"
 
+#include "app/adapted_file.hpp"
 #include "app/shard_paths.hpp"
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/files.hpp"
@@ -26,14 +27,18 @@ void read_episodes(const Assembly& parts, const Extensions& extensions, Section&
   source = Section("episodes");
 }
 
+void check_words(const char* option, const std::vector<std::string>& shards) {
+  for (const std::string& word : shards)
+    CUTTLE_VALIDATE(word.find('=') == word.npos || !expand_paths(word).empty(),
+                    "{0}: no shard matches '{1}' (every word after it is one); if it is a key, "
+                    "put it before {0}",
+                    option, word);
+}
+
 void use_shards(const std::vector<std::string>& shards, LoadedRun& run,
                 const Extensions& extensions) {
   RunConfig& config = run.config;
-  for (const std::string& word : shards)
-    CUTTLE_VALIDATE(word.find('=') == word.npos || !expand_paths(word).empty(),
-                    "--shards: no shard matches '{}' (every word after it is one); if it is a key, "
-                    "put it before --shards",
-                    word);
+  check_words("--shards", shards);
   if (config.sources.empty()) {
     read_episodes(run.parts, extensions, config.episode.source);
     return use(shards, config.data);
@@ -63,6 +68,14 @@ void warn_of_seen(const RunData& own, const RunData& data, Split split) {
 }
 
 }  // namespace
+
+std::unique_ptr<Dataset> open_outside(const LoadedRun& run, const std::vector<std::string>& shards,
+                                      const Extensions& extensions) {
+  if (shards.empty()) return nullptr;
+  check_words("--outside", shards);
+  return open_for(run.inputs.modalities, shards_only(with_shards_of_folders(shards)), extensions,
+                  "--outside");
+}
 
 std::string say_episodes(std::int64_t count, Split split) {
   return split == Split::kAll ? fmt::format("{} episodes of all splits", count)

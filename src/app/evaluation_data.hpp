@@ -15,6 +15,10 @@ namespace cuttle {
 std::unique_ptr<RunData> evaluation_data(LoadedRun& run, const std::vector<std::string>& shards,
                                          Split split, const Extensions& extensions);
 
+/// The samples of these shards in the model's senses; null where none are given.
+std::unique_ptr<Dataset> open_outside(const LoadedRun& run, const std::vector<std::string>& shards,
+                                      const Extensions& extensions);
+
 /// "600 test episodes".
 std::string say_episodes(std::int64_t count, Split split);
 

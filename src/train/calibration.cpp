@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "cuttle/core/error.hpp"
+#include "train/outside.hpp"
 #include "train/query_outputs.hpp"
 
 namespace cuttle {
@@ -78,16 +79,6 @@ void ask_labels(const Task& task, const Learner& learner, const ParameterList& p
     asked.logits.push_back(torch::stack({torch::zeros_like(logits[i]), logits[i]}, 1));
     asked.labels.push_back(targets[i]);
   }
-}
-
-/// Chance that one of `other` is larger than one of `known` (ascending); equal ones count half.
-double chance_above(const std::vector<float>& known, const std::vector<float>& other) {
-  double pairs = 0;
-  for (const float distance : other) {
-    const auto [from, to] = std::equal_range(known.begin(), known.end(), distance);
-    pairs += static_cast<double>((from - known.begin()) + (to - known.begin())) / 2;
-  }
-  return pairs / (static_cast<double>(known.size()) * static_cast<double>(other.size()));
 }
 
 torch::Tensor entry(const std::map<std::string, torch::Tensor>& state, const std::string& name) {

@@ -14,6 +14,7 @@
 #include "cuttle/task/schedule.hpp"
 #include "cuttle/train/assembly.hpp"
 #include "cuttle/train/calibration.hpp"
+#include "train/outside.hpp"
 #include "train/query_outputs.hpp"
 #include "train/reliability.hpp"
 
@@ -22,8 +23,9 @@ namespace {
 
 /// What one rank found in its tasks.
 struct Findings {
-  std::vector<std::vector<float>> rows;   ///< loss, metrics, then as many columns per trace line
-  std::vector<std::vector<float>> terms;  ///< of figures, by row
+  std::vector<std::vector<float>> rows;     ///< loss, metrics, then as many columns per trace line
+  std::vector<std::vector<float>> terms;    ///< of figures, by row
+  std::vector<std::vector<float>> outside;  ///< as OutsideReport, by row
   std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;
   Reliability raw, calibrated;
@@ -130,11 +132,37 @@ bool check_finite(const std::vector<float>& row, std::int64_t episode, const Tas
       *bad));
 }
 
+/// Of a task's query; also finds how the plan's outside samples are told from it.
+torch::Tensor outputs_beside_outside(const Task& task, const Learner& learner,
+                                     const ParameterList& parameters, const EvaluationPlan& plan,
+                                     Findings& found) {
+  const Task there = task.on(learner.model().device());
+  const auto adapted = learner.adapt(parameters, there.support, there.key);
+  const auto support = adapted->answer(there.support).embedding;
+  CUTTLE_VALIDATE(!support.parts.empty(),
+                  "--outside: this learner's answers rest on no embeddings (what is outside is "
+                  "told by its distance); leave it out");
+  Batch outside = plan.outside->draw(task);
+  if (!plan.modalities.empty()) outside = keep_modalities(outside, plan.modalities);
+  outside = drop_modalities(outside, plan.missing_rate, task.key.with(Stream::kModel, 17))
+                .on(learner.model().device());
+  const Novelty novelty(support, task.support.labels, task.support.way);
+  const Answered own = answers_to(*adapted, there.query, plan.at_once, &novelty);
+  const bool apart = plan.at_once == QueriesAtOnce::kOne;
+  const Answered others =
+      answers_to(*adapted, outside, apart ? QueriesAtOnce::kOne : QueriesAtOnce::kAll, &novelty);
+  const auto right = own.outputs.argmax(1).eq(task.query.labels);
+  const auto figures = judge_outside(own.distances, right, others.distances);
+  found.outside.emplace_back(figures.begin(), figures.end());
+  return own.outputs;
+}
+
 /// Task number `episode` of the plan.
 void evaluate_task(const Task& task, std::int64_t episode, const Learner& learner,
                    const ParameterList& parameters, const EvaluationPlan& plan,
                    const std::vector<std::int32_t>& classes, Findings& found) {
-  const auto outputs = query_outputs(learner, parameters, task, plan.at_once);
+  const auto outputs = plan.outside ? outputs_beside_outside(task, learner, parameters, plan, found)
+                                    : query_outputs(learner, parameters, task, plan.at_once);
   std::vector<float> row{learner.kind().loss(outputs, task.query).item<float>()};
   const auto append = [&](const std::vector<double>& values) {
     for (const double value : values) row.push_back(static_cast<float>(value));
@@ -331,6 +359,10 @@ EvaluationReport evaluate(Communicator& comm, const TaskSource& source,
   report.counts = std::move(mine.counts);
   report.confusion = std::move(mine.confusion);
   report.trace = trace_of(means, metrics);
+  if (plan.outside) {
+    const auto of = mean_intervals(comm, "outside samples", mine.outside, 3);
+    report.outside = {of[0], of[1], of[2]};
+  }
   report.skipped = comm.all_reduce("episodes left out", {mine.skipped}, ReduceOp::kSum).wait()[0];
   report.blind = comm.all_reduce("episodes without senses", {mine.blind}, ReduceOp::kSum).wait()[0];
   const auto senses =

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "cuttle/train/calibration.hpp"
 
 namespace cuttle {
 namespace {
@@ -27,20 +30,36 @@ std::vector<std::vector<std::int64_t>> rows_at_once(const Batch& query, QueriesA
 
 }  // namespace
 
+Answered answers_to(const Adapted& adapted, const Batch& batch, QueriesAtOnce at_once,
+                    const Novelty* novelty) {
+  const auto once = [&](const Batch& part) -> Answered {
+    if (novelty == nullptr) return {adapted.predict(part).to(torch::kCPU), {}};
+    const auto answers = adapted.answer(part);
+    return {answers.outputs.to(torch::kCPU), novelty->distances(answers.embedding)};
+  };
+  if (at_once == QueriesAtOnce::kAll) return once(batch);
+  Tensors outputs;
+  std::vector<std::int64_t> places;
+  std::vector<float> distances(novelty == nullptr ? 0 : static_cast<std::size_t>(batch.size));
+  for (const auto& rows : rows_at_once(batch, at_once)) {
+    if (rows.empty()) continue;
+    const Answered part = once(select_rows(batch, rows));
+    outputs.push_back(part.outputs);
+    places.insert(places.end(), rows.begin(), rows.end());
+    for (std::size_t i = 0; i < part.distances.size(); ++i)
+      distances[static_cast<std::size_t>(rows[i])] = part.distances[i];
+  }
+  const auto answered = torch::cat(outputs);
+  return {
+      torch::empty_like(answered).index_copy_(0, torch::tensor(places, torch::kInt64), answered),
+      std::move(distances)};
+}
+
 torch::Tensor query_outputs(const Learner& learner, const ParameterList& parameters,
                             const Task& task, QueriesAtOnce at_once) {
   const Task there = task.on(learner.model().device());
   const auto adapted = learner.adapt(parameters, there.support, there.key);
-  if (at_once == QueriesAtOnce::kAll) return adapted->predict(there.query).to(torch::kCPU);
-  Tensors outputs;
-  std::vector<std::int64_t> places;
-  for (const auto& rows : rows_at_once(task.query, at_once)) {
-    if (rows.empty()) continue;
-    outputs.push_back(adapted->predict(select_rows(there.query, rows)).to(torch::kCPU));
-    places.insert(places.end(), rows.begin(), rows.end());
-  }
-  const auto answered = torch::cat(outputs);
-  return torch::empty_like(answered).index_copy_(0, torch::tensor(places, torch::kInt64), answered);
+  return answers_to(*adapted, there.query, at_once).outputs;
 }
 
 std::vector<std::int64_t> unbalanced_counts(std::int64_t way, std::int64_t most,

@@ -9,8 +9,20 @@
 
 namespace cuttle {
 
+class Novelty;
+
+/// What an adapted model says of a batch, on the CPU.
+struct Answered {
+  torch::Tensor outputs;         ///< [n, way]
+  std::vector<float> distances;  ///< by sample; empty: not asked for
+};
+/// `batch`: on the model's device. `at_once`: kClass needs labels. `novelty`: of the support, for
+/// distances; null: none.
+Answered answers_to(const Adapted& adapted, const Batch& batch, QueriesAtOnce at_once,
+                    const Novelty* novelty = nullptr);
+
 /// What the model says of a task's query after adapting to its support, on the CPU as the task is.
-/// `parameters` are on the model's device. `at_once`: kClass needs labels.
+/// `parameters` are on the model's device.
 torch::Tensor query_outputs(const Learner& learner, const ParameterList& parameters,
                             const Task& task, QueriesAtOnce at_once = QueriesAtOnce::kAll);
 

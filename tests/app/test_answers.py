@@ -176,6 +176,26 @@ def test_eval_says_how_far_probabilities_are_from_the_truth(trained):
     assert f"calibration error {errors} with the temperature {mended['temperature']:.2f}" in shown
 
 
+def test_eval_tells_what_is_outside_from_its_queries(trained, tmp_path):
+    words = ("eval", trained, "--episodes", "12")
+    told = cuttle_json(*words, "--outside")
+    outside = told.pop("outside")
+    assert told == cuttle_json(*words) and outside["shards"] == []
+    assert 0.5 < outside["auroc"] < 1 and outside["accuracy_at_95_recall"] <= told["accuracy"]
+    for ranks in (2, 3):
+        assert cuttle_json(*words, "--outside", ranks=ranks) == {**told, "outside": outside}
+    shown = cuttle(*words, "--outside").stdout
+    assert f"outside ({outside['samples']} samples of the split): AUROC {outside['auroc']:.4f} +- " in shown
+    others = driver.make_shards(tmp_path / "others", "--name", "others", "--classes", "3", "--splits", "0,0,1",
+                                "--shards", "1", "--seed", "9")
+    given = cuttle_json(*words, "--outside", others)["outside"]
+    assert given["samples"] == 24  # 8 of each class
+    assert given["shards"] == [str(others)] and given["auroc"] != outside["auroc"]
+    # Episodes of all three classes leave none outside.
+    said = cuttle(*words, "--shards", others, "--outside", code=driver.USER_ERROR).stderr
+    assert "none is sure to be outside" in said and "evaluation.way" in said
+
+
 def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path):
     requests = [{"shard": str(split[1])}, {"shard": str(tmp_path / "none.h5")}, {"shard": 3}, {"shard": str(split[2])}]
     text = "\n".join([*map(json.dumps, requests), "not JSON", ""])

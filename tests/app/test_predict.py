@@ -139,6 +139,9 @@ def test_samples_teach_each_other_where_that_is_asked_for(sets, tmp_path):
     assert "--together is transductive" in together.stderr and "about as many" in together.stderr
     assert together.stdout != result.stdout and len(together.stdout.splitlines()) == 6
     assert cuttle_json("eval", tmp_path / "run")["batch_norm"] == "transductive"
+    asked = ("eval", tmp_path / "run", "evaluation.way=2", "--episodes", "5", "--outside")
+    assert "--queries one" in cuttle(*asked, code=driver.USER_ERROR).stderr
+    assert "outside" in cuttle_json(*asked, "--queries", "one")
     assert cuttle_json("eval", tmp_path / "run", "adapt.refine=0")["batch_norm"] == "inductive"
 
 

@@ -279,10 +279,21 @@ EVALUATION = {"app.units": {
         ("(known ? asked.known : asked.other)", "(known ? asked.other : asked.known)"),
         ("{torch::zeros_like(logits[i]), logits[i]}", "{logits[i], torch::zeros_like(logits[i])}"),
     ],
+    "src/train/outside.cpp": [
+        ("(to - known.begin())) / 2", "(from - known.begin())) / 2"),
+        ("(19 * sorted.size() + 19) / 20 - 1", "19 * sorted.size() / 20"),
+        ("return distance <= farthest;", "return distance < farthest;"),
+        ("distances[i] <= farthest && right", "right"),
+        ("classes_[i]) == task.classes.end()", "classes_[i]) != task.classes.end()"),
+        ("found == ids.end() || shared > way", "found == ids.end() || shared >= way"),
+        ("std::min(all, task.query.size)", "all"),
+    ],
     "src/train/evaluator.cpp": [
         ("judge_probabilities(task, outputs, 1.0, labels, found.raw)",
          "judge_probabilities(task, outputs, plan.temperature, labels, found.raw)"),
         ("right = task.query.targets.gt(0.5).flatten();", "right = z.gt(0).eq(task.query.targets).flatten();"),
+        ("judge_outside(own.distances, right, others.distances)",
+         "judge_outside(others.distances, right, own.distances)"),
     ],
     "src/train/reliability.hpp": [
         ("sums_[at + 1] += right;", "sums_[at + 1] += !right;"),

@@ -18,6 +18,29 @@ namespace cuttle {
 /// How many queries of an episode are answered at once; it matters to transductive models.
 enum class QueriesAtOnce { kAll, kClass, kOne };
 
+/// Samples of classes that an episode has not, to be told from its queries. Immutable; references
+/// must outlive it.
+class OutsideSamples {
+ public:
+  /// `outside`: whose samples of the split may be drawn. `episodes`: the data set and the split of
+  /// the episodes, whose classes are known by name; `way`: of the largest one. `kept`: of
+  /// `outside`, as in Model::prepare. UserError where an episode may have all classes.
+  OutsideSamples(const Dataset& outside, Split split, const Dataset& episodes, Split of_episodes,
+                 std::int64_t way, const Model& model, SampleCache* kept);
+
+  /// As many as the task has queries, or all that there are; a pure function of the task's key.
+  Batch draw(const Task& task) const;
+  /// That may be drawn, those of the episodes' own classes among them.
+  std::int64_t size() const { return static_cast<std::int64_t>(samples_.size()); }
+
+ private:
+  const Dataset& data_;
+  const Model& model_;
+  SampleCache* kept_;
+  std::vector<std::int64_t> samples_;  ///< ascending
+  std::vector<std::int32_t> classes_;  ///< theirs, by the episodes' ids; -1: none of these
+};
+
 /// Which episodes are evaluated, and with what of them.
 struct EvaluationPlan {
   std::uint64_t seed = 1;
@@ -37,7 +60,18 @@ struct EvaluationPlan {
   /// What is kept of an episode, by its number and the outputs for its query (of values in their
   /// own units), on whichever rank has it; empty: nothing.
   std::function<std::string(std::int64_t, const torch::Tensor&)> told = {};
+  /// Also how well these are told from the queries by their distance (Novelty); null: none. Asked
+  /// one by one with kOne, else together; answers must not depend on each other.
+  const OutsideSamples* outside = nullptr;
   bool skip_nonfinite = false;  ///< leave episodes out whose numbers are not finite; false: throw
+};
+
+/// How samples of no class of an episode are told from its queries: means over episodes.
+struct OutsideReport {
+  Interval auroc;  ///< chance that one is farther than a query, equals counting half
+  /// Share of them that are no farther than the nearest 95 % of the queries (at least so many).
+  Interval false_positives;
+  Interval accuracy;  ///< share of the queries that are among these 95 % and answered rightly
 };
 
 /// The same on all ranks, bit for bit, at every world size.
@@ -50,6 +84,7 @@ struct EvaluationReport {
   std::optional<ClassCounts> counts;
   std::optional<ConfusionMatrix> confusion;  ///< the same, if the plan asks for it
   std::vector<StepDiagnostics> trace;        ///< means over episodes
+  std::optional<OutsideReport> outside;      ///< if the plan asks for it
   std::vector<float> episode_scores;         ///< the score by episode, for paired comparisons;
                                              ///< NaN: it has none
   std::string told;                          ///< what the plan's `told` says, episode after episode
