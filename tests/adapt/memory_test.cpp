@@ -449,6 +449,28 @@ TEST(MetaNetworks, TheSupportSpeaksThroughFastWeightsAlone) {
   EXPECT_GT(largest(said(parameters, task) - said(parameters, other)), 1e-3);
 }
 
+TEST(MetaNetworks, WithoutFastWeightsTheBaseLearnerAnswers) {
+  const auto learner =
+      learner_of("meta_networks", 1, "concat", "none", {{"width", "8"}, {"fast_weights", "false"}});
+  const auto parameters = start(*learner, 0.5);
+  const Task task = odd_task(learner->model(), "concat");
+  const auto leaves = leaves_of(parameters);
+  const Own own = own_of(*learner, leaves);
+  Tensors outputs;
+  for (const auto& row : rows_of_embedding(learner->model().embed(leaves, task.query, {})).unbind())
+    outputs.push_back(
+        own.affine("base.1", torch::relu(own.affine("base.0", own.affine("project", row)))));
+  const auto said = torch::stack(outputs);
+  EXPECT_LT(largest(predicted(*learner, parameters, task) - said), 1e-10);
+  const auto result = learner->meta_gradient(parameters, task);
+  EXPECT_LT(
+      relative_error(result.gradient,
+                     flat_gradient(*learner, F::cross_entropy(said, task.query.labels), leaves)),
+      1e-9);
+  for (const auto& slope : learner->model().layout()->views(result.gradient))
+    EXPECT_GT(largest(slope), 0.0);
+}
+
 TEST(MetaNetworks, NoOrderOfTheSupportChangesAnAnswer) {
   const auto learner = learner_of("meta_networks", 1, "late", "none", kSmallMetaNetworks);
   const auto parameters = start(*learner, 0.5);

@@ -272,7 +272,7 @@ CASES = {
     "values_r2d2": case({"algorithm": "r2d2"}, CROSS, {"x": MLP, "series": TRANSFORMER}, "values", VALUES),
     "values_matching": case({"algorithm": "matching"}, {"fusion": "concat"}, {"x": MLP}, None,
                             {**VALUES, "source": "sinusoids", "shot_min": 2}, use="curve"),
-    "values_snail": case({"algorithm": "snail", "filters": 8, "attention": 8}, {"fusion": "concat"}, {"x": MLP}, None,
+    "values_snail": case({"algorithm": "snail", "filters": 8, "attention": 0}, {"fusion": "concat"}, {"x": MLP}, None,
                          {**VALUES, "source": "sinusoids", "shot_min": 2}, use="curve"),
     "sinusoids": case(gradient("maml", 3, 0.01), {"fusion": "concat"}, {"x": MLP}, None,
                       {**VALUES, "source": "sinusoids", "noise": 0.1, "micro_batch": 2}, use="curve"),

@@ -43,7 +43,7 @@ ADAPT = {"meta_gradient_test": {
         (".triu(1)", ".triu(0)"),
         ("x.narrow(0, steps - dilation, 1)", "x.narrow(0, steps - 1, 1)"),
         ("{0, 0, dilation, 0}", "{0, 0, 0, dilation}"),
-        ("(query * key_(p, x)).sum(1, true)", "(x.narrow(1, 0, 1) - 1e30)"),
+        ("(query * layers_->key(p, x)).sum(1, true)", "(x.narrow(1, 0, 1) - 1e30)"),
     ],
 }, "task_layers_test": {
     "src/adapt/task_layers.cpp": [
@@ -322,7 +322,7 @@ ADAPT = {"meta_gradient_test": {
         ("matmul(heads(*add_))", "matmul(heads(*key_))"),
     ],
     "src/adapt/learners/meta_networks.cpp": [
-        ("represent(p, x, of_q)", "torch::relu(represent_(p, x))"),
+        ("represent(p, x, of_q)", "torch::relu(fast_->represent(p, x))"),
         ("hidden_(p, x) + mixed(lesson[2], x)", "hidden_(p, x)"),
         ("static_cast<double>(n) * kind_->loss", "kind_->loss"),
     ],

@@ -1,6 +1,7 @@
 #include <torch/types.h>
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "adapt/layers.hpp"
@@ -15,12 +16,15 @@ namespace {
 struct MetaNetworksOptions {
   std::int64_t width = 64, meta_width = 20;
   double sharpness = 10;
+  bool fast_weights = true;
   void keys(Keys& keys) {
     keys.add("width", width, between(1, 4096), "units of the layers that have fast weights");
     keys.add("meta_width", meta_width, between(1, 1024),
              "units of the networks that make fast weights of gradients");
     keys.add("sharpness", sharpness, above(0),
              "where the learned factor of similarities starts, by which fast weights are recalled");
+    keys.add("fast_weights", fast_weights, anything(),
+             "what a support set changes; false: slow weights alone, which answer without it");
   }
   Demands demands() const {
     Demands demands;
@@ -49,12 +53,10 @@ class MetaNetworks final : public SupportLearner {
   MetaNetworks(const LearnerRequest& request, const Options& options)
       : SupportLearner(request),
         project_(request.layout, "project", {options.width, width_as_one(model_->fusion())}),
-        represent_(request.layout, "represent", {options.width, options.width}),
         hidden_(request.layout, "base.0", {options.width, options.width}),
-        output_(request.layout, "base.1", {request.inputs.outputs, options.width}),
-        of_represent_(request.layout, "meta_represent", options.meta_width),
-        of_base_(request.layout, "meta_base", options.meta_width),
-        sharpness_(own_number(request.layout, "sharpness", std::log(options.sharpness))) {}
+        output_(request.layout, "base.1", {request.inputs.outputs, options.width}) {
+    if (options.fast_weights) fast_.emplace(request.layout, options);
+  }
 
  private:
   /// m or d: a perceptron that makes a fast weight of each coordinate of a gradient; at first none.
@@ -66,15 +68,27 @@ class MetaNetworks final : public SupportLearner {
     }
     OwnLayer in, out;
   };
+  /// What makes fast weights, and recalls them.
+  struct Fast {
+    Fast(ParameterLayout& layout, const Options& options)
+        : represent(layout, "represent", {options.width, options.width}),
+          of_represent(layout, "meta_represent", options.meta_width),
+          of_base(layout, "meta_base", options.meta_width),
+          sharpness(own_number(layout, "sharpness", std::log(options.sharpness))) {}
+    OwnLayer represent;
+    Meta of_represent, of_base;
+    std::int64_t sharpness;
+  };
 
   /// Of a support set: Q*, and by sample r, W* of the hidden layer and W* of the output, then how
   /// much each sample counts (log, [samples]).
   Tensors study(const Support& support) const override {
+    if (!fast_) return {};
     const Tensors& p = support.parameters;
     const auto x = project_(p, as_one(support.embedding));
     const auto slopes = gradients(p, support.batch, x.detach());
-    const auto of_q = of_represent_(p, slopes[0]);
-    return {of_q, represent(p, x, of_q), of_base_(p, slopes[1]), of_base_(p, slopes[2]),
+    const auto of_q = fast_->of_represent(p, slopes[0]);
+    return {of_q, represent(p, x, of_q), fast_->of_base(p, slopes[1]), fast_->of_base(p, slopes[2]),
             log_counts(support.batch, x.options())};
   }
   /// Of the representation loss with respect to Q; of each sample's task loss with respect to the
@@ -88,9 +102,9 @@ class MetaNetworks final : public SupportLearner {
     Tensors frozen;
     for (const auto& value : p) frozen.push_back(value.detach());
     const auto leaves = as_leaves(
-        {represent_.w(p), each(hidden_.w(p)), each(output_.w(p).narrow(0, 0, support.way))});
+        {fast_->represent.w(p), each(hidden_.w(p)), each(output_.w(p).narrow(0, 0, support.way))});
     const auto shift = output_.b(frozen).narrow(0, 0, support.way);
-    const auto r = torch::relu(torch::linear(x, leaves[0], represent_.b(frozen)));
+    const auto r = torch::relu(torch::linear(x, leaves[0], fast_->represent.b(frozen)));
     const auto of_r = torch::linear(r, output_.w(frozen).narrow(0, 0, support.way), shift);
     const auto h = torch::relu(leaves[1].matmul(x.unsqueeze(2)).squeeze(2) + hidden_.b(frozen));
     const auto of_h = leaves[2].matmul(h.unsqueeze(2)).squeeze(2) + shift;
@@ -100,14 +114,15 @@ class MetaNetworks final : public SupportLearner {
   }
   torch::Tensor represent(const Tensors& p, const torch::Tensor& x,
                           const torch::Tensor& fast) const {
-    return torch::relu(represent_(p, x) + x.matmul(fast.t()));
+    return torch::relu(fast_->represent(p, x) + x.matmul(fast.t()));
   }
   torch::Tensor answer(const Support& support, const Tensors& lesson,
                        const Embedding& query) const override {
     const Tensors& p = support.parameters;
     const auto x = project_(p, as_one(query));
+    if (!fast_) return output_(p, torch::relu(hidden_(p, x))).narrow(1, 0, support.batch.way);
     const auto alike = unit_rows(represent(p, x, lesson[0])).matmul(unit_rows(lesson[1]).t());
-    const auto sharpness = parameter_at(p, sharpness_).exp();
+    const auto sharpness = parameter_at(p, fast_->sharpness).exp();
     const auto share = torch::softmax(sharpness * alike + lesson[4], 1);
     // What fast weights, mixed by `share`, make of each row of `rows`.
     const auto mixed = [&](const torch::Tensor& fast, const torch::Tensor& rows) {
@@ -116,9 +131,8 @@ class MetaNetworks final : public SupportLearner {
     const auto h = torch::relu(hidden_(p, x) + mixed(lesson[2], x));
     return output_(p, h).narrow(1, 0, lesson[3].size(1)) + mixed(lesson[3], h);
   }
-  OwnLayer project_, represent_, hidden_, output_;
-  Meta of_represent_, of_base_;
-  std::int64_t sharpness_;
+  OwnLayer project_, hidden_, output_;
+  std::optional<Fast> fast_;
 };
 
 }  // namespace

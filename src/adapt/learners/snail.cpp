@@ -1,6 +1,7 @@
 #include <torch/types.h>
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "adapt/layers.hpp"
@@ -15,7 +16,8 @@ struct SnailOptions {
   std::int64_t filters = 64, attention = 64;
   void keys(Keys& keys) {
     keys.add("filters", filters, between(1, 4096), "of every dilated convolution");
-    keys.add("attention", attention, between(1, 4096), "columns of keys and values");
+    keys.add("attention", attention, between(0, 4096),
+             "columns of keys and values; 0: no attention, the convolutions alone");
   }
   Demands demands() const {
     Demands demands;
@@ -78,41 +80,49 @@ class TemporalConvolution {
   std::int64_t width_;
 };
 
-/// Causal attention over the steps so far, added as columns.
+/// Causal attention over the steps so far, added as columns; of no columns it is nothing.
 class CausalAttention {
  public:
   CausalAttention(ParameterLayout& layout, const std::string& name, std::int64_t in,
                   std::int64_t columns)
-      : key_(layout, name + ".key", {columns, in}),
-        query_(layout, name + ".query", {columns, in}),
-        value_(layout, name + ".value", {columns, in}),
-        width_(in + columns),
-        scale_(1 / std::sqrt(static_cast<double>(columns))) {}
+      : width_(in + columns), scale_(1 / std::sqrt(static_cast<double>(columns))) {
+    if (columns > 0) layers_.emplace(layout, name, std::vector<std::int64_t>{columns, in});
+  }
   std::int64_t width() const { return width_; }
   void keep(const Tensors& p, const torch::Tensor& x, Tensors& kept) const {
-    kept.insert(kept.end(), {key_(p, x), value_(p, x)});
+    if (layers_) kept.insert(kept.end(), {layers_->key(p, x), layers_->value(p, x)});
   }
   /// The past x [T, C] -> [T, width].
   torch::Tensor past(const Tensors& p, const torch::Tensor& x, Tensors& kept) const {
+    if (!layers_) return x;
     keep(p, x, kept);
     const auto &key = kept[kept.size() - 2], &value = kept.back();
     const auto later = torch::ones({x.size(0), x.size(0)}, torch::kBool).triu(1).to(x.device());
-    const auto scores = (scale_ * query_(p, x).matmul(key.t())).masked_fill(later, -1e30);
+    const auto scores = (scale_ * layers_->query(p, x).matmul(key.t())).masked_fill(later, -1e30);
     return torch::cat({x, torch::softmax(scores, 1).matmul(value)}, 1);
   }
   /// The step after it, of n sequences: x [n, C] -> [n, width]. It looks at itself too.
   torch::Tensor step(const Tensors& p, const torch::Tensor& x, const torch::Tensor*& kept) const {
+    if (!layers_) return x;
     const auto &key = *kept++, &value = *kept++;
-    const auto query = query_(p, x);
-    const auto scores = torch::cat({query.matmul(key.t()), (query * key_(p, x)).sum(1, true)}, 1);
+    const auto query = layers_->query(p, x);
+    const auto scores =
+        torch::cat({query.matmul(key.t()), (query * layers_->key(p, x)).sum(1, true)}, 1);
     const auto share = torch::softmax(scale_ * scores, 1);
     const auto read = share.narrow(1, 0, key.size(0)).matmul(value) +
-                      share.narrow(1, key.size(0), 1) * value_(p, x);
+                      share.narrow(1, key.size(0), 1) * layers_->value(p, x);
     return torch::cat({x, read}, 1);
   }
 
  private:
-  OwnLayer key_, query_, value_;
+  struct Layers {
+    Layers(ParameterLayout& layout, const std::string& name, const std::vector<std::int64_t>& shape)
+        : key(layout, name + ".key", shape),
+          query(layout, name + ".query", shape),
+          value(layout, name + ".value", shape) {}
+    OwnLayer key, query, value;
+  };
+  std::optional<Layers> layers_;
   std::int64_t width_;
   double scale_;
 };
