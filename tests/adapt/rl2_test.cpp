@@ -100,9 +100,9 @@ class Rl2 : public testing::Test {
 
   /// log pi of all actions [courses, steps, actions] and values [courses, steps], from a memory
   /// [hidden] and last inputs [actions + 2].
-  static std::pair<torch::Tensor, torch::Tensor> agent(const Named& p, const Courses& courses,
-                                                       const torch::Tensor& memory,
-                                                       const torch::Tensor& first) {
+  std::pair<torch::Tensor, torch::Tensor> agent(const Named& p, const Courses& courses,
+                                                const torch::Tensor& memory,
+                                                const torch::Tensor& first) const {
     const std::int64_t n = courses.states.size(0), steps = courses.states.size(1);
     const auto at = [&](const char* name) { return p.at(std::string("learner.") + name); };
     const auto chunk = [&](const char* name, std::int64_t gate) {
@@ -125,19 +125,20 @@ class Rl2 : public testing::Test {
       h = (1 - keep) * torch::tanh(in(2) + reset * back(2)) + keep * h;
       const auto logits = h.matmul(at("policy").t()) + at("policy_bias");
       logs.push_back(logits - logits.exp().sum(1, true).log());
-      values.push_back((h.matmul(at("value").t()) + at("value_bias")).squeeze(1));
+      if (p.count("learner.value") > 0)
+        values.push_back((h.matmul(at("value").t()) + at("value_bias")).squeeze(1));
       const double ended = (t + 1) % kHorizon == 0 ? 1.0 : 0.0;
-      last = torch::cat(
-          {torch::one_hot(courses.actions.select(1, t), kActions).to(torch::kFloat64),
-           courses.rewards.select(1, t).unsqueeze(1), torch::full({n, 1}, ended, torch::kFloat64)},
-          1);
+      last = torch::cat({torch::one_hot(courses.actions.select(1, t), kActions).to(torch::kFloat64),
+                         told * courses.rewards.select(1, t).unsqueeze(1),
+                         torch::full({n, 1}, ended, torch::kFloat64)},
+                        1);
     }
-    return {torch::stack(logs, 1), torch::stack(values, 1)};
+    return {torch::stack(logs, 1), values.empty() ? torch::Tensor() : torch::stack(values, 1)};
   }
   static torch::Tensor taken(const torch::Tensor& logs, const Courses& courses) {
     return logs.gather(2, courses.actions.unsqueeze(2)).squeeze(2);
   }
-  static std::pair<torch::Tensor, torch::Tensor> fresh(const Named& p, const Courses& courses) {
+  std::pair<torch::Tensor, torch::Tensor> fresh(const Named& p, const Courses& courses) const {
     return agent(p, courses, torch::zeros({kHidden}, torch::kFloat64),
                  torch::zeros({kActions + 2}, torch::kFloat64));
   }
@@ -146,6 +147,7 @@ class Rl2 : public testing::Test {
   }
 
   TabularMdp mdp;
+  double told = 1;  ///< of rewards
   Task task;
   Section section{"rl2"}, target{"return"};
   std::shared_ptr<Model> model;
@@ -196,9 +198,93 @@ TEST_F(Rl2, LossIsTheActorCriticsWithTheGeneralisedAdvantage) {
   EXPECT_LT(relative_error(result.gradient, gradient((chance * each.mean(1)).sum(), p)), 0.03);
 }
 
+/// What the other copies earn is no function of what a copy does, so it shifts nothing.
+TEST_F(Rl2, BesideTheOtherCopiesItGoesByWhatCame) {
+  make({{"baseline", "others"}, {"discount", "0.5"}, {"entropy", "0"}});
+  const Named p = leaves();
+  EXPECT_EQ(p.count("learner.value"), 0U);
+  const Courses courses = all(2);
+  const auto logs = fresh(p, courses).first;
+  const auto chance = (taken(logs, courses).sum(1).exp() * courses.chances).detach();
+  const std::int64_t steps = courses.states.size(1);
+  Tensors to_go;
+  for (std::int64_t t = 0; t < steps; ++t) {
+    auto sum = torch::zeros({courses.states.size(0)}, torch::kFloat64);
+    for (std::int64_t l = 0; t + l < steps; ++l)
+      sum = sum + std::pow(0.5, l) * courses.rewards.select(1, t + l);
+    to_go.push_back(sum);
+  }
+  const auto gain = (taken(logs, courses) * torch::stack(to_go, 1)).mean(1);
+  const auto expected = gradient(-(chance * gain).sum(), p);
+  EXPECT_LT(relative_error(learner->meta_gradient(*parameters, task).gradient, expected), 0.03);
+  task.query.size = 5;  // of few copies a discount tells
+  const auto discounted = learner->meta_gradient(*parameters, task).gradient;
+  make({{"baseline", "others"}, {"discount", "1"}, {"entropy", "0"}});
+  EXPECT_GT(relative_error(discounted, learner->meta_gradient(*parameters, task).gradient), 0.05);
+}
+
+/// An action earns `base`, and `more` times its number.
+class Paid final : public Environment {
+ public:
+  Paid(const RandomKey& key, double base, double more)
+      : Environment(key), base_(base), more_(more) {}
+  std::int64_t actions() const override { return kActions; }
+  std::int64_t horizon() const override { return kHorizon; }
+  std::unique_ptr<Course> begin(std::int64_t episodes, const RandomKey&) const override {
+    return std::make_unique<Work>(*this, episodes);
+  }
+
+ private:
+  struct Work final : Course {
+    Work(const Paid& paid, std::int64_t episodes) : by(paid), copies(episodes) {}
+    torch::Tensor observe() const override { return torch::ones({copies, kStates}); }
+    std::vector<double> act(const std::vector<std::int64_t>& actions) override {
+      std::vector<double> rewards;
+      for (const auto action : actions)
+        rewards.push_back(by.base_ + by.more_ * static_cast<double>(action));
+      return rewards;
+    }
+    const Paid& by;
+    std::int64_t copies;
+  };
+  double base_, more_;
+};
+
+TEST_F(Rl2, WhatAllCopiesEarnAlikeTeachesNothing) {
+  make({{"baseline", "others"}, {"entropy", "0"}});
+  task.support.environment = task.query.environment = std::make_shared<const Paid>(task.key, 1, 0);
+  const auto slope = [&](std::int64_t copies) {
+    task.query.size = copies;
+    return learner->meta_gradient(*parameters, task).gradient.abs().max().item<double>();
+  };
+  EXPECT_LT(slope(3), 1e-12);
+  EXPECT_GT(slope(1), 1e-3);  // nobody is beside it
+}
+
+/// Neither what all rewards have more nor, where no values are learned, their unit.
+TEST_F(Rl2, NormalisedAdvantagesKnowNoUnits) {
+  task.query.size = 7;
+  for (const std::string baseline : {"others", "values"}) {
+    const auto slope = [&](double base, double more, const std::string& normalise) {
+      make({{"baseline", baseline},
+            {"discount", "0"},
+            {"value_weight", "0"},
+            {"entropy", "0"},
+            {"reward_scale", "1e-12"},
+            {"normalise", normalise}});
+      task.query.environment = std::make_shared<const Paid>(task.key, base, more);
+      return learner->meta_gradient(*parameters, task).gradient;
+    };
+    const auto one = slope(0, 1, "true"), same = slope(2, baseline == "others" ? 5 : 1, "true");
+    EXPECT_LT(relative_error(same, one), 1e-6) << baseline;
+    EXPECT_GT(relative_error(slope(0, 1, "false"), one), 0.1) << baseline;
+  }
+}
+
 /// The memory that the first episode left is what later ones start from.
 TEST_F(Rl2, InUseItGoesOnFromTheFirstEpisodesMemory) {
-  make({});
+  told = 3;
+  make({{"reward_scale", "3"}});
   task.support.size = 3;
   const auto adapted = learner->adapt(*parameters, task.support, task.key);
   const auto state = adapted->state();

@@ -2,11 +2,11 @@
 
     python3 tests/benchmark/acting.py [--build build/release] [--out runs/parts] [--ranks 2] [--tasks 1000]
 
-Trains configs/parts/maml_rl.yaml, rl2_mdp.yaml (tabular_mdp) and navigation.yaml where OUT has no run of theirs yet,
-and maml_rl on bandits. MAML after 0, 1 and 2 steps of adaptation, each to 20 episodes, RL^2 after 0, 1, 2 and 4
-episodes. Beside them, on tasks of the same prior, policies that need no adaptation: at random, and what knows the task:
-of a decision process the best one, by value iteration over its steps, of a walk the direction that comes nearest to the
-goal at each step, of a bandit the best arm. RL^2 on bandits: bandits.py.
+Trains configs/parts/maml_rl.yaml, rl2_mdp.yaml (tabular_mdp), navigation.yaml and rl2_navigation.yaml where OUT has no
+run of theirs yet, and maml_rl on bandits. MAML after 0, 1 and 2 steps of adaptation, each to 20 episodes, RL^2 after 0,
+1, 2 and 4 episodes. Beside them, on tasks of the same prior, policies that need no adaptation: at random, and what
+knows the task: of a decision process the best one, by value iteration over its steps, of a walk the direction that
+comes nearest to the goal at each step, of a bandit the best arm. RL^2 on bandits: bandits.py.
 """
 
 import argparse
@@ -79,6 +79,7 @@ def main():
     row("navigation: at random", [walks(arguments.tasks, lambda far, random: random.integers(8, size=len(far)))])
     row("navigation: the nearest step", [walks(arguments.tasks, lambda far, random: far.argmin(1))])
     row("navigation: `maml_rl`", agent(arguments, "navigation", "navigation"))
+    row("navigation: `rl2`, by episodes", recurrent(arguments, "rl2_navigation"))
     row("bandits: at random", [STEPS / 2])
     row("bandits: the best arm", [STEPS * ACTIONS / (ACTIONS + 1)])
     row("bandits: `maml_rl`", agent(arguments, "maml_bandits", "maml_rl", "episode.source=bandits", "train.steps=200"))

@@ -410,9 +410,14 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/rl2.cpp": [
         ("memory_.last.expand({batch.size, -1})", "torch::zeros_like(memory_.last).expand({batch.size, -1})"),
         ("options.entropy * trial.entropy)", "options.entropy * trial.entropy.detach())"),
+        ("to_go - others_baseline(to_go)", "to_go"),
+        ("(advantage - advantage.mean())", "advantage"),
+        ("/ (advantage.std(false) + kLeast)", "/ 2.0"),
+        ("returns_to_go(trial.rewards, options.discount)", "returns_to_go(trial.rewards, 1.0)"),
     ],
     "src/adapt/learners/recurrent_agent.cpp": [
         ("last ? 1.0 : 0.0", "last ? 0.0 : 1.0"),
+        ("options_.reward_scale * rewards.back()", "rewards.back()"),
     ],
 }, "task_embedding_test": {
     "src/adapt/task_embedding.cpp": [

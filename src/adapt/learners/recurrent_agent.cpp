@@ -10,8 +10,9 @@
 namespace cuttle {
 
 RecurrentAgent::RecurrentAgent(ParameterLayout& layout, std::shared_ptr<const Model> model,
-                               std::int64_t actions, std::int64_t hidden)
-    : model_(std::move(model)), actions_(actions), hidden_(hidden) {
+                               std::int64_t actions, const AgentOptions& options, bool values)
+    : model_(std::move(model)), actions_(actions), options_(options) {
+  const std::int64_t hidden = options.hidden;
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape,
                        Init init = Init::kFanIn) {
     return static_cast<std::size_t>(own_array(layout, name, std::move(shape), init));
@@ -22,13 +23,14 @@ RecurrentAgent::RecurrentAgent(ParameterLayout& layout, std::shared_ptr<const Mo
   back_bias_ = add("memory.back_bias", {3 * hidden}, Init::kZeros);
   policy_ = add("policy", {actions_, hidden});
   policy_bias_ = add("policy_bias", {actions_}, Init::kZeros);
-  value_ = add("value", {1, hidden});
-  value_bias_ = add("value_bias", {1}, Init::kZeros);
+  if (!values) return;
+  value_ = own_array(layout, "value", {1, hidden});
+  value_bias_ = own_array(layout, "value_bias", {1}, Init::kZeros);
 }
 
 AgentMemory RecurrentAgent::nothing_known(const Tensors& p, std::int64_t copies) const {
   const auto like = p[in_].options().requires_grad(false);
-  return {torch::zeros({copies, hidden_}, like), torch::zeros({copies, last()}, like)};
+  return {torch::zeros({copies, hidden()}, like), torch::zeros({copies, last()}, like)};
 }
 
 Trial RecurrentAgent::act(const Tensors& p, AgentMemory memory, const Environment& environment,
@@ -53,17 +55,20 @@ Trial RecurrentAgent::act(const Tensors& p, AgentMemory memory, const Environmen
       const auto done = torch::tensor(actions, torch::kInt64).unsqueeze(1).to(like.device());
       logs.push_back(log.gather(1, done).squeeze(1));
       entropies.push_back(-(log * log.exp()).sum(1));
-      values.push_back(torch::linear(memory.state, p[value_], p[value_bias_]).squeeze(1));
+      if (value_ >= 0)
+        values.push_back(
+            torch::linear(memory.state, parameter_at(p, value_), parameter_at(p, value_bias_))
+                .squeeze(1));
       rewards.push_back(torch::tensor(course->act(actions), torch::kFloat64).to(like));
       const bool last = t + 1 == environment.horizon();
-      memory.last = torch::cat(
-          {torch::zeros({copies, actions_}, like).scatter(1, done, 1.0),
-           rewards.back().unsqueeze(1), torch::full({copies, 1}, last ? 1.0 : 0.0, like)},
-          1);
+      memory.last = torch::cat({torch::zeros({copies, actions_}, like).scatter(1, done, 1.0),
+                                options_.reward_scale * rewards.back().unsqueeze(1),
+                                torch::full({copies, 1}, last ? 1.0 : 0.0, like)},
+                               1);
     }
   }
-  return {torch::stack(logs, 1), torch::stack(entropies, 1), torch::stack(values, 1),
-          torch::stack(rewards, 1), std::move(memory)};
+  return {torch::stack(logs, 1), torch::stack(entropies, 1), torch::stack(rewards, 1),
+          values.empty() ? torch::Tensor() : torch::stack(values, 1), std::move(memory)};
 }
 
 }  // namespace cuttle

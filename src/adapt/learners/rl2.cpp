@@ -13,15 +13,23 @@
 namespace cuttle {
 namespace {
 
-struct Rl2Options {
-  std::int64_t hidden = 32;
+struct Rl2Options : AgentOptions {
   double discount = 0.99, lambda = 0.95, value_weight = 0.5, entropy = 0.01;
-  std::string memory = "trial";
+  std::string baseline = "values", memory = "trial";
+  bool normalise = false;
   void keys(Keys& keys) {
     keys.add("hidden", hidden, between(1, 4096), "width of the memory");
+    keys.add(
+        "reward_scale", reward_scale, above(0),
+        "rewards are told to the memory times this; 1 over how much they differ is about right");
     keys.add("discount", discount, between(0, 1), "of rewards, a step");
+    keys.add("baseline", baseline, one_of({"values", "others"}),
+             "what rewards are compared with: learned values, or what the task's other copies earn "
+             "from that step on");
     keys.add("lambda", lambda, between(0, 1),
              "of the generalised advantage: 1 goes by rewards alone, less by the learned values");
+    keys.add("normalise", normalise, anything(),
+             "advantages less their mean, over their deviation, in each task");
     keys.add("value_weight", value_weight, at_least(0), "of the squared error of learned values");
     keys.add("entropy", entropy, at_least(0), "weight of the policy's entropy, to go on exploring");
     keys.add("memory", memory, one_of({"trial", "episode"}),
@@ -36,15 +44,28 @@ struct Rl2Options {
 };
 
 /// -log pi(a_t) A_t + value_weight (V_t - A_t - V_t[fixed])^2 - entropy H_t, the mean over copies
-/// and steps, with generalised advantages A_t by the learned values.
+/// and steps, with generalised advantages A_t by the learned values; or, without values, with what
+/// came less what came to the other copies. Normalised, A_t has mean 0 and deviation 1 over the
+/// task's copies and steps, as in rllab over a batch's.
 torch::Tensor actor_critic_loss(const Trial& trial, const Rl2Options& options) {
-  const auto values = trial.values.detach();
-  const auto advantage =
-      generalised_advantages(trial.rewards, values, options.discount, options.lambda);
-  return (-trial.log_policy * advantage +
-          options.value_weight * (trial.values - values - advantage).square() -
-          options.entropy * trial.entropy)
-      .mean();
+  const auto of_policy = [&](const torch::Tensor& advantage) {
+    constexpr double kLeast = 1e-8;  // all copies may earn the same
+    return -trial.log_policy *
+           (options.normalise ? (advantage - advantage.mean()) / (advantage.std(false) + kLeast)
+                              : advantage);
+  };
+  torch::Tensor loss;
+  if (trial.values.defined()) {
+    const auto values = trial.values.detach();
+    const auto advantage =
+        generalised_advantages(trial.rewards, values, options.discount, options.lambda);
+    loss =
+        of_policy(advantage) + options.value_weight * (trial.values - values - advantage).square();
+  } else {
+    const auto to_go = returns_to_go(trial.rewards, options.discount);
+    loss = of_policy(to_go - others_baseline(to_go));
+  }
+  return (loss - options.entropy * trial.entropy).mean();
 }
 
 /// RL^2 (Duan et al. 2016; Wang et al. 2016): a recurrent policy that is told what it did and what
@@ -59,7 +80,8 @@ class Rl2 final : public Learner {
   Rl2(const LearnerRequest& request, const Options& options)
       : Learner(request),
         options_(options),
-        agent_(request.layout, model_, request.inputs.target_width, options.hidden) {
+        agent_(request.layout, model_, request.inputs.target_width, options,
+               options.baseline == "values") {
     CUTTLE_VALIDATE(kind_->score_name() == "return",
                     "adapt.algorithm: rl2 acts in environments; set episode.target: return and a "
                     "source of them, such as bandits");
