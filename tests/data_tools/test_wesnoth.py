@@ -16,6 +16,7 @@ from cuttle_data.reader import Shard
 from cuttle_data.report import Report
 from cuttle_data.wesnoth import wml
 from cuttle_data.wesnoth.animations import names_in, pictures_in
+from cuttle_data.wesnoth.moves import moves_of
 from cuttle_data.wesnoth.units import read_units
 
 
@@ -123,10 +124,24 @@ def test_motion_is_a_class_of_videos(run, tmp_path):
     code, text, err = run(*arguments, "--out", tmp_path / "out", "--frames", "4", "--splits", "1,0,0")
     assert (code, err) == (0, "") and "18 animations of 9 units" in text
     class_name, group, _, values, _ = frames.read(tmp_path / "out")["Elf2 attack sword 1"]
-    assert (class_name, group, list(values)) == ("attack sword", "Elf2", ["video"])
+    assert (class_name, group, sorted(values)) == ("attack sword", "Elf2", ["moves", "video"])
     assert values["video"].shape == (4, 72, 72, 3)
+    assert values["moves"].shape == (4, 5) and (values["moves"][:, 0] == 1).all(), "its pictures cover all"
     code, _, err = run(*arguments, "--out", tmp_path / "x", "--targets", "cost")
     assert code == 2 and "an animation costs nothing" in err
+
+
+def test_moves_are_places_sizes_and_changes():
+    frames_of_it = np.full((3, 11, 21, 3), 255, np.uint8)
+    frames_of_it[0, 2, 4] = frames_of_it[1, 2, 14] = 0
+    covered, down, right, light, changed = moves_of(frames_of_it).T
+    np.testing.assert_allclose(covered, np.array([1, 1, 0]) / 231, rtol=1e-6)
+    np.testing.assert_allclose(down, [0.2, 0.2, 0], rtol=1e-6)
+    np.testing.assert_allclose(right, [0.2, 0.7, 0], rtol=1e-6)
+    np.testing.assert_allclose(changed, np.array([0, 2, 1]) / 231, rtol=1e-6)
+    np.testing.assert_array_equal(light, 0)
+    frames_of_it[0, 2, 4] = (51, 102, 255)
+    assert moves_of(frames_of_it)[0, 3] == pytest.approx((0.2 + 0.4 + 1) / 3)
 
 
 @pytest.mark.parametrize("targets, names, hidden, wanted", [

@@ -11,7 +11,9 @@ is a unit, and its class is its race:
     video   the animation with the most pictures: frames in their order, not at their speed
 
 --class motion makes another data set: a sample is an animation of at least four pictures, its class
-is what the unit does (death, idle, attack sword, ...), and its group is the unit. With --targets cost
+is what the unit does (death, idle, attack sword, ...), its group is the unit, and beside the video
+is the series of its moves: how much of each picture is covered, where its centre is (down, right), how
+light it is, and how much changed since the picture before. With --targets cost
 or attacks the class says where a task is drawn from, and what is to be predicted is left out of the
 vector: the price of a unit, or for each type of damage whether it deals it (0 or 1). Classes with
 fewer than --least samples are left out, and the others split by --splits and --seed. License notes go
@@ -59,7 +61,7 @@ def convert(args, report):
         args.license = LICENSE
         units = read_units(args.root, report)
         if args.class_column == MOTION:
-            frame, types, roles = animation_table(units, report)
+            frame, types, roles = animation_table(units, args.root, report)
         else:
             frame, types, roles = unit_table(units, args.class_column, args.targets)
         args.file = frame.path

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..frame.guesses import AUDIO, CATEGORY, IMAGE, LABELS, NUMBER, TEXT, VIDEO
+from ..frame.guesses import ARRAY, AUDIO, CATEGORY, IMAGE, LABELS, NUMBER, TEXT, VIDEO
 from ..frame.roles import Roles
 from ..frame.source import Frame
+from .moves import moves_in
 from .units import COLUMNS, NUMBERS
 
 TARGETS = {"cost": ("cost", ), "attacks": ("melee_type", "ranged_type")}  # what tells them
@@ -48,8 +49,9 @@ def _longest(unit):
                default=None)
 
 
-def animation_table(units, report):
-    """The same: a row is an animation. What several units share is the first one's."""
+def animation_table(units, root, report):
+    """The same: a row is an animation, of pictures in the folder root. What several units share is the
+    first one's."""
     seen, rows, numbers = set(), [], Counter()
     for unit in units:
         for kind, pictures in unit.animations:
@@ -62,8 +64,10 @@ def animation_table(units, report):
     names, kinds, owners, videos = zip(*rows)
     columns = {"animation": (TEXT, pa.array(names)), "motion": (CATEGORY, pa.array(kinds)),
                "unit": (TEXT, pa.array(owners)),
-               "video": (VIDEO, pa.array(videos, pa.list_(pa.string())))}
-    return *_frame(columns), Roles("motion", id="animation", group="unit", values=("video", ))
+               "video": (VIDEO, pa.array(videos, pa.list_(pa.string()))),
+               "moves": (ARRAY, pa.array([moves_in(root, pictures) for pictures in videos],
+                                         pa.list_(pa.list_(pa.float32()))))}
+    return *_frame(columns), Roles("motion", id="animation", group="unit", values=("video", "moves"))
 
 
 def _frame(columns):
