@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -95,36 +96,110 @@ bool take_kept(const Wanted& wanted, const FeatureBank& bank, std::int64_t part)
   return values.has_value();
 }
 
-/// This rank's share of the parts: taken, and those that are not there computed and kept. Gives the
-/// parts that were taken.
+/// False: the features cannot be kept.
+bool keep(const FeatureBank& bank, std::int64_t part, const torch::Tensor& features) {
+  try {
+    bank.write(part, {features.data_ptr<float>(), static_cast<std::size_t>(features.numel())});
+  } catch (const std::exception& problem) {
+    log_warning("features are not kept: {}; give data.feature_bank a folder with room",
+                problem.what());
+    return false;
+  }
+  return true;
+}
+
+/// Parts that nobody has, ascending. The first of them are dealt out, equally many to every rank;
+/// of the rest (as many as there are ranks, at most) each rank computes some passes, so that all
+/// end at once.
+struct Lacking {
+  Lacking(Communicator& comm, std::vector<std::int64_t> lacks) {
+    lacks = comm.all_reduce("features that are lacking", std::move(lacks), ReduceOp::kMax).wait();
+    for (std::size_t part = 0; part < lacks.size(); ++part)
+      if (lacks[part] > 0) parts.push_back(static_cast<std::int64_t>(part));
+    const auto ranks = static_cast<std::size_t>(comm.size());
+    dealt = parts.empty() ? 0 : (parts.size() - 1) / ranks * ranks;
+  }
+  std::vector<std::int64_t> parts;
+  std::size_t dealt;
+};
+
+/// Of a part that is shared, the passes of a rank, one after the other.
+std::vector<std::int64_t> passes_of(int rank, int ranks, std::int64_t size) {
+  std::vector<std::int64_t> starts;
+  for (std::int64_t i = rank; i * kTogether < size; i += ranks) starts.push_back(i * kTogether);
+  return starts;
+}
+
+/// A part of which every rank computes some passes; undefined when a stop was asked for.
+/// Collective.
+torch::Tensor computed_together(Communicator& comm, const Wanted& wanted, const RunConfig& config,
+                                const FeatureBank& bank, std::int64_t part) {
+  const std::int64_t first = bank.first(part), size = bank.size(part);
+  const auto count = [&](std::int64_t start) { return std::min(kTogether, size - start); };
+  std::string own;
+  together(comm, "computing features", [&] {
+    for (const std::int64_t start : passes_of(comm.rank(), comm.size(), size)) {
+      const auto rows = computed(wanted, config, first + start, count(start));
+      if (!rows) return own.clear();
+      own.append(static_cast<const char*>(rows->data_ptr()), rows->nbytes());
+    }
+  });
+  const auto all = comm.all_gather("features", std::move(own)).wait();
+  const std::int64_t width = wanted.cache->model().encoder(wanted.modality).width();
+  const auto whole = torch::empty({size, width}, torch::kFloat32);
+  for (int rank = 0; rank < comm.size(); ++rank) {
+    const std::string& bytes = all[static_cast<std::size_t>(rank)];
+    std::size_t at = 0;
+    for (const std::int64_t start : passes_of(rank, comm.size(), size)) {
+      const auto rows = whole.narrow(0, start, count(start));
+      if (bytes.size() < at + rows.nbytes()) return {};
+      std::memcpy(rows.data_ptr(), bytes.data() + at, rows.nbytes());
+      at += rows.nbytes();
+    }
+  }
+  return whole;
+}
+
+/// The parts that this rank took, of those that the bank has, and of those that were computed and
+/// kept. Collective.
 std::set<std::int64_t> fill(const Wanted& wanted, const RunConfig& config, const FeatureBank& bank,
-                            const Communicator& comm, const Console& console) {
-  std::vector<std::int64_t> lacking;
+                            Communicator& comm, const Console& console) {
   std::set<std::int64_t> taken;
-  for (std::int64_t part = comm.rank(); part < bank.parts(); part += comm.size())
-    if (take_kept(wanted, bank, part))
-      taken.insert(part);
-    else
-      lacking.push_back(part);
-  if (lacking.empty()) return taken;
+  std::vector<std::int64_t> lacks(static_cast<std::size_t>(bank.parts()), 0);
+  together(comm, "reading features", [&] {
+    for (std::int64_t part = comm.rank(); part < bank.parts(); part += comm.size())
+      if (take_kept(wanted, bank, part))
+        taken.insert(part);
+      else
+        lacks[static_cast<std::size_t>(part)] = 1;
+  });
+  const Lacking lacking(comm, std::move(lacks));
+  if (lacking.parts.empty()) return taken;
   log_info("features of {}{}: computing {} of {} parts of {} samples, kept in {}",
            wanted.spec().name, wanted.copy > 0 ? fmt::format(", copy {}", wanted.copy) : "",
-           lacking.size(), bank.parts(), FeatureBank::kPart, bank.folder());
-  Counter counter(console, static_cast<std::int64_t>(lacking.size()), "parts of features");
+           lacking.parts.size(), bank.parts(), FeatureBank::kPart, bank.folder());
+  const std::size_t ranks = static_cast<std::size_t>(comm.size());
+  Counter counter(console, static_cast<std::int64_t>(lacking.parts.size()), "parts of features");
   std::int64_t done = 0;
-  for (const std::int64_t part : lacking) {
-    const auto features = computed(wanted, config, bank.first(part), bank.size(part));
-    if (!features) break;
-    take(wanted, bank, part, *features);
-    taken.insert(part);
-    try {
-      bank.write(part, {features->data_ptr<float>(), static_cast<std::size_t>(features->numel())});
-    } catch (const std::exception& problem) {
-      log_warning("features are not kept: {}; give data.feature_bank a folder with room",
-                  problem.what());
-      break;
+  together(comm, "computing features", [&] {
+    for (std::size_t i = static_cast<std::size_t>(comm.rank()); i < lacking.dealt; i += ranks) {
+      const std::int64_t part = lacking.parts[i];
+      const auto features = computed(wanted, config, bank.first(part), bank.size(part));
+      if (!features) break;
+      take(wanted, bank, part, *features);
+      taken.insert(part);
+      if (!keep(bank, part, *features)) break;
+      counter.update(done += comm.size());
     }
-    counter.update(++done);
+  });
+  for (std::size_t i = lacking.dealt; i < lacking.parts.size(); ++i) {
+    const std::int64_t part = lacking.parts[i];
+    const auto features = computed_together(comm, wanted, config, bank, part);
+    if (!features.defined()) break;
+    take(wanted, bank, part, features);
+    taken.insert(part);
+    if (part % comm.size() == comm.rank()) keep(bank, part, features);
+    counter.update(static_cast<std::int64_t>(i) + 1);
   }
   return taken;
 }
@@ -170,7 +245,7 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
   for (const Wanted& wanted : all) {
     std::optional<FeatureBank> bank;
     std::set<std::int64_t> taken;
-    together(comm, "computing features", [&] {
+    together(comm, "opening features", [&] {
       try {
         bank.emplace(root, facts_of(wanted, config),
                      static_cast<std::int64_t>(wanted.samples.size()),
@@ -180,13 +255,11 @@ RunData::Kept keep_with_features(Communicator& comm, const RunConfig& config, co
             "features are not kept: {}; give data.feature_bank a folder that can be "
             "written to, or none",
             problem.what());
-        return;
       }
-      taken = fill(wanted, config, *bank, comm, console);
     });
-    together(comm, "reading features", [&] {
-      if (bank) load(wanted, config, *bank, taken);
-    });
+    if (comm.all_reduce("banks", {bank ? 1 : 0}, ReduceOp::kMin).wait()[0] == 0) continue;
+    taken = fill(wanted, config, *bank, comm, console);
+    together(comm, "reading features", [&] { load(wanted, config, *bank, taken); });
   }
   return kept;
 }
