@@ -5,10 +5,15 @@ from jax import lax, nn
 from jax import numpy as jnp
 
 
+LINEAR_AT_THE_END = False  # as in hand.py
+
+
 def embed(p, x):
     layers = sorted({name.rsplit(".", 1)[0] for name in p if name.startswith("encoder.")})
     for layer in layers:
-        x = nn.relu(linear(p, layer, x))
+        x = linear(p, layer, x)
+        if layer != layers[-1] or not LINEAR_AT_THE_END:
+            x = nn.relu(x)
     return x
 
 

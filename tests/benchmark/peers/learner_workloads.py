@@ -18,8 +18,8 @@ from cuttle_data import names as fields  # noqa: E402
 # The seeds as in `workloads`: where every pixel moves by 3e-7, float64's gradients after five inner steps move by 1e-6.
 SIZES = {"images": {"tasks": 4, "channels": 1, "side": 28, "width": 64, "way": 5, "shot": 1, "query": 15,
                     "seeds": (2, 4, 9, 10)},
-         "vectors": {"tasks": 25, "model": "mlp", "features": 384, "width": 64, "depth": 2, "way": 5, "shot": 1,
-                     "query": 15, "seeds": ()}}
+         "vectors": {"tasks": 25, "model": "mlp", "features": 384, "width": 64, "depth": 2, "linear": False, "way": 5,
+                     "shot": 1, "query": 15, "seeds": ()}}
 DESCENT = {"inner_steps": 5, "inner_lr": 0.05}
 # Beside the learners' own defaults. Rates are small enough that a rounding error stays one; EasyFSL's matching networks
 # have full context embeddings, with as many steps as there are samples; and leo's draws are its own.
@@ -55,7 +55,8 @@ def parsed(text):
 def problem(program, learner, sense, **sizes):
     given = {key: value for key, value in sizes.items() if value is not None and key in SIZES[sense]}
     made = {"workload": f"{learner}, {sense}", "learner": learner, "sense": sense, "program": str(program),
-            **SIZES[sense], **given, "settings": {**listed(program)[learner], **SETTINGS.get(learner, {})}}
+            "linear": False, **SIZES[sense], **given,
+            "settings": {**listed(program)[learner], **SETTINGS.get(learner, {})}}
     counts = {"support": made["way"] * made["shot"], "codes": made["way"], "queries": made["way"] * made["query"]}
     return {**made, "orders": {what: drawn(USES[what], count) for what, count in counts.items()}}
 
@@ -78,6 +79,7 @@ def gflop_per_task(_):
 def sizes_in_words(made):
     model = ("Conv4-{width}, {channels}x{side}x{side}" if made["sense"] == "images" else
              "{features} features, perceptron {width} x {depth}").format(**made)
+    model += ", linear at the end" if made["linear"] else ""
     keys = ", ".join(f"{key} {value}" for key, value in SETTINGS.get(made["learner"], {}).items())
     return (f"{model}, {made['way']}-way {made['shot']}-shot, {made['way'] * made['query']} queries, {made['tasks']}"
             f" tasks a pass{', ' if keys else ''}{keys}")
@@ -104,7 +106,7 @@ def write(made, folder):
 def config_of(made):
     encoder = ({"image": {"type": "conv4", "width": made["width"], "depth": 4, "norm": "batch"}}
                if made["sense"] == "images" else
-               {"vector": {"type": "mlp", "width": made["width"], "depth": made["depth"]}})
+               {"vector": {"type": "mlp", "width": made["width"], "depth": made["depth"], "linear": made["linear"]}})
     episode = {"way": made["way"], "shot": made["shot"], "query": made["query"]}
     if made["learner"] == "pretrain":
         episode["source"] = "minibatches"

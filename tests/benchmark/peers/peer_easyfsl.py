@@ -15,7 +15,7 @@ def squared_error(scores, labels):
 
 def build(problem):
     torch_side.use_once()
-    body, width = torch_model.Model(problem.parameters).body, problem.width
+    body, width = torch_model.Model(problem.parameters, problem.linear).body, problem.width
     maps = torch.nn.Sequential(body, torch.nn.Unflatten(1, (-1, 1, 1)))
     method, loss_of = {"matching": lambda: (MatchingNetworks(body, feature_dimension=width), functional.nll_loss),
                        "protonet": lambda: (PrototypicalNetworks(body), functional.cross_entropy),

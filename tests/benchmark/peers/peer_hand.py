@@ -14,6 +14,7 @@ LEARNERS = {**hand_context.LEARNERS, **hand_descent.LEARNERS, **hand_metric.LEAR
 def build(problem, channels_last=False, float64=False):
     p, tasks = torch_side.load_by_name(problem, channels_last, torch.float64 if float64 else torch.float32)
     learner = LEARNERS[problem.learner]
+    hand.LINEAR_AT_THE_END = problem.linear
     tasks = [hand.Task(task, problem.orders) for task in tasks]
 
     def step(tasks):

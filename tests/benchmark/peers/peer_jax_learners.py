@@ -32,6 +32,7 @@ def build(problem):
     tasks = [[jnp.asarray(part if part.dtype.kind == "f" else part.astype("i4")) for part in task]
              for task in problem.tasks]
     learner, settings, stacked = LEARNERS[problem.learner], problem.settings, {}
+    jax_descent.LINEAR_AT_THE_END = problem.linear
 
     def mean_loss(p, *arrays):
         def loss_of(*one):

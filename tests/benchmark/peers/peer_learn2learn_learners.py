@@ -76,7 +76,7 @@ LEARNERS = {"anil": anil, "maml": maml, "meta_curvature": meta_curvature, "meta_
 
 def build(problem):
     torch_side.use_once()
-    model = torch_model.Model(problem.parameters)
+    model = torch_model.Model(problem.parameters, problem.linear)
     query_loss, own = LEARNERS[problem.learner](model, problem)
     named = {model.names[name]: (value, False) for name, value in model.named_parameters()}
     named.update(own)

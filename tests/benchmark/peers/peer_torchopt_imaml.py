@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 def build(problem):
     torch_side.use_once()
-    model, settings = torch_model.Model(problem.parameters), problem.settings
+    model, settings = torch_model.Model(problem.parameters, problem.linear), problem.settings
     solver = torchopt.linear_solve.solve_cg(maxiter=settings["solver_steps"], rtol=0.0)
 
     class Inner(torchopt.nn.ImplicitMetaGradientModule, linear_solve=solver):

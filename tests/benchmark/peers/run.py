@@ -53,6 +53,7 @@ def parse():
     sizes = parser.add_argument_group("sizes other than the workload's")
     for name in SIZES:
         sizes.add_argument(f"--{name}", type=int)
+    sizes.add_argument("--linear", action="store_true", default=None, help="no ReLU at the end (learners on vectors)")
     sizes.add_argument("--inner-lr", type=float)
     arguments = parser.parse_args()
     arguments.peers = arguments.peers.split(",")
@@ -65,6 +66,8 @@ def parse():
     if not arguments.cuttle.exists():
         parser.error(f"{arguments.cuttle} does not exist; build it, or call launch/benchmark.sh")
     arguments.out = arguments.out.resolve()
+    if arguments.linear and not arguments.vectors:
+        parser.error("--linear goes with --vectors")
     if arguments.vectors and not arguments.learner:
         arguments.learner = "all"
     if arguments.learner:
@@ -82,7 +85,7 @@ def check_learners(parser, arguments):
     if arguments.workload != "all" or arguments.inner_steps or arguments.first_order or arguments.memory:
         parser.error("--learner goes with none of --workload, --inner-steps, --first-order, --memory")
     sense = "vectors" if arguments.vectors else "images"
-    useless = [name for name in (*SIZES, "inner_lr") if getattr(arguments, name) is not None
+    useless = [name for name in (*SIZES, "linear", "inner_lr") if getattr(arguments, name) is not None
                and name not in learner_workloads.SIZES[sense]]
     if useless:
         parser.error(f"--{useless[0].replace('_', '-')} is no size of learners on {sense}")
@@ -231,7 +234,7 @@ def save(out, tables, results):
 def main():
     arguments = parse()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    sizes = {name: getattr(arguments, name) for name in (*SIZES, "inner_lr")}
+    sizes = {name: getattr(arguments, name) for name in (*SIZES, "linear", "inner_lr")}
     benchmark = Benchmark(arguments)
     results = {**report.facts(ROOT, arguments.cuttle, benchmark), "rounds": arguments.rounds,
                "clock": "processor" if arguments.cpu_time else "wall",

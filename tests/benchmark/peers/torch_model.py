@@ -4,9 +4,10 @@ import torch
 
 
 class Model(torch.nn.Module):
-    """Encoder (`body`) and, where there is one, head, of given parameters. `names`: cuttle's name by the module's."""
+    """Encoder (`body`) and, where there is one, head, of given parameters. `names`: cuttle's name by the module's.
+    `linear`: no ReLU after the last layer of the body."""
 
-    def __init__(self, parameters):
+    def __init__(self, parameters, linear=False):
         super().__init__()
         own = {name: torch.from_numpy(value) for name, value in parameters.items() if not name.startswith("learner.")}
         modules, self.names = [], {}
@@ -15,6 +16,8 @@ class Model(torch.nn.Module):
             self.names.update({f"body.{len(modules)}.{kind}": f"{stem}.{kind}" for kind in ("weight", "bias")})
             modules += [module, *([] if stem.endswith(".conv") else [torch.nn.ReLU()]),
                         *([torch.nn.MaxPool2d(2)] if stem.endswith(".norm") else [])]
+        if linear and isinstance(modules[-1], torch.nn.ReLU):
+            modules.pop()
         self.body = torch.nn.Sequential(*modules, torch.nn.Flatten())
         if "head.weight" in own:
             self.head = filled(layer_of("head", own["head.weight"]), own, "head")
