@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 // Rows of numbers, for tasks so small that loops are done before a library has dispatched an
 // operation.
@@ -69,39 +70,37 @@ void add_product_turned(std::int64_t n, std::int64_t k, std::int64_t m, const T*
     for (std::int64_t j = 0; j < m; ++j) to[i * m + j] += dot(k, a + i * k, b + j * k);
 }
 
-/// to [n, m] += scale * a^T b, of a [k, n] and b [k, m].
+/// Of a [n, n], symmetric and positive definite, in rows of `stride`, the lower triangle becomes
+/// its Cholesky factor.
 template <class T>
-void add_outer(std::int64_t k, std::int64_t n, std::int64_t m, T scale, const T* a, const T* b,
-               T* to) {
-  for (std::int64_t i = 0; i < k; ++i)
-    for (std::int64_t j = 0; j < n; ++j) add_scaled(m, scale * a[i * n + j], b + i * m, to + j * m);
-}
-
-/// Of a [n, n], symmetric and positive definite, the lower triangle becomes its Cholesky factor.
-template <class T>
-void cholesky(std::int64_t n, T* a) {
+void cholesky(std::int64_t n, std::int64_t stride, T* a) {
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j <= i; ++j) {
-      const T rest = a[i * n + j] - dot(j, a + i * n, a + j * n);
-      a[i * n + j] = i == j ? std::sqrt(rest) : rest / a[j * n + j];
+      T& value = a[i * stride + j];
+      value -= dot(j, a + i * stride, a + j * stride);
+      value = i == j ? std::sqrt(value) : value / a[j * stride + j];
     }
 }
 
 /// x [n, columns] becomes A^-1 x, by A's factor.
 template <class T>
-void cholesky_solve(std::int64_t n, const T* factor, std::int64_t columns, T* x) {
-  const auto divide = [&](std::int64_t i) {
-    for (std::int64_t c = 0; c < columns; ++c) x[i * columns + c] /= factor[i * n + i];
+void cholesky_solve(std::int64_t n, std::int64_t stride, const T* factor, std::int64_t columns,
+                    T* x) {
+  std::vector<T> by(room(n)), known(room(columns));
+  // Row i of x, less what `count` rows that are done make of it.
+  const auto solve_row = [&](std::int64_t i, std::int64_t count, const T* done) {
+    std::fill(known.begin(), known.end(), T{});
+    add_times_rows(count, columns, by.data(), done, known.data());
+    for (std::int64_t c = 0; c < columns; ++c)
+      x[i * columns + c] = (x[i * columns + c] - known[room(c)]) / factor[i * stride + i];
   };
   for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t j = 0; j < i; ++j)
-      add_scaled(columns, -factor[i * n + j], x + j * columns, x + i * columns);
-    divide(i);
+    std::copy_n(factor + i * stride, i, by.data());
+    solve_row(i, i, x);
   }
   for (std::int64_t i = n; i-- > 0;) {
-    for (std::int64_t j = i + 1; j < n; ++j)
-      add_scaled(columns, -factor[j * n + i], x + j * columns, x + i * columns);
-    divide(i);
+    for (std::int64_t j = i + 1; j < n; ++j) by[room(j - i - 1)] = factor[j * stride + i];
+    solve_row(i, n - 1 - i, x + (i + 1) * columns);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
+#include "adapt/small_products.hpp"
 #include "adapt/support_learner.hpp"
 
 namespace cuttle {
@@ -78,57 +79,69 @@ class RidgeLayer final : public MadeLayers<T> {
   RidgeLayer(const SampleRows<T>& support, T* layer, const R2d2Places& places)
       : support_(support),
         places_(places),
-        weight_(layer),
         ridge_(std::exp(*support.own(places.ridge))),
         scale_(std::exp(*support.own(places.scale))),
-        x_(room(n_ * width_)),
-        factor_(room(n_ * n_)),
-        dual_(room(n_ * way_)) {
+        x_(room(n_ * stride_)),
+        factor_(room(n_ * columns_)),
+        dual_(room(n_ * answers_)),
+        weight_(room(way_ * stride_)) {
     for (std::int64_t i = 0; i < n_; ++i) {
-      add_scaled(width_, root(i), support.row(i), x(i));
+      add_scaled(width_, root(i), support.row(i), &x_[room(i * stride_)]);
       for (std::int64_t c = 0; c < way_; ++c)
-        dual_[room(i * way_ + c)] = root(i) * support.answer(i, c);
-      for (std::int64_t j = 0; j <= i; ++j) factor_[room(i * n_ + j)] = dot(width_, x(i), x(j));
-      factor_[room(i * n_ + i)] += ridge_;
+        dual_[room(i * answers_ + c)] = root(i) * support.answer(i, c);
     }
-    cholesky(n_, factor_.data());
-    cholesky_solve(n_, factor_.data(), way_, dual_.data());
-    std::fill_n(layer, way_ * width_, T{});
-    add_outer(n_, way_, width_, scale_, dual_.data(), x_.data(), layer);
+    std::vector<T> turned(room(stride_ * columns_));
+    turn(x_.data(), n_, stride_, stride_, turned.data());
+    multiply({x_.data(), stride_}, width_, turned.data(), n_, columns_, factor_.data());
+    for (std::int64_t i = 0; i < n_; ++i) factor_[room(i * columns_ + i)] += ridge_;
+    cholesky(n_, columns_, factor_.data());
+    cholesky_solve(n_, columns_, factor_.data(), answers_, dual_.data());
+    multiply(Left<T>{dual_.data(), answers_}.turned(), n_, x_.data(), way_, stride_,
+             weight_.data());
+    scale(scale_, weight_);
+    for (std::int64_t c = 0; c < way_; ++c)
+      std::copy_n(&weight_[room(c * stride_)], width_, layer + c * width_);
     std::fill_n(layer + way_ * width_, way_, *support.own(places.shift));
   }
 
   void back(const T* of_layer) override {
-    std::vector<T> b(dual_.size()), slope(room(way_ * width_));
-    for (std::int64_t i = 0; i < n_; ++i)
-      for (std::int64_t c = 0; c < way_; ++c)
-        b[room(i * way_ + c)] = scale_ * dot(width_, x(i), of_layer + c * width_);
-    cholesky_solve(n_, factor_.data(), way_, b.data());
-    add_scaled(way_ * width_, scale_, of_layer, slope.data());
-    add_outer(n_, way_, width_, T{-1}, b.data(), x_.data(), slope.data());
+    std::vector<T> slope(room(way_ * stride_)), turned(room(stride_ * answers_)), b(dual_.size());
+    for (std::int64_t c = 0; c < way_; ++c)
+      add_scaled(width_, scale_, of_layer + c * width_, &slope[room(c * stride_)]);
+    turn(slope.data(), way_, stride_, stride_, turned.data());
+    multiply({x_.data(), stride_}, width_, turned.data(), n_, answers_, b.data());
+    cholesky_solve(n_, columns_, factor_.data(), answers_, b.data());
+    *support_.of_own(places_.ridge) = -ridge_ * dot(n_ * answers_, b.data(), dual_.data());
+    for (std::int64_t c = 0; c < way_; ++c) {
+      *support_.of_own(places_.scale) +=
+          dot(width_, of_layer + c * width_, &weight_[room(c * stride_)]);
+      *support_.of_own(places_.shift) += of_layer[way_ * width_ + c];
+    }
+    scale(T{-1}, b);
+    multiply(Left<T>{b.data(), answers_}.turned(), n_, x_.data(), way_, stride_, slope.data(),
+             true);
+    // What X is made of has the samples' weights; W has the scale.
+    scale(T{1} / scale_, weight_);
     for (std::int64_t i = 0; i < n_; ++i)
       for (std::int64_t c = 0; c < way_; ++c) {
-        const std::size_t at = room(i * way_ + c);
-        T* to = support_.of_row(i);
-        add_scaled(width_, root(i) * dual_[at], &slope[room(c * width_)], to);
-        add_scaled(width_, -root(i) * b[at] / scale_, weight_ + c * width_, to);
+        dual_[room(i * answers_ + c)] *= root(i);
+        b[room(i * answers_ + c)] *= root(i);
       }
-    *support_.of_own(places_.ridge) = -ridge_ * dot(n_ * way_, b.data(), dual_.data());
-    *support_.of_own(places_.scale) = dot(way_ * width_, of_layer, weight_);
-    for (std::int64_t c = 0; c < way_; ++c)
-      *support_.of_own(places_.shift) += of_layer[way_ * width_ + c];
+    multiply({dual_.data(), answers_}, way_, slope.data(), n_, stride_, support_.of_features, true);
+    multiply({b.data(), answers_}, way_, weight_.data(), n_, stride_, support_.of_features, true);
   }
 
  private:
-  T* x(std::int64_t sample) { return x_.data() + sample * width_; }
   /// Of what the sample's squared error counts.
   T root(std::int64_t sample) const { return std::sqrt(support_.weights[room(sample)]); }
   const SampleRows<T>& support_;
   R2d2Places places_;
-  const T* weight_;
   T ridge_, scale_;
-  std::int64_t n_ = support_.size, way_ = support_.way, width_ = support_.width;
-  std::vector<T> x_, factor_, dual_;
+  std::int64_t n_ = support_.size, way_ = support_.way, width_ = support_.width,
+               stride_ = support_.stride;
+  /// Rows of numbers by sample, and of answers.
+  std::int64_t columns_ = kernels::padded<T>(n_), answers_ = kernels::padded<T>(way_);
+  std::vector<T> x_, factor_, dual_, weight_;
 };
 
 class R2d2 final : public SupportLearner {
