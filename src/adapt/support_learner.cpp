@@ -14,9 +14,12 @@ TaskResult SupportLearner::meta_gradient(const ParameterList& parameters, const 
   if (const auto layers = task_layers(task))
     if (auto result = gradient_by_layers(*model_, *kind_, *objectives_, parameters, task, *layers))
       return *std::move(result);
-  if (const auto on_rows = outcome_on_rows(task))
+  if (const auto on_rows = outcome_on_rows(task)) {
     if (auto result = gradient_by_rows(*model_, *kind_, *objectives_, parameters, task, *on_rows))
       return *std::move(result);
+    if (has_rows_beside_graph(*model_, *kind_, *objectives_, parameters, task))
+      return gradient_beside_graph(parameters, task, *on_rows);
+  }
   const auto leaves = as_leaves(parameters.tensors());
   Statistics seen;
   Context context;
@@ -30,6 +33,24 @@ TaskResult SupportLearner::meta_gradient(const ParameterList& parameters, const 
   Judged judged = judge(leaves, outputs, task.query, both.pass, both.seen, context, instead);
   if (beside.defined()) judged.loss = judged.loss + beside;
   return result_of(gradient_of(judged.loss, leaves, false), judged, seen);
+}
+
+TaskResult SupportLearner::gradient_beside_graph(const ParameterList& parameters, const Task& task,
+                                                 const TaskOutcome& on_rows) const {
+  const auto leaves = as_leaves(parameters.tensors());
+  Statistics seen;
+  Context context;
+  context.key = task.key;
+  context.record = &seen;
+  const auto both = embed_both(*model_, leaves, task.support, task.query, context);
+  const auto &support = both.support.parts[0], &query = both.query.parts[0];
+  const auto made = outcome_of_embedding(*model_, *kind_, parameters, task, support.detach(),
+                                         query.detach(), on_rows);
+  TaskResult result =
+      result_of(vector_jacobian({support, query}, leaves, {made.of_support, made.of_query}),
+                {{}, made.values}, seen);
+  result.gradient += made.of_parameters;
+  return result;
 }
 
 SupportLearner::Outcome SupportLearner::outcome(const Support& support, const Task&,

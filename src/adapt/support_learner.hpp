@@ -57,7 +57,8 @@ class SupportLearner : public Learner {
   virtual Outcome outcome(const Support& support, const Task& task, const Embedding& query) const;
   /// Small models take no graph where these compute what outcome() says, with the settings at hand:
   /// layers that the support makes, if it is the kind's loss of what they say (and a loss beside it
-  /// of the support alone, whose gradient their back() adds), or all of it on rows.
+  /// of the support alone, whose gradient their back() adds), or all of it on rows. Rows are those
+  /// of task.support and task.query as they lie; of larger encoders the graph ends there.
   virtual std::optional<TaskLayers> task_layers(const Task&) const { return std::nullopt; }
   virtual std::optional<TaskOutcome> outcome_on_rows(const Task&) const { return std::nullopt; }
 
@@ -65,6 +66,8 @@ class SupportLearner : public Learner {
   torch::Tensor log_counts(const Batch& support, const torch::TensorOptions& like) const;
 
  private:
+  TaskResult gradient_beside_graph(const ParameterList& parameters, const Task& task,
+                                   const TaskOutcome& on_rows) const;
   class InUse;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "adapt/joined_map.hpp"
 #include "adapt/surface/perceptron_parts.hpp"
 
 namespace cuttle {
@@ -113,7 +114,9 @@ class EmbeddedRows {
 };
 
 /// The layers that are made follow the encoder's in one perceptron, which the query goes through;
-/// the support goes through the encoder alone, whose packed weights are the first of all.
+/// the support goes through the encoder alone, whose packed weights are the first of all. Where a
+/// linear map and a layer of few outputs would follow each other there, the query goes through both
+/// as one.
 template <class T>
 std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
                                       const ParameterList& parameters, const Task& task,
@@ -121,31 +124,49 @@ std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
                                       const TaskLayers::Make<T>& make) {
   Body<T> body(model, kind, parameters);
   auto shapes = shapes_of(body.stack);
-  shapes.insert(shapes.end(), made_shapes.begin(), made_shapes.end());
+  const auto map = shapes.front(), after = made_shapes.front();
+  const std::int64_t many = task.query.size;
+  const bool joins = JoinedMap<T>::pays(shapes, after, many) && made_shapes.size() == 1;
+  if (joins)
+    shapes = {JoinedMap<T>::layer(map, after)};
+  else
+    shapes.insert(shapes.end(), made_shapes.begin(), made_shapes.end());
   const kernels::Mlp<T> made(made_shapes), all(std::move(shapes));
-  const std::int64_t size = all.packed_size(), numbers = numbers_of(made_shapes),
-                     many = task.query.size;
-  Memory<T> memory(body.options, size + 2 * numbers + all.point_size(many));
-  T* packed = memory.take(size);
-  T *layers = memory.take(numbers), *of_layers = memory.take(numbers);
+  const std::int64_t body_size = body.mlp.packed_size(), numbers = numbers_of(made_shapes);
+  Memory<T> memory(body.options, body_size + made.packed_size() + all.point_size(many) +
+                                     (joins ? JoinedMap<T>::room(map, after) : 0)),
+      dense(body.options, 2 * numbers);
+  // Packed one after the other, as a perceptron of both has them.
+  T *packed = memory.take(body_size), *made_packed = memory.take(made.packed_size());
+  T *layers = dense.take(numbers), *of_layers = dense.take(numbers);
   body.mlp.pack(body.places(body.flat), packed);
   const EmbeddedRows<T> support(body, task.support, packed, weights_of<T>(kind, task.support));
   const auto learned = make(support.rows(), layers);
   if (!learned->complete()) return std::nullopt;
-  made.pack(places_of<const T>(made_shapes, layers), packed + body.mlp.packed_size());
+  made.pack(places_of<const T>(made_shapes, layers), made_packed);
+  std::optional<JoinedMap<T>> joined;
+  if (joins) joined.emplace(map, after, packed, made_packed, memory);
 
   const Samples<T> query(task.query, kind);
   auto asked = all.point(many, memory.take(all.point_size(many)));
-  const double loss = all.loss(query.view, packed, asked);
+  const double loss = all.loss(query.view, joined ? joined->packed() : packed, asked);
   body.report(loss, outputs_of(all, asked, query, made_shapes.back().out), task.query);
 
-  std::vector<kernels::MlpWeights<T>> to(body.stack.size(), {nullptr, nullptr});
-  const auto of_made = places_of(made_shapes, of_layers);
-  to.insert(to.end(), of_made.begin(), of_made.end());
+  const auto of_made = places_of(made_shapes, of_layers), of_body = body.places(body.of_flat);
   const typename kernels::Mlp<T>::Passed passed{many, query.view.x, asked};
+  if (joined) {
+    all.weight_gradients({passed}, {joined->slope()});
+    joined->back_to_after(of_made.front());
+    learned->back(of_layers);
+    body.mlp.weight_gradients({support.back()}, of_body);
+    joined->back_to_map(of_body.front());
+    return std::move(body.result);
+  }
+  std::vector<kernels::MlpWeights<T>> to(body.stack.size(), {nullptr, nullptr});
+  to.insert(to.end(), of_made.begin(), of_made.end());
   all.weight_gradients({passed}, to);
   learned->back(of_layers);
-  body.mlp.weight_gradients({passed, support.back()}, body.places(body.of_flat));
+  body.mlp.weight_gradients({passed, support.back()}, of_body);
   return std::move(body.result);
 }
 
@@ -165,16 +186,78 @@ TaskResult gradient_in(const Model& model, const TaskKind& kind, const Parameter
   return std::move(body.result);
 }
 
-/// Whether model and task are vectors, none missing, linear layers and a loss that the kernels
-/// know, with nothing beside it.
-bool by_rows(const Model& model, const TaskKind& kind, const Objectives& objectives,
-             const ParameterList& parameters, const Task& task) {
+/// Whether a task is of one sense, which none of its samples lacks, and descends a loss that the
+/// kernels know and nothing beside it.
+bool is_simple(const Model& model, const TaskKind& kind, const Objectives& objectives,
+               const Task& task) {
+  const auto complete = [](const Batch& batch) {
+    return batch.size == 0 || batch.modalities[0].rows.numel() == batch.size;
+  };
+  return model.modalities().size() == 1 && model.fusion().passes_through() && !model.drops() &&
+         kind.simple_loss() && objectives.empty() && complete(task.support) &&
+         complete(task.query) && !(model.lite() > 0 && model.lite() < task.support.size);
+}
+
+/// Whether the encoder of such a task is linear layers that the kernels know.
+bool by_layers(const Model& model, const ParameterList& parameters, const Task& task) {
   const auto& flat = parameters.flat();
-  return model.modalities().size() == 1 && !model.frozen(0) && model.encoder(0).stacked() &&
-         model.fusion().passes_through() && !model.drops() && kind.simple_loss() &&
-         objectives.empty() && fits(task.query, flat) &&
-         (task.support.size == 0 || fits(task.support, flat)) &&
-         !(model.lite() > 0 && model.lite() < task.support.size);
+  return !model.frozen(0) && model.encoder(0).stacked() && fits(task.query, flat) &&
+         (task.support.size == 0 || fits(task.support, flat));
+}
+
+/// An embedding [n, width] as rows, and their gradient.
+template <class T>
+class GivenRows {
+ public:
+  GivenRows(const Model& model, const TaskKind& kind, const ParameterList& parameters,
+            const Batch& batch, const torch::Tensor& embedding, const torch::Tensor& of_flat,
+            std::vector<T> weights = {})
+      : width_(embedding.size(1)),
+        memory_(torch::zeros({2, batch.size, kernels::padded<T>(width_)}, of_flat.options())),
+        values_(kind.simple_loss() == TaskKind::SimpleLoss::kSquaredError),
+        answers_((values_ ? batch.targets : batch.labels).contiguous()),
+        rows_{batch.size,
+              batch.way,
+              width_,
+              memory_.size(2),
+              memory_[0].template data_ptr<T>(),
+              memory_[1].template data_ptr<T>(),
+              values_ ? nullptr : answers_.template data_ptr<std::int64_t>(),
+              values_ ? answers_.template data_ptr<T>() : nullptr,
+              std::move(weights),
+              *model.layout(),
+              parameters.flat().data_ptr<T>(),
+              of_flat.data_ptr<T>()} {
+    memory_[0].narrow(1, 0, width_).copy_(embedding);
+  }
+  const SampleRows<T>& rows() const { return rows_; }
+  torch::Tensor gradient() const { return memory_[1].narrow(1, 0, width_); }
+
+ private:
+  std::int64_t width_;
+  torch::Tensor memory_;
+  bool values_;
+  torch::Tensor answers_;
+  SampleRows<T> rows_;
+};
+
+template <class T>
+EmbeddedOutcome outcome_in(const Model& model, const TaskKind& kind,
+                           const ParameterList& parameters, const Task& task,
+                           const torch::Tensor& support, const torch::Tensor& query,
+                           const TaskOutcome::Compute<T>& compute) {
+  EmbeddedOutcome made;
+  made.of_parameters = torch::zeros({model.layout()->flat_size()}, parameters.flat().options());
+  const GivenRows<T> known(model, kind, parameters, task.support, support, made.of_parameters,
+                           weights_of<T>(kind, task.support)),
+      asked(model, kind, parameters, task.query, query, made.of_parameters);
+  const auto outputs = torch::empty({task.query.size, task.query.way}, parameters.flat().options());
+  compute(known.rows(), asked.rows(), outputs.template data_ptr<T>());
+  made.of_support = known.gradient();
+  made.of_query = asked.gradient();
+  made.values.push_back(kind.loss(outputs, task.query).template item<double>());
+  for (const double value : kind.measure(outputs, task.query)) made.values.push_back(value);
+  return made;
 }
 
 }  // namespace
@@ -183,7 +266,7 @@ std::optional<TaskResult> gradient_by_layers(const Model& model, const TaskKind&
                                              const Objectives& objectives,
                                              const ParameterList& parameters, const Task& task,
                                              const TaskLayers& layers) {
-  if (!by_rows(model, kind, objectives, parameters, task) ||
+  if (!is_simple(model, kind, objectives, task) || !by_layers(model, parameters, task) ||
       numbers_of(shapes_of(model.encoder(0).stack())) + numbers_of(layers.shapes) >
           kMostPackedWeights)
     return std::nullopt;
@@ -196,10 +279,29 @@ std::optional<TaskResult> gradient_by_rows(const Model& model, const TaskKind& k
                                            const Objectives& objectives,
                                            const ParameterList& parameters, const Task& task,
                                            const TaskOutcome& outcome) {
-  if (!by_rows(model, kind, objectives, parameters, task)) return std::nullopt;
+  if (!is_simple(model, kind, objectives, task) || !by_layers(model, parameters, task))
+    return std::nullopt;
   if (parameters.flat().scalar_type() == torch::kFloat64)
     return gradient_in<double>(model, kind, parameters, task, outcome.in_double);
   return gradient_in<float>(model, kind, parameters, task, outcome.in_float);
+}
+
+bool has_rows_beside_graph(const Model& model, const TaskKind& kind, const Objectives& objectives,
+                           const ParameterList& parameters, const Task& task) {
+  if (!is_simple(model, kind, objectives, task)) return false;
+  const auto& blocks = model.encoder(0).blocks();
+  return may_be_packed(parameters.flat(), parameters.flat()) &&
+         std::any_of(blocks.begin(), blocks.end(),
+                     [](const auto& block) { return block->fused(); });
+}
+
+EmbeddedOutcome outcome_of_embedding(const Model& model, const TaskKind& kind,
+                                     const ParameterList& parameters, const Task& task,
+                                     const torch::Tensor& support, const torch::Tensor& query,
+                                     const TaskOutcome& outcome) {
+  if (parameters.flat().scalar_type() == torch::kFloat64)
+    return outcome_in<double>(model, kind, parameters, task, support, query, outcome.in_double);
+  return outcome_in<float>(model, kind, parameters, task, support, query, outcome.in_float);
 }
 
 }  // namespace cuttle

@@ -97,4 +97,21 @@ std::optional<TaskResult> gradient_by_rows(const Model& model, const TaskKind& k
                                            const ParameterList& parameters, const Task& task,
                                            const TaskOutcome& outcome);
 
+/// Whether an outcome can be had of the embedding that another encoder with own kernels gives: no
+/// sample misses it, and there is no loss beside the kind's.
+bool has_rows_beside_graph(const Model& model, const TaskKind& kind, const Objectives& objectives,
+                           const ParameterList& parameters, const Task& task);
+
+/// Gradients with respect to all parameters behind the embedding (flat) and to the embedding of
+/// support and query, and TaskResult::values.
+struct EmbeddedOutcome {
+  torch::Tensor of_parameters, of_support, of_query;
+  std::vector<double> values;
+};
+/// Of support and query [n, width], without their graph.
+EmbeddedOutcome outcome_of_embedding(const Model& model, const TaskKind& kind,
+                                     const ParameterList& parameters, const Task& task,
+                                     const torch::Tensor& support, const torch::Tensor& query,
+                                     const TaskOutcome& outcome);
+
 }  // namespace cuttle

@@ -25,6 +25,8 @@ struct Settings {
   bool fused = true, objective = false;
   std::string fast = "[all]";
   std::string class_weights = "none";
+  bool linear = false;  ///< after the last layer
+  std::int64_t asked = 13;
 };
 
 /// Small embeddings.
@@ -74,6 +76,7 @@ Assembly parts_of(const Settings& settings) {
   if (settings.depth > 0)
     config.model.encoders["x"] = Section("mlp", {{"width", std::to_string(settings.width)},
                                                  {"depth", std::to_string(settings.depth)},
+                                                 {"linear", settings.linear ? "true" : "false"},
                                                  {"fused", settings.fused ? "true" : "false"}});
   else
     config.model.encoders["x"] = Section(settings.fused ? "bare" : "bare_unfused");
@@ -101,7 +104,7 @@ Task random_task(const Settings& settings, torch::Dtype dtype, std::uint64_t see
   torch::manual_seed(seed);
   Task task;
   task.support = random_batch(settings, 10, dtype);
-  task.query = random_batch(settings, 13, dtype);
+  task.query = random_batch(settings, settings.asked, dtype);
   return task;
 }
 
@@ -192,6 +195,26 @@ INSTANTIATE_TEST_SUITE_P(
         Settings{"maml_clusters", "class", 3, 12, 2, 6, 5},
         Settings{"maml_clusters", "value", 2, 9, 1, 3, 2},
         Settings{"reptile", "class", 3, 12, 2, 6, 5}, Settings{"reptile", "value", 2, 9, 1, 3, 2}));
+
+/// Heads on a linear map, which many samples need not pass through by itself.
+Settings after_map(Settings settings, std::int64_t asked = 60) {
+  settings.linear = true;
+  settings.asked = asked;
+  return settings;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Maps, PerceptronTask,
+    testing::Values(after_map({"anil", "class", 5, 64, 1, 32, 5}),
+                    after_map({"anil", "class", 1, 50, 1, 32, 5}),
+                    after_map({"anil", "value", 3, 64, 1, 32, 2}),
+                    after_map({"anil", "class", 0, 64, 1, 32, 5}),
+                    after_map({"anil", "class", 3, 64, 1, 9, 5}),
+                    after_map({"anil", "class", 3, 64, 1, 32, 5}, 4),
+                    after_map({"anil", "class", 3, 64, 2, 32, 5}),
+                    after_map({"maml", "class", 3, 64, 1, 32, 5}),
+                    after_map({"maml", "class", 3, 64, 1, 32, 5, true, false, "[head]"}),
+                    after_map({"fomaml", "class", 3, 64, 1, 32, 5, true, false, "[head]"})));
 
 /// More classes in the head than in the task.
 TEST(Perceptron, RowsOfTheHeadThatATaskDoesNotUseGetNoGradient) {

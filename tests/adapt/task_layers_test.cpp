@@ -15,8 +15,6 @@
 namespace cuttle {
 namespace {
 
-constexpr std::int64_t kInputs = 7;
-
 struct Settings {
   std::string algorithm;
   std::map<std::string, std::string> keys = {};
@@ -25,6 +23,10 @@ struct Settings {
   std::int64_t way = 3, trained_way = 3;
   std::int64_t width = 24;
   bool fused = true, objective = false, lacking = false, lite = false, dropout = false;
+  bool map = false;  ///< the encoder is a linear map
+  std::int64_t inputs = 7, asked = 13;
+  bool pictures = false;  ///< of inputs x inputs pixels, in place of vectors
+  std::string norm = {};  ///< of their encoder
 };
 
 /// Small embeddings.
@@ -51,11 +53,21 @@ Assembly parts_of(const Settings& settings) {
   if (settings.algorithm == "pretrain") config.episode.source = Section("minibatches");
   config.model.lite = settings.lite ? 2 : 0;
   config.model.dropout = settings.dropout ? 0.5 : 0;
-  config.model.encoders["x"] = Section("mlp", {{"width", std::to_string(settings.width)},
-                                               {"fused", settings.fused ? "true" : "false"}});
+  std::map<std::string, std::string> keys{{"width", std::to_string(settings.width)},
+                                          {"depth", settings.map ? "1" : "4"},
+                                          {"fused", settings.fused ? "true" : "false"}};
+  if (settings.pictures)
+    keys.insert({{"norm", settings.norm}}), keys["depth"] = "2";
+  else
+    keys["linear"] = settings.map ? "true" : "false";
+  config.model.encoders["x"] = Section(settings.pictures ? "conv4" : "mlp", keys);
   ModalitySpec spec;
   spec.name = "x";
-  spec.shape = {kInputs};
+  spec.shape = {settings.inputs};
+  if (settings.pictures) {
+    spec.kind = ModalityKind::kImage;
+    spec.shape = {settings.inputs, settings.inputs, 1};
+  }
   return assemble(config, {{spec}, classes ? 0 : settings.way, settings.trained_way}, extensions);
 }
 
@@ -67,7 +79,9 @@ Batch batch_of(const Settings& settings, const std::vector<std::int64_t>& labels
   if (settings.target == "value")
     batch.targets = torch::randn({batch.size, settings.way}, torch::kFloat64);
   ModalityInput input;
-  input.values = torch::randn({batch.size, kInputs}, torch::kFloat64);
+  input.values = torch::randn({batch.size, settings.inputs}, torch::kFloat64);
+  if (settings.pictures)
+    input.values = torch::randn({batch.size, 1, settings.inputs, settings.inputs}, torch::kFloat64);
   input.rows = torch::arange(batch.size, torch::kInt64);
   batch.modalities = {input};
   return batch;
@@ -84,7 +98,7 @@ Task random_task(const Settings& settings, torch::Dtype dtype, std::uint64_t see
   }
   if (settings.algorithm == "pretrain") support = select_rows(support, {});
   std::vector<std::int64_t> labels;
-  for (std::int64_t i = 0; i < 13; ++i) labels.push_back((2 * i + 1) % settings.way);
+  for (std::int64_t i = 0; i < settings.asked; ++i) labels.push_back((2 * i + 1) % settings.way);
   task.support = support.to(dtype);
   task.query = batch_of(settings, labels).to(dtype);
   return task;
@@ -176,6 +190,78 @@ TEST_P(TaskLayers, AreTheSameWhateverTasksCameBefore) {
   gradient(4);
   EXPECT_TRUE(torch::equal(gradient(3), alone));
 }
+
+/// Many samples that need not pass through all of a linear map; with so few they do.
+Settings after_map(Settings settings, std::int64_t inputs = 32, std::int64_t asked = 60) {
+  settings.map = true;
+  settings.inputs = inputs;
+  settings.asked = asked;
+  return settings;
+}
+
+TEST(Maps, AreAffine) {
+  const auto settings = after_map({"protonet"});
+  const auto parts = parts_of(settings);
+  const auto parameters = near_initial(*parts.model, torch::kFloat64);
+  const Batch batch = random_task(settings, torch::kFloat64).query;
+  const auto at = [&](double factor) {
+    Batch moved = batch;
+    moved.modalities[0].values = factor * batch.modalities[0].values;
+    return parts.model->embed(parameters.tensors(), moved, Context()).parts[0];
+  };
+  EXPECT_LT((at(1) + at(-1) - 2 * at(0)).abs().max().item<double>(), 1e-12);
+  EXPECT_GT((at(1) - at(-1)).abs().max().item<double>(), 0.1);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Maps, TaskLayers,
+    testing::Values(
+        after_map({"protonet", {}, "class", "balanced", {0, 0, 0, 1, 2}, 3, 3, 64}),
+        after_map({"protonet", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 50}),
+        after_map({"protonet", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 64}, 7),
+        after_map({"protonet", {}, "class", "none", {3, 1, 0, 2}, 4, 6, 64}, 32, 3),
+        after_map({"r2d2", {}, "class", "balanced", {0, 0, 0, 1, 2}, 3, 3, 64}),
+        after_map({"r2d2", {}, "value", "", {0, 0, 0, 1}, 2, 2, 64}),
+        after_map({"leo", {{"latent", "5"}}, "class", "none", {3, 1, 0, 2}, 4, 6, 64}),
+        after_map({"pretrain", {}, "class", "none", {}, 5, 5, 64}),
+        after_map(
+            {"neural_process", {{"width", "9"}}, "class", "balanced", {0, 0, 0, 1, 2}, 3, 3, 64})),
+    say);
+
+/// An encoder of pictures, whose graph ends at the rows that the learner computes with.
+Settings of_pictures(Settings settings, const char* norm) {
+  settings.pictures = true;
+  settings.norm = norm;
+  return settings;
+}
+
+class RowsBesideGraph : public TaskLayers {};
+
+TEST_P(RowsBesideGraph, AreTheGraphsGradient) {
+  expect_same(GetParam(), true);
+}
+
+TEST_P(RowsBesideGraph, LeaveWhatTheyDoNotKnowToTheGraph) {
+  Settings settings = GetParam();
+  settings.objective = true;
+  expect_same(settings, false);
+  settings.objective = false;
+  settings.lacking = true;
+  expect_same(settings, false);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Pictures, RowsBesideGraph,
+    testing::Values(
+        of_pictures({"mann",
+                     {{"hidden", "9"}, {"slots", "7"}, {"reads", "3"}},
+                     "class",
+                     "balanced",
+                     {0, 0, 0, 1, 2}},
+                    "support"),
+        of_pictures({"mann", {{"slots", "7"}}, "value", "", {0, 0, 0, 1}, 2, 2}, "running"),
+        of_pictures({"matching", {{"full_context", "true"}, {"processing_steps", "9"}}}, "batch")),
+    say);
 
 // A width of 24 is not whole vectors of every instruction set, one of 32 is.
 INSTANTIATE_TEST_SUITE_P(

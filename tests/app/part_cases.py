@@ -181,7 +181,8 @@ CASES = {
                     {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")},
                     episode={"shot": 2, "shot_min": 1}),
     "siamese_triplet": case({"algorithm": "siamese", "mining": "semi_hard"}, GATED,
-                            {"text": conv("char_conv", "none"), "vector": MLP}, episode={"way_min": 2}),
+                            {"text": conv("char_conv", "none"), "vector": {**MLP, "linear": True}},
+                            episode={"way_min": 2}),
     "floor": case({"algorithm": "floor", "head": "logistic", "centre": "training", "unit": True},
                   {"fusion": "late", "late_weights": "equal", **DROPOUT},
                   {"image": RAW, "text": RAW, "audio": RAW, "series": RAW, "vector": RAW, "video": RAW,
@@ -196,6 +197,9 @@ CASES = {
                  {"fusion": "low_rank", "embedding": 8, "rank": 2, **DROPOUT},
                  {"image": conv("conv4", "support"), "vector": MLP},
                  episode={"way_min": 2, "shot": 2, "shot_min": 1}),
+    "mann_pictures": case({"algorithm": "mann", "hidden": 8, "slots": 6, "slot_width": 4, "reads": 2},
+                          {"fusion": "concat"}, {"image": conv("conv4", "running")},
+                          episode={"way_min": 2, "shot": 2, "shot_min": 1, "complete": True}),
     "meta_networks": case({"algorithm": "meta_networks", "width": 8, "meta_width": 4}, {**GATED, **DROPOUT},
                           {"text": conv("char_conv", "support"), "series": conv("series_conv", "none")},
                           episode={"way_min": 2, "shot": 2, "shot_min": 1}),
@@ -308,7 +312,7 @@ CASES = {
 VARIANTS = ("irregular", "siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml",
             "values_maml_pp", "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
             "tables_values", "conditional_neural_process", "labels_matching", "quantile_caml",
-            "ordinal_neural_process", "ranking_r2d2")
+            "ordinal_neural_process", "ranking_r2d2", "mann_pictures")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 

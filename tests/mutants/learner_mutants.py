@@ -51,10 +51,22 @@ ADAPT = {"meta_gradient_test": {
         ("{support.back(), query.back()}", "{query.back(), query.back()}"),
         ("return static_cast<T>(weight);", "return static_cast<T>(weight > 0);"),
         ("(model.lite() > 0 &&", "(model.lite() < 0 &&"),
-        ("objectives.empty() && fits(task.query", "(true || objectives.empty()) && fits(task.query"),
+        ("       objectives.empty() &&", "       (true || objectives.empty()) &&"),
+        ("joined->back_to_map(of_body.front());", ""),
+        ("&& made_shapes.size() == 1", ""),
+    ],
+    "src/adapt/support_learner.cpp": [
+        ("result.gradient += made.of_parameters", "result.gradient -= made.of_parameters"),
+        ("{made.of_support, made.of_query}", "{made.of_support * 0, made.of_query}"),
+    ],
+    "src/adapt/joined_map.hpp": [
+        ("add_scaled(after.out, T{1}, of_after_", "add_scaled(after.out, T{0}, of_after_"),
+        ("add_scaled(map_.out, bias_slope_[y],", "add_scaled(map_.out, T{0},"),
+        ("to.weight, true)", "to.weight)"),
+        ("to.bias[z] += dot(", "to.bias[z] = dot("),
     ],
     "src/adapt/plain_rows.hpp": [
-        ("std::int64_t j = i + 1;", "std::int64_t j = i + 2;"),
+        ("solve_row(i, n - 1 - i, x + (i + 1) * columns)", "solve_row(i, 0, x)"),
         ("sums[i % kSums] += a[i] * b[i]", "sums[i % kSums] = a[i] * b[i]"),
     ],
     "src/adapt/learners/protonet.cpp": [
@@ -69,8 +81,8 @@ ADAPT = {"meta_gradient_test": {
     ],
     "src/adapt/learners/r2d2.cpp": [
         ("= root(i) * support.answer(i, c)", "= support.answer(i, c)"),
-        ("add_outer(n_, way_, width_, T{-1}, b", "add_outer(n_, way_, width_, T{1}, b"),
-        ("-root(i) * b[at] / scale_", "root(i) * b[at] / scale_"),
+        ("scale(T{-1}, b);", ""),
+        ("scale(T{1} / scale_, weight_);", "scale(scale_, weight_);"),
         ("-ridge_ * dot(", "ridge_ * dot("),
     ],
     "src/adapt/learners/decoding_layers.hpp": [

@@ -230,9 +230,10 @@ TASK = {"objective_test": {
         ("pull * (theta[i] - first[i])", "pull * theta[i]"),
     ],
     "src/adapt/surface/perceptron_head.cpp": [
-        ("of_known[i] += of_step[i]", "of_known[i] = of_step[i]"),
+        ("of_known[i] -= rate * of_step[i]", "of_known[i] = -rate * of_step[i]"),
         ("if (second_order) passed.push_back(known.back());", ""),
-        ("lambda[i] += slope[i]", "lambda[i] -= slope[i]"),
+        ("asked.back(places);", ""),
+        ("lambda[i] -= rate * slope[i]", "lambda[i] += rate * slope[i]"),
     ],
     "src/adapt/surface/perceptron_pass.cpp": [
         ("static_cast<double>(direction[i]) * static_cast<double>(work->gradient[i])", "0.0"),

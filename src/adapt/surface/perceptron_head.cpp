@@ -3,8 +3,11 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "adapt/joined_map.hpp"
 #include "adapt/surface/perceptron_parts.hpp"
 
 namespace cuttle {
@@ -46,6 +49,68 @@ struct Features {
   kernels::MlpBatch<T> of_head;
 };
 
+/// The query under an adapted head, which may go through body and head as one.
+template <class T>
+class AskedHead {
+ public:
+  AskedHead(const kernels::Mlp<T>& body, const std::vector<kernels::MlpLayer>& shapes,
+            const Samples<T>& query, const T* packed, Memory<T>& memory)
+      : query_(query),
+        packed_(packed),
+        memory_(memory),
+        map_(shapes.front()),
+        last_(shapes.back()),
+        head_({joins(shapes, query.view.size) ? JoinedMap<T>::layer(map_, last_) : last_}),
+        point_(head_.point(query.view.size, memory.take(head_.point_size(query.view.size)))) {
+    if (!joins(shapes, query.view.size)) features_.emplace(body, last_.in, query, packed, memory);
+  }
+  static std::int64_t room(const kernels::Mlp<T>& body,
+                           const std::vector<kernels::MlpLayer>& shapes, std::int64_t size) {
+    return joins(shapes, size)
+               ? JoinedMap<T>::room(shapes.front(), shapes.back()) +
+                     kernels::Mlp<T>({{1, shapes.back().out, false}}).point_size(size)
+               : Features<T>::room(body, size, shapes.back().in) +
+                     kernels::Mlp<T>({shapes.back()}).point_size(size);
+  }
+
+  /// The loss under the head; its packed gradient.
+  double loss(const T* head, T* gradient) {
+    if (features_)
+      return head_.gradient(features_->of_head, head, point_, gradient, features_->of_features());
+    joined_.emplace(map_, last_, packed_, head, memory_);
+    const double loss = head_.loss(query_.view, joined_->packed(), point_);
+    head_.weight_gradients({{query_.view.size, query_.view.x, point_}}, {joined_->slope()});
+    std::vector<T> dense(cuttle::room((last_.in + 1) * last_.out));
+    T* bias = dense.data() + last_.in * last_.out;
+    joined_->back_to_after({dense.data(), bias});
+    kernels::Mlp<T>({last_}).pack({{dense.data(), bias}}, gradient);
+    return loss;
+  }
+  torch::Tensor outputs() const { return outputs_of(head_, point_, query_, last_.out); }
+  /// What went through the body.
+  std::vector<typename kernels::Mlp<T>::Passed> passed() const {
+    if (!features_) return {};
+    return {features_->back()};
+  }
+  /// Adds to the body's gradient what did not.
+  void back(const std::vector<kernels::MlpWeights<T>>& body) const {
+    if (joined_) joined_->back_to_map(body.front());
+  }
+
+ private:
+  static bool joins(const std::vector<kernels::MlpLayer>& shapes, std::int64_t size) {
+    return JoinedMap<T>::pays({shapes.begin(), shapes.end() - 1}, shapes.back(), size);
+  }
+  const Samples<T>& query_;
+  const T* packed_;
+  Memory<T>& memory_;
+  kernels::MlpLayer map_, last_;
+  kernels::Mlp<T> head_;  ///< of the features, or of the query's samples
+  typename kernels::Mlp<T>::Point point_;
+  std::optional<Features<T>> features_;
+  std::optional<JoinedMap<T>> joined_;
+};
+
 template <class T>
 TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors& theta,
                        const Task& task, std::int64_t steps, bool second_order) {
@@ -59,20 +124,19 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
   const auto rate = static_cast<T>(inner_rate);
   const std::int64_t size = head.packed_size(), body_size = body.packed_size();
   Memory<T> memory(theta[0].options(), Features<T>::room(body, few, width) +
-                                           Features<T>::room(body, many, width) + body_size +
-                                           few * body.padded(width) + (steps + 4) * size +
-                                           steps * head.point_size(few) + head.point_size(many));
+                                           AskedHead<T>::room(body, shapes, many) + body_size +
+                                           few * body.padded(width) + (steps + 3) * size +
+                                           steps * head.point_size(few));
 
   const Tensors weights = weights_of(model.perceptron(), theta);
   const at::TensorList all(weights), of_head = all.slice(all.size() - 2),
                                      of_body = all.slice(0, all.size() - 2);
   T* packed = memory.take(body_size);
   pack_tensors<T>(body, of_body, {}, packed);
-  Features<T> known(body, width, support, packed, memory),
-      asked(body, width, query, packed, memory);
+  Features<T> known(body, width, support, packed, memory);
 
   T* trajectory = memory.take((steps + 1) * size);
-  T *slope = memory.take(size), *lambda = memory.take(size), *direction = memory.take(size);
+  T *slope = memory.take(size), *lambda = memory.take(size);
   pack_tensors<T>(head, of_head, {}, trajectory);
   std::vector<typename kernels::Mlp<T>::Point> points;
   for (std::int64_t k = 0; k < steps; ++k) {
@@ -83,21 +147,18 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
       trajectory[(k + 1) * size + i] = here[i] - rate * slope[i];
   }
   T *of_known = known.of_features(), *of_step = memory.take(known.padded_values());
-  auto last = head.point(many, memory.take(head.point_size(many)));
+  AskedHead<T> asked(body, shapes, query, packed, memory);
   TaskResult result;
-  result.values.push_back(
-      head.gradient(asked.of_head, trajectory + steps * size, last, lambda, asked.of_features()));
+  result.values.push_back(asked.loss(trajectory + steps * size, lambda));
   if (!kind.metrics().empty())
-    for (const double value :
-         kind.measure(outputs_of(head, last, query, task.query.way), task.query))
+    for (const double value : kind.measure(asked.outputs(), task.query))
       result.values.push_back(value);
   std::fill_n(of_known, known.padded_values(), T{});
   for (std::int64_t k = steps - 1; second_order && k >= 0; --k) {
-    for (std::int64_t i = 0; i < size; ++i) direction[i] = -rate * lambda[i];
-    head.hessian_product(known.of_head, points[static_cast<std::size_t>(k)], direction, slope,
+    head.hessian_product(known.of_head, points[static_cast<std::size_t>(k)], lambda, slope,
                          of_step);
-    for (std::int64_t i = 0; i < size; ++i) lambda[i] += slope[i];
-    for (std::int64_t i = 0; i < known.padded_values(); ++i) of_known[i] += of_step[i];
+    for (std::int64_t i = 0; i < size; ++i) lambda[i] -= rate * slope[i];
+    for (std::int64_t i = 0; i < known.padded_values(); ++i) of_known[i] -= rate * of_step[i];
   }
 
   result.gradient = torch::zeros({model.layout()->flat_size()}, theta[0].options());
@@ -105,9 +166,10 @@ TaskResult gradient_in(const Surface& surface, double inner_rate, const Tensors&
       places_in(model.perceptron(), *model.layout(), result.gradient.template data_ptr<T>());
   head.unpack(lambda, {places.back()});
   places.pop_back();
-  std::vector<typename kernels::Mlp<T>::Passed> passed{asked.back()};
+  auto passed = asked.passed();
   if (second_order) passed.push_back(known.back());
   body.weight_gradients(passed, places);
+  asked.back(places);
   return result;
 }
 
