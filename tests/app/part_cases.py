@@ -199,7 +199,7 @@ CASES = {
                  episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "mann_pictures": case({"algorithm": "mann", "hidden": 8, "slots": 6, "slot_width": 4, "reads": 2},
                           {"fusion": "concat"}, {"image": conv("conv4", "running")},
-                          episode={"way_min": 2, "shot": 2, "shot_min": 1, "complete": True}),
+                          episode={"way": 2, "shot": 2, "shot_min": 1, "complete": True}),
     "meta_networks": case({"algorithm": "meta_networks", "width": 8, "meta_width": 4}, {**GATED, **DROPOUT},
                           {"text": conv("char_conv", "support"), "series": conv("series_conv", "none")},
                           episode={"way_min": 2, "shot": 2, "shot_min": 1}),
