@@ -51,7 +51,7 @@ ADAPT = {"meta_gradient_test": {
         ("{support.back(), query.back()}", "{query.back(), query.back()}"),
         ("return static_cast<T>(weight);", "return static_cast<T>(weight > 0);"),
         ("(model.lite() > 0 &&", "(model.lite() < 0 &&"),
-        ("       objectives.empty() &&", "       (true || objectives.empty()) &&"),
+        ("objectives.empty() && complete", "(true || objectives.empty()) && complete"),
         ("joined->back_to_map(of_body.front());", ""),
         ("&& made_shapes.size() == 1", ""),
     ],
