@@ -135,7 +135,7 @@ void add_outside(const std::vector<std::string>& shards, const EvaluationPlan& p
 std::string hidden_by_data(const DataOptions& data, Split split) {
   if (!has_missing(data, split)) return {};
   return fmt::format("{} of {}", fmt::join(data.missing, ", "),
-                     data.missing_by == "class" ? "classes" : "samples");
+                     data.missing_by == "class" ? "classes" : data.missing_by + "s");
 }
 
 ordered_json to_json(const EvalArguments& arguments, const LoadedRun& run, const RunData& data,

@@ -45,8 +45,8 @@ void describe(ConfigSchema& keys, DataOptions& o) {
   keys.add("missing", o.missing, anything(),
            "senses that shall be missing, and of what share, e.g. [text=0.35, image=0.35]: of each "
            "sample one at most, and never its last; []: as the shards have them");
-  keys.add("missing_by", o.missing_by, one_of({"sample", "class"}),
-           "what is drawn: samples, or whole classes");
+  keys.add("missing_by", o.missing_by, one_of({"sample", "class", "task"}),
+           "what is drawn: samples, whole classes, or whole tasks, support and query alike");
   keys.add("missing_splits", o.missing_splits, one_of({"all", "train", "validation", "test"}),
            "whose samples lack them");
   keys.add("missing_seed", o.missing_seed, at_least(0), "of these draws");

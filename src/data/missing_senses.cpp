@@ -13,7 +13,7 @@
 namespace cuttle {
 namespace {
 
-/// Of which share of samples, or classes, a sense is missing.
+/// Of which share of samples, classes or tasks a sense is missing.
 struct Share {
   std::size_t modality;
   double share;
@@ -48,30 +48,44 @@ std::vector<Share> shares_of(const std::vector<std::string>& missing,
 class MissingSenses final : public DatasetView {
  public:
   MissingSenses(std::unique_ptr<Dataset> data, const DataOptions& options)
-      : DatasetView(std::move(data)), samples_(data_->samples()) {
-    const auto shares = shares_of(options.missing, data_->modalities());
+      : DatasetView(std::move(data)),
+        options_(options),
+        shares_(shares_of(options.missing, data_->modalities())),
+        samples_(data_->samples()) {
     const bool by_class = options.missing_by == "class";
-    for (std::size_t i = 0; i < samples_.size(); ++i) {
+    for (std::size_t i = 0; i < samples_.size() && !by_task(); ++i) {
       SampleInfo& info = samples_[i];
       if (!has_missing(options, info.split) || (by_class && info.class_id < 0)) continue;
-      double left = draw_by_name(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
-                                          : sample_name(static_cast<std::int64_t>(i)),
-                                 {options.missing_seed, Stream::kMissing});
-      for (const Share& share : shares) {
-        left -= share.share;
-        if (left >= 0) continue;
-        const std::uint32_t rest = info.present & ~(std::uint32_t{1} << share.modality);
-        if (rest != 0) info.present = rest;
-        break;
-      }
+      const std::uint32_t rest =
+          info.present & ~hidden(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
+                                          : sample_name(static_cast<std::int64_t>(i)));
+      if (rest != 0) info.present = rest;
     }
     pattern_ = fmt::format("{} {} {} {}", fmt::join(options.missing, " "), options.missing_by,
                            fmt::join(options.missing_splits, " "), options.missing_seed);
   }
   const std::vector<SampleInfo>& samples() const override { return samples_; }
+  std::uint32_t hidden_in(Split split, const RandomKey& task) const override {
+    if (!by_task() || !has_missing(options_, split)) return 0;
+    return hidden(
+        fmt::format("{} {} {} {}", task.seed, static_cast<int>(task.stream), task.step, task.slot));
+  }
   std::string fingerprint() const override { return sha256(pattern_ + data_->fingerprint()); }
 
  private:
+  bool by_task() const { return options_.missing_by == "task"; }
+  /// The sense that what is called so loses, as a bit; 0: none.
+  std::uint32_t hidden(const std::string& name) const {
+    double left = draw_by_name(name, {options_.missing_seed, Stream::kMissing});
+    for (const Share& share : shares_) {
+      left -= share.share;
+      if (left < 0) return std::uint32_t{1} << share.modality;
+    }
+    return 0;
+  }
+
+  DataOptions options_;
+  std::vector<Share> shares_;
   std::vector<SampleInfo> samples_;
   std::string pattern_;
 };

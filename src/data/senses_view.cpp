@@ -93,12 +93,7 @@ class SensesView final : public DatasetView {
       places_.push_back(place == nullptr ? kNowhere : static_cast<std::size_t>(place - own.data()));
       changes_.push_back(place == nullptr ? ColumnsChange() : change_of(spec, *place));
     }
-    for (SampleInfo& info : samples_) {
-      const std::uint32_t there = std::exchange(info.present, 0);
-      for (std::size_t m = 0; m < places_.size(); ++m)
-        if (places_[m] != kNowhere && (there >> places_[m] & 1) != 0)
-          info.present |= std::uint32_t{1} << m;
-    }
+    for (SampleInfo& info : samples_) info.present = in_places(info.present);
   }
 
   const std::vector<ModalitySpec>& modalities() const override { return modalities_; }
@@ -113,6 +108,9 @@ class SensesView final : public DatasetView {
             static_cast<std::size_t>(bytes));
     return bytes;
   }
+  std::uint32_t hidden_in(Split split, const RandomKey& task) const override {
+    return in_places(data_->hidden_in(split, task));
+  }
   std::string fingerprint() const override {
     std::string text;
     for (const std::string& name : names_of(modalities_)) text += name + '\0';
@@ -120,6 +118,14 @@ class SensesView final : public DatasetView {
   }
 
  private:
+  /// Bits by the senses of data_, as bits by these.
+  std::uint32_t in_places(std::uint32_t there) const {
+    std::uint32_t here = 0;
+    for (std::size_t m = 0; m < places_.size(); ++m)
+      if (places_[m] != kNowhere && (there >> places_[m] & 1) != 0) here |= std::uint32_t{1} << m;
+    return here;
+  }
+
   std::vector<ModalitySpec> modalities_;
   std::vector<std::size_t> places_;     // of each modality in data_, or kNowhere
   std::vector<ColumnsChange> changes_;  // of each modality's columns in data_

@@ -272,6 +272,8 @@ def test_eval_with_fewer_senses(trained):
         words = ("data.missing=[text=0.9]", f"data.missing_splits=[{splits}]")
         assert ("data.missing text=0.9 of samples" in cuttle("eval", trained, *words).stdout) == told
         assert ("data_missing" in cuttle_json("eval", trained, *words)) == told
+    by_task = cuttle_json("eval", trained, "data.missing=[text=0.5, image=0.5]", "data.missing_by=task")
+    assert by_task["data_missing"] == "text=0.5, image=0.5 of tasks" and by_task["loss"] > whole["loss"]
     image = cuttle_json("eval", trained, "--modalities", "image", "data.in_memory=true")
     assert len({whole["loss"], hidden["loss"], image["loss"]}) == 3
     assert cuttle_json("eval", trained, "--modalities", "image,text")["loss"] == whole["loss"]

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cuttle/core/error.hpp"
@@ -96,6 +97,55 @@ TEST_F(Missing, MayBeOfWholeClassesAndOfSplits) {
   EXPECT_EQ(shares(*test, Split::kTest).begin()->first, kText | kVector);
   EXPECT_EQ(shares(*test, Split::kValidation).begin()->first, kText | kVector);
   EXPECT_EQ(shares(*test, Split::kTrain).begin()->first, kImage | kText | kVector);
+}
+
+TEST_F(Missing, MayBeOfWholeTasks) {
+  const auto data = open({"text=0.4", "image=0.2"}, "task", {"train"});
+  EXPECT_EQ(shares(*data).size(), 1u);  // samples by themselves lack nothing
+  std::map<std::uint32_t, double> found;
+  std::set<std::vector<std::uint32_t>> patterns;
+  for (const auto& [seed, stream, first] : {std::tuple(1, Stream::kTrain, 0),
+                                            {2, Stream::kTrain, 0},
+                                            {1, Stream::kValidation, 0},
+                                            {1, Stream::kTrain, 3000}}) {
+    std::vector<std::uint32_t> pattern;
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+      const RandomKey task{static_cast<std::uint64_t>(seed), stream,
+                           static_cast<std::uint64_t>(first) + i / 4, i % 4};
+      pattern.push_back(data->hidden_in(Split::kTrain, task));
+      ++found[pattern.back()];
+      EXPECT_EQ(pattern.back(), data->hidden_in(Split::kTrain, task.with(task.stream, 5)));
+      EXPECT_EQ(data->hidden_in(Split::kTest, task), 0u);
+    }
+    patterns.insert(pattern);
+  }
+  EXPECT_EQ(patterns.size(), 4u);
+  EXPECT_EQ(found.size(), 3u);
+  EXPECT_NEAR(found.at(kText) / 4000, 0.4, 0.03);  // a deviation is 0.008
+  EXPECT_NEAR(found.at(kImage) / 4000, 0.2, 0.03);
+  EXPECT_EQ(open({"text=1"})->hidden_in(Split::kTrain, {}), 0u);
+  EXPECT_NE(data->fingerprint(),
+            open({"text=0.4", "image=0.2"}, "class", {"train"})->fingerprint());
+}
+
+TEST_F(Missing, OfATaskAreNotReadButTheLastStays) {
+  const auto data = open({"text=1"}, "task");
+  const RawBatch task = read_batch(*data, {0, 1, 2}, {3, Stream::kTrain, 4, 5}),
+                 whole = read_batch(*data, {0, 1, 2});
+  EXPECT_EQ(task.modalities[1].present, (std::vector<std::uint8_t>{0, 0, 0}));
+  EXPECT_TRUE(task.modalities[1].bytes.empty());
+  EXPECT_EQ(task.modalities[0].bytes, whole.modalities[0].bytes);
+  EXPECT_EQ(whole.modalities[1].present, (std::vector<std::uint8_t>{1, 1, 1}));
+  EXPECT_EQ(
+      read_batch(*open({"text=1"}, "task", {"all"}, 0, {"text"}), {0}, {}).modalities[0].present,
+      (std::vector<std::uint8_t>{1}));
+  EXPECT_EQ(read_batch(*data, {}, {}).size, 0);
+  // By name, wherever a sense stands.
+  const std::vector<ModalitySpec> senses = data->modalities();
+  const auto turned = in_senses(open({"text=1"}, "task"), {senses[2], senses[1], senses[0]});
+  EXPECT_EQ(turned->hidden_in(Split::kTrain, {}), 2u);
+  EXPECT_EQ(in_senses(open({"text=1"}, "task"), {senses[1]})->hidden_in(Split::kTrain, {}), 1u);
+  EXPECT_EQ(in_senses(open({"text=1"}, "task"), {senses[2]})->hidden_in(Split::kTrain, {}), 0u);
 }
 
 TEST_F(Missing, AreDrawnByNameAndSeedAlone) {

@@ -17,6 +17,16 @@ SENSE = {"data_test": {
     ],
     "src/data/senses_view.cpp": [
         ("known ? numbers[static_cast<std::size_t>(value)]", "known ? value"),
+        ("return in_places(data_->hidden_in(split, task));", "return data_->hidden_in(split, task);"),
+    ],
+    "src/data/missing_senses.cpp": [
+        ("!by_task() || !has_missing(options_, split)", "!by_task() && !has_missing(options_, split)"),
+        ("task.seed, static_cast<int>(task.stream), task.step, task.slot", "task.seed, 1, task.step, task.slot"),
+        ("if (left < 0)", "if (left < 0.1)"),
+        ("i < samples_.size() && !by_task()", "i < samples_.size()"),
+    ],
+    "src/data/raw_batch.cpp": [
+        ("(all & ~hidden) != 0 ? all & ~hidden : all", "all & ~hidden"),
     ],
     "src/data/graph.cpp": [
         ("graph.nodes >= 1 && graph.nodes <= kMostNodes", "graph.nodes >= 1"),

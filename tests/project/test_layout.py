@@ -26,7 +26,7 @@ ROWS = {"model": "src/model/rows.hpp", "task": "src/task/rows.hpp", "adapt": "sr
         "metrics": "src/metrics/rows.hpp", "step": "src/step/rows.hpp"}
 # Names that are other things, too.
 ANY_WORD = {"none", "linear", "episodes", "concat", "class", "groups", "batch", "support", "cosine", "value", "return",
-            "lstm", "running", "adam", "sgd", "group", "floor", "columns", "bilinear", "bottleneck", "film"}
+            "lstm", "running", "adam", "sgd", "group", "floor", "columns", "bilinear", "bottleneck", "film", "task"}
 # Options whose default is a type's name, and the type that stands for the usual one.
 NAMES_A_DEFAULT = re.compile(r"options\.hpp$|run_config\.hpp$|model/registry\.cpp$|model/encoders/common\.")
 

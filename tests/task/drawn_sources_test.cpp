@@ -216,6 +216,35 @@ TEST(Drawn, ClassesOfUnevenEpisodesHaveTheirOwnShots) {
   }
 }
 
+/// Tasks of odd slots lack the second sense.
+class HidingDataset final : public FakeDataset {
+ public:
+  std::uint32_t hidden_in(Split split, const RandomKey& task) const override {
+    return split == Split::kTrain && task.slot % 2 == 1 ? 2 : 0;
+  }
+};
+
+TEST(Drawn, WhatATaskLacksNeitherOfItsSetsHas) {
+  HidingDataset data;
+  data.add_class(Split::kTest, {0, 0, 0, 0});
+  for (int i = 0; i < 5; ++i)
+    data.add_class(Split::kTrain, {0, 0, 0, 0, 0, 0, 0, 0}, {3, 3, 3, 3, 3, 3, 3, 2});
+  for (const char* type : {"episodes", "groups", "augmented", "minibatches"}) {
+    const Drawn drawn(type, data, episodes(3, 1, 2));
+    for (const std::uint32_t slot : {0, 1, 2, 3}) {
+      const Task task = drawn.source->make(draw_key(slot));
+      for (const Batch* set : {&task.support, &task.query}) {
+        const std::int64_t first = set->modalities[0].rows.numel(),
+                           second = set->modalities[1].rows.numel();
+        // Who has the second sense alone keeps it.
+        EXPECT_EQ(second, slot % 2 == 1 ? set->size - first : set->size) << type;
+        EXPECT_LE(first, set->size);
+      }
+      EXPECT_GT(task.query.modalities[0].rows.numel(), 0) << type;
+    }
+  }
+}
+
 TEST(Groups, ThoseThatGiveNoEpisodeAreNamed) {
   FakeDataset data = patients();
   EXPECT_EQ(Drawn("groups", data, episodes(3, 1, 1)).source->left_out(),

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cuttle/core/random.hpp"
 #include "cuttle/core/span.hpp"
 #include "cuttle/data/options.hpp"
 #include "cuttle/data/sample.hpp"
@@ -50,6 +51,10 @@ class Dataset {
   virtual std::int64_t read(std::int64_t sample, std::size_t modality,
                             std::vector<std::uint8_t>& out) const = 0;
 
+  /// Senses, as in SampleInfo::present, that samples of a split seem to lack in the task that a key
+  /// names, unless one has no other (DataOptions::missing_by: task); 0: none.
+  virtual std::uint32_t hidden_in(Split, const RandomKey&) const { return 0; }
+
   /// SHA-256 over the modalities in use and the shards' indices (header, names, sizes, classes,
   /// splits, presence, checksums of all data), in order; paths do not matter. Equal on all ranks,
   /// kept in checkpoints.
@@ -79,6 +84,9 @@ class DatasetView : public Dataset {
   std::int64_t read(std::int64_t sample, std::size_t modality,
                     std::vector<std::uint8_t>& out) const override {
     return data_->read(sample, modality, out);
+  }
+  std::uint32_t hidden_in(Split split, const RandomKey& task) const override {
+    return data_->hidden_in(split, task);
   }
   std::string fingerprint() const override { return data_->fingerprint(); }
   std::string content_fingerprint() const override { return data_->content_fingerprint(); }

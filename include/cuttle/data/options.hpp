@@ -17,9 +17,9 @@ struct DataOptions {
   std::vector<std::string> validation_shards = {}, test_shards = {};
   /// Folder of features that runs share; auto: the user's; none: not kept.
   std::string feature_bank = "auto";
-  /// Senses that shall be missing, such as "text=0.35" for so many samples, or classes
-  /// (`missing_by`), of these splits, drawn by name and seed: no sample loses two, nor the last
-  /// that it has.
+  /// Senses that shall be missing, such as "text=0.35" for so many samples, classes or
+  /// tasks (`missing_by`) of these splits, drawn by name, or a task's key, and seed: no sample
+  /// loses two, nor the last that it has.
   std::vector<std::string> missing = {};
   std::string missing_by = "sample";
   std::vector<std::string> missing_splits = {"all"};

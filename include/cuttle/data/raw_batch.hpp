@@ -29,4 +29,7 @@ struct RawBatch {
 
 /// Reads the given samples in order. Errors as Dataset::read.
 RawBatch read_batch(const Dataset& data, const std::vector<std::int64_t>& samples);
+/// The same of samples of one split, without what they lack in this task (Dataset::hidden_in).
+RawBatch read_batch(const Dataset& data, const std::vector<std::int64_t>& samples,
+                    const RandomKey& task);
 }  // namespace cuttle

@@ -22,9 +22,9 @@ Episode materialise(const Dataset& data, const EpisodePlan& plan) {
   episode.key = plan.key;
   episode.way = static_cast<std::int64_t>(plan.classes.size());
   episode.classes = plan.classes;
-  episode.support = read_batch(data, plan.support);
+  episode.support = read_batch(data, plan.support, plan.key);
   episode.support.labels = plan.support_labels;
-  episode.query = read_batch(data, plan.query);
+  episode.query = read_batch(data, plan.query, plan.key);
   episode.query.labels = plan.query_labels;
   if (plan.values) {
     episode.support.targets = read_targets(data, plan.support);

@@ -65,16 +65,16 @@ class AugmentedSource final : public TaskSource {
     draw(samples_, static_cast<std::int64_t>(shots.size()), random, chosen);
     Task task;
     task.key = key;
-    task.support = batch_of(chosen, shots, true, key.with(Stream::kModel, 5));
-    task.query = batch_of(chosen, std::vector<std::int64_t>(shots.size(), episode_.query), false,
-                          key.with(Stream::kModel, 6));
+    task.support = batch_of(chosen, shots, true, key);
+    task.query =
+        batch_of(chosen, std::vector<std::int64_t>(shots.size(), episode_.query), false, key);
     return drop_senses(std::move(task), dropout_);
   }
 
  private:
   /// As many copies of each, class by class; `first`: the first is as it was recorded.
   Batch batch_of(const std::vector<std::int64_t>& chosen, const std::vector<std::int64_t>& copies,
-                 bool first, const RandomKey& key) const {
+                 bool first, const RandomKey& task) const {
     std::vector<std::int64_t> samples, labels;
     std::vector<bool> as_recorded;
     for (std::size_t label = 0; label < chosen.size(); ++label)
@@ -83,8 +83,9 @@ class AugmentedSource final : public TaskSource {
         labels.push_back(static_cast<std::int64_t>(label));
         as_recorded.push_back(first && copy == 0);
       }
-    RawBatch raw = read_batch(data_, samples);
-    augment_in_turn(raw, data_.modalities(), how_, key, as_recorded);
+    RawBatch raw = read_batch(data_, samples, task);
+    augment_in_turn(raw, data_.modalities(), how_, task.with(Stream::kModel, first ? 5 : 6),
+                    as_recorded);
     raw.labels = std::move(labels);
     return model_.prepare(raw, static_cast<std::int64_t>(chosen.size()));
   }

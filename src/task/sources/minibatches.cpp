@@ -60,7 +60,7 @@ class MinibatchSource final : public TaskSource {
       chosen.push_back(samples_[static_cast<std::size_t>(i)]);
       labels.push_back(labels_[static_cast<std::size_t>(i)]);
     }
-    RawBatch raw = read_batch(data_, chosen);
+    RawBatch raw = read_batch(data_, chosen, key);
     raw.labels = std::move(labels);
     if (augment_.query()) augment(raw, data_.modalities(), augment_, key.with(Stream::kModel, 12));
     Task task;
