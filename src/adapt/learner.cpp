@@ -75,16 +75,20 @@ std::unique_ptr<const Learner> make_learner(const std::map<std::string, LearnerT
                   "adapt.algorithm: {} gives one output for each value of a sample (this "
                   "episode.target asks for {} of {}); choose one with a head, such as maml",
                   name, request.inputs.outputs, request.inputs.target_width);
-  for (const auto& objective : *request.objectives)
+  for (const auto& objective : *request.objectives) {
     CUTTLE_VALIDATE(!objective.inner || demands.inner_loss,
                     "objectives.{}.where: {} has no inner loop that it could move; use outer",
                     objective.name, name);
-  for (const auto& objective : *request.objectives)
     CUTTLE_VALIDATE(
         !objective.objective->wants_classifier() || demands.head || demands.classifier,
         "objectives.{}.type: asks what a head says of embeddings, and {} trains by none; "
         "choose a learner with one, such as maml or pretrain, or remove the objective",
         objective.name, name);
+    CUTTLE_VALIDATE(!objective.objective->classes() || request.kind->classes(),
+                    "objectives.{}: goes by the classes of samples (this episode.target has none); "
+                    "remove it, or use its form that needs none",
+                    objective.name);
+  }
   const std::string part =
       demands.second_order ? first_order_part(*request.model, *request.objectives) : "";
   CUTTLE_VALIDATE(part.empty(),

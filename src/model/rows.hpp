@@ -15,7 +15,7 @@
   row(bilinear) row(bottleneck) row(co_attention) row(concat) row(cross_attention) row(deep_sets) \
       row(film) row(gated) row(late) row(low_rank) row(product_of_experts) row(self_attention)    \
           row(sense_graph) row(tensor)
-#define CUTTLE_COMPLETIONS(row) row(predicted) row(retrieved)
+#define CUTTLE_COMPLETIONS(row) row(generated) row(predicted) row(retrieved)
 #define CUTTLE_ENCODERS(row)                                                                       \
   row(average) row(bert) row(char_conv) row(columns) row(conv4) row(efficientnet_lite) row(frames) \
       row(graph_conv) row(gru) row(lstm_speaker) row(mel_conv) row(mlp) row(raw) row(resnet)       \

@@ -1,5 +1,7 @@
 #include "cuttle/task/objective.hpp"
 
+#include "cuttle/core/error.hpp"
+
 namespace cuttle {
 
 Objectives make_objectives(const std::map<std::string, ObjectiveOptions>& wanted,
@@ -11,7 +13,12 @@ Objectives make_objectives(const std::map<std::string, ObjectiveOptions>& wanted
     objectives.push_back(
         {name, options.weight, options.where != "outer", options.where != "inner",
          type.make({options.objective, model, model.declare(), "objective." + name, kind})});
-    if (objectives.back().objective->wants_tokens()) model.give_tokens();
+    const WeightedObjective& made = objectives.back();
+    CUTTLE_VALIDATE(made.outer || !made.objective->players(),
+                    "objectives.{}.where: {} has two players, and inner loops move one of them "
+                    "(the other would stay as it was drawn); use outer, or both",
+                    name, options.objective.type);
+    if (made.objective->wants_tokens()) model.give_tokens();
   }
   return objectives;
 }

@@ -13,7 +13,7 @@
       row(minibatches) row(navigation) row(sinusoids) row(tabular_mdp)
 #define CUTTLE_OBJECTIVES(row)                                                        \
   row(adversarial) row(autoencoder) row(co_learning) row(completion) row(contrastive) \
-      row(correlation) row(mixup) row(smote) row(temporal)
+      row(correlation) row(generative) row(mixup) row(smote) row(temporal)
 
 namespace cuttle {
 

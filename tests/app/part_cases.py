@@ -31,7 +31,7 @@ def gradient(algorithm, steps=2, rate=0.1, **more):
 
 
 def case(adapt, model, encoders, data="senses", episode=None, **more):
-    """`more`: further sections, or "use"."""
+    """`more`: further sections, "use", or "missing": keys of data."""
     return {"data": data, "use": data, "episode": {**EPISODE, **(episode or {})},
             "model": {**model, "encoders": encoders}, "adapt": adapt,
             "step": {"outer_lr": 0.01}, "train": TRAIN, "evaluation": {"episodes": 6}, **more}
@@ -135,6 +135,12 @@ CASES = {
     "retrieved": case({"algorithm": "protonet"}, {**GATED, **DROPOUT, "completion": "retrieved"},
                       {"text": conv("char_conv"), "vector": MLP, "image": conv("conv4", "support")},
                       episode={"way_min": 2, "shot": 3, "shot_min": 1}),
+    "generated": case({"algorithm": "protonet"}, {**GATED, "completion": "generated", "completion_hidden": 8},
+                      {"text": conv("char_conv"), "vector": MLP, "image": conv("conv4", "support")},
+                      episode={"way_min": 2, "shot": 2, "shot_min": 1}, objectives={
+                          "fools": {"type": "generative", "hidden": 8, "turns": "parity"},
+                          "tells": {"type": "completion"}, "align": {**ALIGN, "by": "classes"}},
+                      missing={"missing": ["text=0.4", "image=0.4"], "missing_by": "task"}),
     "objectives_inside": case(gradient("maml"), {**GATED, **DROPOUT, "completion": "predicted"},
                               {"text": conv("char_conv"), "series": GRU}, objectives={
                                           "tells": {"type": "completion", "where": "both"},
@@ -142,7 +148,9 @@ CASES = {
                                           "alike": {"type": "correlation", "width": 4, "where": "inner"},
                                           "along": {"type": "temporal", "one": "series", "other": "text", "width": 4,
                                                     "stretches": 3, "where": "both"},
-                                          "one_space": {"type": "adversarial", "width": 4}}),
+                                          "one_space": {"type": "adversarial", "width": 4},
+                                          "fools": {"type": "generative", "loss": "hinge", "hidden": 4,
+                                                    "encoders": True}}),
     "mixing": case(gradient("maml"), {"fusion": "late", "late_weights": "sample", **DROPOUT},
                    {"text": conv("char_conv"), "vector": MLP}, episode={"shot": 3, "shot_min": 1, "uneven": True},
                    objectives={"mixed": {"type": "mixup", "where": "both"},
@@ -353,7 +361,7 @@ def without_a_case(listed):
 
 def config_of(name, sets):
     """The case as a config, with the shards of part_data.make."""
-    config = {key: value for key, value in CASES[name].items() if key != "use"}
+    config = {key: value for key, value in CASES[name].items() if key not in ("use", "missing")}
     if "sampling_weights" in config["episode"]:
         config["episode"] = {**config["episode"], "sampling_weights": str(sets[config["data"]]["weights"])}
     weights = sets.get(config["data"], {}).get("encoders")
@@ -361,6 +369,7 @@ def config_of(name, sets):
     config["model"] = {**config["model"], "encoders": encoders}
     modalities = list(encoders)
     data = {"shards": [sets[config["data"]]["shards"]], "modalities": modalities} if config["data"] else {}
+    data.update(CASES[name].get("missing", {}))
     if "sources" in config:
         config["sources"] = {key: {**source, "shards": [sets[source["shards"]]["shards"]]}
                              for key, source in config["sources"].items()}

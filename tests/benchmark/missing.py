@@ -4,7 +4,8 @@
 
 Each model trains on the emoji of launch/quickstart.sh (.data/emoji, image and text) of which 35 % of the training
 samples lack the text and 35 % the image ("missing-both" at 70 %, Lee et al. 2023), and is evaluated on samples that are
-complete in the data, so that every point is of the same episodes. Writes missing.csv and missing.png beside the table.
+complete in the data, so that every point is of the same episodes: without one of the senses, without either (35 %
+each), and where it is whole tasks that lack one. Writes missing.csv and missing.png beside the table.
 A run, or a point, that is there is not made again.
 """
 
@@ -16,7 +17,12 @@ from runs import add_arguments, cuttle, train
 
 CONFIG = "configs/parts/protonet.yaml"
 SHARES = (0.0, 0.3, 0.6, 0.9)
-WORDS = ("data.missing=[text=0.35, image=0.35]", "data.missing_splits=[train, validation]")
+BOTH = "[text=0.35, image=0.35]"
+WORDS = (f"data.missing={BOTH}", "data.missing_splits=[train, validation]")
+# What test samples lack, and what is drawn.
+POINTS = {**{f"{sense} {100 * share:.0f} %": (f"[{sense}={share}]" if share else "[]", "sample")
+             for sense in ("text", "image") for share in SHARES},
+          "both 70 %": (BOTH, "sample"), "both 70 %, by task": (BOTH, "task")}
 STAND_INS = {
     "zeros (concat)": ("model.fusion=concat", "model.missing=zeros"),
     "learned embedding (concat)": ("model.fusion=concat", "model.missing=embedding"),
@@ -24,18 +30,20 @@ STAND_INS = {
     "left out (late)": ("model.fusion=late", ),
     "predicted (gated)": ("model.fusion=gated", "model.completion=predicted",
                           "objectives.tells.type=completion", "objectives.tells.weight=0.3"),
+    "generated (gated)": ("model.fusion=gated", "model.completion=generated",
+                          "objectives.fools.type=generative", "objectives.fools.weight=0.3"),
     "retrieved (gated)": ("model.fusion=gated", "model.completion=retrieved"),
 }
 EPISODES = 600
 
 
-def point(arguments, folder, sense, share):
-    """What eval says with this share of the test samples without the sense."""
-    told = folder / f"eval-{sense}-{share}.json"
+def point(arguments, folder, name):
+    """What eval says where so much is missing."""
+    missing, by = POINTS[name]
+    told = folder / f"eval-{name.replace(' ', '-')}.json"
     if not told.exists():
-        missing = f"data.missing=[{sense}={share}]" if share else "data.missing=[]"
         said = cuttle(arguments, "eval", str(folder), "--episodes", str(EPISODES), "--json", "episode.complete=true",
-                      missing, "data.missing_splits=[test]")
+                      f"data.missing={missing}", f"data.missing_by={by}", "data.missing_splits=[test]")
         told.write_text(said, encoding="utf-8")
     entry = json.loads(told.read_text(encoding="utf-8"))
     return 100 * entry["accuracy"], 100 * entry["ci95"]
@@ -48,8 +56,8 @@ def draw(rows, path):
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True, constrained_layout=True)
     for axis, sense in zip(axes, ("text", "image")):
         for name in STAND_INS:
-            line = [row for row in rows if row["stand_in"] == name and row["sense"] == sense]
-            axis.errorbar([100 * row["share"] for row in line], [row["accuracy"] for row in line],
+            line = [row for row in rows if row["stand_in"] == name and row["missing"].startswith(sense)]
+            axis.errorbar([100 * share for share in SHARES], [row["accuracy"] for row in line],
                           [row["ci95"] for row in line], label=name, capsize=2)
         axis.set_xlabel(f"test samples without {sense}, %")
         axis.grid(alpha=0.3)
@@ -65,16 +73,15 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    columns = [(sense, share) for sense in ("text", "image") for share in SHARES]
-    print("| stand-in | " + " | ".join(f"{sense} {100 * share:.0f} %" for sense, share in columns) + " |")
-    print("| --- " * (1 + len(columns)) + "|")
+    print("| stand-in | " + " | ".join(POINTS) + " |")
+    print("| --- " * (1 + len(POINTS)) + "|")
     for name, words in STAND_INS.items():
         folder = arguments.out / "-".join(name.replace("(", "").replace(")", "").split())
         train(arguments, folder, CONFIG, *WORDS, *words, f"train.steps={arguments.steps}")
         cells = []
-        for sense, share in columns:
-            accuracy, ci95 = point(arguments, folder, sense, share)
-            rows.append({"stand_in": name, "sense": sense, "share": share, "accuracy": accuracy, "ci95": ci95})
+        for missing in POINTS:
+            accuracy, ci95 = point(arguments, folder, missing)
+            rows.append({"stand_in": name, "missing": missing, "accuracy": accuracy, "ci95": ci95})
             cells.append(f"{accuracy:.1f} ± {ci95:.1f}")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     with open(arguments.out / "missing.csv", "w", newline="", encoding="utf-8") as file:

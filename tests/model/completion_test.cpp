@@ -26,7 +26,9 @@ struct Made {
   std::unique_ptr<const Completion> completion;
   Tensors p;
   explicit Made(const std::string& type) {
-    const Section section(type, {{"completion_temperature", "0.3"}});
+    const Section section(
+        type,
+        {{"completion_temperature", "0.3"}, {"completion_noise", "2"}, {"completion_hidden", "5"}});
     completion = builtin_completions().at(type).make({section, {"a", "b", "c"}, kWidths, *layout});
     p = ParameterList::initial(layout, 3, torch::kFloat64).tensors();
     torch::manual_seed(4);
@@ -78,6 +80,57 @@ TEST(Completion, PredictedIsTheMeanOfMapsFromTheOtherSenses) {
         expected = expected / count;
       }
       EXPECT_LT((all.pooled[a][i] - expected).abs().max().item<double>(), 1e-12);
+    }
+}
+
+/// What a generator makes of sample i's other senses and noise.
+torch::Tensor generated(const Made& made, const Senses& senses, std::int64_t i, std::size_t a,
+                        const torch::Tensor& noise) {
+  Tensors from{noise};
+  for (std::size_t b = 0; b < 3; ++b) {
+    if (b == a) continue;
+    from.push_back(senses.pooled[b][i]);
+    from.push_back(torch::full({1}, present_at(senses, i, b), torch::kFloat64));
+  }
+  const auto hidden = torch::gelu(made.p[4 * a].matmul(torch::cat(from)) + made.p[4 * a + 1]);
+  return made.p[4 * a + 2].matmul(hidden) + made.p[4 * a + 3];
+}
+
+TEST(Completion, GeneratedIsMadeOfTheOtherSensesAndOfNoNoiseWhereItStandsIn) {
+  const Made made("generated");
+  const Senses senses = senses_of(kSupport, 1);
+  for (const std::uint32_t slot : {0u, 1u}) {
+    Context context;
+    context.key = {1, Stream::kTrain, 2, slot};
+    const Senses all = completed(*made.completion, made.p, senses, context);
+    EXPECT_TRUE(all.complete);
+    for (std::int64_t i = 0; i < 4; ++i)
+      for (std::size_t a = 0; a < 3; ++a) {
+        const auto expected =
+            present_at(senses, i, a) > 0
+                ? senses.pooled[a][i]
+                : generated(made, senses, i, a, torch::zeros({2}, torch::kFloat64));
+        EXPECT_LT((all.pooled[a][i] - expected).abs().max().item<double>(), 1e-12);
+      }
+  }
+}
+
+TEST(Completion, GeneratorsAreTaughtByNoiseOfTheTasksKey) {
+  const Made made("generated");
+  const Senses senses = senses_of(kSupport, 1);
+  Context context;
+  context.key = {1, Stream::kTrain, 2, 3};
+  torch::Tensor known;
+  const Tensors said = made.completion->said(made.p, senses, context, known);
+  Random random(context.key.with(Stream::kModel, 16));
+  for (std::size_t a = 0; a < 3; ++a)
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const double first = random.normal(), second = random.normal();
+      const auto noise = torch::tensor({first, second}, torch::kFloat64);
+      EXPECT_LT((said[a][i] - generated(made, senses, i, a, noise)).abs().max().item<double>(),
+                1e-12);
+      // The third sample has b alone, of which nothing tells.
+      EXPECT_EQ(known[i][static_cast<std::int64_t>(a)].item<double>(), i == 2 && a == 1 ? 0 : 1);
     }
 }
 
@@ -179,7 +232,7 @@ TEST_P(Twice, DerivativesAreThoseOfFiniteDifferences) {
     bend += (second[i] * direction[i]).sum().item<double>();
   EXPECT_NEAR(bend, ((slope_at(up) - slope_at(down)) / 2e-5).item<double>(), 1e-5);
 }
-INSTANTIATE_TEST_SUITE_P(Types, Twice, testing::Values("predicted", "retrieved"));
+INSTANTIATE_TEST_SUITE_P(Types, Twice, testing::Values("generated", "predicted", "retrieved"));
 
 TEST(Completion, IsForSeveralSensesAndFusionsOfVectors) {
   ModalitySpec spec;

@@ -114,7 +114,16 @@ FUSIONS = {"references": {
 COMPLETIONS = {"completion_test": {
     "src/model/completions/completion.cpp": [
         ("(1.0 - own) * known", "known * (1.0 - known)"),
+        ("in_use.mode = Mode::kUse", "in_use.mode = Mode::kTrain"),
         ("senses.present + (1.0 - senses.present) * known", "torch::ones_like(senses.present)"),
+    ],
+    "src/model/completions/generated.cpp": [
+        ("present.sum(1, true) - present > 0", "present.sum(1, true) > 0"),
+        ("context.mode == Mode::kTrain", "true"),
+        ("if (b != m) {", "{"),
+        ("from.push_back(has_sense(senses, b));", "from.push_back(1.0 - has_sense(senses, b));"),
+        ("torch::gelu(", "torch::relu("),
+        ("context.key.with(Stream::kModel, 16)", "RandomKey{}"),
     ],
     "src/model/completions/predicted.cpp": [
         ("1.0 / others.clamp_min(1)", "torch::ones_like(others)"),

@@ -4,11 +4,14 @@ TASK = {"objective_test": {
     "src/task/objectives/contrastive.cpp": [
         ("return 0.5 *", "return"),
         ("temperature_;\n      const auto own", "1.0;\n      const auto own"),
+        ("same / same.sum(1, true)", "same"),
+        ("labels.unsqueeze(1).eq(labels)", "labels.unsqueeze(1).eq(labels).logical_not()"),
     ],
     "src/task/objectives/common.cpp": [
         ("real.sum(1).clamp_min(1)", "real.sum(1).clamp_min(3)"),
         ("(stretch + 1) * length", "(stretch + 2) * length"),
         ("torch::gelu(", "torch::relu("),
+        ("senses.present.select(1, place) * known.select(1, place)", "senses.present.select(1, place)"),
     ],
     "src/task/objectives/common.hpp": [
         ("sum / static_cast<double>(pairs)", "sum / static_cast<double>(pairs + 1)"),
@@ -23,6 +26,23 @@ TASK = {"objective_test": {
         ("-reversal_)", "reversal_)"),
         ("x.detach() * (1.0 - factor)", "x.detach()"),
     ],
+    "src/task/objectives/generative.cpp": [
+        ("made[m].detach()", "made[m]"),
+        ("frozen(p, tells)", "p"),
+        ("x = x.detach()", "x = x * 1.0"),
+        ("seen(given, m, made[m], rows)", "seen(still, m, made[m], rows)"),
+        ("against(-of_real)", "against(of_real)"),
+        ("torch::relu(1.0 + scores)", "torch::relu(scores)"),
+        ("-to_fool.mean()", "to_fool.mean()"),
+        ("(fooled - fooled.detach())", "fooled"),
+        ("!all && !even", "!all && even"),
+        ("all || !even", "all || even"),
+        ("static_cast<double>(senses)", "3.5"),
+        ("columns.push_back(b == m ? x", "columns.push_back(b != m ? x"),
+    ],
+    "src/task/objective.cpp": [
+        ("made.outer || !made.objective->players()", "true"),
+    ],
     "src/task/objectives/co_learning.cpp": [
         (" - std::log(2.0)", ""),
         ("temperature_ - 1e4 * itself", "temperature_"),
@@ -34,7 +54,6 @@ TASK = {"objective_test": {
         ("code.index_select(0, input.rows)", "code.narrow(0, 0, input.rows.numel())"),
     ],
     "src/task/objectives/completion.cpp": [
-        ("senses.present.select(1, place) * known.select(1, place)", "senses.present.select(1, place)"),
         ("static_cast<double>(count)", "2.0"),
         ("sense.square().sum() + 1e-6", "1.0"),
     ],

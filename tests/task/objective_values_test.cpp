@@ -8,26 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "cuttle/adapt/learner.hpp"
 #include "cuttle/core/error.hpp"
-#include "cuttle/task/objective.hpp"
+#include "task/objective_bench.hpp"
 
 namespace cuttle {
 namespace {
-
-using Rows = std::vector<std::vector<std::int64_t>>;
-using Values = std::map<std::string, std::string>;
-using Table = std::vector<std::vector<double>>;
-
-const Rows kRows{{0, 1, 2, 4, 5}, {0, 1, 3, 4, 5}, {1, 2, 4, 5}};  // by sense, of six samples
-
-Table table_of(const torch::Tensor& x) {
-  Table rows;
-  for (std::int64_t i = 0; i < x.size(0); ++i) {
-    rows.emplace_back();
-    for (std::int64_t j = 0; j < x.size(1); ++j) rows.back().push_back(x[i][j].item<double>());
-  }
-  return rows;
-}
 
 double inner(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
@@ -47,88 +33,6 @@ Table less_mean(Table x) {
   }
   return x;
 }
-
-/// Three senses of one objective, and a batch in which some samples lack some.
-struct Bench {
-  std::vector<ModalitySpec> specs = std::vector<ModalitySpec>(3);
-  std::unique_ptr<Model> model;
-  std::unique_ptr<const TaskKind> kind = builtin_task_kinds().at("class").make({Section("class")});
-  std::unique_ptr<const Objective> objective;
-  Tensors p;
-  Batch batch;
-
-  Bench(const std::string& type, const Values& keys, bool series = false, const Rows& rows = kRows,
-        const std::string& completion = "none") {
-    torch::set_num_threads(1);
-    ModelOptions options;
-    for (std::size_t m = 0; m < 3; ++m) {
-      specs[m].name = std::string(1, static_cast<char>('a' + m));
-      specs[m].kind = series ? ModalityKind::kSeries : ModalityKind::kVector;
-      specs[m].shape = {3};
-      options.encoders[specs[m].name] =
-          series ? Section("gru", {{"width", "4"}})
-                 : Section("mlp", {{"width", "5"}, {"depth", "1"}, {"fused", "false"}});
-    }
-    options.fusion = Section("gated", {{"embedding", "6"}});
-    options.completion = Section(completion);
-    model = std::make_unique<Model>(options, specs, 2, 1, ModelRegistry{});
-    const Section section(type, keys);
-    objective = builtin_objectives().at(type).make(
-        {section, *model, model->declare(), "objective.o", *kind});
-    if (objective->wants_tokens()) model->give_tokens();
-    p = ParameterList::initial(model->layout(), 3, torch::kFloat64).tensors();
-    torch::manual_seed(1);
-    batch.size = 6;
-    batch.way = 2;
-    batch.labels = torch::tensor({0, 0, 0, 0, 1, 1}, torch::kInt64);
-    for (const auto& has : rows) {
-      ModalityInput input;
-      const auto n = static_cast<std::int64_t>(has.size());
-      if (n > 0)
-        input.values = torch::randn(
-            series ? std::vector<std::int64_t>{n, 3, 7} : std::vector<std::int64_t>{n, 3},
-            torch::kFloat64);
-      if (n > 0 && series) {
-        input.mask = (torch::arange(7) < torch::randint(2, 8, {n, 1})).to(torch::kFloat64);
-        input.values = input.values * input.mask.unsqueeze(1);
-      }
-      input.rows = torch::tensor(has, torch::kInt64);
-      batch.modalities.push_back(input);
-    }
-  }
-  torch::Tensor named(const std::string& name) const {
-    for (std::int64_t i = 0; i < model->layout()->count(); ++i)
-      if (model->layout()->spec(i).name == "objective.o." + name)
-        return p[static_cast<std::size_t>(i)];
-    ADD_FAILURE() << name;
-    return {};
-  }
-  torch::Tensor loss(const Tensors& theta) const {
-    return objective->loss(theta, model->look(theta, batch, {}), batch, {});
-  }
-  double value() const { return loss(p).item<double>(); }
-  /// The mean of what `of_pair` makes of projections, or features, of the samples of both senses.
-  template <class OfPair>
-  double mean_of_pairs(bool projected, const OfPair& of_pair) const {
-    const Pass pass = model->look(p, batch, {});
-    double sum = 0;
-    for (std::size_t a = 0; a < 3; ++a)
-      for (std::size_t b = a + 1; b < 3; ++b) {
-        std::vector<std::int64_t> both;
-        for (std::int64_t row = 0; row < batch.size; ++row)
-          if (std::count(kRows[a].begin(), kRows[a].end(), row) +
-                  std::count(kRows[b].begin(), kRows[b].end(), row) ==
-              2)
-            both.push_back(row);
-        const auto of_sense = [&](std::size_t m) {
-          const auto x = pass.senses.pooled[m].index_select(0, torch::tensor(both, torch::kInt64));
-          return table_of(projected ? x.matmul(named(specs[m].name + ".weight").t()) : x);
-        };
-        sum += of_pair(of_sense(a), of_sense(b));
-      }
-    return sum / 3;
-  }
-};
 
 TEST(Objectives, CorrelationOfSamplesIsTheCosineOfWhatDiffersFromTheMeans) {
   const Bench bench("correlation", {{"width", "4"}});
@@ -247,47 +151,53 @@ TEST(Objectives, CompletionIsTheShareThatOtherSensesMiss) {
     EXPECT_THROW(Bench("completion", {}, false, kRows, none), UserError);
 }
 
-TEST(Objectives, AdversariesGetTheirOwnGradients) {
-  const auto bench_of = [](const char* reversal) {
-    return Bench("adversarial", {{"width", "4"}, {"hidden", "6"}, {"reversal", reversal}});
-  };
-  const Bench against = bench_of("0.5");
-  const Pass pass = against.model->look(against.p, against.batch, {});
-  double expected = 0;
-  int count = 0;
-  for (std::size_t m = 0; m < 3; ++m)
-    for (const auto row : kRows[m]) {
-      const auto x =
-          pass.senses.pooled[m][row].matmul(against.named(against.specs[m].name + ".weight").t());
-      const auto hidden = torch::gelu(torch::linear(x, against.named("discriminator.0.weight"),
-                                                    against.named("discriminator.0.bias")));
-      const auto scores = torch::linear(hidden, against.named("discriminator.1.weight"),
-                                        against.named("discriminator.1.bias"));
-      expected -= torch::log_softmax(scores, 0)[static_cast<std::int64_t>(m)].item<double>();
-      ++count;
+TEST(Objectives, ContrastiveByClassesIsTheMeanOverAllOfAClass) {
+  const Bench bench("contrastive", {{"by", "classes"}, {"width", "4"}, {"temperature", "0.4"}});
+  EXPECT_TRUE(bench.objective->classes());
+  EXPECT_FALSE(Bench("contrastive", {}).objective->classes());
+  std::vector<std::vector<std::int64_t>> labels{{0, 1, 0, 1}, {1, 1, 0, 1}, {1, 0, 1}};
+  std::size_t pair = 0;  // samples 0 1 4 5, 1 2 4 5, 1 4 5
+  const double expected = bench.mean_of_pairs(true, [&](const Table& u, const Table& v) {
+    const auto& of = labels[pair++];
+    double sum = 0;
+    for (const auto& [from, to] : {std::pair(&u, &v), {&v, &u}})
+      for (std::size_t i = 0; i < of.size(); ++i) {
+        double all = 0, own = 0;
+        int count = 0;
+        for (std::size_t j = 0; j < of.size(); ++j)
+          all += std::exp(cosine((*from)[i], (*to)[j]) / 0.4);
+        for (std::size_t j = 0; j < of.size(); ++j) {
+          if (of[i] != of[j]) continue;
+          own += cosine((*from)[i], (*to)[j]) / 0.4 - std::log(all);
+          ++count;
+        }
+        sum -= own / count / static_cast<double>(of.size()) / 2;
+      }
+    return sum;
+  });
+  EXPECT_NEAR(bench.value(), expected, 1e-8);
+}
+
+TEST(Objectives, ThatGoByClassesAreRefusedWhereThereAreNone) {
+  const auto refusal_of = [](const char* target, const char* by) {
+    Bench bench("completion", {}, false, kRows, "generated");
+    const Section adapt("maml"), kind(target);
+    const auto objectives = std::make_shared<const Objectives>(
+        make_objectives({{"align", {Section("contrastive", {{"by", by}}), 1.0, "outer"}}},
+                        builtin_objectives(), *bench.model, *bench.kind));
+    const std::shared_ptr<Model> model = std::move(bench.model);
+    TaskInputs inputs{bench.specs, 2, 2, 2};
+    try {
+      make_learner(builtin_learners(), {adapt, model, builtin_task_kinds().at(target).make({kind}),
+                                        objectives, model->declare(), inputs});
+    } catch (const UserError& problem) {
+      return std::string(problem.what());
     }
-  EXPECT_NEAR(against.value(), expected / count, 1e-12);
-  EXPECT_FALSE(against.objective->second_order());
-  // Finite differences are of the value, which both players' parameters move: the discriminator
-  // goes down it, the others up, half as fast.
-  Tensors leaves;
-  for (const auto& value : against.p) leaves.push_back(value.clone().requires_grad_());
-  const auto gradients = torch::autograd::grad({against.loss(leaves)}, leaves, {}, {}, false, true);
-  int moved = 0;
-  for (std::size_t i = 0; i < leaves.size(); ++i) {
-    if (!gradients[i].defined()) continue;
-    const std::string& name = against.model->layout()->spec(static_cast<std::int64_t>(i)).name;
-    const double factor = name.find("discriminator") != std::string::npos ? 1.0 : -0.5;
-    Tensors up = against.p, down = against.p;
-    const auto direction = torch::ones_like(up[i]);
-    up[i] = up[i] + 1e-6 * direction;
-    down[i] = down[i] - 1e-6 * direction;
-    const double slope =
-        (against.loss(up).item<double>() - against.loss(down).item<double>()) / 2e-6;
-    EXPECT_NEAR(gradients[i].sum().item<double>(), factor * slope, 1e-7) << name;
-    moved += std::abs(slope) > 1e-6 ? 1 : 0;
-  }
-  EXPECT_GT(moved, 8);
+    return std::string();
+  };
+  EXPECT_THAT(refusal_of("value", "classes"), testing::HasSubstr("objectives.align: goes by the"));
+  EXPECT_EQ(refusal_of("value", "samples"), "");
+  EXPECT_EQ(refusal_of("class", "classes"), "");
 }
 
 /// The least path, softly, as three nested loops.
@@ -406,6 +316,7 @@ TEST_P(Derivatives, AreThoseOfTheValueAndOfTheGradient) {
 INSTANTIATE_TEST_SUITE_P(
     Types, Derivatives,
     testing::Values(Chosen{"contrastive", {{"width", "4"}}},
+                    Chosen{"contrastive", {{"width", "4"}, {"by", "classes"}}},
                     Chosen{"correlation", {{"width", "4"}}},
                     Chosen{"correlation", {{"width", "4"}, {"by", "columns"}, {"others", "0.3"}}},
                     Chosen{"co_learning", {}}, Chosen{"autoencoder", {{"hidden", "5"}}},
@@ -421,6 +332,8 @@ TEST(Objectives, NothingSharedIsNothingSaid) {
   EXPECT_EQ(Bench("temporal", {{"one", "a"}, {"other", "b"}}, true, apart).value(), 0.0);
   EXPECT_TRUE(std::isfinite(Bench("autoencoder", {}, false, apart).value()));
   EXPECT_TRUE(std::isfinite(Bench("adversarial", {}, false, apart).value()));
+  for (const char* type : {"completion", "generative"})
+    EXPECT_EQ(Bench(type, {}, false, apart, "generated").value(), 0.0) << type;
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ class Completion {
  public:
   virtual ~Completion() = default;
   /// [n, width] each: what a sample's other senses say of a sense, whether it has it or not, and
-  /// in `known` [n, senses] 1 where they say something; else anything.
+  /// in `known` [n, senses] 1 where they say something; else anything. In Mode::kTrain it may draw
+  /// by the context's key, for what teaches it; in kUse, as in completed(), a row is its sample's.
   virtual Tensors said(const Tensors& parameters, const Senses& senses, const Context& context,
                        torch::Tensor& known) const = 0;
   /// Whether said() looks at the support set, through Context::given.

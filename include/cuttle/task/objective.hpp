@@ -21,7 +21,12 @@ class Objective {
   /// A scalar, differentiable twice unless second_order() says no. `pass` is of `batch`.
   virtual torch::Tensor loss(const Tensors& parameters, const Pass& pass, const Batch& batch,
                              const Context& context) const = 0;
-  virtual bool second_order() const { return true; }
+  virtual bool second_order() const { return !players(); }
+  /// Whether two players learn by it, each by a loss of its own, one of whom has parameters of the
+  /// objective's: only the outer loop moves these, so it has to be there.
+  virtual bool players() const { return false; }
+  /// Whether loss() goes by the classes of samples.
+  virtual bool classes() const { return false; }
   /// Whether loss() looks at tokens of the pass's features.
   virtual bool wants_tokens() const { return false; }
   /// Whether loss() asks what answers embeddings, a head of the model's or Pass::classify, about

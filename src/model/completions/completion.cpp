@@ -15,7 +15,9 @@ Senses completed(const Completion& completion, const Tensors& parameters, const 
   if (senses.complete) return senses;
   Senses all = senses;
   torch::Tensor known;
-  const Tensors said = completion.said(parameters, senses, context, known);
+  Context in_use = context;  // what stands in for a sense in training is what would in use
+  in_use.mode = Mode::kUse;
+  const Tensors said = completion.said(parameters, senses, in_use, known);
   for (std::size_t m = 0; m < said.size(); ++m) {
     const auto own = has_sense(senses, m),
                filled = (1.0 - own) * known.narrow(1, static_cast<std::int64_t>(m), 1);

@@ -50,7 +50,7 @@ class Adversarial final : public Objective {
     return torch::cross_entropy_loss(tells_(p, with_gradient_times(torch::cat(seen), -reversal_)),
                                      torch::cat(labels));
   }
-  bool second_order() const override { return false; }
+  bool players() const override { return true; }
 
  private:
   double reversal_;

@@ -13,6 +13,15 @@ void expect_several_senses(const ObjectiveRequest& request, const std::string& t
                   modalities.empty() ? "none" : modalities[0].name);
 }
 
+const Completion& taught_completion(const ObjectiveRequest& request) {
+  const Completion* completion = request.model.completion();
+  CUTTLE_VALIDATE(completion != nullptr && !completion->uses_support(),
+                  "{}: teaches what model.completion says of a sense (and it is none, or learns "
+                  "nothing); use model.completion: predicted or generated, or remove the objective",
+                  request.prefix);
+  return *completion;
+}
+
 Projections::Projections(const ObjectiveRequest& request, std::int64_t width) {
   const auto& modalities = request.model.modalities();
   for (std::size_t m = 0; m < modalities.size(); ++m)
@@ -48,6 +57,11 @@ torch::Tensor rows_with(const Senses& senses, std::size_t one, std::size_t other
           senses.present.select(1, static_cast<std::int64_t>(other)))
       .nonzero()
       .squeeze(1);
+}
+
+torch::Tensor rows_told(const Senses& senses, const torch::Tensor& known, std::size_t sense) {
+  const auto place = static_cast<std::int64_t>(sense);
+  return (senses.present.select(1, place) * known.select(1, place)).nonzero().squeeze(1);
 }
 
 torch::Tensor stretch_means(const torch::Tensor& values, const torch::Tensor& mask,

@@ -15,6 +15,9 @@ inline const torch::Tensor& of(const Tensors& parameters, std::int64_t place) {
 /// UserError where a model has one sense alone.
 void expect_several_senses(const ObjectiveRequest& request, const std::string& type);
 
+/// What model.completion makes of senses, where it can be taught; UserError where it cannot.
+const Completion& taught_completion(const ObjectiveRequest& request);
+
 /// The places of a weight [width, width of the sense] for each sense, and what it makes of some
 /// samples: [k, width].
 struct Projections {
@@ -34,6 +37,9 @@ struct TwoLayers {
 
 /// int64 [k]: samples that have both senses.
 torch::Tensor rows_with(const Senses& senses, std::size_t one, std::size_t other);
+
+/// int64 [k]: samples that have a sense, and others that tell of it (Completion::said).
+torch::Tensor rows_told(const Senses& senses, const torch::Tensor& known, std::size_t sense);
 
 /// A mean over pairs of senses; 0 where `of_pair(a, b, rows)`, asked for pairs that two samples at
 /// least have, never was.

@@ -1,6 +1,5 @@
 #include <torch/types.h>
 
-#include "cuttle/core/error.hpp"
 #include "task/objectives/common.hpp"
 #include "task/rows.hpp"
 
@@ -18,23 +17,16 @@ class CompletionObjective final : public Objective {
  public:
   using Options = CompletionOptions;
   CompletionObjective(const ObjectiveRequest& request, const Options&)
-      : completion_(request.model.completion()) {
-    CUTTLE_VALIDATE(completion_ != nullptr && !completion_->uses_support(),
-                    "{}: teaches what model.completion says of a sense (and it is none, or learns "
-                    "nothing); use model.completion: predicted, or remove the objective",
-                    request.prefix);
-  }
+      : completion_(taught_completion(request)) {}
   torch::Tensor loss(const Tensors& p, const Pass& pass, const Batch&,
                      const Context& context) const override {
     const Senses& senses = pass.senses;
     torch::Tensor known;
-    const Tensors said = completion_->said(p, senses, context, known);
+    const Tensors said = completion_.said(p, senses, context, known);
     auto sum = torch::zeros({}, senses.present.options());
     std::int64_t count = 0;
     for (std::size_t m = 0; m < said.size(); ++m) {
-      const auto place = static_cast<std::int64_t>(m);
-      const auto rows =
-          (senses.present.select(1, place) * known.select(1, place)).nonzero().squeeze(1);
+      const auto rows = rows_told(senses, known, m);
       if (rows.numel() == 0) continue;
       const auto sense = senses.pooled[m].index_select(0, rows).detach();
       sum = sum +
@@ -45,7 +37,7 @@ class CompletionObjective final : public Objective {
   }
 
  private:
-  const Completion* completion_;
+  const Completion& completion_;
 };
 
 }  // namespace
