@@ -103,7 +103,7 @@ TABLE = [
     ("eval {curve} data.shards=[{shard}]", "data.shards sinusoids makes its tasks itself remove the key"),
     ("eval {curve} --per-episode {here}/a.jsonl", "--per-episode not of samples of one data set give a .csv file"),
     ("train {curve_config} episode.units=training " + ONE_STEP, "sinusoids draws its values itself use own"),
-    ("train {c} episode.units=training " + ONE_STEP, "episode.units unknown key belongs to gaussian, quantile or value"),
+    ("train {c} episode.units=training " + ONE_STEP, "episode.units unknown key belongs to gaussian quantile value"),
     ("eval {curve} episode.groups=apart", "episode.groups no effect sinusoids remove the key"),
     ("eval {acting} episode.actions=4", "episode.source tabular_mdp 4 outputs gives 3 as in training"),
     ("eval {image_run} --missing-rate 0.5", "--missing-rate image is the only sense leave it out"),
