@@ -37,7 +37,7 @@ class OutsideSamples {
   const Dataset& data_;
   const Model& model_;
   SampleCache* kept_;
-  std::vector<std::int64_t> samples_;  ///< ascending
+  std::vector<std::int64_t> samples_;  ///< class by class
   std::vector<std::int32_t> classes_;  ///< theirs, by the episodes' ids; -1: none of these
 };
 
