@@ -45,8 +45,7 @@ std::unique_ptr<const TaskSource> source_near(const RunData& data, const Assembl
 }
 
 std::string say_size(const TaskKind& kind, std::int64_t way, std::int64_t shot) {
-  return kind.classes() ? fmt::format("{}-way {}-shot", way, shot)
-                        : fmt::format("{} samples", shot);
+  return kind.classes() ? fmt::format("{}-way {}-shot", way, shot) : fmt::format("{}-shot", shot);
 }
 
 void say(const Calibration& found, const TaskKind& kind, std::int64_t way, std::int64_t shot) {
@@ -64,8 +63,8 @@ void say(const Calibration& found, const TaskKind& kind, std::int64_t way, std::
         "samples say nothing either); train it longer, or see what eval says of it");
   if (found.way < way || found.shot < shot)
     log_warning(
-        "the validation classes cannot give episodes of {} (too few, or too few samples of each), "
-        "so probabilities{} are those of {} and may be off",
+        "the validation classes cannot give {} episodes (too few, or too few samples of each), "
+        "so probabilities{} are those of {} ones and may be off",
         say_size(kind, way, shot), kind.classes() ? ", known and --reject" : "",
         say_size(kind, found.way, found.shot));
 }

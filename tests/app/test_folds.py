@@ -11,8 +11,10 @@ import time
 import driver
 import hand_shard
 import numpy as np
+import part_data
 import pytest
 from driver import USER_ERROR, cuttle
+from part_cases import config_of
 
 HAND = """
 data: {shards: [SHARDS/*.h5]}
@@ -111,6 +113,16 @@ def test_statistics_are_of_the_classes_that_train(fitted, tmp_path):
         assert len(trains) == 1
         held += set(range(8)) - set(trains[0])
     assert sorted(held) == list(range(8))
+
+
+def test_each_of_several_sources_is_dealt(tmp_path):
+    """One of them draws inside persons."""
+    config = config_of("mixture", part_data.make(tmp_path))
+    path = driver.write_config(tmp_path / "mixture.yaml", "", json.dumps(config))
+    driver.train(path, tmp_path / "run", "train.steps=2", "train.validate_every=2", "train.validation_episodes=4",
+                 "--folds", 2)
+    told = driver.inspect(tmp_path / "run")
+    assert told["complete"] and len({entry["parameters_sha256"] for entry in told["done"]}) == 2
 
 
 @pytest.mark.parametrize("words, said", [

@@ -80,7 +80,7 @@ def test_probabilities_of_labels_are_calibrated(sets, tmp_path):
     raw = answers_to(adapted_to("labels", sets, tmp_path, "--calibrate", 0), use, tmp_path)[0]
     said = cuttle("adapt", run, "--support", use, "--out", tmp_path / "sure", "--calibrate", 20).stderr
     found = cuttle_json("inspect", tmp_path / "sure")["calibration"]
-    assert f"calibrated on 20 validation episodes ({found['shot']} samples): temperature" in said
+    assert f"calibrated on 20 validation episodes ({found['shot']}-shot): temperature" in said
     assert found["temperature"] > 0 and not found["known"]
     told = answers_to(tmp_path / "sure", use, tmp_path)[0]
     before, after = (np.array([list(record["probabilities"].values()) for record in records])

@@ -165,6 +165,7 @@ TEST(Smote, FillsRareClassesBetweenNearNeighbours) {
   for (const std::size_t near : {1u, 2u, 5u}) {
     const Mixing mixing("smote", {{"neighbours", std::to_string(near)}}, labels);
     std::set<std::int64_t> towards;
+    double shares = 0;
     for (std::uint32_t slot = 0; slot < 20; ++slot) {
       const double found = mixing.loss(slot);
       const auto& made = mixing.asked.parts[0];
@@ -181,8 +182,10 @@ TEST(Smote, FillsRareClassesBetweenNearNeighbours) {
         others.resize(std::min(near, others.size()));
         int hits = 0;
         for (const auto& [distance, j] : others)
-          if (share_between(made[m], mixing.rows()[from], mixing.rows()[j]) > 0) {
+          if (const double s = share_between(made[m], mixing.rows()[from], mixing.rows()[j]);
+              s > 0) {
             ++hits;
+            shares += s / 60;
             if (m == 0) towards.insert(j);
           }
         EXPECT_EQ(hits, 1) << m;
@@ -191,6 +194,7 @@ TEST(Smote, FillsRareClassesBetweenNearNeighbours) {
       EXPECT_NEAR(found, expected, 1e-9);
     }
     EXPECT_EQ(towards.size(), std::min<std::size_t>(near, 3)) << near;
+    EXPECT_NEAR(shares, 0.5, 0.15);  // their mean: a deviation is 0.04
   }
 }
 
