@@ -1,5 +1,7 @@
 """How the tables of this folder train and evaluate."""
 
+import collections
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -24,3 +26,18 @@ def cuttle(arguments, *words):
 def train(arguments, folder, *words):
     """A run that was interrupted goes on."""
     cuttle(arguments, "train", *words, "--run-dir", str(folder), *(["--resume"] if folder.exists() else []))
+
+
+def episodes_of(told):
+    """What `eval --per-episode TOLD` wrote as JSON lines: of each episode the records of its support and its query."""
+    episodes = collections.defaultdict(lambda: {"support": [], "query": []})
+    for line in told.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        episodes[record["episode"]][record["part"]].append(record)
+    return list(episodes.values())
+
+
+def r_package(name):
+    """The .deb file of an R package in the folder CUTTLE_DEBS, else its name, by which an installed one is found."""
+    debs = sorted(Path(os.environ.get("CUTTLE_DEBS", "/nowhere")).glob(f"r-cran-{name}_*.deb"))
+    return str(debs[0]) if debs else name
