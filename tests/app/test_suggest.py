@@ -82,7 +82,8 @@ def test_texts_without_a_validation_split(tmp_path):
 def test_values_of_patients(tmp_path):
     data = part_data.make(tmp_path)["values"]["shards"]
     config, _ = suggested([data], tmp_path)
-    assert config["episode.target"] == "value" and episode_of(config) == "1-way 3-shot 3"
+    assert config["episode.target"] == "value" and config["episode.units"] == "training"
+    assert episode_of(config) == "1-way 3-shot 3"
     assert config["adapt.algorithm"] == "r2d2" and config["model.fusion"] == "concat"
     assert "evaluation.way" not in config
 
