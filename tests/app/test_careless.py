@@ -26,6 +26,10 @@ TABLE = [
     ("train {c} comm.deadline_s=300000", "comm.deadline_s must be 0.01 to 86400"),  # milliseconds
     ("train {c} device=cuda " + ONE_STEP, "no GPU can be used here set device: cpu"),
     ("train {c} device=gpu", "device must be cpu or cuda"),
+    ("train {c} data.missing_by=tasks", "data.missing_by must be sample, class or task"),
+    ("train {c} objectives.a.type=generative " + ONE_STEP, "model.completion none use generated remove"),
+    ("train {c} model.completion=generated objectives.a.type=generative objectives.a.where=inner " + ONE_STEP,
+     "objectives.a.where generative has two players use outer"),
     ("train {c} step.schedule=cosin", "step.schedule cosine"),
     ("train {c} adapt.algorithm=mamel", "adapt.algorithm mamel is unknown maml"),
     ("train {c} model.encoders.image.type=conv5 " + ONE_STEP, "model.encoders.image.type conv5 conv4"),

@@ -30,8 +30,9 @@ STAND_INS = {
     "left out (late)": ("model.fusion=late", ),
     "predicted (gated)": ("model.fusion=gated", "model.completion=predicted",
                           "objectives.tells.type=completion", "objectives.tells.weight=0.3"),
-    "generated (gated)": ("model.fusion=gated", "model.completion=generated",
-                          "objectives.fools.type=generative", "objectives.fools.weight=0.3"),
+    "generated (gated)": ("model.fusion=gated", "model.completion=generated"),
+    "generated against discriminators (gated)": ("model.fusion=gated", "model.completion=generated",
+                                                 "objectives.fools.type=generative", "objectives.fools.weight=0.3"),
     "retrieved (gated)": ("model.fusion=gated", "model.completion=retrieved"),
 }
 EPISODES = 600

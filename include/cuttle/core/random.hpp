@@ -21,7 +21,7 @@ enum class Stream : std::uint8_t {
   kTest = 3,        ///< fixed test episode list
   kModel = 4,  ///< draws inside a task: dropout, modality dropout (key of the task, counted by use)
   kTesting = 5,  ///< tests of cuttle itself
-  kMissing = 6,  ///< senses that data shall seem to lack (step: a hash of the sample's name)
+  kMissing = 6,  ///< senses that data shall seem to lack (step: a hash of whose, by name)
   kFolds = 7,    ///< how classes are dealt into folds (step: a hash of a class's name)
 };
 
