@@ -185,10 +185,11 @@ ExitCode adapt_command(const AdaptArguments& arguments, const Extensions& extens
                   "{}: its tasks are environments (adapting to a shard needs tasks of labelled "
                   "samples, or of samples with values); use cuttle eval",
                   arguments.run);
-  CUTTLE_VALIDATE(arguments.episodes.value_or(0) == 0 || tells_probabilities(*run.parts.kind),
-                  "--calibrate is about probabilities of classes or labels, and answers of {} are "
-                  "none (nothing would be calibrated); leave it out",
-                  run.config.episode.target.type);
+  if (arguments.episodes.value_or(0) > 0 && !tells_probabilities(*run.parts.kind))
+    log_warning(
+        "--calibrate does nothing: it is about probabilities of classes or labels, and answers of "
+        "{} are none",
+        run.config.episode.target.type);
   std::string name;
   WholeShard support;
   TaskInputs inputs = run.inputs;

@@ -95,8 +95,8 @@ def test_probabilities_of_labels_are_calibrated(sets, tmp_path):
 def test_what_has_no_probabilities_is_not_calibrated_in_silence(sets, tmp_path):
     adapted_to("quantile", sets, tmp_path)
     words = ("adapt", tmp_path / "run", "--support", sets["values"]["use"], "--out", tmp_path / "out")
-    said = cuttle(*words, "--calibrate", 20, code=USER_ERROR).stderr
-    assert "--calibrate is about probabilities of classes or labels, and answers of quantile are none" in said
+    told = "--calibrate does nothing: it is about probabilities of classes or labels, and answers of quantile are none"
+    assert told in cuttle(*words, "--calibrate", 20).stderr and told not in cuttle(*words).stderr
     said = cuttle("eval", tmp_path / "run", "--calibrated", code=USER_ERROR).stderr
     assert "--calibrated is about probabilities of classes or labels" in said
 
