@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import yaml
 from runs import ROOT, add_arguments, cuttle, train
 
 sys.path.insert(0, str(ROOT / "data_tools"))
@@ -36,12 +37,13 @@ SETS = {
 LEVELS = {"movielens": ("episode.levels=10", "episode.lowest=0.5", "episode.spacing=0.5"), "insteval": ()}
 LEARNERS = {
     "r2d2": (),
-    "r2d2, genres and year alone": ("data.modalities=[text]", ),
-    "r2d2, the film alone": ("data.modalities=[vector]", ),
+    "r2d2, genres alone": (),
+    "r2d2, film and year alone": (),
     "neural_process": ("adapt.algorithm=neural_process", "adapt.width=64", "episode.target=gaussian",
                        "episode.units=training"),
     "anil, levels": ("adapt.algorithm=anil", "adapt.inner_steps=3", "adapt.inner_lr=0.1", "episode.target=ordinal"),
 }
+ALONE = {"r2d2, genres alone": "text", "r2d2, film and year alone": "vector"}  # of movielens' senses
 EPISODES, LIKED, FIRST = 400, 4, 5
 SIZES, PENALTIES = (2, 4, 8), (3.0, 10.0, 30.0)
 
@@ -157,18 +159,32 @@ def figures_of(answers, truth):
             1 / (1 + np.argmax(liked)) if liked.any() else np.nan]
 
 
+def config_of(name, sense, run):
+    """The path of the set's config, or of the same with one sense alone."""
+    path = ROOT / f"configs/real/{name}.yaml"
+    if sense is None:
+        return str(path)
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["data"]["modalities"] = [sense]
+    config["model"]["encoders"] = {sense: config["model"]["encoders"][sense]}
+    own = run.with_suffix(".yaml")
+    own.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return str(own)
+
+
 def figures_by_user(name, arguments):
     """{method: {user: [figures of each episode]}}."""
     folder = shards_of(name, arguments)
     peers, figures = Peers(folder), collections.defaultdict(lambda: collections.defaultdict(list))
     for learner, words in LEARNERS.items():
-        if name != "movielens" and "alone" in learner:
+        if name != "movielens" and learner in ALONE:
             continue
         run = arguments.out / f"{name}-{learner.replace(' ', '_').replace(',', '')}"
         told = run.with_suffix(".jsonl")
         if not told.exists():
             levels = LEVELS[name] if "levels" in learner else ()
-            train(arguments, run, f"configs/real/{name}.yaml", f"data.shards=[{folder}/*.h5]", *words, *levels)
+            train(arguments, run, config_of(name, ALONE.get(learner), run), f"data.shards=[{folder}/*.h5]", *words,
+                  *levels)
             cuttle(arguments, "eval", str(run), "--episodes", str(EPISODES), "--per-episode", str(told),
                    "evaluation.seed=1")
         asked = collections.defaultdict(lambda: {"support": [], "query": []})
