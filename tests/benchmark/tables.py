@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from runs import ROOT, add_arguments, train
+from runs import ROOT, STUDENT, add_arguments, train
 from sklearn import datasets
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -40,7 +40,6 @@ SETS = {"iris": datasets.load_iris, "wine": datasets.load_wine, "breast_cancer":
 VALUES = ("diabetes", )
 ROWS, ASKED = (10, 30, 100), 200
 COLUMNS = 64  # of configs/parts/tables.yaml
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
 METHODS = ("caml", "r2d2", "linear", "mean", "boosting")
 RUNS = {"caml": "tables", "r2d2": "tables_r2d2"}
 RUNS_OF_VALUES = {"caml": "tables_values"}
