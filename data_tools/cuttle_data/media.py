@@ -37,7 +37,7 @@ def add_layout_arguments(parser):
     """The options of what pictures, videos and sounds become."""
     parser.add_argument("--size", default="84",
                         help="image size, one number or HEIGHTxWIDTH; reached by Lanczos "
-                        "resampling without keeping the aspect ratio (default: 84)")
+                        "resampling without keeping the aspect ratio (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=FRAMES, metavar="N",
                         help="of a video with more, so many are kept, evenly over the whole "
                         f"(default: {FRAMES})")
