@@ -162,11 +162,12 @@ void Trainer::Impl::validate(RunData::Kept& kept) {
     progress.best_score = score;
     progress.best_step = state.step;
   }
-  if (!std::isfinite(score))
+  // Episodes that diverge are no improvement; those that have no such score say nothing.
+  if (!std::isfinite(score) && report.skipped < plan.episodes)
     log_warning(
-        "step {}: no {} can be told of the {} validation episodes (none has what it takes, "
-        "or all were left out), so that this checkpoint cannot be the best; give episodes "
-        "more queries (episode.query), or more episodes (train.validation_episodes)",
+        "step {}: no {} can be told of the {} validation episodes (none has what it takes), "
+        "so that this checkpoint cannot be the best; give episodes more queries "
+        "(episode.query), or more episodes (train.validation_episodes)",
         state.step, kind.score_name(), plan.episodes);
   else
     progress.validations_since_best = better ? 0 : progress.validations_since_best + 1;
