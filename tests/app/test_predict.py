@@ -242,8 +242,8 @@ def test_values_with_deviations_have_two_columns_each(sets, tmp_path):
     density = np.mean(-off**2 / 2 - np.log(deviation) - np.log(2 * np.pi) / 2)
     covered = 100 * np.mean(off < 1.6449)
     assert re.search(f"log-likelihood {density:.3g}.*, {covered:.1f} % in their 90 % intervals", said)
-    plain = cuttle("predict", adapted, use).stdout.splitlines()[0].split("\t")
-    assert len(plain) == 5 and abs(float(plain[2]) - deviation[0, 0]) < 1e-4
+    named, plain = (line.split("\t") for line in cuttle("predict", adapted, use).stdout.splitlines()[:2])
+    assert named[:3] == ["sample", "y", "y_deviation"] and len(plain) == len(named) == 5 and abs(float(plain[2]) - deviation[0, 0]) < 1e-4
 
 
 def test_eval_tells_all_measures_of_values_with_deviations(sets, tmp_path):
@@ -253,7 +253,8 @@ def test_eval_tells_all_measures_of_values_with_deviations(sets, tmp_path):
     assert 0 <= told["coverage_90"] <= 1
     said = cuttle("eval", tmp_path / "run", "--episodes", 7).stdout
     assert said.startswith(f"log-likelihood {told['log_likelihood']:.4f} +- ")
-    assert f"\nmean_squared_error {told['mean_squared_error']:.4f}\ncoverage_90 {told['coverage_90']:.4f}\n" in said
+    for name in ("mean_squared_error", "coverage_90"):
+        assert f"\n{name} {told[name]:.4f} +- {told[f'{name}_ci95']:.4f}\n" in said
 
 
 def test_a_file_of_answers_is_whole_or_as_before(named, tmp_path):
