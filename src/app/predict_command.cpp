@@ -119,7 +119,8 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
 /// unless they are looked at together. Error when it is interrupted.
 Outcome answer_all(const AdaptedModel& model, const Dataset& data, const PredictArguments& wanted,
                    const PredictionText& text, AnswerSink& answers) {
-  if (data.target_width() == model.way) check_targets(*model.parts.kind, data, wanted.file);
+  if (data.target_width() == model.way)
+    check_targets(*model.parts.kind, data, wanted.inputs.empty() ? wanted.file : wanted.inputs[0]);
   const auto total = static_cast<std::int64_t>(data.samples().size());
   const std::int64_t batches = wanted.together ? 1 : batches_of(model, total);
   Outcome outcome{total, 0, 0, {model.to.classes, !wanted.confusion.empty()}};

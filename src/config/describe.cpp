@@ -169,7 +169,7 @@ void describe(ConfigSchema& keys, EncoderOptions& o) {
       "frozen_from", o.frozen_from, anything(),
       "run folder or checkpoint whose encoder of this modality is used as it is, never trained");
   keys.add("fitted", o.fitted, anything(),
-           "of vectors and series: steps of preprocessing, in order, with numbers of the training "
+           "steps of preprocessing, in order, with numbers of the training "
            "classes, e.g. [impute by=median, clip, standardise, pca columns=8] (cuttle list fitted "
            "--keys); []: standardised by the shards' mean and stddev");
 }
@@ -210,9 +210,10 @@ void describe(ConfigSchema& keys, StepOptions& o) {
   keys.choose("optimizer", o.optimizer, "optimizer", "the rule of the outer steps");
   keys.add("outer_lr", o.outer_lr, above(0), "learning rate of the outer steps");
   keys.add("weight_decay", o.weight_decay, at_least(0), "decoupled, times the learning rate");
-  keys.add("l1", o.l1, at_least(0),
-           "by how much every step draws parameters towards 0, where they stay, times the learning "
-           "rate: a penalty on their sum of absolute values");
+  keys.add(
+      "l1", o.l1, at_least(0),
+      "by how much every step draws parameters towards 0, where they stay; decoupled, times the "
+      "learning rate: with sgd a penalty on the sum of their absolute values");
   keys.add("schedule", o.schedule, one_of({"constant", "cosine", "step"}),
            "cosine: to min_lr over train.steps; step: times decay every decay_every");
   keys.add("min_lr", o.min_lr, at_least(0), "cosine: the last rate");

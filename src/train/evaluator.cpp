@@ -144,7 +144,7 @@ torch::Tensor outputs_beside_outside(const Task& task, const Learner& learner,
                   "told by its distance); leave it out");
   Batch outside = plan.outside->draw(task);
   if (!plan.modalities.empty()) outside = keep_modalities(outside, plan.modalities);
-  outside = drop_modalities(outside, plan.missing_rate, task.key.with(Stream::kModel, 17))
+  outside = drop_modalities(outside, plan.missing_rate, task.key.with(Stream::kModel, 23))
                 .on(learner.model().device());
   const Novelty novelty(support, task.support.labels, task.support.way);
   const Answered own = answers_to(*adapted, there.query, plan.at_once, &novelty);

@@ -176,6 +176,9 @@ CASES = {
                             "audio": {**conv("mel_conv"), "fitted": ["trim_silence below=20"]},
                             "series": {**conv("series_conv"), "fitted": [
                                 "difference", "seasonal period=2", "windows length=3", "standardise"]}}),
+    "texts_as_vectors": case({"algorithm": "protonet"}, {"fusion": "late", **DROPOUT},
+                             {"text": {**MLP, "fitted": ["tf_idf texts=1", "unit_length"]},
+                              "image": conv("conv4", "support")}),
     "snail": case({"algorithm": "snail", "filters": 8, "attention": 8},
                   {"fusion": "tensor", "tensor_width": 3, **DROPOUT},
                   {"image": conv("conv4", "support"), "audio": conv("mel_conv", "layer")}, episode={"shot": 2}),

@@ -122,7 +122,7 @@ TEST(Completion, GeneratorsAreTaughtByNoiseOfTheTasksKey) {
   context.key = {1, Stream::kTrain, 2, 3};
   torch::Tensor known;
   const Tensors said = made.completion->said(made.p, senses, context, known);
-  Random random(context.key.with(Stream::kModel, 16));
+  Random random(context.key.with(Stream::kModel, 20));
   for (std::size_t a = 0; a < 3; ++a)
     for (std::int64_t i = 0; i < 4; ++i) {
       const double first = random.normal(), second = random.normal();

@@ -41,7 +41,8 @@ class ValueKind final : public TaskKind {
     return bound_ == 0 ? "mean_squared_error" : "huber_loss";
   }
   std::string say_score(double mean, std::optional<double> half_width) const override {
-    return say_number(bound_ == 0 ? "mean squared error" : "Huber loss", mean, half_width);
+    const std::string name = bound_ == 0 ? "mean squared error" : "Huber loss";
+    return say_number(in_training_units_ ? name + " in training units" : name, mean, half_width);
   }
   bool values() const override { return true; }
   bool in_training_units() const override { return in_training_units_; }

@@ -11,7 +11,7 @@ namespace {
 struct MixupOptions {
   double alpha = 2.0;
   void keys(Keys& keys) {
-    keys.add("alpha", alpha, between(0.01, 100),
+    keys.add("alpha", alpha, between(0.05, 100),
              "a share is drawn from Beta(alpha, alpha): near 0 or 1 for small ones, near 1/2 for "
              "large ones");
   }
