@@ -243,7 +243,8 @@ def test_values_with_deviations_have_two_columns_each(sets, tmp_path):
     covered = 100 * np.mean(off < 1.6449)
     assert re.search(f"log-likelihood {density:.3g}.*, {covered:.1f} % in their 90 % intervals", said)
     named, plain = (line.split("\t") for line in cuttle("predict", adapted, use).stdout.splitlines()[:2])
-    assert named[:3] == ["sample", "y", "y_deviation"] and len(plain) == len(named) == 5 and abs(float(plain[2]) - deviation[0, 0]) < 1e-4
+    assert named[:3] == ["sample", "y", "y_deviation"] and len(plain) == len(named) == 5
+    assert abs(float(plain[2]) - deviation[0, 0]) < 1e-4
 
 
 def test_eval_tells_all_measures_of_values_with_deviations(sets, tmp_path):
