@@ -13,14 +13,12 @@ greatest probability given its samples. Prints Markdown; 95 % intervals and pair
 which each counts once, however many splits and episodes asked about it.
 """
 
-import argparse
 import collections
-import subprocess
 import sys
 import warnings
 
 import numpy as np
-from runs import ROOT, add_arguments, cuttle, episodes_of, r_package, train
+from runs import ROOT, cuttle, episodes_of, print_tables, r_shards, train
 from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
@@ -44,15 +42,6 @@ LEARNERS = {
     "caml": ("adapt.algorithm=caml", "adapt.width=64", "adapt.layers=2", *GAUSSIAN),
 }
 MOST_FITTED = 200
-
-
-def shards_of(name, seed, arguments):
-    package, words, *_ = SETS[name]
-    folder = arguments.out / "data" / f"{name}-{seed}"
-    if not (folder / "dataset.json").exists():
-        subprocess.run([ROOT / "data_tools/cuttle-data", "r_dataset", r_package(package), *words.split(), "--seed",
-                        str(seed), "--out", folder, "--overwrite"], check=True, stdout=subprocess.DEVNULL)
-    return folder
 
 
 class Persons:
@@ -100,8 +89,8 @@ class Persons:
 
 def errors_of(name, seed, arguments):
     """{method: {person: [errors of an episode's queries]}}."""
-    _, _, _, episodes, powers = SETS[name]
-    folder = shards_of(name, seed, arguments)
+    package, words, _, episodes, powers = SETS[name]
+    folder = r_shards(arguments.out / "data" / f"{name}-{seed}", package, words, seed)
     persons, errors = Persons(folder, powers), collections.defaultdict(lambda: collections.defaultdict(list))
     for learner, words in LEARNERS.items():
         run, told = arguments.out / f"{name}-{learner}-{seed}", arguments.out / f"{name}-{learner}-{seed}.jsonl"
@@ -144,15 +133,5 @@ def table(name, arguments):
         print(f"| {method} | " + " | ".join(f"{mean:.3g} +- {half:.2g}" for mean, half in cells) + " |", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser, "persons")
-    parser.set_defaults(ranks=1)
-    parser.add_argument("names", nargs="*", default=list(SETS))
-    arguments = parser.parse_args()
-    for name in arguments.names:
-        table(name, arguments)
-
-
 if __name__ == "__main__":
-    main()
+    print_tables(__doc__, "persons", SETS, table)

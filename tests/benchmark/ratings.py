@@ -12,18 +12,13 @@ on validation users. Prints Markdown: 95 % intervals, and paired differences, ar
 has gains 2^rating - 1; reciprocal ranks and recalls are of items that the user rated 4 or more.
 """
 
-import argparse
 import collections
-import json
-import os
-import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import yaml
-from runs import ROOT, add_arguments, cuttle, train
+from runs import ROOT, cuttle, episodes_of, print_tables, r_shards, real_config, train
 
 sys.path.insert(0, str(ROOT / "data_tools"))
 
@@ -47,16 +42,6 @@ LEARNERS = {
 ALONE = {"r2d2, genres alone": "text", "r2d2, film and year alone": "vector"}  # of movielens' senses
 EPISODES, LIKED, FIRST = 400, 4, 5
 SIZES, PENALTIES = (2, 4, 8), (3.0, 10.0, 30.0)
-
-
-def shards_of(name, arguments):
-    package, words = SETS[name]
-    folder = arguments.out / "data" / name
-    if not (folder / "dataset.json").exists():
-        debs = sorted(Path(os.environ.get("CUTTLE_DEBS", "/nowhere")).glob(f"r-cran-{package}_*.deb"))
-        subprocess.run([ROOT / "data_tools/cuttle-data", "r_dataset", debs[0] if debs else package, *words.split(),
-                        "--out", folder, "--overwrite"], check=True, stdout=subprocess.DEVNULL)
-    return folder
 
 
 def least_squares(rows, values, penalty):
@@ -162,20 +147,16 @@ def figures_of(answers, truth):
 
 def config_of(name, sense, run):
     """The path of the set's config, or of the same with one sense alone."""
-    path = ROOT / f"configs/real/{name}.yaml"
     if sense is None:
-        return str(path)
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    config["data"]["modalities"] = [sense]
-    config["model"]["encoders"] = {sense: config["model"]["encoders"][sense]}
+        return f"configs/real/{name}.yaml"
     own = run.with_suffix(".yaml")
-    own.write_text(yaml.safe_dump(config), encoding="utf-8")
+    own.write_text(yaml.safe_dump(real_config(name, [sense])), encoding="utf-8")
     return str(own)
 
 
 def figures_by_user(name, arguments):
     """{method: {user: [figures of each episode]}}."""
-    folder = shards_of(name, arguments)
+    folder = r_shards(arguments.out / "data" / name, *SETS[name])
     peers, figures = Peers(folder), collections.defaultdict(lambda: collections.defaultdict(list))
     for learner, words in LEARNERS.items():
         if name != "movielens" and learner in ALONE:
@@ -188,15 +169,11 @@ def figures_by_user(name, arguments):
                   *levels)
             cuttle(arguments, "eval", str(run), "--episodes", str(EPISODES), "--per-episode", str(told),
                    "evaluation.seed=1")
-        asked = collections.defaultdict(lambda: {"support": [], "query": []})
-        for line in told.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            asked[record["episode"]][record["part"]].append(record)
-        for parts in asked.values():
+        for parts in episodes_of(told):
             user, truth = parts["query"][0]["of"], np.array([record["truth"][0] for record in parts["query"]])
             own = np.array([record.get("expected", record["values"])[0] for record in parts["query"]])
             figures[learner][user].append(figures_of(own, truth))
-            if learner == "neural_process":
+            if learner == next(iter(LEARNERS)):  # the others have the same episodes
                 for method, answers in peers.answers(parts["support"], parts["query"]).items():
                     figures[method][user].append(figures_of(answers, truth))
     return figures
@@ -209,7 +186,7 @@ def interval(values):
 
 def table(name, arguments):
     figures = figures_by_user(name, arguments)
-    users = sorted(figures["neural_process"])
+    users = sorted(figures[next(iter(LEARNERS))])
     with warnings.catch_warnings():  # of users who liked nothing that was asked
         warnings.simplefilter("ignore", RuntimeWarning)
         rows = {method: np.array([np.nanmean(by[user], 0) for user in users]) for method, by in figures.items()}
@@ -222,15 +199,5 @@ def table(name, arguments):
         print(f"| {method} | " + " | ".join(map(interval, cells)) + " |", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser, "ratings")
-    parser.set_defaults(ranks=1)
-    parser.add_argument("names", nargs="*", default=list(SETS))
-    arguments = parser.parse_args()
-    for name in arguments.names:
-        table(name, arguments)
-
-
 if __name__ == "__main__":
-    main()
+    print_tables(__doc__, "ratings", SETS, table)

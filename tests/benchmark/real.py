@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from real_sets import SETS
-from runs import ROOT, STUDENT, add_arguments, cuttle, train
+from runs import ROOT, STUDENT, add_arguments, cuttle, real_config, train
 
 TOOL = ROOT / "data_tools/cuttle-data"
 DATA = ROOT / ".data"
@@ -46,12 +46,8 @@ def converted(name, seed):
 
 def config_of(name, row, shards):
     """configs/real/NAME.yaml on these shards, with the row's senses alone."""
-    config = yaml.safe_load((ROOT / f"configs/real/{name}.yaml").read_text(encoding="utf-8"))
+    config = real_config(name, row.senses)
     config["data"]["shards"] = [f"{shards}/*.h5"]
-    if row.senses:
-        config["data"]["modalities"] = list(row.senses)
-        encoders = config["model"]["encoders"]
-        config["model"]["encoders"] = {sense: encoders[sense] for sense in row.senses}
     return config
 
 
