@@ -31,7 +31,7 @@ struct Normal {
 class Draws {
  public:
   Draws() = default;
-  explicit Draws(const RandomKey& key) : random_(Random(key.with(Stream::kModel, 13))) {}
+  explicit Draws(const RandomKey& key) : random_(Random(key.with(Draw::kLatents))) {}
   torch::Tensor operator()(const Normal& normal);
   /// That many of N(0, 1); none without a key.
   std::vector<double> noise(std::int64_t count);

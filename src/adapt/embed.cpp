@@ -54,7 +54,7 @@ Embedding embed_lite(const Model& model, const Tensors& parameters, const Batch&
     const torch::NoGradGuard no_grad;
     all = embed_support(model, parameters, support, context, given, model.lite());
   }
-  Random random(context.key.with(Stream::kModel, 14));
+  Random random(context.key.with(Draw::kLite));
   const auto drawn = random.sample(support.size, model.lite());
   if (model.uses_support()) context.given = &given;
   const Embedding some = model.embed(parameters, select_rows(support, drawn), context);

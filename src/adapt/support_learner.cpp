@@ -116,7 +116,7 @@ std::unique_ptr<Adapted> SupportLearner::restore(const std::map<std::string, tor
 }
 
 std::vector<std::int64_t> SupportLearner::order_of(std::int64_t count, const RandomKey& key) {
-  return Random(key.with(Stream::kModel, 8)).sample(count, count);
+  return Random(key.with(Draw::kSupportOrder)).sample(count, count);
 }
 
 torch::Tensor SupportLearner::log_counts(const Batch& support,

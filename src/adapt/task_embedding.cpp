@@ -71,7 +71,7 @@ TaskPoint fisher_point(const Model& model, const Tensors& parameters, const Batc
   Tensors weights;
   for (const std::size_t place : places) weights.push_back(leaves[place]);
   Tensors sums(weights.size());
-  Random random(key.with(Stream::kModel, 15));
+  Random random(key.with(Draw::kAnswers));
   for (std::int64_t draw = 0; draw < kDraws; ++draw) {
     const auto score = log_p.gather(1, drawn_from(p, random)).sum();
     const auto slopes = vector_jacobian({score}, weights, {torch::ones_like(score)}, true);

@@ -80,10 +80,7 @@ std::vector<Answer> answers_of(const AdaptedModel& model, const Batch& batch, do
   const auto given = model.adapted->answer(batch);
   const auto seen = have_senses(batch);
   const AdaptedTo& to = model.to;
-  const TargetUnits& units = model.parts.model->units();
-  auto outputs = units.empty()
-                     ? given.outputs
-                     : model.parts.kind->rescaled(given.outputs, units.origins(), units.scales());
+  auto outputs = model.parts.kind->in_own_units(given.outputs, model.parts.model->units());
   if (to.calibration) outputs = outputs / to.calibration->temperature;
   if (!to.classes.empty()) outputs = torch::softmax(outputs, 1);
   std::vector<torch::Tensor> beside = model.parts.kind->told_beside(outputs);

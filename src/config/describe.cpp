@@ -169,9 +169,9 @@ void describe(ConfigSchema& keys, EncoderOptions& o) {
       "frozen_from", o.frozen_from, anything(),
       "run folder or checkpoint whose encoder of this modality is used as it is, never trained");
   keys.add("fitted", o.fitted, anything(),
-           "steps of preprocessing, in order, with numbers of the training "
-           "classes, e.g. [impute by=median, clip, standardise, pca columns=8] (cuttle list fitted "
-           "--keys); []: standardised by the shards' mean and stddev");
+           "steps of preprocessing, in order, with numbers of the training classes, e.g. [impute "
+           "by=median, clip, standardise, pca columns=8] (cuttle list fitted --keys); []: "
+           "standardised by the shards' mean and stddev");
 }
 
 void describe(ConfigSchema& keys, ModelOptions& o) {

@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <array>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
@@ -53,9 +53,12 @@ class MissingSenses final : public DatasetView {
         shares_(shares_of(options.missing, data_->modalities())),
         samples_(data_->samples()) {
     const bool by_class = options.missing_by == "class";
+    std::array<bool, 3> asked{};
+    for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest})
+      asked[static_cast<std::size_t>(split)] = has_missing(options, split);
     for (std::size_t i = 0; i < samples_.size() && !by_task(); ++i) {
       SampleInfo& info = samples_[i];
-      if (!has_missing(options, info.split) || (by_class && info.class_id < 0)) continue;
+      if (!asked[static_cast<std::size_t>(info.split)] || (by_class && info.class_id < 0)) continue;
       const std::uint32_t rest =
           info.present & ~hidden(by_class ? class_names()[static_cast<std::size_t>(info.class_id)]
                                           : sample_name(static_cast<std::int64_t>(i)));

@@ -14,8 +14,8 @@ class Dropped final : public TaskSource {
   EpisodeSize size(const RandomKey& key) const override { return source_->size(key); }
   Task make(const RandomKey& key) const override {
     Task task = source_->make(key);
-    task.support.kept = model_.dropout(task.support.size, task.key.with(Stream::kModel, 18));
-    task.query.kept = model_.dropout(task.query.size, task.key.with(Stream::kModel, 19));
+    task.support.kept = model_.dropout(task.support.size, task.key.with(Draw::kSupportDropout));
+    task.query.kept = model_.dropout(task.query.size, task.key.with(Draw::kQueryDropout));
     return task;
   }
   std::string left_out() const override { return source_->left_out(); }

@@ -68,10 +68,7 @@ void ask(const Task& task, std::vector<std::int64_t> shots, const Learner& learn
 /// of two classes.
 void ask_labels(const Task& task, const Learner& learner, const ParameterList& parameters,
                 Asked& asked) {
-  const auto device = learner.model().device();
-  const auto logits = learner.adapt(parameters, task.support.on(device), task.key)
-                          ->predict(task.query.on(device))
-                          .to(torch::kCPU);
+  const auto logits = query_outputs(learner, parameters, task);
   const auto targets = task.query.targets.to(torch::kInt64);
   const auto seen = have_senses(task.query);
   for (std::int64_t i = 0; i < task.query.size; ++i) {

@@ -65,8 +65,10 @@ void hide(const EvaluationPlan& plan, Task& task, Findings& found) {
     task.query = keep_modalities(task.query, plan.modalities);
   }
   const std::int64_t present = senses_in(task);
-  task.support = drop_modalities(task.support, plan.missing_rate, task.key.with(Stream::kModel, 3));
-  task.query = drop_modalities(task.query, plan.missing_rate, task.key.with(Stream::kModel, 4));
+  task.support = drop_modalities(task.support, plan.missing_rate,
+                                 task.key.with(Draw::kEvaluatedSupportSenses));
+  task.query =
+      drop_modalities(task.query, plan.missing_rate, task.key.with(Draw::kEvaluatedQuerySenses));
   found.present += present;
   found.hidden += present - senses_in(task);
   if (plan.unbalanced) task.query = unbalanced_query(task);
@@ -144,7 +146,7 @@ torch::Tensor outputs_beside_outside(const Task& task, const Learner& learner,
                   "told by its distance); leave it out");
   Batch outside = plan.outside->draw(task);
   if (!plan.modalities.empty()) outside = keep_modalities(outside, plan.modalities);
-  outside = drop_modalities(outside, plan.missing_rate, task.key.with(Stream::kModel, 23))
+  outside = drop_modalities(outside, plan.missing_rate, task.key.with(Draw::kOutsideSenses))
                 .on(learner.model().device());
   const Novelty novelty(support, task.support.labels, task.support.way);
   const Answered own = answers_to(*adapted, there.query, plan.at_once, &novelty);
@@ -168,10 +170,9 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     for (const double value : values) row.push_back(static_cast<float>(value));
   };
   const TargetUnits& units = learner.model().units();
-  const auto own =
-      units.empty() ? outputs : learner.kind().rescaled(outputs, units.origins(), units.scales());
+  const auto own = learner.kind().in_own_units(outputs, units);
   Batch query = task.query;
-  if (!units.empty()) query.targets = units.to_own(query.targets);
+  query.targets = units.to_own(query.targets);
   append(learner.kind().measure(own, query));
   if (plan.trace)
     for (const auto& line : learner.trace(parameters, task.on(learner.model().device()))) {

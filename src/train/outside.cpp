@@ -66,7 +66,7 @@ Batch OutsideSamples::draw(const Task& task) const {
   for (std::size_t i = 0; i < samples_.size(); ++i)
     if (std::find(task.classes.begin(), task.classes.end(), classes_[i]) == task.classes.end())
       others.push_back(samples_[i]);
-  Random random(task.key.with(Stream::kModel, 22));
+  Random random(task.key.with(Draw::kOutside));
   std::vector<std::int64_t> drawn;
   const auto all = static_cast<std::int64_t>(others.size());
   for (const std::int64_t place : random.sample(all, std::min(all, task.query.size)))

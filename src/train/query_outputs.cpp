@@ -64,7 +64,7 @@ torch::Tensor query_outputs(const Learner& learner, const ParameterList& paramet
 
 std::vector<std::int64_t> unbalanced_counts(std::int64_t way, std::int64_t most,
                                             const RandomKey& key) {
-  Random random(key.with(Stream::kModel, 10));
+  Random random(key.with(Draw::kShares));
   // Gamma(2) is the sum of two exponentials; shares of Gammas are Dirichlet.
   std::vector<double> weights;
   for (std::int64_t c = 0; c < way; ++c)

@@ -123,7 +123,7 @@ COMPLETIONS = {"completion_test": {
         ("if (b != m) {", "{"),
         ("from.push_back(has_sense(senses, b));", "from.push_back(1.0 - has_sense(senses, b));"),
         ("torch::gelu(", "torch::relu("),
-        ("context.key.with(Stream::kModel, 20)", "RandomKey{}"),
+        ("context.key.with(Draw::kStandIns)", "RandomKey{}"),
     ],
     "src/model/completions/predicted.cpp": [
         ("1.0 / others.clamp_min(1)", "torch::ones_like(others)"),

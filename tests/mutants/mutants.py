@@ -248,7 +248,10 @@ EVALUATION = {"app.units": {
         ("query.targets = units.to_own(query.targets);", ""),
     ],
     "src/app/predict_command.cpp": [
-        ("rescaled(given.outputs, units.origins(),", "rescaled(given.outputs, units.scales(),"),
+        ("model.parts.kind->in_own_units(given.outputs, model.parts.model->units())", "given.outputs"),
+    ],
+    "include/cuttle/task/task_kind.hpp": [
+        ("rescaled(outputs, units.origins(),", "rescaled(outputs, units.scales(),"),
     ],
     "src/app/episode_answers.cpp": [
         ("outputs / key_plan.temperature", "2 * outputs / key_plan.temperature"),

@@ -25,6 +25,35 @@ enum class Stream : std::uint8_t {
   kFolds = 7,    ///< how classes are dealt into folds (step: a hash of a class's name)
 };
 
+/// What is drawn by a task's own key, a use of Stream::kModel each; in one place, so that no two of
+/// one task share their numbers. Values are part of the meaning of a seed: never renumber.
+/// (Learners that act number the uses of their environments' keys themselves.)
+enum class Draw : std::uint8_t {
+  kSupportSenses = 1,  ///< modality dropout in training
+  kQuerySenses = 2,
+  kEvaluatedSupportSenses = 3,  ///< senses that an evaluation hides
+  kEvaluatedQuerySenses = 4,
+  kSupportCopies = 5,  ///< versions of samples that are classes of their own
+  kQueryCopies = 6,
+  kSupportOrder = 8,      ///< in which learners that read one by one do
+  kCodes = 9,             ///< which codes labels have (caml)
+  kInnerBatches = 9,      ///< of reptile, which has no codes
+  kShares = 10,           ///< of the classes among queries
+  kSupportVersions = 11,  ///< augmentation
+  kQueryVersions = 12,
+  kLatents = 13,     ///< latent codes of classes
+  kLite = 14,        ///< support samples that gradients go through
+  kQueryOrder = 15,  ///< of mann in training
+  kAnswers = 15,     ///< by a model of itself, where tasks are embedded
+  kMixup = 16,
+  kSupportDropout = 18,
+  kQueryDropout = 19,
+  kStandIns = 20,  ///< noise that missing senses are made of
+  kSmote = 21,
+  kOutside = 22,  ///< samples of no class of an episode
+  kOutsideSenses = 23,
+};
+
 /// Names one stream of numbers: a pure function of these five and nothing else, so the same on
 /// every rank, world size and after every resume.
 ///
@@ -43,6 +72,7 @@ struct RandomKey {
   /// The same key for another purpose (a training task's dropout, say). `use` below 256 tells draws
   /// apart.
   RandomKey with(Stream other, std::uint8_t use = 0) const;
+  RandomKey with(Draw draw) const { return with(Stream::kModel, static_cast<std::uint8_t>(draw)); }
   std::uint8_t use = 0;
 };
 

@@ -122,6 +122,10 @@ class TaskKind {
                                  const torch::Tensor& scale) const {
     return outputs * scale + origin;
   }
+  /// Outputs for values in these units, as outputs for the values in their own.
+  torch::Tensor in_own_units(const torch::Tensor& outputs, const TargetUnits& units) const {
+    return units.empty() ? outputs : rescaled(outputs, units.origins(), units.scales());
+  }
   /// Losses that engines of their own know: mean cross-entropy with labels, mean squared error to
   /// targets.
   enum class SimpleLoss { kCrossEntropy, kSquaredError };

@@ -111,7 +111,7 @@ class Caml final : public SupportLearner {
   /// corners of a simplex is to exchange the columns and rows that read and write them.
   Tensors dealt(Tensors p, const RandomKey& key) const override {
     if (!kind_->classes()) return p;
-    Random random(key.with(Stream::kModel, 9));
+    Random random(key.with(Draw::kCodes));
     auto &label = p[static_cast<std::size_t>(label_)], &head = p[static_cast<std::size_t>(head_)];
     const auto order = torch::tensor(random.sample(codes_, codes_)).to(label.device());
     label = label.index_select(1, order);

@@ -113,7 +113,7 @@ class Mann final : public SupportLearner {
 
   /// Of queries in training, not as they lie: one class after the other.
   static std::vector<std::int64_t> query_order(std::int64_t count, const RandomKey& key) {
-    return Random(key.with(Stream::kModel, 15)).sample(count, count);
+    return Random(key.with(Draw::kQueryOrder)).sample(count, count);
   }
   Batch in_order(const Batch& support, const RandomKey& key) const override {
     return shuffled(support, key);

@@ -38,7 +38,7 @@ struct ReptileOptions : RateOptions {
 class MiniBatches {
  public:
   MiniBatches(const Batch& all, std::int64_t size, const RandomKey& key)
-      : all_(all), size_(size), random_(key.with(Stream::kModel, 9)) {}
+      : all_(all), size_(size), random_(key.with(Draw::kInnerBatches)) {}
 
   Batch next() {
     if (size_ == 0 || size_ >= all_.size) return all_;

@@ -79,10 +79,7 @@ void write_episode(Page& page, const Protocol& protocol, const TargetChoice& tar
   const EpisodeOptions& episode = protocol.train;
   page.line(0, "episode:");
   if (episode.of_values) page.line(1, "target: " + target.type, target.reason);
-  for (const auto& key : target.keys) page.line(1, key);
-  if (episode.of_values && target.estimates && target.type != "labels")
-    page.line(1, "units: training",
-              "their mean and deviation in the training classes; answers are in their own");
+  for (const auto& [key, reason] : target.keys) page.line(1, key, reason);
   page.line(1, fmt::format("way: {}", episode.way), protocol.why_way);
   page.line(1, fmt::format("shot: {}", episode.shot), protocol.why_shot);
   page.line(1, fmt::format("query: {}", episode.query), "of each class, to ask about");

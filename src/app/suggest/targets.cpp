@@ -47,19 +47,25 @@ TargetChoice choose_target(const Dataset& data) {
   const std::string task = "; a class is one function, patient or machine";
   const auto numbers = few_numbers(data);
   if (numbers && *numbers == std::vector<double>{0, 1})
-    return {"labels", {}, "all targets are 0 or 1" + task};
+    return {"labels", "all targets are 0 or 1" + task, {}};
   const auto spacing = numbers && numbers->size() > 2 ? spacing_of(*numbers) : std::nullopt;
-  if (!spacing) return {"value", {}, "the samples have target values" + task};
+  if (!spacing)
+    return {"value",
+            "the samples have target values" + task,
+            {{"units: training",
+              "their mean and deviation in the training classes; answers are in their own"}}};
   const double lowest = numbers->front();
   const auto levels = std::llround((numbers->back() - lowest) / *spacing) + 1;
-  std::vector<std::string> keys{fmt::format("levels: {}", levels)};
-  if (lowest != 1) keys.push_back(fmt::format("lowest: {}", lowest));
+  TargetChoice choice{
+      "ordinal",
+      fmt::format("all targets stand on a scale of {} levels (value, if they are counts){}", levels,
+                  task),
+      {{fmt::format("levels: {}", levels), ""}},
+      /*estimates=*/false};
+  if (lowest != 1) choice.keys.emplace_back(fmt::format("lowest: {}", lowest), "");
   if (std::abs(*spacing - 1) > kRounding)
-    keys.push_back(fmt::format("spacing: {}", std::round(*spacing * 100) / 100));
-  return {"ordinal", keys,
-          fmt::format("all targets stand on a scale of {} levels (value, if they are counts){}",
-                      levels, task),
-          false};
+    choice.keys.emplace_back(fmt::format("spacing: {}", std::round(*spacing * 100) / 100), "");
+  return choice;
 }
 
 }  // namespace cuttle

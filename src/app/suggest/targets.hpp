@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuttle/data/dataset.hpp"
@@ -9,10 +10,9 @@ namespace cuttle {
 
 /// What the numbers of a data set's targets are, by what they look like.
 struct TargetChoice {
-  std::string type;               ///< of episode.target
-  std::vector<std::string> keys;  ///< beside it, "levels: 5"
-  std::string reason;
-  bool estimates = true;  ///< numbers that a regression finds, not steps of a scale
+  std::string type, reason;                               ///< of episode.target
+  std::vector<std::pair<std::string, std::string>> keys;  ///< beside it, "levels: 5", and why
+  bool estimates = true;  ///< a regression finds them, as they are no steps of a scale
 };
 
 /// Of a data set whose target_width() is not 0; reads the targets of all samples.

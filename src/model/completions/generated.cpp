@@ -42,7 +42,7 @@ class Generated final : public Completion {
                torch::Tensor& known) const override {
     const auto& present = senses.present;
     known = (present.sum(1, true) - present > 0).to(present.scalar_type());
-    Random random(context.key.with(Stream::kModel, 20));
+    Random random(context.key.with(Draw::kStandIns));
     Tensors all;
     for (std::size_t m = 0; m < layers_.size(); ++m) {
       auto noise = torch::zeros({present.size(0), noise_}, torch::kFloat64);

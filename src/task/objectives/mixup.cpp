@@ -43,7 +43,7 @@ class Mixup final : public Objective {
 
   torch::Tensor loss(const Tensors& p, const Pass& pass, const Batch& batch,
                      const Context& context) const override {
-    Random random(context.key.with(Stream::kModel, 16));
+    Random random(context.key.with(Draw::kMixup));
     const double one = draw_gamma(alpha_, random), other = draw_gamma(alpha_, random);
     const double share = one / (one + other);
     const auto n = static_cast<std::size_t>(batch.size);

@@ -42,7 +42,7 @@ class Smote final : public Objective {
       members[static_cast<std::size_t>(labels[i].item<std::int64_t>())].push_back(i);
     std::size_t most = 0;
     for (const auto& of_class : members) most = std::max(most, of_class.size());
-    Random random(context.key.with(Stream::kModel, 21));
+    Random random(context.key.with(Draw::kSmote));
     const auto distances = distances_of(pass.embedding);
     std::vector<std::int64_t> first, second;
     std::vector<double> share;

@@ -84,8 +84,8 @@ class AugmentedSource final : public TaskSource {
         as_recorded.push_back(first && copy == 0);
       }
     RawBatch raw = read_batch(data_, samples, task);
-    augment_in_turn(raw, data_.modalities(), how_, task.with(Stream::kModel, first ? 5 : 6),
-                    as_recorded);
+    augment_in_turn(raw, data_.modalities(), how_,
+                    task.with(first ? Draw::kSupportCopies : Draw::kQueryCopies), as_recorded);
     raw.labels = std::move(labels);
     return model_.prepare(raw, static_cast<std::int64_t>(chosen.size()));
   }

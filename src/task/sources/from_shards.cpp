@@ -13,16 +13,16 @@ Task make_task(const Model& model, const Episode& episode, SampleCache* kept) {
 }
 
 Task drop_senses(Task task, double rate) {
-  task.support = drop_modalities(task.support, rate, task.key.with(Stream::kModel, 1));
-  task.query = drop_modalities(task.query, rate, task.key.with(Stream::kModel, 2));
+  task.support = drop_modalities(task.support, rate, task.key.with(Draw::kSupportSenses));
+  task.query = drop_modalities(task.query, rate, task.key.with(Draw::kQuerySenses));
   return task;
 }
 
 void augment_episode(Episode& episode, const Dataset& data, const AugmentOptions& how) {
   const RandomKey& key = episode.key;
   const auto& senses = data.modalities();
-  if (how.support()) augment(episode.support, senses, how, key.with(Stream::kModel, 11));
-  if (how.query()) augment(episode.query, senses, how, key.with(Stream::kModel, 12));
+  if (how.support()) augment(episode.support, senses, how, key.with(Draw::kSupportVersions));
+  if (how.query()) augment(episode.query, senses, how, key.with(Draw::kQueryVersions));
 }
 
 SourceType evaluated_on_episodes(SourceType row) {

@@ -62,7 +62,8 @@ class MinibatchSource final : public TaskSource {
     }
     RawBatch raw = read_batch(data_, chosen, key);
     raw.labels = std::move(labels);
-    if (augment_.query()) augment(raw, data_.modalities(), augment_, key.with(Stream::kModel, 12));
+    if (augment_.query())
+      augment(raw, data_.modalities(), augment_, key.with(Draw::kQueryVersions));
     Task task;
     task.key = key;
     task.classes = classes_;
