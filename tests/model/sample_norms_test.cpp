@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "cuttle/core/error.hpp"
+#include "model/blocks/fused_block.hpp"
 #include "norm_support.hpp"
 
 namespace cuttle {
@@ -139,6 +140,32 @@ INSTANTIATE_TEST_SUITE_P(Learners, SampleNormIn,
                          testing::Values(std::pair("maml", "layer"), std::pair("maml", "group"),
                                          std::pair("maml", "instance"), std::pair("anil", "group"),
                                          std::pair("protonet", "instance")));
+
+/// Without a graph many images go through in parts, by the statistics of all of them.
+TEST(FusedBlock, InPartsIsTheWhole) {
+  torch::manual_seed(4);
+  const auto random = [](const std::vector<std::int64_t>& sizes) {
+    return torch::randn(sizes, torch::kFloat64);
+  };
+  const auto images = random({600, 2, 6, 7}) + 3 * torch::arange(600).view({600, 1, 1, 1}) / 600;
+  const auto steps = random({600, 2, 9});
+  FusedNorm batch{1 + random({3}), random({3}), {}}, layer = batch, given = batch;
+  layer.groups = 1;
+  given.given = Moments{random({3}), 1 + random({3}).square()};
+  for (const auto& x : {images, images.transpose(2, 3), steps})
+    for (const auto& norm : {batch, layer, given}) {
+      const Filters filters{x.dim() == 4 ? random({3, 2, 3, 3}) : random({3, 2, 3}), random({3})};
+      const auto whole = fused_conv_block(x, filters, norm, {}, {});
+      const torch::NoGradGuard no_grad;
+      const auto parts = fused_conv_block(x, filters, norm, {}, {});
+      EXPECT_LT(largest(parts.values - whole.values), 1e-12);
+      EXPECT_EQ(parts.moments.mean.defined(), whole.moments.mean.defined());
+      EXPECT_EQ(parts.moments.samples, whole.moments.samples);
+      if (!whole.moments.mean.defined()) continue;
+      EXPECT_LT(largest(parts.moments.mean - whole.moments.mean), 1e-12);
+      EXPECT_LT(largest(parts.moments.variance - whole.moments.variance), 1e-12);
+    }
+}
 
 }  // namespace
 }  // namespace cuttle

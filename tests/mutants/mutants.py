@@ -125,6 +125,10 @@ MODEL = {**FUSIONS, "references": {
         ("!spec.holes || encoder.takes_holes()", "spec.holes || encoder.takes_holes()"),
     ],
 }, "norms_test": {
+    "src/model/blocks/fused_block.cpp": [
+        ("(torch::stack(variances) + (all - mean).square())", "torch::stack(variances)"),
+        ("static_cast<double>(part.size(0))", "1.0"),
+    ],
     "src/model/norms/batch_statistics.cpp": [
         ("(real.sum(over, true) * (channels / groups)).clamp_min(1.0)", "real.sum(over, true).clamp_min(1.0)"),
         ("(rows - mean.unsqueeze(1)).square().matmul(real)", "(rows - mean.unsqueeze(1)).abs().matmul(real)"),

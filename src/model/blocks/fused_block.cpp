@@ -231,16 +231,8 @@ class FusedBlock : public Function<FusedBlock> {
   }
 };
 
-/// Whether the operation can take `x`.
-bool can_fuse(const torch::Tensor& x) {
-  return x.device().is_cpu() &&
-         (x.scalar_type() == torch::kFloat32 || x.scalar_type() == torch::kFloat64);
-}
-
-}  // namespace
-
-FusedOutput fused_conv_block(const torch::Tensor& x, const Filters& filters, const FusedNorm& norm,
-                             const torch::Tensor& mask, AfterNorm after) {
+FusedOutput block_of(const torch::Tensor& x, const Filters& filters, const FusedNorm& norm,
+                     const torch::Tensor& mask, AfterNorm after) {
   const auto& weight = filters.weight;
   const bool image = x.dim() == 4;
   const auto dense =
@@ -270,6 +262,54 @@ FusedOutput fused_conv_block(const torch::Tensor& x, const Filters& filters, con
   FusedOutput output{image ? pooled.permute({0, 3, 1, 2}) : pooled.squeeze(1).transpose(1, 2), {}};
   if (result.size() > 1) output.moments = {result[1], result[2], s.images};
   return output;
+}
+
+/// Images that a block without a graph takes at once.
+constexpr std::int64_t kAtOnce = 256;
+
+/// A block without a graph, part by part, so that however many images there are it holds little but
+/// its output: twice, if they are normalised by the statistics of all.
+FusedOutput in_parts(const torch::Tensor& x, const Filters& filters, FusedNorm norm,
+                     AfterNorm after) {
+  const auto parts = x.split(kAtOnce);
+  FusedOutput output;
+  if (!norm.given && norm.groups == 0) {
+    Tensors means, variances, shares;
+    for (const auto& part : parts) {
+      const auto of_part = block_of(part, filters, norm, {}, after).moments;
+      means.push_back(of_part.mean.to(torch::kFloat64));
+      variances.push_back(of_part.variance.to(torch::kFloat64));
+      shares.push_back(torch::full({1}, static_cast<double>(part.size(0)), torch::kFloat64));
+    }
+    const auto share = torch::stack(shares) / static_cast<double>(x.size(0));
+    const auto all = torch::stack(means), mean = (share * all).sum(0);
+    const auto variance = (share * (torch::stack(variances) + (all - mean).square())).sum(0);
+    output.moments = {mean.to(x.scalar_type()), variance.to(x.scalar_type()), x.size(0)};
+    norm.given = output.moments;
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto values = block_of(parts[i], filters, norm, {}, after).values;
+    auto sizes = values.sizes().vec();
+    sizes[0] = x.size(0);
+    if (i == 0) output.values = torch::empty_strided(sizes, values.strides(), values.options());
+    output.values.narrow(0, static_cast<std::int64_t>(i) * kAtOnce, values.size(0)).copy_(values);
+  }
+  return output;
+}
+
+/// Whether the operation can take `x`.
+bool can_fuse(const torch::Tensor& x) {
+  return x.device().is_cpu() &&
+         (x.scalar_type() == torch::kFloat32 || x.scalar_type() == torch::kFloat64);
+}
+
+}  // namespace
+
+FusedOutput fused_conv_block(const torch::Tensor& x, const Filters& filters, const FusedNorm& norm,
+                             const torch::Tensor& mask, AfterNorm after) {
+  if (torch::GradMode::is_enabled() || mask.defined() || x.size(0) <= kAtOnce)
+    return block_of(x, filters, norm, mask, after);
+  return in_parts(x, filters, norm, after);
 }
 
 std::optional<torch::Tensor> by_kernels(const Norm& norm, const Tensors& parameters,
