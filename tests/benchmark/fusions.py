@@ -60,7 +60,8 @@ BESIDE = {"scratch": "late late_by=vote", "frozen": "late adapter=128"}  # the f
 ALONE = {"scratch": "late", "frozen": "late adapter=128"}  # how one sense by itself is trained
 ALIGNED = ["contrastive temperature=0.2 weight=0.3", "correlation by=columns weight=0.3", "adversarial weight=0.1",
            "co_learning weight=0.3", "temporal one=audio other=text weight=0.3"]  # they move encoders alone
-OBJECTIVES = ["part_loss", "autoencoder weight=0.3", "completion weight=0.3", *ALIGNED]
+COMPLETED = {"completion": "predicted", "generative": "generated"}  # what makes the senses that samples lack
+OBJECTIVES = ["part_loss", "autoencoder weight=0.3", "completion weight=0.3", "generative weight=0.3", *ALIGNED]
 
 
 def words_of(row, features):
@@ -71,7 +72,7 @@ def words_of(row, features):
     if kind == "alone":
         return words_of(ALONE[features], features)
     words = ["adapt.part_loss=1.0"] if kind == "part_loss" else [f"objectives.beside.type={kind}"]
-    words += ["model.completion=predicted"] if kind == "completion" else []
+    words += [f"model.completion={COMPLETED[kind]}"] if kind in COMPLETED else []
     return [*words_of(BESIDE[features], features), *words, *(f"objectives.beside.{key}" for key in keys)]
 
 
