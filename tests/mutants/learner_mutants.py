@@ -173,10 +173,12 @@ ADAPT = {"meta_gradient_test": {
     ],
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
-        ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
-        ("slope[still[j]] - shift[j] / options_.lambda", "slope[still[j]] + shift[j] / options_.lambda"),
+        ("part - shift[j] / options_.lambda", "part + shift[j] / options_.lambda"),
         ("scale * v + hessian(v) / options_.lambda", "v + hessian(v) / options_.lambda"),
         ("demands.inner_steps = 0;", "demands.inner_steps = inner_steps;"),
+    ],
+    "src/adapt/updates/proximal.cpp": [
+        ("lambda_ * (at.theta[i] - start[i])", "lambda_ * (start[i] - at.theta[i])"),
     ],
     "src/adapt/linear_systems.cpp": [
         ("(next / left) * direction", "(left / next) * direction"),
@@ -352,11 +354,13 @@ ADAPT = {"meta_gradient_test": {
 }, "floor_test": {
     "src/adapt/learners/floor.cpp": [
         ("return options_.unit ? unit_rows(x) : x;", "return x;"),
-        ("(mean / filled.masked_fill(filled.eq(0), 1))", "mean"),
         ("(knows.cumsum(0) - 1)", "knows.cumsum(0).clamp_max(known.way - 1)"),
         ("known_of(query, i, knows.to(like))", "known_of(query, i, torch::ones_like(knows).to(like))"),
         ("joined({both.support, both.query})", "both.query"),
         ("request.layout.freeze();", ""),
+    ],
+    "src/adapt/floor/training_centre.cpp": [
+        ("(mean / filled.masked_fill(filled.eq(0), 1))", "mean"),
     ],
     "src/adapt/floor/head.cpp": [
         ("(weights * x.square().sum(1)).sum() / weights.sum()", "x.square().sum(1).mean()"),

@@ -1,12 +1,13 @@
 #include <torch/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "adapt/fast_weights.hpp"
 #include "adapt/floor/head.hpp"
+#include "adapt/floor/training_centre.hpp"
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
@@ -41,8 +42,7 @@ struct FloorLearnerOptions : FloorOptions {
 ///
 /// Angles (cosine, cache, unit features) go by where the origin is. The support's mean is to be had
 /// everywhere; SimpleShot's (Wang, Chao, Weinberger, van der Maaten 2019), over the training
-/// classes, is of more samples than a small support has, but of other classes: a running average
-/// of what training tasks show, over the share of it that they have filled. Neither looks at
+/// classes, is of more samples than a small support has, but of other classes. Neither looks at
 /// queries.
 class Floor final : public SupportLearner {
  public:
@@ -50,17 +50,8 @@ class Floor final : public SupportLearner {
   Floor(const LearnerRequest& request, const Options& options)
       : SupportLearner(request), options_(options), head_(make_floor_head(options)) {
     request.layout.freeze();
-    if (options.centre != "training") return;
-    const auto own = [&](const std::string& name, std::int64_t width) {
-      ParameterSpec spec{"learner." + name, {width}, Init::kZeros, ParameterRole::kLearner};
-      spec.section = ParameterSection::kStatistics;
-      return request.layout.add(std::move(spec));
-    };
-    const auto widths = model_->fusion().part_widths();
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      means_.push_back(own("centre." + std::to_string(i), widths[i]));
-      filled_.push_back(own("filled." + std::to_string(i), 1));
-    }
+    if (options.centre == "training")
+      trained_.emplace(request.layout, model_->fusion().part_widths());
   }
 
   TaskResult meta_gradient(const ParameterList& parameters, const Task& task) const override {
@@ -72,8 +63,7 @@ class Floor final : public SupportLearner {
     const Tensors& p = parameters.tensors();
     const auto both = embed_both(*model_, p, task.support, task.query, in_use());
     Statistics seen;
-    for (std::size_t i = 0; i < means_.size(); ++i)
-      observe(i, joined({both.support, both.query}), seen);
+    if (trained_) trained_->observe(joined({both.support, both.query}), seen);
     const Support support{p, task.support, both.support};
     const auto outputs = answer(support, study(support), both.query);
     const Judged judged = judge(p, outputs, task.query, both.pass, both.seen, in_use());
@@ -84,14 +74,6 @@ class Floor final : public SupportLearner {
   }
 
  private:
-  void observe(std::size_t part, const Embedding& embedding, Statistics& seen) const {
-    const auto has = embedding.mask.narrow(1, static_cast<std::int64_t>(part), 1);
-    const auto count = has.sum();
-    if (count.item<double>() == 0) return;
-    seen.observe(means_[part], (embedding.parts[part] * has).sum(0) / count);
-    seen.observe(filled_[part], torch::ones({1}, has.options()));
-  }
-
   /// A part as classifiers see it, less its centre.
   torch::Tensor features(const torch::Tensor& part, const torch::Tensor& centre) const {
     auto x = part.to(torch::kCPU, torch::kFloat64);
@@ -102,10 +84,7 @@ class Floor final : public SupportLearner {
   torch::Tensor centre_of(const Support& support, std::size_t part,
                           const PartOfSupport& known) const {
     if (options_.centre == "support") return known.middle();
-    if (means_.empty()) return {};
-    const auto mean = parameter_at(support.parameters, means_[part]);
-    const auto filled = parameter_at(support.parameters, filled_[part]);
-    return (mean / filled.masked_fill(filled.eq(0), 1)).to(torch::kCPU, torch::kFloat64);
+    return trained_ ? trained_->of_part(support.parameters, part) : torch::Tensor();
   }
 
   /// By part: its centre, the classes that it knows [way], and the head's lesson of these.
@@ -157,7 +136,7 @@ class Floor final : public SupportLearner {
 
   Options options_;
   std::unique_ptr<const FloorHead> head_;
-  std::vector<std::int64_t> means_, filled_;  ///< places, by part; none: no centre of training
+  std::optional<TrainingCentre> trained_;
 };
 
 }  // namespace

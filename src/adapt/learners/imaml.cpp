@@ -1,6 +1,5 @@
 #include <torch/types.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "adapt/descent.hpp"
@@ -43,23 +42,6 @@ struct ImamlOptions : RateOptions, FastOptions {
   }
 };
 
-/// Gradient descent on the loss with its proximal term; the state is where it began.
-class ProximalUpdate final : public InnerUpdate {
- public:
-  ProximalUpdate(double rate, double lambda) : rate_(rate), lambda_(lambda) {}
-  Tensors fresh(const Tensors& theta) const override { return theta; }
-  Moved step(const Point& at, const Tensors& start, std::int64_t) const override {
-    Moved next{at.theta, start};
-    for (std::size_t i = 0; i < at.theta.size(); ++i)
-      if (at.gradient[i].defined())
-        next.theta[i] = at.theta[i] - rate_ * (at.gradient[i] + lambda_ * (at.theta[i] - start[i]));
-    return next;
-  }
-
- private:
-  double rate_, lambda_;
-};
-
 /// iMAML (Rajeswaran, Finn, Kakade, Levine 2019, "Meta-learning with implicit gradients"). The
 /// inner loop descends to
 ///   phi(theta) = argmin L_support(phi) + lambda/2 |phi - theta|^2
@@ -74,7 +56,7 @@ class Imaml final : public DescentLearner {
   using Options = ImamlOptions;
   Imaml(const LearnerRequest& request, const Options& options)
       : DescentLearner(request, options,
-                       {std::make_unique<ProximalUpdate>(options.inner_lr, options.lambda),
+                       {make_proximal_update(options.inner_lr, options.lambda),
                         fast_set(request, options),
                         true,
                         {},
@@ -139,24 +121,16 @@ class Imaml final : public DescentLearner {
     const auto solution = parts_of(solved(hessian, as_one_vector(pull)), moving);
     for (std::size_t j = 0; j < solution.size(); ++j)
       slope[static_cast<std::size_t>(surface().fast()[j])] = solution[j];
-    const auto still = standing_still();
+    const auto still = standing_still(*model_->layout(), surface().fast());
     Tensors inputs;
-    for (const auto i : still) inputs.push_back(minimum.theta[i]);
+    for (const std::int64_t i : still) inputs.push_back(minimum.theta[static_cast<std::size_t>(i)]);
     if (still.empty() || options_.solver_steps == 0) return slope;
     const auto shift = vector_jacobian(gradient, inputs, solution);
-    for (std::size_t j = 0; j < still.size(); ++j)
-      slope[still[j]] = slope[still[j]] - shift[j] / options_.lambda;
+    for (std::size_t j = 0; j < still.size(); ++j) {
+      auto& part = slope[static_cast<std::size_t>(still[j])];
+      part = part - shift[j] / options_.lambda;
+    }
     return slope;
-  }
-
-  /// What is learned, but not by the inner loop.
-  std::vector<std::size_t> standing_still() const {
-    const auto& fast = surface().fast();
-    std::vector<std::size_t> still;
-    for (std::int64_t i = 0; i < model_->layout()->count(); ++i)
-      if (model_->layout()->is_learned(i) && !std::binary_search(fast.begin(), fast.end(), i))
-        still.push_back(static_cast<std::size_t>(i));
-    return still;
   }
 
   Options options_;

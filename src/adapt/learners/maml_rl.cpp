@@ -29,14 +29,7 @@ struct MamlRlOptions : LoopOptions {
         "exploration", exploration, anything(),
         "credit what was tried before adaptation for what came after: more noise, and unbiased "
         "where advantages are");
-    keys.add(
-        "baseline", credit.baseline, one_of({"others", "linear"}),
-        "what an action's rewards are compared with: those of the other episodes at that step, "
-        "or values that are fitted, linear in observation and time");
-    keys.add("discount", credit.discount, between(0, 1), "of rewards, a step");
-    keys.add(
-        "gae_lambda", credit.lambda, between(0, 1),
-        "of the generalised advantage: 1 goes by rewards alone, less by the baseline's values");
+    credit.keys(keys);
   }
   Demands demands() const {
     Demands demands = LoopOptions::demands();

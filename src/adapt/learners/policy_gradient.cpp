@@ -59,6 +59,15 @@ torch::Tensor log_policy(const Model& model, const Tensors& theta, const Rollout
       .view(rollout.rewards.sizes());
 }
 
+void Credit::keys(Keys& keys) {
+  keys.add("baseline", baseline, one_of({"others", "linear"}),
+           "what an action's rewards are compared with: those of the other episodes at that step, "
+           "or values that are fitted, linear in observation and time");
+  keys.add("discount", discount, between(0, 1), "of rewards, a step");
+  keys.add("gae_lambda", lambda, between(0, 1),
+           "of the generalised advantage: 1 goes by rewards alone, less by the baseline's values");
+}
+
 torch::Tensor policy_loss(const torch::Tensor& log_policy, const Rollout& rollout,
                           const Credit& credit) {
   const auto to_go = returns_to_go(rollout.rewards, credit.discount);

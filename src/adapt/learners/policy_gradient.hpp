@@ -37,6 +37,7 @@ torch::Tensor log_policy(const Model& model, const Tensors& theta, const Rollout
 struct Credit {
   std::string baseline = "others";  ///< or "linear"; see advantage.hpp
   double discount = 1, lambda = 1;
+  void keys(Keys& keys);
 };
 
 /// -1/n sum_i sum_t log pi(a_t | s_t) A_t, whose gradient estimates minus that of the expected

@@ -6,6 +6,7 @@
 
 #include "adapt/descent.hpp"
 #include "adapt/fast_weights.hpp"
+#include "adapt/learners/mini_batches.hpp"
 #include "adapt/rows.hpp"
 #include "cuttle/core/error.hpp"
 
@@ -30,37 +31,6 @@ struct ReptileOptions : RateOptions {
     keys.add("diagnostics", diagnostics, anything(),
              "record loss and accuracy before and after every inner step");
   }
-};
-
-/// What each inner step looks at: as many samples as asked for, without replacement until all have
-/// had their turn (the batches of the paper's program), or all of them. A function of the task's
-/// key.
-class MiniBatches {
- public:
-  MiniBatches(const Batch& all, std::int64_t size, const RandomKey& key)
-      : all_(all), size_(size), random_(key.with(Draw::kInnerBatches)) {}
-
-  Batch next() {
-    if (size_ == 0 || size_ >= all_.size) return all_;
-    std::vector<std::int64_t> chosen;
-    while (static_cast<std::int64_t>(chosen.size()) < size_) {
-      if (left_.empty()) {
-        left_ = random_.sample(all_.size, all_.size);
-        std::reverse(left_.begin(), left_.end());
-      }
-      chosen.push_back(left_.back());
-      left_.pop_back();
-    }
-    Batch batch = select_rows(all_, chosen);
-    batch.even = all_.even;  // an even task's classes count alike over its round, not in each batch
-    return batch;
-  }
-
- private:
-  const Batch& all_;
-  std::int64_t size_;
-  Random random_;
-  std::vector<std::int64_t> left_;  ///< of this round, the next one last
 };
 
 /// Reptile (Nichol, Achiam, Schulman 2018): the meta-gradient is theta_0 - theta_K, so that only

@@ -56,6 +56,14 @@ FastSet head_alone(const ParameterLayout& layout) {
   return layout.with_role(ParameterRole::kHead);
 }
 
+FastSet standing_still(const ParameterLayout& layout, const FastSet& fast) {
+  FastSet still;
+  for (std::int64_t i = 0; i < layout.count(); ++i)
+    if (layout.is_learned(i) && !std::binary_search(fast.begin(), fast.end(), i))
+      still.push_back(i);
+  return still;
+}
+
 void FastOptions::keys(Keys& keys) {
   keys.add("fast", fast, anything(),
            "what inner steps move: names with *, all, body (BOIL), head (as anil, which is "

@@ -16,6 +16,8 @@ using FastSet = std::vector<std::int64_t>;
 /// stands still).
 FastSet whole_model(const ParameterLayout& layout);
 FastSet head_alone(const ParameterLayout& layout);
+/// What is learned, but not by an inner loop that moves these.
+FastSet standing_still(const ParameterLayout& layout, const FastSet& fast);
 
 /// The key that selects.
 struct FastOptions {

@@ -36,6 +36,9 @@ class InnerUpdate {
 
 /// theta - rate * g.
 std::unique_ptr<const InnerUpdate> make_sgd_update(double rate);
+/// theta - rate * (g + lambda * (theta - theta_0)): descends a loss with lambda / 2 times the
+/// squared distance from the start beside it; the state is the start.
+std::unique_ptr<const InnerUpdate> make_proximal_update(double rate, double lambda);
 /// Adam with beta1 = 0, beta2 = 0.999, as Reptile's authors use it in the inner loop; made afresh
 /// for every task, so that nothing is carried from task to task.
 std::unique_ptr<const InnerUpdate> make_adam_update(double rate);
