@@ -31,6 +31,20 @@ def test_what_is_ambiguous_is_refused(run, tmp_path, head, rows, message):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("head, rows, said", [
+    (["machine", "a", "y"], [["uvw"[i % 3], i / 2, i / 3] for i in range(24)],
+     [r"machine +category +class \(nothing else repeats\)", r"y +number +target \(by its name; too many numbers"]),
+    (["a", "y"], [[i / 2, i % 3] for i in range(24)], [r"y +number +class \(by its name; few whole numbers\)"]),
+    (["a", "label"], [[i / 2, "uvw"[i % 3]] for i in range(24)], [r"label +category +class \(by its name\)"]),
+    (["a", "sex"], [[i / 2, "uvw"[i % 3]] for i in range(24)], [r"sex +category +class \(the only categories\)"])])
+def test_why_a_column_is_taken_for_what_it_is(run, tmp_path, head, rows, said):
+    file = write_csv(tmp_path / "t.csv", [head, *rows])
+    _, text, _ = run("frame", file, "--dry-run")
+    assert all(re.search(words, text) for words in said), text
+    _, text, _ = run("frame", file, "--dry-run", "--class", head[-1])
+    assert re.search(rf"{head[-1]} +\w+ +class ", text) and "by its name" not in text
+
+
 @pytest.mark.parametrize("options, message", [
     (("--class", "sexx"), "no column 'sexx'; it has a, b, sex, town"),
     (("--class", "sex", "--targets", "sex"), "column sex is to be two things"),

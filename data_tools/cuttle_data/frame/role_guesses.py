@@ -143,11 +143,11 @@ class _Guess:
         named += [name for name in either if self.types_[name] != NUMBER]
         either = [name for name in either if self.types_[name] == NUMBER]
         if named:
-            self._set_class(self._one_of(named, either))
+            self._set_class(self._one_of(named, either), "by its name")
         elif len(either) == 1 and not self.found_.targets and not self.found_.labels:
             self._class_or_target(either[0])
         else:
-            self._set_class(self._only(self._repeated(CATEGORY)))
+            self._set_class(self._only(self._repeated(CATEGORY)), "the only categories")
 
     def _one_of(self, named, either):
         """The column that all others of these say the same as; they are not used."""
@@ -176,12 +176,13 @@ class _Guess:
         if not like_class:
             self.taken_.add(name)
             self.found_.targets = (name, )
-            self._set_class(self._only(others))
+            self.found_.guessed[name] = "by its name; too many numbers for classes"
+            self._set_class(self._only(others), "nothing else repeats")
         elif others:
             self._refuse(f"column {name} may be the class or a number to predict",
                          f"give --class {name}, or --class {others[0]} --targets {name}")
         else:
-            self._set_class(name)
+            self._set_class(name, "by its name; few whole numbers")
 
     def _repeated(self, *types):
         return [
@@ -213,9 +214,10 @@ class _Guess:
                      f"give --class COLUMN, {without}")
         return None
 
-    def _set_class(self, name):
+    def _set_class(self, name, why):
         self.taken_.add(name)
         self.found_.class_column = name
+        self.found_.guessed[name] = why
 
     def _guess_group(self):
         named = [name for name in self._free(CATEGORY, NUMBER, TEXT) if plain(name) in GROUP_NAMES]

@@ -16,7 +16,7 @@ SPLIT_WORDS = {
 @dataclass
 class Roles:
     """Names of columns; None or () where there is none. series: rows of one id are one sample.
-    unused: {column: why}."""
+    unused, guessed: {column: why}."""
 
     class_column: str = None
     targets: tuple = ()
@@ -28,6 +28,7 @@ class Roles:
     values: tuple = ()
     series: bool = False
     unused: dict = field(default_factory=dict)
+    guessed: dict = field(default_factory=dict)
 
     def of(self, name):
         """The role of a column in one word, for people."""

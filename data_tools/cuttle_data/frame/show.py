@@ -13,8 +13,10 @@ def show(report, frame, types, roles=None, examples=False):
     for name, column in frame.columns.items():
         role = roles.of(name) if roles else "?"
         why = roles.unused.get(name) if roles else None
+        guessed = roles.guessed.get(name) if roles else None
         rows.append([
-            name, types[name], f"not used: {why}" if why else role,
+            name, types[name],
+            f"not used: {why}" if why else f"{role} ({guessed})" if guessed else role,
             *[_cut(cell, types[name]) for cell in column.slice(0, count).to_pylist()]
         ])
     head = ["column", "type", "role", *[f"{frame.word} {n}" for n in frame.numbers[:count]]]
