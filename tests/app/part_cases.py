@@ -214,6 +214,9 @@ CASES = {
     "meta_networks": case({"algorithm": "meta_networks", "width": 8, "meta_width": 4}, {**GATED, **DROPOUT},
                           {"text": conv("char_conv", "support"), "series": conv("series_conv", "none")},
                           episode={"way_min": 2, "shot": 2, "shot_min": 1}),
+    "meta_networks_slow": case({"algorithm": "meta_networks", "width": 8, "fast_weights": False}, {**GATED, **DROPOUT},
+                               {"text": conv("char_conv", "support"), "series": conv("series_conv", "none")},
+                               episode={"way_min": 2, "shot": 2, "shot_min": 1}),
     "neural_process": case({"algorithm": "neural_process", "width": 8, "attention": True},
                            {"fusion": "product_of_experts", "embedding": 8, **DROPOUT},
                            {"image": conv("conv4", "none"), "vector": MLP},
@@ -323,7 +326,7 @@ CASES = {
 VARIANTS = ("irregular", "siamese_triplet", "pretrain_whole", "values_caml", "values_cavia", "values_imaml",
             "values_maml_pp", "values_matching", "values_neural_process", "values_meta_sgd", "gaussian_caml",
             "tables_values", "conditional_neural_process", "labels_matching", "quantile_caml",
-            "ordinal_neural_process", "ranking_r2d2", "mann_pictures")
+            "ordinal_neural_process", "ranking_r2d2", "mann_pictures", "meta_networks_slow")
 QUICK = {name: config for name, config in CASES.items() if name not in VARIANTS}
 
 
