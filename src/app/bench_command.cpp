@@ -61,6 +61,7 @@ ExitCode bench_command(const BenchArguments& arguments, MpiSession& session,
     std::unique_ptr<EpisodePlanner> planner;
     Assembly parts;
     together(comm, "opening the data", [&] {
+      check_protocol(config, RunConfig(), extensions);
       data = RunData::open(config, extensions);
       parts = assemble(config, data->inputs(), extensions);
       if (const Dataset* alone = data->alone(Split::kTrain);

@@ -86,13 +86,17 @@ Model::Model(const ModelOptions& options, std::vector<ModalitySpec> modalities, 
       modalities_(std::move(modalities)),
       lite_(options.lite),
       dropout_(options.dropout) {
+  ProblemList problems;
   for (const auto& entry : options.encoders)
-    CUTTLE_VALIDATE(
-        find_modality(modalities_, entry.first) != nullptr,
-        "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
-        "add the modality to data.modalities",
-        entry.first, fmt::join(names_of(modalities_), ", "));
-  make_encoders(options, inner_steps, registry);
+    problems.attempt([&] {
+      CUTTLE_VALIDATE(
+          find_modality(modalities_, entry.first) != nullptr,
+          "model.encoders.{}: the data has no such modality in use (it has {}); remove the key or "
+          "add the modality to data.modalities",
+          entry.first, fmt::join(names_of(modalities_), ", "));
+    });
+  problems.attempt([&] { make_encoders(options, inner_steps, registry); });
+  problems.throw_if_any();
   make_fusion_and_heads(options, way, registry);
   find_perceptron();
 }
@@ -106,18 +110,23 @@ void Model::make_encoders(const ModelOptions& options, std::int64_t inner_steps,
     frozen_.push_back(!chosen.back().frozen_from.empty());
   }
   encoders_.resize(modalities_.size());
+  ProblemList problems;
   for (const bool frozen : {true, false}) {
     layout_->set_frozen(frozen);
     for (std::size_t m = 0; m < modalities_.size(); ++m) {
       if (frozen_[m] != frozen) continue;
       const auto& name = modalities_[m].name;
-      const auto& type =
-          find_type(registry.encoders, "model.encoders." + name + ".type", chosen[m].network.type);
-      encoders_[m] = type.make({modalities_[m], chosen[m].network, *layout_, "encoder." + name,
-                                inner_steps, registry, device_});
-      check_numbers(modalities_[m], chosen[m].network.type, *encoders_[m]);
+      const auto& network = chosen[m].network;
+      problems.attempt([&] {
+        encoders_[m] =
+            find_type(registry.encoders, "model.encoders." + name + ".type", network.type)
+                .make({modalities_[m], network, *layout_, "encoder." + name, inner_steps, registry,
+                       device_});
+        check_numbers(modalities_[m], network.type, *encoders_[m]);
+      });
     }
   }
+  problems.throw_if_any();
   for (std::size_t m = 0; m < encoders_.size(); ++m)
     if (encoders_[m]->fixed()) frozen_[m] = true;
   for (const auto& encoder : encoders_)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/log.hpp"
@@ -72,30 +73,57 @@ void check_sources(const RunConfig& config, const Extensions& extensions, const 
                   config.adapt.type);
 }
 
+std::unique_ptr<const TaskKind> kind_of(const RunConfig& config, const Extensions& extensions) {
+  const Section& target = config.episode.target;
+  return find_type(extensions.targets, "episode.target", target.type).make({target});
+}
+
+Demands demands_of(const RunConfig& config, const Extensions& extensions) {
+  return find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt);
+}
+
 }  // namespace
 
+void check_choices(const RunConfig& config, const Extensions& extensions) {
+  const std::string& algorithm = config.adapt.type;
+  const Demands demands = demands_of(config, extensions);
+  ProblemList problems;
+  problems.attempt(
+      [&] { check_sources(config, extensions, *kind_of(config, extensions), demands); });
+  problems.attempt([&] { check_ways(config, extensions); });
+  problems.attempt([&] {
+    CUTTLE_VALIDATE(
+        demands.head || !demands.learns || config.model.head.type == ModelOptions().head.type,
+        "model.head: {} has no head, so {} would do nothing; remove the key", algorithm,
+        config.model.head.type);
+  });
+  problems.attempt([&] {
+    CUTTLE_VALIDATE(
+        config.model.lite == 0 || (!demands.head && demands.form == TaskForm::kEpisode),
+        "model.lite: {} embeds no support set (there is nothing to take gradients of a part of); "
+        "remove the key",
+        algorithm);
+  });
+  problems.throw_if_any();
+}
+
 Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions) {
-  const Section& algorithm = config.adapt;
-  const Demands demands =
-      find_type(extensions.learners, "adapt.algorithm", algorithm.type).demands(algorithm);
+  check_choices(config, extensions);
   Assembly made;
-  const Section& target = config.episode.target;
-  made.kind = find_type(extensions.targets, "episode.target", target.type).make({target});
-  check_sources(config, extensions, *made.kind, demands);
+  assemble_parts(config, inputs, extensions, made);
+  return made;
+}
+
+void assemble_parts(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions,
+                    Assembly& made) {
+  const Section& algorithm = config.adapt;
+  const Demands demands = demands_of(config, extensions);
+  made.kind = kind_of(config, extensions);
   CUTTLE_VALIDATE(made.kind->in_training_units() == !inputs.units.empty(),
                   "episode.units: is {}, and the values at hand are {} (learned numbers would mean "
                   "something else); leave the key as it was in training",
                   made.kind->in_training_units() ? "training" : "own",
                   inputs.units.empty() ? "in their own" : "in those of training");
-  check_ways(config, extensions);
-  CUTTLE_VALIDATE(
-      demands.head || !demands.learns || config.model.head.type == ModelOptions().head.type,
-      "model.head: {} has no head, so {} would do nothing; remove the key", algorithm.type,
-      config.model.head.type);
-  CUTTLE_VALIDATE(config.model.lite == 0 || (!demands.head && demands.form == TaskForm::kEpisode),
-                  "model.lite: {} embeds no support set (there is nothing to take gradients of a "
-                  "part of); remove the key",
-                  algorithm.type);
   const std::int64_t outputs = made.kind->outputs(config.episode.way, inputs.target_width);
   TaskInputs sized = inputs;
   sized.outputs = outputs;
@@ -105,22 +133,32 @@ Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Exten
                               demands.inner_steps, extensions.model, torch::Device(config.device));
   made.model = model;
   model->set_units(inputs.units);
-  CUTTLE_VALIDATE(config.model.lite == 0 || model->trains_apart(),
-                  "model.lite: a norm goes by the batch at hand in training (parts of a support "
-                  "set would not be what they are in the whole); use norm: support, layer, group, "
-                  "instance, task or none");
   auto& layout = model->declare();
-  const auto objectives = std::make_shared<const Objectives>(
-      make_objectives(config.objectives, extensions.objectives, *model, *made.kind));
-  made.learner =
-      make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
+  ProblemList problems;
+  problems.attempt([&] {
+    CUTTLE_VALIDATE(config.model.lite == 0 || model->trains_apart(),
+                    "model.lite: a norm goes by the batch at hand in training (parts of a support "
+                    "set would not be what they are in the whole); use norm: support, layer, "
+                    "group, instance, task or none");
+  });
+  auto objectives = std::make_shared<const Objectives>();
+  problems.attempt([&] {
+    objectives = std::make_shared<const Objectives>(
+        make_objectives(config.objectives, extensions.objectives, *model, *made.kind));
+  });
+  std::shared_ptr<const Learner> learner;
+  problems.attempt([&] {
+    learner =
+        make_learner(extensions.learners, {algorithm, model, made.kind, objectives, layout, sized});
+  });
+  problems.throw_if_any();
   CUTTLE_VALIDATE(
       !demands.learns || layout.learned_size() > 0,
       "model.encoders: none has a parameter that learns (they have none, or are frozen) "
       "and {} has no head (nothing is left to learn); train one of them or a head, or "
       "evaluate them as they are by adapt.algorithm=floor",
       algorithm.type);
-  return made;
+  made.learner = std::move(learner);
 }
 
 void check_held_files(const std::map<std::string, std::string>& entries, const std::string& held,
@@ -169,10 +207,14 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
   if (config.sources.empty()) add("episode.source", config.episode.source.type);
   for (const auto& [name, options] : config.sources)
     add("sources." + name + ".type", options.source.type);
+  ProblemList problems;
   const auto refuse_unused = [&](const char* key, bool changed) {
-    CUTTLE_VALIDATE(!changed || used.count(key) > 0,
-                    "{}: has no effect with {} (tasks from there do not go by it); remove the key",
-                    key, fmt::join(names, ", "));
+    problems.attempt([&] {
+      CUTTLE_VALIDATE(
+          !changed || used.count(key) > 0,
+          "{}: has no effect with {} (tasks from there do not go by it); remove the key", key,
+          fmt::join(names, ", "));
+    });
   };
   const EpisodeOptions &is = config.episode, &was = usual.episode;
   refuse_unused("episode.way_min", is.way_min != was.way_min);
@@ -184,6 +226,31 @@ void check_protocol(const RunConfig& config, const RunConfig& usual, const Exten
   refuse_unused("model.modality_dropout",
                 config.model.modality_dropout != usual.model.modality_dropout);
   refuse_unused("model.dropout", config.model.dropout != usual.model.dropout);
+  problems.throw_if_any();
+}
+
+void warn_of_idle(const RunConfig& config, const Extensions& extensions) {
+  const DataOptions &is = config.data, usual;
+  const auto warn = [&](const char* key, bool changed) {
+    if (changed && is.missing.empty())
+      log_warning("data.{}: has no effect without data.missing (no sense is hidden)", key);
+  };
+  warn("missing_by", is.missing_by != usual.missing_by);
+  warn("missing_splits", is.missing_splits != usual.missing_splits);
+  warn("missing_seed", is.missing_seed != usual.missing_seed);
+  bool even = !config.episode.uneven;
+  for (const ChosenSource& source : chosen_sources(config))  // others may make uneven classes
+    even = even && find_type(extensions.sources, source.type_key, source.section->type)
+                           .protocol.count("episode.uneven") > 0;
+  for (const auto& [name, options] : config.objectives)
+    if (even &&
+        find_type(extensions.objectives, "objectives." + name + ".type", options.objective.type)
+            .of_uneven)
+      log_warning(
+          "objectives.{}: {} is about classes that have fewer samples than others, and all of a "
+          "task have as many here (it does nothing); set episode.uneven: true, and "
+          "episode.shot_min below episode.shot, or remove it",
+          name, options.objective.type);
 }
 
 void check_augmentation(const RunConfig& config, const TaskInputs& inputs) {

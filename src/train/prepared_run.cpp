@@ -6,7 +6,6 @@
 #include "cuttle/core/log.hpp"
 #include "cuttle/train/environment.hpp"
 #include "cuttle/train/trainer.hpp"
-#include "train/problem_list.hpp"
 #include "train/start_parameters.hpp"
 
 namespace cuttle {
@@ -25,8 +24,12 @@ PreparedRun prepare(const RunConfig& config, const Extensions& extensions,
                     const std::vector<ModalitySpec>* statistics, const Attempt& attempt) {
   PreparedRun run;
   attempt("checking the config", [&] {
-    check_sinks(config.sinks, extensions.sinks);
-    check_ways(config, extensions);
+    ProblemList problems;
+    problems.attempt([&] { check_sinks(config.sinks, extensions.sinks); });
+    problems.attempt([&] { check_choices(config, extensions); });
+    problems.attempt([&] { check_protocol(config, RunConfig(), extensions); });
+    problems.throw_if_any();
+    warn_of_idle(config, extensions);
   });
   attempt("making the optimizer", [&] {
     run.optimizer = std::make_unique<const OuterOptimizer>(config.step, config.train.steps,
@@ -36,7 +39,7 @@ PreparedRun prepare(const RunConfig& config, const Extensions& extensions,
           [&] { run.data = RunData::open(config, extensions, nullptr, statistics); });
   if (!run.data) return run;
   attempt("building the model",
-          [&] { run.parts = assemble(config, run.data->inputs(), extensions); });
+          [&] { assemble_parts(config, run.data->inputs(), extensions, run.parts); });
   if (!run.parts.model) return run;
   // A split that cannot give its tasks is refused now rather than hours later.
   std::vector<std::string> left_out;
@@ -59,14 +62,15 @@ std::vector<std::string> find_obstacles(const RunConfig& asked, const Extensions
   ProblemList problems;
   RunConfig config = asked;
   problems.attempt([&] { prepare_process(config, 0); });
-  if (!problems.texts().empty()) config.device = "cpu";  // the rest is the same there
+  if (!problems.lines().empty()) config.device = "cpu";  // the rest is the same there
+  config.data.in_memory = false;  // one look at the samples is not worth reading them all
   std::vector<ModalitySpec> statistics;
   problems.attempt([&] { check_sources(config); });
   problems.attempt([&] { statistics = source_statistics(config); });
   const PreparedRun run = prepare(
       config, extensions, &statistics,
       [&](std::string_view, const std::function<void()>& stage) { problems.attempt(stage); });
-  if (run.parts.model)
+  if (run.parts.learner)
     problems.attempt([&] {
       start_parameters(config, catalog_of(extensions),
                        ParameterList::initial(run.parts.model->layout(), config.seed),
@@ -75,7 +79,7 @@ std::vector<std::string> find_obstacles(const RunConfig& asked, const Extensions
                         {kHeldFiles, run.parts.model->held_files()}},
                        false);
     });
-  return problems.texts();
+  return problems.lines();
 }
 
 }  // namespace cuttle

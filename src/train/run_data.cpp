@@ -13,7 +13,6 @@
 #include "train/chosen_sources.hpp"
 #include "train/fit_senses.hpp"
 #include "train/other_data.hpp"
-#include "train/problem_list.hpp"
 
 namespace cuttle {
 namespace {
@@ -141,7 +140,6 @@ std::vector<ChosenSource> chosen_sources(const RunConfig& config) {
 std::unique_ptr<RunData> RunData::open(const RunConfig& config, const Extensions& extensions,
                                        const TaskInputs* trained,
                                        const std::vector<ModalitySpec>* statistics) {
-  if (trained == nullptr) check_protocol(config, RunConfig(), extensions);
   const std::vector<ModalitySpec>* senses = trained == nullptr ? nullptr : &trained->modalities;
   const Section& target = config.episode.target;
   const auto kind = find_type(extensions.targets, "episode.target", target.type).make({target});

@@ -35,6 +35,33 @@ def test_all_that_is_wrong_is_said_at_once(config, damaged, tmp_path):
     assert any("sinks.more" in line for line in said) and any("gone: there is no such folder" in line for line in said)
 
 
+@pytest.mark.parametrize("words, said", [
+    (["model.encoders.image.type=char_conv", "model.encoders.text.type=conv4", "model.encoders.audio.width=8",
+      "evaluation.way=4", "model.lite=2", "sinks.more.type=jsonl"],
+     ["model.encoders.image.type", "model.encoders.text.type", "model.encoders.audio", "evaluation.way", "model.lite",
+      "sinks.records"]),
+    (["objectives.a.type=generative", "objectives.a.where=inner", "objectives.b.type=temporal", "objectives.b.one=x",
+      "episode.way=11", "adapt.algorithm=rl2"],
+     ["objective.a", "objective.b", "split train has", "adapt.algorithm"]),
+    (["data.shards=[nowhere/*.h5]", "episode.source=sinusoids", "episode.way_min=2", "episode.groups=apart"],
+     ["data.shards", "episode.target", "episode.way_min", "episode.groups"]),
+])
+def test_what_is_wrong_with_one_part_hides_no_other(words, said, config):
+    lines = problems(config, *words)
+    assert all(any(line.startswith(key) for line in lines) for key in said), lines
+
+
+def test_what_changes_nothing_is_warned_of(config):
+    smote = ("objectives.rare.type=smote", )
+    assert "objectives.rare: smote is about classes that have fewer" in cuttle("validate", config, *smote).stderr
+    uneven = ("episode.uneven=true", "episode.shot=2", "episode.shot_min=1")
+    assert "smote" not in cuttle("validate", config, *smote, *uneven).stderr
+    hidden = ("data.missing_splits=[train]", "data.missing_seed=3")
+    said = cuttle("validate", config, *hidden).stderr
+    assert "data.missing_splits: has no effect" in said and "data.missing_seed: has no effect" in said
+    assert "has no effect" not in cuttle("validate", config, *hidden, "data.missing=[text=0.5]").stderr
+
+
 # Each is refused by both in the same words.
 @pytest.mark.parametrize("words, said", [
     (["data.shards=[nowhere/*.h5]"], "no shard matches 'nowhere/*.h5'"),

@@ -42,5 +42,21 @@ TEST(Error, PeerLostIsNotAUserError) {
   EXPECT_FALSE((std::is_base_of_v<UserError, PeerLost>));
 }
 
+TEST(ProblemList, TellsEachLineOnceAndLetsOtherErrorsPass) {
+  ProblemList problems;
+  problems.throw_if_any();
+  problems.attempt([] { throw UserError("a\nb"); });
+  problems.attempt([] {});
+  problems.attempt([] { throw UserError("b\nc"); });
+  EXPECT_EQ(problems.lines(), (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_THROW(problems.attempt([] { throw Error("not the user's"); }), Error);
+  try {
+    problems.throw_if_any();
+    FAIL();
+  } catch (const UserError& all) {
+    EXPECT_STREQ(all.what(), "a\nb\nc");
+  }
+}
+
 }  // namespace
 }  // namespace cuttle

@@ -295,9 +295,9 @@ TEST_F(Sources, ASenseThatOneSourceHasIsThere) {
 TEST_F(Sources, ATrainingRunIsRefusedAKeyThatDoesNothing) {
   config_.episode.groups = "apart";  // a: goes by it
   config_.sources["b"].weight = 0;
-  EXPECT_EQ(refusal_of([&] { RunData::open(config_, extensions_); }), "");
+  EXPECT_EQ(refusal_of([&] { check_protocol(config_, RunConfig(), extensions_); }), "");
   for (auto& entry : config_.sources) entry.second = {Section("sinusoids"), 1.0, {}};
-  EXPECT_THAT(refusal_of([&] { RunData::open(config_, extensions_); }),
+  EXPECT_THAT(refusal_of([&] { check_protocol(config_, RunConfig(), extensions_); }),
               HasSubstr("episode.groups: has no effect with sinusoids"));
 }
 

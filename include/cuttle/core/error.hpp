@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace cuttle {
 
@@ -27,6 +29,19 @@ class UserError : public Error {
 class PeerLost : public Error {
  public:
   using Error::Error;
+};
+
+/// What is wrong with pieces of work that do not need each other, told at once.
+class ProblemList {
+ public:
+  /// The lines of its UserError are noted (the same one once); other errors pass.
+  void attempt(const std::function<void()>& work);
+  /// UserError of all that was noted, a line each.
+  void throw_if_any() const;
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  std::vector<std::string> lines_;
 };
 
 namespace detail {

@@ -42,7 +42,9 @@ struct ObjectiveRequest {
   std::string prefix;       ///< "objective.<name>"
   const TaskKind& kind;
 };
-using ObjectiveType = Type<Objective, ObjectiveRequest>;
+struct ObjectiveType : Type<Objective, ObjectiveRequest> {
+  bool of_uneven = false;  ///< its loss is 0 where all classes of a task have as many samples
+};
 
 /// In task/objectives, one file each.
 std::map<std::string, ObjectiveType> builtin_objectives();

@@ -40,18 +40,27 @@ struct Assembly {
   std::shared_ptr<const Learner> learner;
 };
 
-/// UserError if a type is unknown, or parts do not fit each other.
+/// UserError if a type is unknown, or parts do not fit each other: of all that can be told at once.
 Assembly assemble(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions);
+/// Its first half, which needs no data: whether the types that are chosen go together.
+void check_choices(const RunConfig& config, const Extensions& extensions);
+/// Its second half. What there is by the time of a UserError stays in `made`: the model, without a
+/// learner.
+void assemble_parts(const RunConfig& config, const TaskInputs& inputs, const Extensions& extensions,
+                    Assembly& made);
 
 /// The most classes that a task may have: more would be answered by rows of the head, or of the
 /// learner, that no training task has used. 0: any number.
 std::int64_t most_classes(const RunConfig& config, const Extensions& extensions);
-/// UserError where evaluation.way is above that. Part of assemble().
+/// UserError where evaluation.way is above that. Part of check_choices().
 void check_ways(const RunConfig& config, const Extensions& extensions);
 
 /// UserError where an optional key of the protocol (SourceType) is not as in `usual`, and none of
 /// the run's sources goes by it. Sources without a weight count.
 void check_protocol(const RunConfig& config, const RunConfig& usual, const Extensions& extensions);
+
+/// Warns of keys and objectives that change nothing in a training run.
+void warn_of_idle(const RunConfig& config, const Extensions& extensions);
 
 /// Warns of strengths of `augment` for kinds that none of the tasks' senses has; UserError where
 /// nothing would be changed.

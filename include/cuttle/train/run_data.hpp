@@ -30,8 +30,8 @@ class RunData {
   /// Opens the shards. `trained`: of the tasks that a model was trained on; null: those that the
   /// sources give. `statistics`: whose mean and stddev take the place of the shards' own, where a
   /// sense of that name fits, and whose preprocessing is taken where it is the same steps; null:
-  /// none. UserError as Dataset::open, and where the sources do not fit each other or the model, a
-  /// key does nothing with them (check_protocol), or preprocessing cannot be fitted.
+  /// none. UserError as Dataset::open, and where the sources do not fit each other or the model, or
+  /// preprocessing cannot be fitted.
   static std::unique_ptr<RunData> open(const RunConfig& config, const Extensions& extensions,
                                        const TaskInputs* trained = nullptr,
                                        const std::vector<ModalitySpec>* statistics = nullptr);

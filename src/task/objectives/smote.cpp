@@ -94,8 +94,10 @@ class Smote final : public Objective {
 }  // namespace
 
 ObjectiveType row_of_smote() {
-  return type_of<Smote, ObjectiveType>("rare classes get samples between two of their own",
-                                       "Chawla et al. 2002");
+  auto row = type_of<Smote, ObjectiveType>("rare classes get samples between two of their own",
+                                           "Chawla et al. 2002");
+  row.of_uneven = true;
+  return row;
 }
 
 }  // namespace cuttle
