@@ -40,6 +40,8 @@ class CrossCheck {
     problems_.add(place, *keys.begin(), text);
   }
 
+  bool is_given(const std::string& key) const { return reader_.given().count(key) > 0; }
+
   /// Keys that do nothing unless `condition`, and yet were changed.
   void refuse_unused(bool used, std::initializer_list<const char*> keys, const char* master,
                      const char* wanted) {
@@ -120,6 +122,18 @@ void check_sources(CrossCheck& check) {
                   "is 0, like all (no tasks are left); give one of the sources a weight");
 }
 
+/// An entry without a type would be of the usual one, also where its name was written wrongly.
+void check_objectives(CrossCheck& check) {
+  for (const auto& entry : check.config().objectives) {
+    const std::string name = "objectives." + entry.first, type = name + ".type";
+    const std::string weight = name + ".weight", where = name + ".where";
+    check.refuse_if(!check.is_given(type), {type.c_str(), weight.c_str(), where.c_str()},
+                    fmt::format("is not given (which objective is {}?); choose one of `cuttle list "
+                                "objective`, or mend the name",
+                                entry.first));
+  }
+}
+
 void check_fold(CrossCheck& check) {
   const RunConfig& c = check.config();
   const bool others = std::any_of(c.sources.begin(), c.sources.end(), [](const auto& entry) {
@@ -127,12 +141,12 @@ void check_fold(CrossCheck& check) {
   });
   check.refuse_if(!c.data.fold.empty() && (others || !c.data.validation_shards.empty()),
                   {"data.fold"},
-                  "does not go with validation_shards (both say which classes validate); remove "
-                  "one of the keys");
-  check.refuse_if(!c.data.fold.empty() && c.train.validate_every == 0,
-                  {"data.fold", "train.validate_every"},
-                  "names a fold that validates, and train.validate_every is 0; set it, or remove "
-                  "data.fold");
+                  "does not go with validation_shards (both say which classes validate); leave one "
+                  "of them out");
+  check.refuse_if(
+      !c.data.fold.empty() && c.train.validate_every == 0, {"data.fold", "train.validate_every"},
+      "is a fold that validates, and train.validate_every is 0; set it, or train without "
+      "folds");
 }
 
 void check_augment(CrossCheck& check) {
@@ -191,6 +205,7 @@ void cross_check(const RunConfig& config, const Catalog& catalog, const ConfigRe
   check_target(check);
   check_episode(check);
   check_sources(check);
+  check_objectives(check);
   check_fold(check);
   check_augment(check);
   check_step(check);

@@ -41,7 +41,8 @@ std::vector<std::string> shown(const std::vector<ConfigChange>& changes) {
 TEST(CompareConfigs, EqualOnes) {
   EXPECT_THAT(compare(RunConfig(), RunConfig()), IsEmpty());
   const RunConfig config = read(
-      "{adapt: {algorithm: reptile, inner_optimizer: adam}, objectives: {o: {weight: 2}},\n"
+      "{adapt: {algorithm: reptile, inner_optimizer: adam}, objectives: {o: {type: contrastive, "
+      "weight: 2}},\n"
       "model: {encoders: {a: {type: conv4, norm: running, norm_momentum: 0.3}}}}");
   EXPECT_THAT(compare(config, config), IsEmpty());
 }
@@ -202,7 +203,7 @@ TEST(CompareConfigs, SinksMayComeAndGo) {
     for (const ConfigChange& change : changes) EXPECT_TRUE(change.allowed) << change.key;
   }
   // What stands after them may not.
-  EXPECT_FALSE(compare(RunConfig(), read("objectives: {o: {}}")).at(0).allowed);
+  EXPECT_FALSE(compare(RunConfig(), read("objectives: {o: {type: contrastive}}")).at(0).allowed);
 }
 
 TEST(CompareConfigs, KeysOfTypesThatComeOrGoStandWhereTheFileHasThem) {

@@ -30,12 +30,16 @@ INSTANTIATE_TEST_SUITE_P(
               "train: {minutes: 5}"},
         Clash{"{data: {fold: 1/3, validation_shards: [a.h5]}, train: {validate_every: 5}}",
               "data.fold: does not go with validation_shards (both say which classes validate); "
-              "remove one of the keys",
+              "leave one of them out",
               "{data: {fold: 1/3, test_shards: [a.h5]}, train: {validate_every: 5}}"},
         Clash{"{data: {fold: 1/3}, train: {validate_every: 0}}",
-              "data.fold: names a fold that validates, and train.validate_every is 0; set it, or "
-              "remove data.fold",
+              "data.fold: is a fold that validates, and train.validate_every is 0; set it, or "
+              "train without folds",
               "{data: {fold: 1/3}, train: {validate_every: 1}}"},
+        Clash{"objectives: {align: {weight: 0.3}}",
+              "objectives.align.type: is not given (which objective is align?); choose one of "
+              "`cuttle list objective`, or mend the name",
+              "objectives: {align: {type: contrastive, weight: 0.3}}"},
         Clash{"episode: {way: 5, way_min: 6}",
               "episode.way_min: is 6, above episode.way, 5; lower it, or 0 for a fixed way",
               "episode: {way: 5, way_min: 5}"},
@@ -133,6 +137,13 @@ TEST(CrossCheck, IsPlacedWhereItCameAbout) {
   EXPECT_THAT(report_of("episode:\n  way_min: 4\n  way: 3\n"), StartsWith("x.yaml:2: "));
   EXPECT_THAT(report_of("episode: {way_min: 4}", {"episode.way=3"}),
               StartsWith("command line: episode.way_min"));
+}
+
+TEST(CrossCheck, AnOverrideNamesAnObjectiveOfTheFile) {
+  const char* file = "objectives: {align: {type: contrastive}}";
+  EXPECT_EQ(read(file, {"objectives.align.weight=0.3"}).objectives.at("align").weight, 0.3);
+  EXPECT_THAT(report_of(file, {"objectives.algin.weight=0.3"}),
+              StartsWith("command line: objectives.algin.type: is not given"));
 }
 
 TEST(CrossCheck, OneMistakeOneMessage) {

@@ -179,7 +179,7 @@ TEST(DumpConfig, OnlyChosenTypesHaveTheirKeysBelowTheirChoice) {
   const RunConfig config = read(
       "adapt: {algorithm: protonet, refine: 3}\n"
       "model: {fusion: late, head: cosine, encoders: {b: {type: mlp}, a: {type: resnet12}}}\n"
-      "objectives: {near: {temperature: 0.5}}\n");
+      "objectives: {near: {type: contrastive, temperature: 0.5}}\n");
   EXPECT_THAT(dump(config), HasSubstr("\nmodel:\n"
                                       "  fusion: late\n"
                                       "  completion: none\n"
@@ -393,9 +393,10 @@ TEST(DumpConfig, TextsThatLookLikeSomethingElse) {
 }
 
 TEST(DumpConfig, WritingTwiceGivesTheSameText) {
-  const std::string once = dump(
-      read("{model: {encoders: {b: {}, a: {width: 3, norm: running}}}, objectives: {z: , o: }}"),
-      true);
+  const std::string once =
+      dump(read("{model: {encoders: {b: {}, a: {width: 3, norm: running}}},\n"
+                "objectives: {z: {type: contrastive}, o: {type: contrastive}}}"),
+           true);
   EXPECT_EQ(dump(read(once), true), once);
 }
 

@@ -169,9 +169,9 @@ INSTANTIATE_TEST_SUITE_P(
                    "model.encoders.a.norm_momentum: is 0; must be above 0, up to 1"},
         WrongValue{"adapt: {algorithm: reptile, inner_steps: 0}",
                    "adapt.inner_steps: is 0; must be 1 or more"},
-        WrongValue{"objectives: {align: {temperature: -1}}",
+        WrongValue{"objectives: {align: {type: contrastive, temperature: -1}}",
                    "objectives.align.temperature: is -1; must be above 0"},
-        WrongValue{"objectives: {align: {where: outside}}",
+        WrongValue{"objectives: {align: {type: contrastive, where: outside}}",
                    "objectives.align.where: is \"outside\"; must be outer, inner or both"},
         WrongValue{"objectives: {a b: {}}",
                    "objectives: \"a b\" is no name; use letters, digits, _ and -"}));
