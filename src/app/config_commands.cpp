@@ -11,9 +11,10 @@ namespace cuttle {
 ExitCode validate_command(const ConfigArguments& arguments, const Extensions& extensions) {
   const RunConfig config = load_for_folds(arguments.config, arguments.overrides, arguments.folds,
                                           catalog_of(extensions));
-  const auto obstacles = arguments.folds > 0
-                             ? find_obstacles_of_folds(config, arguments.folds, extensions)
-                             : find_obstacles(config, extensions);
+  WarningsOnce warnings;
+  const auto obstacles =
+      arguments.folds > 0 ? find_obstacles_of_folds(config, arguments.folds, extensions, warnings)
+                          : find_obstacles(config, extensions);
   CUTTLE_VALIDATE(obstacles.empty(), "{}: its keys are fine, but training would not start:\n{}",
                   arguments.config, fmt::join(obstacles, "\n"));
   std::cout << arguments.config << " is fine\n";

@@ -92,16 +92,21 @@ std::int64_t folds_of(const TrainArguments& arguments, const std::string& folder
 }
 
 TrainOutcome train_one(const RunConfig& config, const std::string& folder, bool resume,
-                       const TrainArguments& arguments, Communicator& comm, SignalWatch& signals,
-                       const Extensions& extensions) {
+                       WarningsOnce& warnings, const TrainArguments& arguments, Communicator& comm,
+                       SignalWatch& signals, const Extensions& extensions) {
   const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
                         .make({config.episode.target});
   announce(
       config, comm, folder, *kind,
       find_type(extensions.learners, "adapt.algorithm", config.adapt.type).demands(config.adapt));
-  Trainer trainer(config, comm, extensions,
-                  {folder, resume, arguments.take_over, arguments.strict_init},
-                  console_of(comm.rank()));
+  std::unique_ptr<Trainer> made;
+  warnings.during([&] {
+    made = std::make_unique<Trainer>(
+        config, comm, extensions,
+        RunFolder{folder, resume, arguments.take_over, arguments.strict_init},
+        console_of(comm.rank()));
+  });
+  Trainer& trainer = *made;
   const TrainOutcome outcome = trainer.run(signals);
   log_info("{} at step {}; parameters sha256 {}",
            outcome.complete ? "done" : "stopped as asked, checkpoint written,", outcome.step,
@@ -150,14 +155,11 @@ ExitCode train_command(const TrainArguments& arguments, MpiSession& session,
     if (folder.empty()) folder = comm.broadcast("run folder", dated_folder(config.name), 0).wait();
     std::int64_t folds = 0;
     together(comm, "looking for folds", [&] { folds = folds_of(arguments, folder); });
+    WarningsOnce warnings;
     const auto train = [&](const RunConfig& of, const std::string& where, bool resume) {
-      return train_one(of, where, resume, arguments, comm, signals, extensions);
+      return train_one(of, where, resume, warnings, arguments, comm, signals, extensions);
     };
-    if (folds > 0)
-      return train_folds(config, folds, comm, folder, extensions,
-                         [&](const RunConfig& of, const std::string& where) {
-                           return train(of, where, /*resume=*/true);
-                         });
+    if (folds > 0) return train_folds(config, folds, comm, folder, extensions, warnings, train);
     return train(config, folder, arguments.resume).complete ? ExitCode::kDone
                                                             : ExitCode::kStoppedEarly;
   });

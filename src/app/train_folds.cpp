@@ -86,7 +86,11 @@ RunConfig load_for_folds(const std::string& path, std::vector<std::string> overr
                   "data.fold: is {}, and --folds trains all of them; leave one of the two out",
                   config.data.fold);
   overrides.push_back(fmt::format("data.fold=1/{}", folds));
-  load_config(path, overrides, catalog);  // refuses what does not go with folds
+  try {
+    load_config(path, overrides, catalog);  // refuses what does not go with folds
+  } catch (const UserError& problem) {
+    throw UserError(fmt::format("--folds gives every run its data.fold, and:\n{}", problem.what()));
+  }
   return config;
 }
 
@@ -97,15 +101,20 @@ RunConfig config_of_fold(RunConfig config, std::int64_t fold, std::int64_t folds
 }
 
 std::vector<std::string> find_obstacles_of_folds(const RunConfig& config, std::int64_t folds,
-                                                 const Extensions& extensions) {
+                                                 const Extensions& extensions,
+                                                 WarningsOnce& warnings) {
   std::vector<std::pair<std::string, std::vector<std::int64_t>>> found;  // and of which folds
-  for (std::int64_t fold = 1; fold <= folds; ++fold)
-    for (auto& text : find_obstacles(config_of_fold(config, fold, folds), extensions)) {
+  for (std::int64_t fold = 1; fold <= folds; ++fold) {
+    std::vector<std::string> of_fold;
+    warnings.during(
+        [&] { of_fold = find_obstacles(config_of_fold(config, fold, folds), extensions); });
+    for (auto& text : of_fold) {
       auto known = found.begin();
       while (known != found.end() && known->first != text) ++known;
       if (known == found.end()) known = found.insert(known, {std::move(text), {}});
       known->second.push_back(fold);
     }
+  }
   std::vector<std::string> told;
   for (const auto& [text, of] : found)
     told.push_back(static_cast<std::int64_t>(of.size()) == folds
@@ -116,8 +125,8 @@ std::vector<std::string> find_obstacles_of_folds(const RunConfig& config, std::i
 
 ExitCode train_folds(
     const RunConfig& config, std::int64_t folds, Communicator& comm, const std::string& folder,
-    const Extensions& extensions,
-    const std::function<TrainOutcome(const RunConfig&, const std::string&)>& train) {
+    const Extensions& extensions, WarningsOnce& warnings,
+    const std::function<TrainOutcome(const RunConfig&, const std::string&, bool)>& train) {
   const auto kind = find_type(extensions.targets, "episode.target", config.episode.target.type)
                         .make({config.episode.target});
   std::vector<TrainOutcome> outcomes;
@@ -127,7 +136,7 @@ ExitCode train_folds(
   together(comm, "beginning the folds", [&] {
     if (comm.rank() != 0) return;
     if (!std::filesystem::exists(folder + kFoldsFile)) {  // what cannot be is refused now
-      const auto obstacles = find_obstacles_of_folds(config, folds, extensions);
+      const auto obstacles = find_obstacles_of_folds(config, folds, extensions, warnings);
       CUTTLE_VALIDATE(obstacles.empty(), "{}", fmt::join(obstacles, "\n"));
     }
     make_folders(folder);
@@ -137,8 +146,16 @@ ExitCode train_folds(
   });
   for (std::int64_t fold = 1; fold <= folds; ++fold) {
     log_info("fold {} of {}", fold, folds);
-    outcomes.push_back(train(config_of_fold(config, fold, folds), folder_of_fold(folder, fold)));
-    if (!outcomes.back().complete) return ExitCode::kStoppedEarly;
+    const std::string run = folder_of_fold(folder, fold);
+    // Rank 0 looks: for another the folder may be there because rank 0 has made it.
+    const bool begun =
+        comm.broadcast("fold", std::filesystem::exists(run) ? "begun" : "", 0).wait() == "begun";
+    outcomes.push_back(train(config_of_fold(config, fold, folds), run, begun));
+    if (!outcomes.back().complete) {
+      log_info("{} of {} folds are done; cuttle train {} --resume goes on", fold - 1, folds,
+               folder);
+      return ExitCode::kStoppedEarly;
+    }
     together(comm, "recording the fold", write);
   }
   const auto json = to_json(*kind, folds, outcomes);

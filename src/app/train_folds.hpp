@@ -8,6 +8,7 @@
 
 #include "cuttle/comm/communicator.hpp"
 #include "cuttle/config/run_config.hpp"
+#include "cuttle/core/log.hpp"
 #include "cuttle/train/trainer.hpp"
 
 namespace cuttle {
@@ -28,15 +29,15 @@ RunConfig config_of_fold(RunConfig config, std::int64_t fold, std::int64_t folds
 
 /// What would keep any of the folds from training (find_obstacles), and which.
 std::vector<std::string> find_obstacles_of_folds(const RunConfig& config, std::int64_t folds,
-                                                 const Extensions& extensions);
+                                                 const Extensions& extensions,
+                                                 WarningsOnce& warnings);
 
-/// Trains one after the other by `train(config, folder)`, which goes on with what is there; those
-/// that are done take no step. Stops where one was stopped. Rank 0 writes, and says what they came
-/// to. Collective.
+/// Trains one after the other by `train(config, folder, resume)`; those that are done take no step.
+/// Stops where one was stopped. Rank 0 writes, and says what they came to. Collective.
 ExitCode train_folds(
     const RunConfig& config, std::int64_t folds, Communicator& comm, const std::string& folder,
-    const Extensions& extensions,
-    const std::function<TrainOutcome(const RunConfig&, const std::string&)>& train);
+    const Extensions& extensions, WarningsOnce& warnings,
+    const std::function<TrainOutcome(const RunConfig&, const std::string&, bool)>& train);
 
 /// What `inspect` tells of such a folder.
 nlohmann::ordered_json describe_folds(const std::string& folder, const Extensions& extensions);

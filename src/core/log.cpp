@@ -15,6 +15,7 @@ namespace cuttle {
 namespace {
 
 std::atomic<std::int64_t> step_at_work{-1};
+std::atomic<WarningsOnce*> warnings_at_work{nullptr};
 
 // One stream, two voices: `all` speaks for all ranks, `local` starts its lines with this rank.
 struct Log {
@@ -117,7 +118,22 @@ void set_log_step(std::int64_t step) {
   step_at_work = step;
 }
 
+void WarningsOnce::during(const std::function<void()>& work) {
+  struct Scope {
+    ~Scope() { warnings_at_work = before; }
+    WarningsOnce* before;
+  } scope{warnings_at_work.exchange(this)};
+  work();
+}
+
+bool WarningsOnce::is_new(std::string_view warning) {
+  const std::lock_guard lock(mutex_);
+  return seen_.emplace(warning).second;
+}
+
 void write_log(LogLevel level, bool everyone, std::string_view message) {
+  WarningsOnce* once = warnings_at_work;
+  if (level == LogLevel::kWarning && once != nullptr && !once->is_new(message)) return;
   const auto log = std::atomic_load(&current_log());
   const spdlog::string_view_t text(message.data(), message.size());
   if (everyone) {

@@ -5,11 +5,13 @@
 #include <charconv>
 #include <map>
 #include <numeric>
+#include <set>
 #include <tuple>
 #include <utility>
 
 #include "cuttle/core/error.hpp"
 #include "cuttle/core/hash.hpp"
+#include "cuttle/core/log.hpp"
 #include "data/draw_by_name.hpp"
 #include "data/training_moments.hpp"
 
@@ -74,13 +76,24 @@ std::string beginning(const std::string& name, std::size_t parts) {
   return name.substr(0, end);
 }
 
+/// A group in two splits says that they were not made by groups; where most are in one the user
+/// may think otherwise.
 void join_by_groups(const Dataset& data, Sets& sets) {
   Words groups;
-  for (const SampleInfo& info : data.samples())
-    if (info.class_id >= 0 && !groups.add(std::to_string(info.group_id),
-                                          static_cast<std::size_t>(info.class_id), info.split))
-      return;
-  groups.join(sets);
+  std::set<std::int32_t> all, astray;
+  for (const SampleInfo& info : data.samples()) {
+    if (info.class_id < 0) continue;
+    all.insert(info.group_id);
+    if (!groups.add(std::to_string(info.group_id), static_cast<std::size_t>(info.class_id),
+                    info.split))
+      astray.insert(info.group_id);
+  }
+  if (astray.empty()) return groups.join(sets);
+  if (2 * astray.size() < all.size())
+    log_warning(
+        "data.fold: classes that share a group are dealt apart, since the shards' splits do not "
+        "keep groups together ({} of {} are in two, such as '{}')",
+        astray.size(), all.size(), data.group_names()[static_cast<std::size_t>(*astray.begin())]);
 }
 
 void join_by_names(const Dataset& data, Sets& sets) {

@@ -36,7 +36,7 @@ def outcome(run):
 def folds(config, tmp_path_factory):
     run = tmp_path_factory.mktemp("folds") / "run"
     said = driver.train(config, run, *QUICK, "--folds", 3).stderr
-    assert "3 folds of classes: best validation accuracy" in said
+    assert "3 folds of classes: best validation accuracy" in said and "no checkpoint yet" not in said
     return run
 
 
@@ -86,12 +86,21 @@ def test_killed_and_gone_on_with(config, folds, tmp_path):
 def test_a_stopped_run_of_folds_says_so(config, tmp_path):
     run = tmp_path / "run"
     words = driver.command("train", config, *QUICK, "train.steps=4000", "--folds", 2, "--run-dir", run)
-    with subprocess.Popen(words, env=driver.ENVIRONMENT, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(words, env=driver.ENVIRONMENT, stderr=subprocess.PIPE, text=True) as running:
         while not (run / "fold-1" / "metrics.jsonl").exists():
             time.sleep(0.01)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(60) == driver.STOPPED_EARLY
+        said = running.communicate(timeout=60)[1]
+        assert running.returncode == driver.STOPPED_EARLY
+    assert f"0 of 2 folds are done; cuttle train {run} --resume goes on" in said
     assert not (run / "fold-2").exists()
+
+
+def test_what_all_folds_warn_of_is_said_once(config, tmp_path):
+    idle = "data.missing_by: has no effect without data.missing"
+    for words in (["validate", config], ["train", config, "--run-dir", tmp_path / "run", *QUICK]):
+        assert cuttle(*words, "data.missing_by=class", "--folds", 3).stderr.count(idle) == 1
+    assert idle in cuttle("validate", config, "data.missing_by=class").stderr
 
 
 @pytest.mark.parametrize("fitted", [(), ("model.encoders.vector.fitted=[standardise]",)])
@@ -130,7 +139,7 @@ def test_each_of_several_sources_is_dealt(tmp_path):
     (["--folds", 16], "data.fold: 16 folds of 15 training and validation classes"),
     (["--folds", 8], "split validation has 1 classes"),
     (["--folds", 3, "data.fold=1/3"], "data.fold: is 1/3, and --folds trains all of them"),
-    (["--folds", 3, "train.validate_every=0"], "data.fold: names a fold that validates, and train.validate_every is 0"),
+    (["--folds", 3, "train.validate_every=0"], "data.fold: is a fold that validates, and train.validate_every is 0"),
     (["--folds", 3, "data.validation_shards=[x.h5]"], "data.fold: does not go with validation_shards"),
     (["data.fold=4/3"], "data.fold: '4/3' is no fold"),
     (["data.fold=1/3", "data.validation_shards=[x.h5]"], "does not go with validation_shards"),

@@ -73,6 +73,21 @@ TEST_F(LogTest, OneRankAloneHasNoPrefix) {
   EXPECT_THAT(said([] { log_local(LogLevel::kError, "x"); }), testing::Not(HasSubstr("rank")));
 }
 
+TEST_F(LogTest, WarningsOfSeveralPiecesOfWorkAreToldOnce) {
+  WarningsOnce once;
+  const auto work = [] {
+    log_warning("shard {} is short", "a");
+    log_info("opened");
+  };
+  EXPECT_THAT(said([&] { once.during(work); }), HasSubstr("warning: shard a is short\n"));
+  const auto again = said([&] { once.during(work); });
+  EXPECT_THAT(again, testing::Not(HasSubstr("short")));
+  EXPECT_THAT(again, HasSubstr("info: opened\n"));
+  EXPECT_THAT(said([&] { once.during([] { log_warning("shard b is short"); }); }),
+              HasSubstr("shard b"));
+  EXPECT_THAT(said(work), HasSubstr("shard a"));  // elsewhere
+}
+
 TEST_F(LogTest, ThresholdHoldsBack) {
   init_log(0, 1, LogLevel::kWarning);
   EXPECT_EQ(said([] { log_info("x"); }), "");

@@ -196,9 +196,15 @@ TEST(FoldsOfNames, ClassesThatTheSplitsKeepTogetherStayTogether) {
     EXPECT_FALSE(held.empty());
   }
   EXPECT_THROW(open_fold(grouped, "1/4"), UserError);
-  // A group in two splits says nothing.
-  write_named(mixed, {"a", "b", "c", "d", "e"}, {0, 0, 0, 1, 2}, {0, 0, 1, 0, 3});
+  // A group in two splits says that none means anything; most being in one, this is told.
+  write_named(mixed, {"a", "b", "c", "d", "e"}, {0, 1, 0, 0, 2}, {0, 0, 1, 1, 3});
+  testing::internal::CaptureStderr();
   EXPECT_NO_THROW(open_fold(mixed, "1/4"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("(1 of 3 are in two, such as '"));
+  write_named(mixed, {"a", "b", "c", "d", "e"}, {0, 1, 0, 1, 2}, {0, 0, 1, 1, 3});
+  testing::internal::CaptureStderr();
+  EXPECT_NO_THROW(open_fold(mixed, "1/4"));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST_F(Folds, WhatIsNoFoldIsRefused) {

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +33,20 @@ void set_log_step(std::int64_t step);
 /// everyone=true: a path of one rank alone; the line starts with its padded rank, its host and
 /// step. Under Slurm every line names the job.
 void write_log(LogLevel level, bool everyone, std::string_view message);
+
+/// Pieces of work that mostly warn of the same.
+class WarningsOnce {
+ public:
+  /// Does the work; a warning that it has in common with earlier ones is not written again.
+  void during(const std::function<void()>& work);
+
+ private:
+  friend void write_log(LogLevel, bool, std::string_view);
+  bool is_new(std::string_view warning);
+
+  std::mutex mutex_;
+  std::set<std::string> seen_;
+};
 
 template <class... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {
