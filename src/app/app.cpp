@@ -114,7 +114,8 @@ void add_eval(CLI::App& app, EvalArguments& a, Request& request, const Extension
       ->expected(0, -1);
   command->add_option("--confusion", a.confusion, "write the confusion matrix to this CSV file");
   command->add_option("--per-episode", a.per_episode,
-                      "write every episode's score to this CSV file; .jsonl: samples and answers");
+                      "write every episode's score to this .csv file; .jsonl: its samples and "
+                      "answers, those of --outside left out");
   command->add_flag("--json", a.json, "one JSON object on standard output");
   command->callback(
       [&] { request.with_mpi = [&](MpiSession& s) { return eval_command(a, s, extensions); }; });

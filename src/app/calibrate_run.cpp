@@ -56,6 +56,10 @@ void say(const Calibration& found, const TaskKind& kind, std::int64_t way, std::
                : fmt::format("; samples of another class are told from these by their distance "
                              "with AUROC {:.2f}",
                              found.separation));
+  if (found.blurred())
+    log_warning(
+        "known and --reject say little of this model's answers: samples of another class are "
+        "about as near as those of their own (chance is AUROC 0.5)");
   constexpr double kNothing = 1000;  // no logits are that large: it makes all classes alike
   if (found.temperature > kNothing)
     log_warning(

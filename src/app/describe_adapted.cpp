@@ -28,7 +28,12 @@ ordered_json describe_adapted(const std::string& path, const AdaptedTo& to, cons
                     {"fusion", config.model.fusion.type},
                     {"answers", parts.learner->samples_apart() ? "inductive" : "transductive"},
                     {"classes", classes}};
-  if (!parts.kind->classes()) json["values"] = inputs.target_width;
+  if (!parts.kind->classes()) {
+    json["values"] = inputs.target_width;
+    json["targets"] = names_of_targets(inputs);
+    if (!inputs.units.empty())
+      json["units"] = {{"origin", inputs.units.origin}, {"scale", inputs.units.scale}};
+  }
   for (const ModalitySpec& spec : inputs.modalities) json["modalities"].push_back(told(spec));
   if (calibration) {
     json["calibration"] = {{"temperature", calibration->temperature},

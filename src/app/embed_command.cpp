@@ -96,9 +96,11 @@ Embedded embed(const LoadedRun& run, const Dataset& data, const Statistics& give
       made.pooled[m].push_back(
           there ? pass.features[m].pooled
                 : torch::full({1, encoder.width()}, std::numeric_limits<float>::quiet_NaN()));
-      const auto rows = there && tokens
-                            ? real_tokens(encoder.forward(parameters, input, context, true))
-                            : torch::Tensor();
+      torch::Tensor rows;
+      if (there && tokens)
+        rows =
+            real_tokens(model.gives_tokens() ? pass.features[m]
+                                             : encoder.forward(parameters, input, context, true));
       if (rows.defined()) made.tokens[m].push_back(rows);
       made.offsets[m].push_back(made.offsets[m].back() + (rows.defined() ? rows.size(0) : 0));
     }

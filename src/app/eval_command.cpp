@@ -298,6 +298,15 @@ void write_tables(const EvalArguments& arguments, const Dataset* data, const Tas
   write_file_atomically(arguments.per_episode, csv);
 }
 
+/// It tells the format.
+void check_ending(const std::string& per_episode) {
+  const auto ending = std::filesystem::path(per_episode).extension();
+  CUTTLE_VALIDATE(per_episode.empty() || ending == ".csv" || ending == ".jsonl",
+                  "--per-episode: '{}' says no format (the ending tells it); end it in .csv for "
+                  "scores, or .jsonl for samples and answers",
+                  per_episode);
+}
+
 /// Of the run's own validation episodes, seen as those of the plan; 1 if there are none.
 double temperature_of(const LoadedRun& run, const EvaluationPlan& plan,
                       const Extensions& extensions, const Console& console) {
@@ -321,6 +330,7 @@ ExitCode eval_command(const EvalArguments& arguments, MpiSession& session,
     std::unique_ptr<RunData> data;
     EvaluationPlan plan;
     together(comm, "loading the model", [&] {
+      check_ending(arguments.per_episode);
       run = std::make_unique<LoadedRun>(load_run(
           arguments.run, !arguments.last, arguments.overrides, extensions, session.local_rank()));
       plan = plan_of(arguments, *run);

@@ -168,6 +168,11 @@ void tell(const Outcome& outcome, const AdaptedModel& model, const PredictArgume
         "{} of {} samples are rejected: they are farther from every class than {:g} % of "
         "the samples of a class are",
         outcome.rejected, outcome.samples, 100 * (1 - arguments.reject));
+  if (arguments.reject > 0 && model.to.calibration->blurred())
+    log_warning(
+        "--reject goes by distances that say little of this model's classes (AUROC {:.2f} "
+        "between samples of a class and of others; 0.5 is chance)",
+        model.to.calibration->separation);
   if (!outcome.labelled.empty()) log_info("{}", outcome.labelled.summary());
   if (outcome.error.values > 0) log_info("{}", outcome.error.summary());
   if (outcome.found.samples > 0) log_info("{}", outcome.found.summary());

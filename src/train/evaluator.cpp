@@ -170,9 +170,13 @@ void evaluate_task(const Task& task, std::int64_t episode, const Learner& learne
     for (const double value : values) row.push_back(static_cast<float>(value));
   };
   const TargetUnits& units = learner.model().units();
-  const auto own = learner.kind().in_own_units(outputs, units);
+  // In float64 on the way back: values far from 0 would lose what differs between them.
+  const auto precise = [&](const torch::Tensor& values) {
+    return units.empty() ? values : values.to(torch::kFloat64);
+  };
+  const auto own = learner.kind().in_own_units(precise(outputs), units);
   Batch query = task.query;
-  query.targets = units.to_own(query.targets);
+  query.targets = units.to_own(precise(query.targets));
   append(learner.kind().measure(own, query));
   if (plan.trace)
     for (const auto& line : learner.trace(parameters, task.on(learner.model().device()))) {
@@ -293,8 +297,9 @@ void warn_of_chance(const EvaluationReport& report, const TaskKind& kind,
     return;
   log_warning(
       "every episode scored exactly chance: the model gives all samples the same answer (its "
-      "senses may be missing from these data, or a norm: instance see samples of one position, of "
-      "which it leaves nothing); check the data with cuttle inspect, or take another norm");
+      "senses may be missing from these data, a norm: instance see samples of one position, of "
+      "which it leaves nothing, or step.l1 and weight_decay have made its parameters 0); check "
+      "the data with cuttle inspect, take another norm, or lower these");
 }
 
 std::string describe_episodes(const TaskKind& kind, const EpisodeOptions& episode) {

@@ -53,6 +53,13 @@ OutsideSamples::OutsideSamples(const Dataset& outside, Split split, const Datase
     shared += found != ids.end();
     enough = enough || found == ids.end() || shared > way;
   }
+  // Of no class: outside of every episode where they are given for that. Within the episodes' own
+  // data they may be of any.
+  for (std::size_t i = 0; i < outside.samples().size() && &outside != &episodes; ++i)
+    if (const SampleInfo& info = outside.samples()[i]; info.class_id < 0 && info.present != 0)
+      samples_.push_back(static_cast<std::int64_t>(i));
+  enough = enough || samples_.size() > classes_.size();
+  classes_.resize(samples_.size(), -1);
   CUTTLE_VALIDATE(
       enough,
       "--outside: of the {} samples none is sure to be outside of an episode (they are of {} of "

@@ -5,11 +5,20 @@ import json
 import math
 
 import driver
+import hand_shard
 import numpy as np
 import pytest
 from PIL import Image
 from driver import cuttle, cuttle_json
 from test_predict import Shard, part_of, samples_by_class
+
+NOISE = """
+data: {shards: [SHARDS]}
+episode: {way: 3, shot: 2, query: 2, meta_batch_size: 4}
+model: {encoders: {vector: {type: mlp, width: 4, depth: 1}}}
+adapt: {algorithm: protonet}
+train: {steps: 2, validate_every: 0}
+"""
 
 
 @pytest.fixture(scope="module", name="split")
@@ -194,6 +203,20 @@ def test_eval_tells_what_is_outside_from_its_queries(trained, tmp_path):
     # Episodes of all three classes leave none outside.
     said = cuttle(*words, "--shards", others, "--outside", code=driver.USER_ERROR).stderr
     assert "none is sure to be outside" in said and "evaluation.way" in said
+
+
+def test_distances_that_say_nothing_of_classes_are_told(tmp_path):
+    draw = np.random.default_rng(4)
+    classes = np.repeat(np.arange(16), 8)
+    hand_shard.write(tmp_path / "noise.h5", draw.normal(size=(128, 3)), classes, np.minimum(classes // 6, 2))
+    config = driver.write_config(tmp_path / "noise.yaml", tmp_path / "noise.h5", NOISE)
+    driver.train(config, tmp_path / "run")
+    hand_shard.write(tmp_path / "few.h5", draw.normal(size=(6, 3)), np.repeat(np.arange(3), 2), [0] * 6)
+    words = ("adapt", tmp_path / "run", "--support", tmp_path / "few.h5", "--out", tmp_path / "noise.adapted")
+    assert "known and --reject say little" in cuttle(*words).stderr
+    asked = ("predict", tmp_path / "noise.adapted", tmp_path / "few.h5")
+    assert "--reject goes by distances that say little" in cuttle(*asked, "--reject", "0.05").stderr
+    assert "say little" not in cuttle(*asked).stderr
 
 
 def test_a_process_answers_one_request_after_the_other(adapted, split, tmp_path):

@@ -50,6 +50,10 @@ def test_all_senses_with_holes(shards, tmp_path):
         assert config[f"model.encoders.{name}"].startswith(f"{{type: {encoder},")
     assert config["model.fusion"] == "late" and config["model.modality_dropout"] == "0.2"
     assert config["adapt.algorithm"] == "protonet" and config["adapt.part_loss"] == "1.0"
+    assert "part_loss: 1.0  # every sense also learns to answer alone; 0.0 with another fusion than late" in text
+    path = tmp_path / "my.yaml"
+    for words in (["model.fusion=gated", "adapt.part_loss=0"], ["adapt.algorithm=anil"], ["adapt.algorithm=r2d2"]):
+        cuttle("validate", path, *words)
     # Ten training classes of eight samples, five for validation, five for testing.
     assert episode_of(config) == "5-way 1-shot 5"
     assert config["evaluation.way"] == "5" and config["train.validate_every"] == "100"

@@ -85,6 +85,9 @@ def test_training_is_that_of_scaled_values_and_answers_are_in_their_own(target, 
         for figure in ("mean_absolute_error", "root_mean_squared_error"):
             assert told["by_target"][name][figure] == pytest.approx(
                 of_twin["by_target"][name][figure] * deviation[t], rel=1e-4)
+        if target == "value":  # as if nothing had been scaled there and back
+            assert told["by_target"][name]["r_squared"] == pytest.approx(
+                of_twin["by_target"][name]["r_squared"], rel=2e-7)
     lines, of_scaled = asked_of(run, tmp_path / "run.jsonl"), asked_of(twin, tmp_path / "twin.jsonl")
     assert len(lines) == 12 * 7
     for record, other in zip(lines, of_scaled):
@@ -115,6 +118,10 @@ def test_an_adapted_file_knows_the_units(own, tmp_path):
                 Loaded(name, "one", "all", "test", {"x": shard.read(i, "x")}, shard.targets[i])
                 for name, i in zip(names, places)])
     cuttle("adapt", run, "--support", tmp_path / "support.h5", "--out", tmp_path / "adapted")
+    told = driver.inspect(tmp_path / "adapted")
+    assert told["values"] == 2 and told["targets"] == list(TARGETS)
+    with Shard(own) as shard:
+        np.testing.assert_allclose([told["units"]["origin"], told["units"]["scale"]], units_of(shard), rtol=1e-9)
     said = cuttle("predict", tmp_path / "adapted", tmp_path / "query.h5", "--json")
     told = [json.loads(line) for line in said.stdout.splitlines()]
     queries = [record for record in lines if record["part"] == "query"]

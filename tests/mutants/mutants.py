@@ -249,7 +249,7 @@ EVALUATION = {"app.units": {
         ("scale > 0 ? std::sqrt(scale) : 1", "scale > 0 ? scale : 1"),
     ],
     "src/train/evaluator.cpp": [
-        ("query.targets = units.to_own(query.targets);", ""),
+        ("query.targets = units.to_own(precise(query.targets));", ""),
     ],
     "src/app/predict_command.cpp": [
         ("model.parts.kind->in_own_units(given.outputs, model.parts.model->units())", "given.outputs"),

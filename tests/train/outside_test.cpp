@@ -62,6 +62,21 @@ class Outside : public TinyShardsTest {
   }
 };
 
+/// The same samples, of no class.
+class Unlabelled final : public DatasetView {
+ public:
+  explicit Unlabelled(std::unique_ptr<Dataset> data)
+      : DatasetView(std::move(data)), samples_(data_->samples()) {
+    for (SampleInfo& info : samples_) info.class_id = -1;
+  }
+  const std::vector<SampleInfo>& samples() const override { return samples_; }
+  const std::vector<std::int32_t>& classes_of(Split) const override { return none_; }
+
+ private:
+  std::vector<SampleInfo> samples_;
+  std::vector<std::int32_t> none_;
+};
+
 /// By plain loops: the distance of each embedding to the nearest class mean.
 std::vector<float> distances_of(const Adapted& adapted, const Task& task, const Batch& asked) {
   const Novelty novelty(adapted.answer(task.support).embedding, task.support.labels, 3);
@@ -156,9 +171,11 @@ TEST_F(Outside, FewSamplesAreAllDrawn) {
   const TinyModel model(shards_->path(), "protonet");
   DataOptions strangers;
   strangers.shards = {folder.path() + "/*.h5"};
-  const auto data = open_for(model.data->modalities(), strangers, model.extensions);
+  auto data = open_for(model.data->modalities(), strangers, model.extensions);
   EXPECT_EQ(of(model, *data, Split::kAll).draw(model.task(tiny_plan(), 0)).size, 4);
   EXPECT_THAT(refusal_of([&] { of(model, *data, Split::kTest); }), HasSubstr("of the 0 samples"));
+  const Unlabelled unlabelled(std::move(data));
+  EXPECT_EQ(of(model, unlabelled, Split::kAll).draw(model.task(tiny_plan(), 0)).size, 4);
 }
 
 TEST_F(Outside, EpisodesOfAllClassesHaveNoOutside) {

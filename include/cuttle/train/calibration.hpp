@@ -48,6 +48,8 @@ struct Calibration {
   /// The share of such queries that are as far as this or farther: low where a sample belongs to
   /// no class (a conformal p-value; Vovk et al. 2005). In (0, 1].
   double known(float distance) const;
+  /// Whether distances hardly tell other classes from these, so that known() says little.
+  bool blurred() const { return separation < 0.6; }
 };
 
 /// Whether answers of a kind are probabilities, which a temperature changes: of classes, or labels.

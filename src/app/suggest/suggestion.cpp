@@ -119,7 +119,9 @@ void write_training(Page& page, const Protocol& protocol, const LearnerChoice& l
   const bool values = protocol.train.of_values;
   page.line(0, "adapt:");
   page.line(1, learner.learner, learner.why_learner);
-  if (!values && several) page.line(1, "part_loss: 1.0", "every sense also learns to answer alone");
+  if (!values && several)
+    page.line(1, "part_loss: 1.0",
+              "every sense also learns to answer alone; 0.0 with another fusion than late");
   page.line(0, "step:");
   page.line(1, fmt::format("outer_lr: {}", values ? "1.0e-3" : "2.0e-3"),
             "as in configs/presets; a half where the loss jumps");
