@@ -22,7 +22,7 @@ void mix_tile(const Mix<T>& job, std::int64_t pixel, std::int64_t column, const 
   Vec sum[R][V];
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
-    const Vec start = load<Vec>(job.bias + column + v * kLanes<T>);
+    const Vec start = job.bias ? load<Vec>(job.bias + column + v * kLanes<T>) : Vec{};
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) sum[r][v] = start;
   }

@@ -182,19 +182,20 @@ struct Products {
   double *plain, *centered;
 };
 
-enum class RowStep { kGelu, kGeluTanh, kRelu, kSoftmax, kNorm };
+enum class RowStep { kGelu, kGeluTanh, kRelu, kSoftmax, kSoftmaxBack };
 
 /// Rows of `columns` values, `stride` (whole vectors) from each other, changed in place: activated;
-/// the softmax of `number` times them (zeros up to the stride); or with `added` (as x) added, less
-/// their mean, over the root of their variance + `number`, times scale, plus shift ([columns]). But
-/// for the softmax columns are whole vectors, too.
+/// the softmax of `number` times them (zeros up to the stride); or, being the gradient of such a
+/// softmax, whose values are `shares` (as x), that of what it was taken of. But for the softmax
+/// columns are whole vectors, too.
 template <class T>
 struct Rows {
   RowStep step;
   T* x;
   std::int64_t rows, columns, stride;
-  const T *added, *scale, *shift;
-  T number;
+  T number = 0;
+  const T* shares = nullptr;
+  T* slope = nullptr;  ///< as x; null or, of kGelu, where its derivatives go
 };
 
 /// What is let through: all, or from 0 to `most`.
@@ -211,7 +212,7 @@ struct Mix {
   const T* in;
   std::int64_t in_stride, channels;
   const T* weights;  ///< panels of [channel][panel width], see PanelLayout
-  const T* bias;     ///< whole vectors
+  const T* bias;     ///< whole vectors; null: zeros
   T* out;
   std::int64_t columns, pixels;
   Gate<T> gate;
@@ -250,6 +251,8 @@ struct Isa {
   void (*transpose)(const Transposition<T>&);
   void (*cells)(const Cells<T>&);
   void (*rows_of)(const Rows<T>&);
+  void (*norm)(const LayerNorm<T>&);
+  void (*norm_back)(const LayerNormBack<T>&);
   void (*mix)(const Mix<T>&);
   void (*by_channel)(const ByChannel<T>&);
 };

@@ -22,14 +22,26 @@ template <class T>
 void run(const Cells<T>& job) {
   isa<T>().cells(job);
 }
+template <class T>
+void run(const LayerNorm<T>& job) {
+  isa<T>().norm(job);
+}
+template <class T>
+void run(const LayerNormBack<T>& job) {
+  isa<T>().norm_back(job);
+}
 
 template std::int64_t padded<float>(std::int64_t);
 template void run(const Product<float>&);
 template void run(const Transposition<float>&);
 template void run(const Cells<float>&);
+template void run(const LayerNorm<float>&);
+template void run(const LayerNormBack<float>&);
 template std::int64_t padded<double>(std::int64_t);
 template void run(const Product<double>&);
 template void run(const Transposition<double>&);
 template void run(const Cells<double>&);
+template void run(const LayerNorm<double>&);
+template void run(const LayerNormBack<double>&);
 
 }  // namespace cuttle::kernels

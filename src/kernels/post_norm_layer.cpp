@@ -1,4 +1,4 @@
-#include "cuttle/kernels/post_norm_layer.hpp"
+#include "cuttle/kernels/transformer_layers.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +60,6 @@ void PostNormLayer::attend(std::int64_t length, const float* all, float* mixed) 
   Scratch scratch;
   float* turned = scratch.take<float>(head * columns);
   float* scores = scratch.take<float>(length * columns);
-  float* part = scratch.take<float>(length * head);
   const float scale = 1.0F / std::sqrt(static_cast<float>(head));
   for (std::int64_t h = 0; h < shape_.heads; ++h) {
     const float *queries = all + h * head, *keys = queries + width, *values = keys + width;
@@ -73,18 +72,17 @@ void PostNormLayer::attend(std::int64_t length, const float* all, float* mixed) 
                    columns,
                    false,
                    nullptr});
-    loops.rows_of(
-        {RowStep::kSoftmax, scores, length, length, columns, nullptr, nullptr, nullptr, scale});
+    loops.rows_of({RowStep::kSoftmax, scores, length, length, columns, scale});
     loops.product({1,
                    {{scores, columns, 1, values, stride, length}, {}},
                    nullptr,
-                   part,
+                   mixed + h * head,
                    length,
-                   head,
+                   width,
                    false,
-                   nullptr});
-    for (std::int64_t t = 0; t < length; ++t)
-      std::copy_n(part + t * head, head, mixed + t * width + h * head);
+                   nullptr,
+                   false,
+                   head});
   }
 }
 
@@ -108,16 +106,16 @@ void PostNormLayer::forward(const std::vector<std::int64_t>& lengths, float* x) 
   apply(out_, size, mixed, packed, made);
   packed += out_.packed_size();
   const float* norms = norms_.data();
-  loops.rows_of({RowStep::kNorm, x, size, width, width, made, norms, norms + width, shape_.eps});
+  loops.norm({size, width, x, made, x, norms, norms + width, shape_.eps, x, nullptr});
   apply(up_, size, x, packed, wide);
   packed += up_.packed_size();
   const RowStep step = shape_.activation == Activation::kGelu       ? RowStep::kGelu
                        : shape_.activation == Activation::kGeluTanh ? RowStep::kGeluTanh
                                                                     : RowStep::kRelu;
-  loops.rows_of({step, wide, size, inner, inner, nullptr, nullptr, nullptr, 0});
+  loops.rows_of({step, wide, size, inner, inner});
   apply(down_, size, wide, packed, made);
   norms += 2 * width;
-  loops.rows_of({RowStep::kNorm, x, size, width, width, made, norms, norms + width, shape_.eps});
+  loops.norm({size, width, x, made, x, norms, norms + width, shape_.eps, x, nullptr});
 }
 
 }  // namespace cuttle::kernels

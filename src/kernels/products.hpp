@@ -62,8 +62,9 @@ constexpr ProductTile<T> kProductTile[3][kRows] = {
 /// as slow as two.
 template <class T>
 void product(const Product<T>& job) {
-  for (std::int64_t column = 0; column < job.stride;) {
-    const std::int64_t left = (job.stride - column) / kLanes<T>;
+  const std::int64_t columns = job.columns > 0 ? job.columns : job.stride;
+  for (std::int64_t column = 0; column < columns;) {
+    const std::int64_t left = (columns - column) / kLanes<T>;
     const std::int64_t vectors = left == 3 || left == 1 ? left : 2;
     const auto& tiles = kProductTile<T>[vectors - 1];
     over_tiles(

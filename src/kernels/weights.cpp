@@ -147,6 +147,7 @@ void unpack_sums(const ConvBlockShape& shape, T* sums, std::int64_t parts, std::
 }
 
 template void pack_rows<float>(const PanelLayout&, const float*, float*);
+template void pack_rows<double>(const PanelLayout&, const double*, double*);
 template void pack_forward<float>(const ConvBlockShape&, const PanelLayout&, std::int64_t,
                                   const float*, float*);
 template void pack_forward<double>(const ConvBlockShape&, const PanelLayout&, std::int64_t,

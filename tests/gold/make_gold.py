@@ -23,7 +23,8 @@ from cases import CASES, NAMES, config_of, shard
 
 HERE = Path(__file__).resolve().parent
 GOLD = HERE / "gold.json"
-PORTABLE = {"ATEN_CPU_CAPABILITY": "default",  # LibTorch's own loops
+PORTABLE = {"CUTTLE_INSTRUCTION_SET": "generic",  # no own kernels of attention
+            "ATEN_CPU_CAPABILITY": "default",  # LibTorch's own loops
             "MKL_CBWR": "COMPATIBLE",  # products of matrices, functions of vectors, Fourier transforms
             "ONEDNN_MAX_CPU_ISA": "SSE41",  # convolutions
             "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4"}  # exp, log, sin of the C library

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "cuttle/kernels/post_norm_layer.hpp"
+#include "cuttle/kernels/transformer_layers.hpp"
 
 namespace cuttle::kernels {
 namespace {

@@ -13,19 +13,33 @@ from pretrained_mutants import PRETRAINED
 from sense_mutants import SENSE
 from task_mutants import TASK
 
-MODEL = {**FUSIONS, "references": {
+MODEL = {**FUSIONS, "attention_kernels_test": {
+    "src/model/blocks/attention.cpp": [
+        ("mask.size(1)}), -1e30)", "mask.size(1)}), -1.0)"),
+        ("std::sqrt(static_cast<double>(queries.size(3)))", "std::sqrt(static_cast<double>(x.size(2)))"),
+        ("torch::gelu(", "torch::relu("),
+        ("torch::linear(normed(w, LayerWeights::kNorm1, x)", "torch::linear(x"),
+    ],
+    "src/kernels/attention.hpp": [
+        ("if (!lacks_all) set_absent(T{0});", "set_absent(T{0});"),
+        ("set_absent(T{-1e30});", ""),
+        ("if (lacks_all)", "if (lacks_all && n < 0)"),
+    ],
+    "src/kernels/row_steps.hpp": [
+        ("share + x * bell", "share + bell"),
+        ("- of_mean - unit * of_unit", "- of_mean"),
+        ("load<Vec>(of_x + c) + change * over", "change * over"),
+    ],
+    "src/kernels/pre_norm_layer.cpp": [
+        ("wide[i] *= slopes[i]", "wide[i] *= inner[i]"),
+    ],
+}, "references": {
     **FUSIONS["references"],
     "src/model/norms/support.cpp": [
         ("moments.find(affine_.weight)", "moments.begin()"),
     ],
     "src/model/norms/task.cpp": [
         ("(own.variance + (own.mean - mean).square())", "(own.variance + (support.mean - mean).square())"),
-    ],
-    "src/model/blocks/attention.cpp": [
-        ("mask.size(1)}), -1e30)", "mask.size(1)}), -1.0)"),
-        ("std::sqrt(static_cast<double>(x.size(2) / heads_))", "std::sqrt(static_cast<double>(x.size(2)))"),
-        ("torch::gelu(", "torch::relu("),
-        ("torch::linear(layer_norm(p, norm1_, x), of(in_.weight)", "torch::linear(x, of(in_.weight)"),
     ],
     "src/model/encoders/gru.cpp": [
         ("(1.0 - input.mask.t().unsqueeze(2)) * 1e30", "(1.0 - input.mask.t().unsqueeze(2))"),

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 // What programs of small matrices ask of the inner loops, one job at a time: products,
-// transpositions, the cells of an LSTM. Rows of what is written are whole vectors of the
-// instruction set.
+// transpositions, the cells of an LSTM, layer norms. Rows of what is written are whole vectors of
+// the instruction set.
 namespace cuttle::kernels {
 
 /// Two factors of a product: left[row * row_step + k * depth_step] * right[k * right_stride +
@@ -27,8 +27,9 @@ struct Product {
   T* to;
   std::int64_t rows, stride;
   bool relu;
-  const T* gate;      ///< as `to`; the result is 0 where it is not positive. Null: none
-  bool adds = false;  ///< to what `to` has, in place of `start`
+  const T* gate;             ///< as `to`; the result is 0 where it is not positive. Null: none
+  bool adds = false;         ///< to what `to` has, in place of `start`
+  std::int64_t columns = 0;  ///< of a row of `to`, whole vectors; 0: all
 };
 
 /// to[column][row] = from[row][column]; the rest of a row of `to` (whole vectors) is 0.
@@ -51,6 +52,28 @@ struct Cells {
   T *next_h, *next_c;
 };
 
+/// Rows of `columns` values, whole vectors: x, or sum = x + added, less its mean, over the root of
+/// its variance + eps, times scale, plus shift ([columns]).
+template <class T>
+struct LayerNorm {
+  std::int64_t rows, columns;
+  const T *x, *added;  ///< added may be null
+  T* sum;              ///< null where nothing is added; may be x
+  const T *scale, *shift;
+  T eps;
+  T* to;     ///< may be sum
+  T* units;  ///< [rows, 2]: mean, 1 / root. Null: not kept
+};
+
+/// From d, the gradient of what such a norm gave of x, those of x, scale and shift, added to what
+/// is there.
+template <class T>
+struct LayerNormBack {
+  std::int64_t rows, columns;
+  const T *x, *units, *scale, *d;
+  T *of_x, *of_scale, *of_shift;
+};
+
 /// So many columns in whole vectors.
 template <class T>
 std::int64_t padded(std::int64_t columns);
@@ -61,5 +84,9 @@ template <class T>
 void run(const Transposition<T>& job);
 template <class T>
 void run(const Cells<T>& job);
+template <class T>
+void run(const LayerNorm<T>& job);
+template <class T>
+void run(const LayerNormBack<T>& job);
 
 }  // namespace cuttle::kernels

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cuttle/core/error.hpp"
-#include "cuttle/kernels/post_norm_layer.hpp"
+#include "cuttle/kernels/transformer_layers.hpp"
 #include "cuttle/sense/raw.hpp"
 #include "model/encoders/common.hpp"
 #include "model/pretrained/attention.hpp"
