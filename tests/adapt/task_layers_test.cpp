@@ -306,6 +306,15 @@ INSTANTIATE_TEST_SUITE_P(
                  6,
                  32},
         Settings{"matching", {{"full_context", "true"}}, "value", "", {0, 0, 0, 1}, 2, 2, 32},
+        Settings{"caml", {{"width", "32"}}}, Settings{"caml", {}, "class", "balanced", {0, 0, 2}},
+        Settings{"caml",
+                 {{"width", "16"}, {"layers", "1"}, {"copy", "false"}, {"max_way", "7"}},
+                 "class",
+                 "none",
+                 {3, 1, 0, 2},
+                 4,
+                 6,
+                 32},
         Settings{"meta_curvature", {{"inner_steps", "3"}}, "class", "none"},
         Settings{"meta_curvature", {{"inner_steps", "2"}}, "class", "none", {3, 1, 0, 2}, 4, 6, 32},
         Settings{"meta_curvature", {{"inner_steps", "0"}}, "class", "none"},
@@ -355,6 +364,9 @@ TEST(TaskLayersOf, OtherSettingsAreNotTaken) {
     expect_same({descends}, false);  // samples that weigh unlike
   expect_same({"neural_process", {{"attention", "true"}}}, false);
   expect_same({"mann", {{"hidden", "9"}, {"slots", "0"}}}, false);
+  expect_same({"caml", {{"joint", "false"}}}, false);
+  expect_same({"caml", {{"width", "24"}}}, false);  // not whole vectors
+  expect_same({"caml", {}, "value", "", {0, 0, 0, 1}, 2, 2}, false);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adapt/layers.hpp"
+#include "adapt/learners/caml_task.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
 #include "cuttle/core/error.hpp"
@@ -87,9 +88,12 @@ class Caml final : public SupportLearner {
     label_ = own_array(layout, "label.weight", {w, codes_});
     unknown_ = own_array(layout, "label.unknown", {w}, Init::kZeros);
     const std::int64_t heads = attention_heads("adapt.width", w);
-    for (std::int64_t i = 0; i < options.layers; ++i)
+    shape_ = {w, heads, 4 * w, kLayerNormEpsilon};
+    for (std::int64_t i = 0; i < options.layers; ++i) {
+      layer_places_.push_back(layout.count());
       layers_.push_back(make_transformer_layer(layout, "learner.layers." + std::to_string(i), w,
                                                heads, ParameterRole::kLearner));
+    }
     norm_ = own_array(layout, "norm.weight", {w}, Init::kOnes);
     norm_bias_ = own_array(layout, "norm.bias", {w}, Init::kZeros);
     const std::int64_t read = kind_->classes() ? codes_ : request.inputs.outputs;
@@ -107,13 +111,26 @@ class Caml final : public SupportLearner {
   }
 
  private:
+  std::optional<TaskOutcome> outcome_on_rows(const Task& task) const override {
+    if (!kind_->classes() || !options_.joint || task.support.size == 0 ||
+        !kernels::PreNormLayer<float>::fits(shape_))
+      return std::nullopt;
+    return TaskOutcome(CamlTask{{project_, project_bias_, label_, unknown_, norm_, norm_bias_,
+                                 head_, scale_, layer_places_},
+                                shape_,
+                                codes_,
+                                options_.copy,
+                                deal(task.key)});
+  }
+  std::vector<std::int64_t> deal(const RandomKey& key) const {
+    return Random(key.with(Draw::kCodes)).sample(codes_, codes_);
+  }
   /// Parameters with which label c has the code of a place that the key draws: to give labels other
   /// corners of a simplex is to exchange the columns and rows that read and write them.
   Tensors dealt(Tensors p, const RandomKey& key) const override {
     if (!kind_->classes()) return p;
-    Random random(key.with(Draw::kCodes));
     auto &label = p[static_cast<std::size_t>(label_)], &head = p[static_cast<std::size_t>(head_)];
-    const auto order = torch::tensor(random.sample(codes_, codes_)).to(label.device());
+    const auto order = torch::tensor(deal(key)).to(label.device());
     label = label.index_select(1, order);
     head = head.index_select(0, order);
     return p;
@@ -177,8 +194,7 @@ class Caml final : public SupportLearner {
       return {known, normed(p, x).select(0, 0)};
     }
     const std::int64_t n = asked.size(0), steps = known.size(0);
-    Signal x{torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1),
-             torch::ones({n, 1 + steps}, known.options())};
+    Signal x{torch::cat({asked.unsqueeze(1), known.unsqueeze(0).expand({n, steps, -1})}, 1), {}};
     for (const auto& layer : layers_) x = layer->forward(p, x, {});
     const auto seen = normed(p, x.values);
     return {seen.narrow(1, 1, steps), seen.select(1, 0)};
@@ -208,6 +224,8 @@ class Caml final : public SupportLearner {
   std::int64_t codes_;
   std::int64_t project_, project_bias_, label_, unknown_, norm_, norm_bias_, head_, scale_ = -1;
   std::vector<std::unique_ptr<const AttentionLayer>> layers_;
+  std::vector<std::int64_t> layer_places_;  ///< of their first parameters
+  kernels::PreNormShape shape_{};
 };
 
 }  // namespace
