@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "adapt/joined_map.hpp"
 #include "adapt/surface/perceptron_parts.hpp"
@@ -113,28 +114,86 @@ class EmbeddedRows {
   SampleRows<T> rows_;
 };
 
+/// The means of classes as samples, one of each.
+template <class T>
+struct ClassMeans {
+  ClassMeans(const kernels::MlpBatch<T>& batch, std::int64_t way, std::int64_t width)
+      : x(room(way * width)), labels(room(way)) {
+    std::vector<T> counts(room(way));
+    for (std::int64_t i = 0; i < batch.size; ++i) counts[room(batch.labels[i])] += T{1};
+    for (std::int64_t i = 0; i < batch.size; ++i)
+      add_scaled(width, T{1} / counts[room(batch.labels[i])], batch.x + i * width,
+                 &x[room(batch.labels[i] * width)]);
+    std::iota(labels.begin(), labels.end(), 0);
+    complete = std::find(counts.begin(), counts.end(), T{}) == counts.end();
+  }
+  std::vector<T> x;
+  std::vector<std::int64_t> labels;
+  bool complete;
+};
+
+/// Support and query behind a linear map, which the query goes through with the layer after it as
+/// one (JoinedMap). A map of means is the mean of what it makes.
+template <class T>
+std::optional<TaskResult> gradient_behind_map(Body<T>& body, const Task& task,
+                                              const TaskLayers& layers,
+                                              const TaskLayers::Make<T>& make) {
+  const auto map = shapes_of(body.stack).front(), after = layers.shapes.front();
+  const std::int64_t numbers = numbers_of(layers.shapes), way = task.support.way;
+  std::optional<Samples<T>> support;
+  std::optional<ClassMeans<T>> means;
+  kernels::MlpBatch<T> known{0, nullptr, nullptr, nullptr};
+  if (task.support.size > 0) known = support.emplace(task.support, body.kind).view;
+  if (layers.of_means) {
+    means.emplace(known, way, map.in);
+    if (!means->complete) return std::nullopt;
+    known = {way, means->x.data(), means->labels.data(), nullptr};
+  }
+  JoinedMap<T> joined(map, body.places(body.flat).front(), after.out);
+  const auto features = joined.map(known.size, known.x);
+  std::vector<T> of_features(features.size()), layer(room(numbers)), of_layer(room(numbers));
+  const SampleRows<T> rows{known.size,
+                           way,
+                           map.out,
+                           kernels::padded<T>(map.out),
+                           features.data(),
+                           of_features.data(),
+                           known.labels,
+                           known.targets,
+                           weights_of<T>(body.kind, task.support),
+                           *body.model.layout(),
+                           body.flat,
+                           body.of_flat};
+  const auto learned = make(rows, layer.data());
+  if (!learned->complete()) return std::nullopt;
+  const Samples<T> query(task.query, body.kind);
+  const double loss =
+      joined.loss(query.view, places_of<const T>(layers.shapes, layer.data()).front(),
+                  places_of(layers.shapes, of_layer.data()).front());
+  const auto outputs = torch::empty({task.query.size, after.out}, body.options);
+  joined.copy_answers(task.query.size, outputs.template data_ptr<T>());
+  body.report(loss, outputs, task.query);
+  learned->back(of_layer.data());
+  joined.back(known.size, known.x, of_features.data(), body.places(body.of_flat).front());
+  return std::move(body.result);
+}
+
 /// The layers that are made follow the encoder's in one perceptron, which the query goes through;
-/// the support goes through the encoder alone, whose packed weights are the first of all. Where a
-/// linear map and a layer of few outputs would follow each other there, the query goes through both
-/// as one.
+/// the support goes through the encoder alone, whose packed weights are the first of all.
 template <class T>
 std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
                                       const ParameterList& parameters, const Task& task,
-                                      const std::vector<kernels::MlpLayer>& made_shapes,
-                                      const TaskLayers::Make<T>& make) {
+                                      const TaskLayers& layers_of, const TaskLayers::Make<T>& make) {
   Body<T> body(model, kind, parameters);
+  const auto& made_shapes = layers_of.shapes;
   auto shapes = shapes_of(body.stack);
-  const auto map = shapes.front(), after = made_shapes.front();
   const std::int64_t many = task.query.size;
-  const bool joins = JoinedMap<T>::pays(shapes, after, many) && made_shapes.size() == 1;
-  if (joins)
-    shapes = {JoinedMap<T>::layer(map, after)};
-  else
-    shapes.insert(shapes.end(), made_shapes.begin(), made_shapes.end());
+  if (made_shapes.size() == 1 && JoinedMap<T>::pays(shapes, made_shapes.front().out, many))
+    return gradient_behind_map(body, task, layers_of, make);
+  shapes.insert(shapes.end(), made_shapes.begin(), made_shapes.end());
   const kernels::Mlp<T> made(made_shapes), all(std::move(shapes));
   const std::int64_t body_size = body.mlp.packed_size(), numbers = numbers_of(made_shapes);
-  Memory<T> memory(body.options, body_size + made.packed_size() + all.point_size(many) +
-                                     (joins ? JoinedMap<T>::room(map, after) : 0)),
+  Memory<T> memory(body.options, body_size + made.packed_size() + all.point_size(many)),
       dense(body.options, 2 * numbers);
   // Packed one after the other, as a perceptron of both has them.
   T *packed = memory.take(body_size), *made_packed = memory.take(made.packed_size());
@@ -144,26 +203,16 @@ std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
   const auto learned = make(support.rows(), layers);
   if (!learned->complete()) return std::nullopt;
   made.pack(places_of<const T>(made_shapes, layers), made_packed);
-  std::optional<JoinedMap<T>> joined;
-  if (joins) joined.emplace(map, after, packed, made_packed, memory);
 
   const Samples<T> query(task.query, kind);
   auto asked = all.point(many, memory.take(all.point_size(many)));
-  const double loss = all.loss(query.view, joined ? joined->packed() : packed, asked);
+  const double loss = all.loss(query.view, packed, asked);
   body.report(loss, outputs_of(all, asked, query, made_shapes.back().out), task.query);
 
   const auto of_made = places_of(made_shapes, of_layers), of_body = body.places(body.of_flat);
-  const typename kernels::Mlp<T>::Passed passed{many, query.view.x, asked};
-  if (joined) {
-    all.weight_gradients({passed}, {joined->slope()});
-    joined->back_to_after(of_made.front());
-    learned->back(of_layers);
-    body.mlp.weight_gradients({support.back()}, of_body);
-    joined->back_to_map(of_body.front());
-    return std::move(body.result);
-  }
   std::vector<kernels::MlpWeights<T>> to(body.stack.size(), {nullptr, nullptr});
   to.insert(to.end(), of_made.begin(), of_made.end());
+  const typename kernels::Mlp<T>::Passed passed{many, query.view.x, asked};
   all.weight_gradients({passed}, to);
   learned->back(of_layers);
   body.mlp.weight_gradients({passed, support.back()}, of_body);
@@ -271,8 +320,8 @@ std::optional<TaskResult> gradient_by_layers(const Model& model, const TaskKind&
           kMostPackedWeights)
     return std::nullopt;
   if (parameters.flat().scalar_type() == torch::kFloat64)
-    return gradient_in<double>(model, kind, parameters, task, layers.shapes, layers.in_double);
-  return gradient_in<float>(model, kind, parameters, task, layers.shapes, layers.in_float);
+    return gradient_in<double>(model, kind, parameters, task, layers, layers.in_double);
+  return gradient_in<float>(model, kind, parameters, task, layers, layers.in_float);
 }
 
 std::optional<TaskResult> gradient_by_rows(const Model& model, const TaskKind& kind,

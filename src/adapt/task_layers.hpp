@@ -60,14 +60,16 @@ struct TaskLayers {
   std::vector<kernels::MlpLayer> shapes;
   Make<float> in_float;
   Make<double> in_double;
+  bool of_means = false;  ///< of the classes' mean features alone
 
   /// `make`: gives a MadeLayers of the precision of what it is called with.
   template <class Both>
-  static TaskLayers by(std::vector<kernels::MlpLayer> shapes, const Both& make) {
+  static TaskLayers by(std::vector<kernels::MlpLayer> shapes, const Both& make,
+                       bool of_means = false) {
     const auto kept = [make](const auto& support, auto* layers) {
       return std::make_unique<decltype(make(support, layers))>(make(support, layers));
     };
-    return {std::move(shapes), kept, kept};
+    return {std::move(shapes), kept, kept, of_means};
   }
 };
 

@@ -248,6 +248,7 @@ struct Isa {
   void (*moments)(const Moments<T>&);
   void (*products)(const Products<T>&);
   void (*product)(const Product<T>&);
+  void (*dots)(const Dots<T>&);
   void (*transpose)(const Transposition<T>&);
   void (*cells)(const Cells<T>&);
   void (*rows_of)(const Rows<T>&);

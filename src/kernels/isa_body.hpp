@@ -13,11 +13,11 @@ namespace cuttle::kernels {
 namespace {
 
 template <class T>
-constexpr Isa<T> kIsa = {kLanes<T>,    kRows,      convolve<T>, correlate<T>,   outer<T>,
-                         winograd<T>,  pool<T>,    select<T>,   window_sums<T>, spread<T>,
-                         gradient<T>,  moments<T>, products<T>, product<T>,     transpose<T>,
-                         cells<T>,     rows<T>,    norm<T>,     norm_back<T>,   mix<T>,
-                         by_channel<T>};
+constexpr Isa<T> kIsa = {kLanes<T>,    kRows,        convolve<T>, correlate<T>,   outer<T>,
+                         winograd<T>,  pool<T>,      select<T>,   window_sums<T>, spread<T>,
+                         gradient<T>,  moments<T>,   products<T>, product<T>,     dots<T>,
+                         transpose<T>, cells<T>,     rows<T>,     norm<T>,        norm_back<T>,
+                         mix<T>,       by_channel<T>};
 
 }  // namespace
 }  // namespace cuttle::kernels

@@ -15,6 +15,10 @@ void run(const Product<T>& job) {
   isa<T>().product(job);
 }
 template <class T>
+void run(const Dots<T>& job) {
+  isa<T>().dots(job);
+}
+template <class T>
 void run(const Transposition<T>& job) {
   isa<T>().transpose(job);
 }
@@ -33,12 +37,14 @@ void run(const LayerNormBack<T>& job) {
 
 template std::int64_t padded<float>(std::int64_t);
 template void run(const Product<float>&);
+template void run(const Dots<float>&);
 template void run(const Transposition<float>&);
 template void run(const Cells<float>&);
 template void run(const LayerNorm<float>&);
 template void run(const LayerNormBack<float>&);
 template std::int64_t padded<double>(std::int64_t);
 template void run(const Product<double>&);
+template void run(const Dots<double>&);
 template void run(const Transposition<double>&);
 template void run(const Cells<double>&);
 template void run(const LayerNorm<double>&);

@@ -115,5 +115,47 @@ void transpose(const Transposition<T>& job) {
   }
 }
 
+/// The sums of the vectors' values, each in its place of the first one, by the same stages.
+template <class T, int kHalf>
+CUTTLE_INLINE void add_up(Lanes<T, kLanes<T>> (&row)[kLanes<T>]) {
+  if constexpr (kHalf >= 1) {
+    Lanes<Mask<T>, kLanes<T>> low{}, high{};
+    for (int j = 0; j < kLanes<T>; ++j) {
+      low[j] = j & kHalf ? kLanes<T> + j - kHalf : j;
+      high[j] = j & kHalf ? kLanes<T> + j : j + kHalf;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kHalf; ++i)
+      row[i] = __builtin_shuffle(row[i], row[i + kHalf], low) +
+               __builtin_shuffle(row[i], row[i + kHalf], high);
+    add_up<T, kHalf / 2>(row);
+  }
+}
+
+/// A vector of rows with one column at a time.
+template <class T>
+void dots(const Dots<T>& job) {
+  using Vec = Lanes<T, kLanes<T>>;
+  constexpr int N = kLanes<T>;
+  for (std::int64_t first = 0; first < job.row_count; first += N) {
+    const std::int64_t high = job.row_count - first < N ? job.row_count - first : N;
+    const T* row[N];  // past the end: the last one once more
+    for (int i = 0; i < N; ++i) row[i] = job.rows + (first + (i < high ? i : high - 1)) * job.depth;
+    const T* column = job.columns;
+    for (std::int64_t c = 0; c < job.column_count; ++c, column += job.depth) {
+      Vec sum[N] = {};
+      for (std::int64_t k = 0; k < job.depth; k += N) {
+        const Vec value = load<Vec>(column + k);
+#pragma GCC unroll 16
+        for (int i = 0; i < N; ++i) sum[i] += load<Vec>(row[i] + k) * value;
+      }
+      add_up<T, N / 2>(sum);
+      for (std::int64_t i = high; i < N; ++i) sum[0][i] = 0;
+      T* to = job.to + c * job.to_stride + first;
+      store(to, load<Vec>(to) + sum[0]);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cuttle::kernels

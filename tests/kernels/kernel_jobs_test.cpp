@@ -73,6 +73,33 @@ TEST_P(Jobs, ProductIsTheDefinition) {
         }
 }
 
+/// Rows past a whole vector leave what is beyond them as it is.
+template <class T>
+void expect_dots(std::int64_t rows, std::int64_t columns, std::int64_t vectors, double tolerance) {
+  const std::int64_t depth = vectors * padded<T>(1), stride = padded<T>(rows);
+  const auto a = numbers<T>(rows * depth, 6), b = numbers<T>(columns * depth, 7),
+             before = numbers<T>(columns * stride, 8);
+  auto to = before;
+  run(Dots<T>{depth, a.data(), rows, b.data(), columns, to.data(), stride});
+  for (std::int64_t c = 0; c < columns; ++c)
+    for (std::int64_t r = 0; r < stride; ++r) {
+      const auto at = static_cast<std::size_t>(c * stride + r);
+      double sum = static_cast<double>(before[at]);
+      for (std::int64_t k = 0; r < rows && k < depth; ++k)
+        sum += static_cast<double>(a[static_cast<std::size_t>(r * depth + k)]) *
+               static_cast<double>(b[static_cast<std::size_t>(c * depth + k)]);
+      ASSERT_NEAR(static_cast<double>(to[at]), sum, tolerance) << r << " " << c;
+    }
+}
+
+TEST_P(Jobs, DotsAreTheDefinition) {
+  for (const auto& [rows, columns, vectors] :
+       {std::tuple(1, 1, 1), {64, 5, 3}, {75, 5, 2}, {3, 9, 1}, {9, 0, 1}}) {
+    expect_dots<float>(rows, columns, vectors, 2e-5);
+    expect_dots<double>(rows, columns, vectors, 1e-13);
+  }
+}
+
 TEST_P(Jobs, TranspositionFillsUpWithZeros) {
   const std::int64_t rows = 21, columns = 13, stride = padded<float>(rows);
   const auto from = numbers<float>(rows * columns, 5);

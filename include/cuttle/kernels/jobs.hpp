@@ -32,6 +32,19 @@ struct Product {
   std::int64_t columns = 0;  ///< of a row of `to`, whole vectors; 0: all
 };
 
+/// to[column][row] += rows[row] . columns[column], of rows that lie one after the other, `depth`
+/// (whole vectors) long; the rest of a row of `to` (whole vectors) stays.
+template <class T>
+struct Dots {
+  std::int64_t depth;
+  const T* rows;
+  std::int64_t row_count;
+  const T* columns;
+  std::int64_t column_count;
+  T* to;
+  std::int64_t to_stride;
+};
+
 /// to[column][row] = from[row][column]; the rest of a row of `to` (whole vectors) is 0.
 template <class T>
 struct Transposition {
@@ -80,6 +93,8 @@ std::int64_t padded(std::int64_t columns);
 
 template <class T>
 void run(const Product<T>& job);
+template <class T>
+void run(const Dots<T>& job);
 template <class T>
 void run(const Transposition<T>& job);
 template <class T>

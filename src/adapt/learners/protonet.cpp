@@ -126,7 +126,7 @@ class ProtoNet final : public SupportLearner {
     if (scale_ >= 0 || options_.part_loss > 0.0) return std::nullopt;
     return TaskLayers::by(
         {{width_as_one(model_->fusion()), task.query.way, false}},
-        [](const auto& support, auto* layer) { return PrototypeLayer(support, layer); });
+        [](const auto& support, auto* layer) { return PrototypeLayer(support, layer); }, true);
   }
   Tensors study(const Support& support) const override {
     const auto& known = support.embedding;
