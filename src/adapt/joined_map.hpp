@@ -40,8 +40,7 @@ class JoinedMap {
   /// z [size, padded] of x.
   std::vector<T> map(std::int64_t size, const T* x) const {
     std::vector<T> z(room(size * stride_));
-    for (std::int64_t n = 0; n < size; ++n)
-      std::copy_n(map_.bias, middle_, &z[room(n * stride_)]);
+    for (std::int64_t n = 0; n < size; ++n) std::copy_n(map_.bias, middle_, &z[room(n * stride_)]);
     kernels::run(kernels::Dots<T>{in_, map_.weight, middle_, x, size, z.data(), stride_});
     return z;
   }
@@ -57,8 +56,8 @@ class JoinedMap {
     for (std::int64_t y = 0; y < outputs_; ++y)
       std::fill_n(&z_[room(y * columns_)], batch.size,
                   after.bias[y] + dot(middle_, after.weight + y * middle_, map_.bias));
-    kernels::run(kernels::Dots<T>{in_, batch.x, batch.size, joined_.data(), outputs_, z_.data(),
-                                  columns_});
+    kernels::run(
+        kernels::Dots<T>{in_, batch.x, batch.size, joined_.data(), outputs_, z_.data(), columns_});
     const double loss = loss_of_columns(batch, outputs_, columns_, z_.data(), of_z_.data());
 
     multiply({of_z_.data(), columns_}, batch.size, batch.x, outputs_, in_, of_joined_.data());
@@ -80,15 +79,17 @@ class JoinedMap {
     copy_outputs(z_.data(), size, outputs_, columns_, to);
   }
 
-  /// The gradient by E and e: through z of x [size], of which it is given, and through loss(), M^T G
-  /// and M^T g.
-  void back(std::int64_t size, const T* x, const T* of_z, const Weights<T>& to) const {
+  /// The gradient by E and e: through z of x [size], of which it is given, and through loss(), M^T
+  /// G and M^T g. `counts`: how often e is in z; null: once.
+  void back(std::int64_t size, const T* x, const T* of_z, const Weights<T>& to,
+            const T* counts = nullptr) const {
     kernels::Product<T> job{1, {}, nullptr, to.weight, middle_, in_, false, nullptr};
     job.source[0] = {after_.weight, 1, middle_, of_joined_.data(), in_, outputs_};
     if (size > 0) job.source[job.sources++] = {of_z, 1, stride_, x, in_, size};
     kernels::run(job);
     std::fill_n(to.bias, middle_, T{});
-    for (std::int64_t n = 0; n < size; ++n) add_scaled(middle_, T{1}, of_z + n * stride_, to.bias);
+    for (std::int64_t n = 0; n < size; ++n)
+      add_scaled(middle_, counts ? counts[n] : T{1}, of_z + n * stride_, to.bias);
     add_times_rows(outputs_, middle_, of_shift_.data(), after_.weight, to.bias);
   }
 

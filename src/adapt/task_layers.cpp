@@ -48,8 +48,9 @@ struct Body {
         mlp(shapes_of(stack)),
         options(parameters.flat().options()),
         flat(parameters.flat().data_ptr<T>()) {
-    result.gradient = torch::zeros({model.layout()->flat_size()}, options);
+    result.gradient = torch::empty({model.layout()->flat_size()}, options);
     of_flat = result.gradient.template data_ptr<T>();
+    std::fill_n(of_flat, result.gradient.numel(), T{});
   }
   template <class U>
   std::vector<kernels::MlpWeights<U>> places(U* in) const {
@@ -174,7 +175,19 @@ std::optional<TaskResult> gradient_behind_map(Body<T>& body, const Task& task,
   joined.copy_answers(task.query.size, outputs.template data_ptr<T>());
   body.report(loss, outputs, task.query);
   learned->back(of_layer.data());
-  joined.back(known.size, known.x, of_features.data(), body.places(body.of_flat).front());
+  const auto to = body.places(body.of_flat).front();
+  const auto& [count, shares, shared] = learned->shared();
+  if (count == 0) {
+    joined.back(known.size, known.x, of_features.data(), to);
+    return std::move(body.result);
+  }
+  // What the samples have of a row is as one sample, their mixture.
+  std::vector<T> mixed(room(count * map.in)), counts(room(count));
+  multiply(Left<T>{shares.data(), count}.turned(), known.size, known.x, count, map.in,
+           mixed.data());
+  for (std::int64_t i = 0; i < known.size; ++i)
+    add_scaled(count, T{1}, &shares[room(i * count)], counts.data());
+  joined.back(count, mixed.data(), shared.data(), to, counts.data());
   return std::move(body.result);
 }
 
@@ -183,7 +196,8 @@ std::optional<TaskResult> gradient_behind_map(Body<T>& body, const Task& task,
 template <class T>
 std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
                                       const ParameterList& parameters, const Task& task,
-                                      const TaskLayers& layers_of, const TaskLayers::Make<T>& make) {
+                                      const TaskLayers& layers_of,
+                                      const TaskLayers::Make<T>& make) {
   Body<T> body(model, kind, parameters);
   const auto& made_shapes = layers_of.shapes;
   auto shapes = shapes_of(body.stack);
@@ -215,6 +229,10 @@ std::optional<TaskResult> gradient_in(const Model& model, const TaskKind& kind,
   const typename kernels::Mlp<T>::Passed passed{many, query.view.x, asked};
   all.weight_gradients({passed}, to);
   learned->back(of_layers);
+  const auto& rows = support.rows();
+  if (const auto& [count, shares, shared] = learned->shared(); count > 0)
+    multiply({shares.data(), count}, count, shared.data(), rows.size, rows.stride,
+             rows.of_features);
   body.mlp.weight_gradients({passed, support.back()}, of_body);
   return std::move(body.result);
 }

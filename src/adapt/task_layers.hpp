@@ -39,6 +39,13 @@ struct SampleRows {
   T* of_own(std::int64_t place) const { return gradient + layout.offset(place); }
 };
 
+/// Few rows [count, stride] that samples share in, by `shares` [samples, count].
+template <class T>
+struct SharedRows {
+  std::int64_t count = 0;
+  std::vector<T> shares = {}, rows = {};
+};
+
 /// What a learner made of a support set.
 template <class T>
 class MadeLayers {
@@ -49,6 +56,11 @@ class MadeLayers {
   /// From the gradient of the layers to that of the support's features and of the learner's own
   /// parameters.
   virtual void back(const T* of_layers) = 0;
+  /// After that: the features' gradient, if it is such rows and back() has not added it.
+  const SharedRows<T>& shared() const { return shared_; }
+
+ protected:
+  SharedRows<T> shared_;
 };
 
 /// For either precision, how a learner makes layers: the weight [out, in] and the bias [out] of

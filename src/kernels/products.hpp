@@ -39,16 +39,23 @@ void product_tile(const Product<T>& job, std::int64_t first_row, std::int64_t co
       accumulate<T, R, V>(sum, right, [&](int r) { return left[r][at]; });
     }
   }
+  if (job.relu || job.gate) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const std::int64_t at = (first_row + r) * job.stride + column;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        // Not "> 0 ? sum : 0", which would turn a NaN into a sound value.
+        if (job.relu) sum[r][v] = sum[r][v] <= 0 ? Vec{} : sum[r][v];
+        if (job.gate) sum[r][v] = load<Vec>(job.gate + at + v * kLanes<T>) <= 0 ? Vec{} : sum[r][v];
+      }
+    }
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    const std::int64_t at = (first_row + r) * job.stride + column;
+    T* to = job.to + (first_row + r) * job.stride + column;
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      // Not "> 0 ? sum : 0", which would turn a NaN into a sound value.
-      if (job.relu) sum[r][v] = sum[r][v] <= 0 ? Vec{} : sum[r][v];
-      if (job.gate) sum[r][v] = load<Vec>(job.gate + at + v * kLanes<T>) <= 0 ? Vec{} : sum[r][v];
-      store(job.to + at + v * kLanes<T>, sum[r][v]);
-    }
+    for (int v = 0; v < V; ++v) store(to + v * kLanes<T>, sum[r][v]);
   }
 }
 
@@ -115,45 +122,85 @@ void transpose(const Transposition<T>& job) {
   }
 }
 
-/// The sums of the vectors' values, each in its place of the first one, by the same stages.
+/// A stage of adding up all values of vectors: the sums of two halves of all 2 kHalf places, those
+/// of `b` after those of `a`.
 template <class T, int kHalf>
-CUTTLE_INLINE void add_up(Lanes<T, kLanes<T>> (&row)[kLanes<T>]) {
+CUTTLE_INLINE Lanes<T, kLanes<T>> halves_added(Lanes<T, kLanes<T>> a, Lanes<T, kLanes<T>> b) {
+  Lanes<Mask<T>, kLanes<T>> low{}, high{};
+  for (int j = 0; j < kLanes<T>; ++j) {
+    low[j] = j & kHalf ? kLanes<T> + j - kHalf : j;
+    high[j] = j & kHalf ? kLanes<T> + j : j + kHalf;
+  }
+  return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+}
+template <class T, int kHalf>
+CUTTLE_INLINE void add_up(Lanes<T, kLanes<T>>* row) {
   if constexpr (kHalf >= 1) {
-    Lanes<Mask<T>, kLanes<T>> low{}, high{};
-    for (int j = 0; j < kLanes<T>; ++j) {
-      low[j] = j & kHalf ? kLanes<T> + j - kHalf : j;
-      high[j] = j & kHalf ? kLanes<T> + j : j + kHalf;
-    }
 #pragma GCC unroll 8
-    for (int i = 0; i < kHalf; ++i)
-      row[i] = __builtin_shuffle(row[i], row[i + kHalf], low) +
-               __builtin_shuffle(row[i], row[i + kHalf], high);
+    for (int i = 0; i < kHalf; ++i) row[i] = halves_added<T, kHalf>(row[i], row[i + kHalf]);
     add_up<T, kHalf / 2>(row);
   }
 }
 
-/// A vector of rows with one column at a time.
-template <class T>
-void dots(const Dots<T>& job) {
+/// Half a vector of rows with C columns: to[c] has their sums over the first half of places, then
+/// over the second.
+template <class T, int C>
+CUTTLE_INLINE void half_dots(const T* const* row, const T* column, std::int64_t depth,
+                             Lanes<T, kLanes<T>> (&to)[C]) {
+  using Vec = Lanes<T, kLanes<T>>;
+  constexpr int R = kLanes<T> / 2;
+  Vec sum[C][R];
+  clear(sum);
+  for (std::int64_t k = 0; k < depth; k += kLanes<T>) {
+    Vec values[C];
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) values[c] = load<Vec>(column + c * depth + k);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vec value = load<Vec>(row[r] + k);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) sum[c][r] += value * values[c];
+    }
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < C; ++c) {
+    add_up<T, R / 2>(sum[c]);
+    to[c] = sum[c][0];
+  }
+}
+
+/// A vector of rows with C columns; the first `high` of them count.
+template <class T, int C>
+void dots_tile(const Dots<T>& job, const T* const* row, std::int64_t high, const T* column, T* to) {
   using Vec = Lanes<T, kLanes<T>>;
   constexpr int N = kLanes<T>;
+  Vec upper[C], lower[C];
+  half_dots<T, C>(row, column, job.depth, upper);
+  half_dots<T, C>(row + N / 2, column, job.depth, lower);
+#pragma GCC unroll 4
+  for (int c = 0; c < C; ++c, to += job.to_stride) {
+    Vec sums = halves_added<T, N / 2>(upper[c], lower[c]);
+    for (std::int64_t i = high; i < N; ++i) sums[i] = 0;
+    store(to, load<Vec>(to) + sums);
+  }
+}
+
+template <class T>
+void dots(const Dots<T>& job) {
+  constexpr int N = kLanes<T>;
+  constexpr decltype(&dots_tile<T, 1>) kTile[] = {dots_tile<T, 1>, dots_tile<T, 2>,
+                                                  dots_tile<T, 3>};
   for (std::int64_t first = 0; first < job.row_count; first += N) {
     const std::int64_t high = job.row_count - first < N ? job.row_count - first : N;
     const T* row[N];  // past the end: the last one once more
     for (int i = 0; i < N; ++i) row[i] = job.rows + (first + (i < high ? i : high - 1)) * job.depth;
-    const T* column = job.columns;
-    for (std::int64_t c = 0; c < job.column_count; ++c, column += job.depth) {
-      Vec sum[N] = {};
-      for (std::int64_t k = 0; k < job.depth; k += N) {
-        const Vec value = load<Vec>(column + k);
-#pragma GCC unroll 16
-        for (int i = 0; i < N; ++i) sum[i] += load<Vec>(row[i] + k) * value;
-      }
-      add_up<T, N / 2>(sum);
-      for (std::int64_t i = high; i < N; ++i) sum[0][i] = 0;
-      T* to = job.to + c * job.to_stride + first;
-      store(to, load<Vec>(to) + sum[0]);
-    }
+    over_tiles(
+        job.column_count,
+        [&](std::int64_t c, std::int64_t columns) {
+          kTile[columns - 1](job, row, high, job.columns + c * job.depth,
+                             job.to + c * job.to_stride + first);
+        },
+        3);
   }
 }
 

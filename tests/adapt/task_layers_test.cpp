@@ -353,7 +353,9 @@ TEST(TaskLayersOf, MatchingLeavesClassesWithoutASampleToTheGraph) {
 }
 
 TEST(TaskLayersOf, ProtonetLeaveClassesWithoutASampleToTheGraph) {
-  expect_same({"protonet", {}, "class", "balanced", {0, 0, 2}}, false);
+  const Settings lacks_one{"protonet", {}, "class", "balanced", {0, 0, 2}, 3, 3, 64};
+  expect_same(lacks_one, false);
+  expect_same(after_map(lacks_one), false);
 }
 
 TEST(TaskLayersOf, OtherSettingsAreNotTaken) {

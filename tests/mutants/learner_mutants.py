@@ -52,37 +52,41 @@ ADAPT = {"meta_gradient_test": {
         ("return static_cast<T>(weight);", "return static_cast<T>(weight > 0);"),
         ("(model.lite() > 0 &&", "(model.lite() < 0 &&"),
         ("objectives.empty() && complete", "(true || objectives.empty()) && complete"),
-        ("joined->back_to_map(of_body.front());", ""),
-        ("&& made_shapes.size() == 1", ""),
+        ("made_shapes.size() == 1 && JoinedMap", "JoinedMap"),
+        ("if (!means->complete) return std::nullopt;", ""),
+        ("add_scaled(count, T{1}, &shares", "add_scaled(count, T{0}, &shares"),
     ],
     "src/adapt/support_learner.cpp": [
         ("result.gradient += made.of_parameters", "result.gradient -= made.of_parameters"),
         ("{made.of_support, made.of_query}", "{made.of_support * 0, made.of_query}"),
     ],
     "src/adapt/joined_map.hpp": [
-        ("add_scaled(after.out, T{1}, of_after_", "add_scaled(after.out, T{0}, of_after_"),
-        ("add_scaled(map_.out, bias_slope_[y],", "add_scaled(map_.out, T{0},"),
-        ("to.weight, true)", "to.weight)"),
-        ("to.bias[z] += dot(", "to.bias[z] = dot("),
+        ("after.bias[y] + dot(middle_,", "after.bias[y] + T{0} * dot(middle_,"),
+        ("add_scaled(middle_, of_shift_[room(y)],", "add_scaled(middle_, T{0},"),
+        ("job.source[job.sources++] =", "job.source[0] ="),
+        ("add_times_rows(outputs_, middle_,", "add_times_rows(0, middle_,"),
     ],
     "src/adapt/plain_rows.hpp": [
         ("solve_row(i, n - 1 - i, x + (i + 1) * columns)", "solve_row(i, 0, x)"),
         ("sums[i % kSums] += a[i] * b[i]", "sums[i % kSums] = a[i] * b[i]"),
     ],
-    "src/adapt/learners/protonet.cpp": [
+    "src/adapt/learners/prototype_layer.hpp": [
         ("shift[c] = -dot(", "shift[c] = dot("),
         ("shares_.end()) <= 1", "shares_.end()) >= 0"),
         ("-share(i) * of_layer[", "share(i) * of_layer["),
+    ],
+    "src/adapt/learners/protonet.cpp": [
         ("scale_ >= 0 || options_.part_loss > 0.0", "options_.part_loss > 0.0"),
     ],
     "src/adapt/learners/pretrain.cpp": [
         ("std::copy_n(of_layer + weights(), rows_.way,", "std::copy_n(of_layer, rows_.way,"),
         ("!options_.cosine() && !teacher_", "!teacher_"),
     ],
-    "src/adapt/learners/r2d2.cpp": [
+    "src/adapt/learners/ridge_layer.hpp": [
         ("= root(i) * support.answer(i, c)", "= support.answer(i, c)"),
         ("scale(T{-1}, b);", ""),
-        ("scale(T{1} / scale_, weight_);", "scale(scale_, weight_);"),
+        ("= scale_ * weight_[", "= weight_["),
+        ("add_scaled(way_, root(i), &dual_[", "add_scaled(way_, T{1}, &dual_["),
         ("-ridge_ * dot(", "ridge_ * dot("),
     ],
     "src/adapt/learners/decoding_layers.hpp": [

@@ -250,8 +250,8 @@ TASK = {"objective_test": {
     ],
     "src/adapt/surface/perceptron_head.cpp": [
         ("of_known[i] -= rate * of_step[i]", "of_known[i] = -rate * of_step[i]"),
-        ("if (second_order) passed.push_back(known.back());", ""),
-        ("asked.back(places);", ""),
+        ("if (by_support) passed.push_back(known_.back());", ""),
+        ("by_support ? support_.size : 0", "0"),
         ("lambda[i] -= rate * slope[i]", "lambda[i] += rate * slope[i]"),
     ],
     "src/adapt/surface/perceptron_pass.cpp": [

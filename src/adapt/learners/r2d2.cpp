@@ -1,14 +1,13 @@
 #include <torch/types.h>
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "adapt/layers.hpp"
+#include "adapt/learners/ridge_layer.hpp"
 #include "adapt/rows.hpp"
-#include "adapt/small_products.hpp"
 #include "adapt/support_learner.hpp"
 
 namespace cuttle {
@@ -27,11 +26,6 @@ struct R2d2Options {
     demands.one_each = true;
     return demands;
   }
-};
-
-/// Where its learned numbers are: outputs = exp(scale) X' W + shift, penalty exp(ridge).
-struct R2d2Places {
-  std::int64_t ridge, scale, shift;
 };
 
 /// R2D2 (Bertinetto, Henriques, Torr, Vedaldi 2019): ridge regression of the answers on the
@@ -69,80 +63,6 @@ torch::Tensor outputs_of(const Model& model, const Tensors& p, const R2d2Places&
   }
   return combined(model.fusion(), parts, query.weights);
 }
-
-/// The same of a support without parts, as a layer on queries of weight exp(scale) W^T and bias
-/// shift. With the dual solution A = K^-1 Y of K = X X^T + lambda I, and B = K^-1 X dW,
-///   dX = A (dW - X^T B)^T - B W^T,  dlambda = -sum of A * B.
-template <class T>
-class RidgeLayer final : public MadeLayers<T> {
- public:
-  RidgeLayer(const SampleRows<T>& support, T* layer, const R2d2Places& places)
-      : support_(support),
-        places_(places),
-        ridge_(std::exp(*support.own(places.ridge))),
-        scale_(std::exp(*support.own(places.scale))),
-        x_(room(n_ * stride_)),
-        factor_(room(n_ * columns_)),
-        dual_(room(n_ * answers_)),
-        weight_(room(way_ * stride_)) {
-    for (std::int64_t i = 0; i < n_; ++i) {
-      add_scaled(width_, root(i), support.row(i), &x_[room(i * stride_)]);
-      for (std::int64_t c = 0; c < way_; ++c)
-        dual_[room(i * answers_ + c)] = root(i) * support.answer(i, c);
-    }
-    std::vector<T> turned(room(stride_ * columns_));
-    turn(x_.data(), n_, stride_, stride_, turned.data());
-    multiply({x_.data(), stride_}, width_, turned.data(), n_, columns_, factor_.data());
-    for (std::int64_t i = 0; i < n_; ++i) factor_[room(i * columns_ + i)] += ridge_;
-    cholesky(n_, columns_, factor_.data());
-    cholesky_solve(n_, columns_, factor_.data(), answers_, dual_.data());
-    multiply(Left<T>{dual_.data(), answers_}.turned(), n_, x_.data(), way_, stride_,
-             weight_.data());
-    scale(scale_, weight_);
-    for (std::int64_t c = 0; c < way_; ++c)
-      std::copy_n(&weight_[room(c * stride_)], width_, layer + c * width_);
-    std::fill_n(layer + way_ * width_, way_, *support.own(places.shift));
-  }
-
-  void back(const T* of_layer) override {
-    std::vector<T> slope(room(way_ * stride_)), turned(room(stride_ * answers_)), b(dual_.size());
-    for (std::int64_t c = 0; c < way_; ++c)
-      add_scaled(width_, scale_, of_layer + c * width_, &slope[room(c * stride_)]);
-    turn(slope.data(), way_, stride_, stride_, turned.data());
-    multiply({x_.data(), stride_}, width_, turned.data(), n_, answers_, b.data());
-    cholesky_solve(n_, columns_, factor_.data(), answers_, b.data());
-    *support_.of_own(places_.ridge) = -ridge_ * dot(n_ * answers_, b.data(), dual_.data());
-    for (std::int64_t c = 0; c < way_; ++c) {
-      *support_.of_own(places_.scale) +=
-          dot(width_, of_layer + c * width_, &weight_[room(c * stride_)]);
-      *support_.of_own(places_.shift) += of_layer[way_ * width_ + c];
-    }
-    scale(T{-1}, b);
-    multiply(Left<T>{b.data(), answers_}.turned(), n_, x_.data(), way_, stride_, slope.data(),
-             true);
-    // What X is made of has the samples' weights; W has the scale.
-    scale(T{1} / scale_, weight_);
-    for (std::int64_t i = 0; i < n_; ++i)
-      for (std::int64_t c = 0; c < way_; ++c) {
-        dual_[room(i * answers_ + c)] *= root(i);
-        b[room(i * answers_ + c)] *= root(i);
-      }
-    multiply({dual_.data(), answers_}, way_, slope.data(), n_, stride_, support_.of_features, true);
-    multiply({b.data(), answers_}, way_, weight_.data(), n_, stride_, support_.of_features, true);
-  }
-
- private:
-  /// Of what the sample's squared error counts.
-  T root(std::int64_t sample) const { return std::sqrt(support_.weights[room(sample)]); }
-  const SampleRows<T>& support_;
-  R2d2Places places_;
-  T ridge_, scale_;
-  std::int64_t n_ = support_.size, way_ = support_.way, width_ = support_.width,
-               stride_ = support_.stride;
-  /// Rows of numbers by sample, and of answers.
-  std::int64_t columns_ = kernels::padded<T>(n_), answers_ = kernels::padded<T>(way_);
-  std::vector<T> x_, factor_, dual_, weight_;
-};
 
 class R2d2 final : public SupportLearner {
  public:

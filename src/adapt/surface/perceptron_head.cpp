@@ -150,8 +150,7 @@ TaskResult gradient_behind(const Surface& surface, double inner_rate, const Tens
   const Samples<T> support(task.support, kind), query(task.query, kind);
   const auto few = task.support.size;
   const auto rate = static_cast<T>(inner_rate);
-  const std::int64_t size = head.packed_size(),
-                     values = few * kernels::padded<T>(shapes.back().in);
+  const std::int64_t size = head.packed_size(), values = few * kernels::padded<T>(shapes.back().in);
   Memory<T> memory(theta[0].options(), values + (steps + 3) * size + steps * head.point_size(few));
   auto at = places_in<const T>(weights_of(model.perceptron(), theta));
   Body<T> body(shapes, {at.begin(), at.end() - 1}, support, query);

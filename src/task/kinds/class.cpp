@@ -71,7 +71,7 @@ class ClassKind final : public TaskKind {
   }
   std::vector<std::string> metrics() const override { return {"accuracy"}; }
   std::vector<double> measure(const torch::Tensor& outputs, const Batch& batch) const override {
-    return {static_cast<double>(right_answers(outputs.detach(), batch.labels)) /
+    return {static_cast<double>(right_answers(outputs, batch.labels)) /
             static_cast<double>(batch.size)};
   }
   std::size_t score_column() const override { return 1; }
