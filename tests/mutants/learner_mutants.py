@@ -175,6 +175,11 @@ ADAPT = {"meta_gradient_test": {
         ("attention.order = order_of(task.support.size, task.key)",
          "attention.order = order_of(task.support.size, {})"),
     ],
+    "src/adapt/learners/caml_task.hpp": [
+        ("+ std::log(support_.weights[room(s)])", ""),
+        ("- mean) / root", ") / root"),
+        ("label[w * task_.codes + task_.order[room(c)]]", "label[w * task_.codes + c]"),
+    ],
 }, "imaml_test": {
     "src/adapt/learners/imaml.cpp": [
         ("part - shift[j] / options_.lambda", "part + shift[j] / options_.lambda"),
@@ -342,7 +347,7 @@ ADAPT = {"meta_gradient_test": {
     "src/adapt/learners/meta_networks.cpp": [
         ("represent(p, x, of_q)", "torch::relu(fast_->represent(p, x))"),
         ("hidden_(p, x) + mixed(lesson[2], x)", "hidden_(p, x)"),
-        ("static_cast<double>(n) * kind_->loss", "kind_->loss"),
+        ("static_cast<double>(x.size(0)) * kind_->loss", "kind_->loss"),
     ],
 }, "metaoptnet_test": {
     "src/adapt/learners/svm.cpp": [

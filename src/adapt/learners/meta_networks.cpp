@@ -7,7 +7,7 @@
 #include "adapt/layers.hpp"
 #include "adapt/rows.hpp"
 #include "adapt/support_learner.hpp"
-#include "adapt/updates/as_input.hpp"
+#include "adapt/updates/coordinates.hpp"
 #include "cuttle/adapt/autograd.hpp"
 
 namespace cuttle {
@@ -64,7 +64,7 @@ class MetaNetworks final : public SupportLearner {
     Meta(ParameterLayout& layout, const std::string& name, std::int64_t width)
         : in(layout, name + ".0", {width, 2}), out(layout, name + ".1", {1, width}, Init::kZeros) {}
     torch::Tensor operator()(const Tensors& p, const torch::Tensor& gradient) const {
-      return out(p, torch::relu(in(p, preprocess(gradient.flatten())))).view(gradient.sizes());
+      return of_coordinates(gradient, in.w(p), in.b(p), out.w(p), out.b(p));
     }
     OwnLayer in, out;
   };
@@ -94,27 +94,25 @@ class MetaNetworks final : public SupportLearner {
   /// Of the representation loss with respect to Q; of each sample's task loss with respect to the
   /// weights of the base learner.
   Tensors gradients(const Tensors& p, const Batch& support, const torch::Tensor& x) const {
-    const torch::AutoGradMode graph(true);
-    const std::int64_t n = x.size(0);
-    const auto each = [&](const torch::Tensor& w) {
-      return w.detach().expand({n, w.size(0), w.size(1)});
-    };
-    Tensors frozen;
-    for (const auto& value : p) frozen.push_back(value.detach());
-    const auto leaves = as_leaves(
-        {fast_->represent.w(p), each(hidden_.w(p)), each(output_.w(p).narrow(0, 0, support.way))});
-    const auto shift = output_.b(frozen).narrow(0, 0, support.way);
-    const auto r = torch::relu(torch::linear(x, leaves[0], fast_->represent.b(frozen)));
-    const auto of_r = torch::linear(r, output_.w(frozen).narrow(0, 0, support.way), shift);
-    const auto h = torch::relu(leaves[1].matmul(x.unsqueeze(2)).squeeze(2) + hidden_.b(frozen));
-    const auto of_h = leaves[2].matmul(h.unsqueeze(2)).squeeze(2) + shift;
-    const auto loss =
-        kind_->support_loss(of_r, support) + static_cast<double>(n) * kind_->loss(of_h, support);
-    return gradient_of(loss, leaves, false);
+    const torch::NoGradGuard given;
+    const auto w = output_.w(p).narrow(0, 0, support.way);
+    const auto b = output_.b(p).narrow(0, 0, support.way);
+    const auto r = torch::relu(fast_->represent(p, x)), h = torch::relu(hidden_(p, x));
+    Tensors slopes;
+    {
+      const torch::AutoGradMode graph(true);
+      const auto outputs = as_leaves({torch::linear(r, w, b), torch::linear(h, w, b)});
+      slopes = gradient_of(kind_->support_loss(outputs[0], support) +
+                               static_cast<double>(x.size(0)) * kind_->loss(outputs[1], support),
+                           outputs, false);
+    }
+    const auto of_r = slopes[0].matmul(w) * r.gt(0), of_h = slopes[1].matmul(w) * h.gt(0);
+    return {of_r.t().matmul(x), of_h.unsqueeze(2) * x.unsqueeze(1),
+            slopes[1].unsqueeze(2) * h.unsqueeze(1)};
   }
   torch::Tensor represent(const Tensors& p, const torch::Tensor& x,
                           const torch::Tensor& fast) const {
-    return torch::relu(fast_->represent(p, x) + x.matmul(fast.t()));
+    return torch::relu(torch::linear(x, fast_->represent.w(p) + fast, fast_->represent.b(p)));
   }
   torch::Tensor answer(const Support& support, const Tensors& lesson,
                        const Embedding& query) const override {
@@ -126,7 +124,8 @@ class MetaNetworks final : public SupportLearner {
     const auto share = torch::softmax(sharpness * alike + lesson[4], 1);
     // What fast weights, mixed by `share`, make of each row of `rows`.
     const auto mixed = [&](const torch::Tensor& fast, const torch::Tensor& rows) {
-      return torch::einsum("ns,soi,ni->no", {share, fast, rows});
+      const auto each = torch::linear(rows, fast.flatten(0, 1));  // [n, samples * out]
+      return (each.view({-1, fast.size(0), fast.size(1)}) * share.unsqueeze(2)).sum(1);
     };
     const auto h = torch::relu(hidden_(p, x) + mixed(lesson[2], x));
     return output_(p, h).narrow(1, 0, lesson[3].size(1)) + mixed(lesson[3], h);
