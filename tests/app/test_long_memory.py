@@ -57,6 +57,7 @@ def test_a_thousand_support_pictures_of_84_fit_into_two_gigabytes(tmp_path):
         return told["peak_rss_mb"]
 
     assert peak("protonet", 0) > 2000
-    for algorithm in ("protonet", "r2d2", "matching", "relation", "neural_process", "metaoptnet", "siamese", "mann"):
+    for algorithm in ("protonet", "r2d2", "matching", "relation", "neural_process", "metaoptnet", "siamese", "mann",
+                      "meta_networks"):
         assert peak(algorithm, 40) < 2000, algorithm
     assert peak("caml", 40, "adapt.joint=false") < 2000
