@@ -45,7 +45,10 @@ def write_columns(args, report, info, modalities, columns, minimum):
     for modality in modalities:
         modality.check()
     _check_splits(columns)
-    rows = np.flatnonzero(_any_present(columns))
+    there = _any_present(columns)
+    rows = np.flatnonzero(there)
+    for name in columns.names_of(np.flatnonzero(~there)):
+        report.skipped(name, "sample without any value")
     if not len(rows):
         raise UserError("no usable sample (nothing to write); see what was skipped")
     check_present(modalities,

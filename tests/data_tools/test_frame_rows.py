@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import save_image
-from frames import convert, modalities, read, write_csv
+from frames import convert, modalities, read, texts, write_csv
 
 HEAD = ["test", "person", "value", "day"]
 ROWS = [["hdl", f"p{i % 5}", i, i] for i in range(24)] + [["ldl", f"p{i % 5}", 100 + i, i] for i in range(10)]
@@ -25,6 +25,13 @@ def test_where_takes_rows_and_least_classes(run, tmp_path):
     assert found["line 8"][4] == [6] and max(sample[4][0] for sample in found.values()) < 24
     convert(run, file, tmp_path / "one", *options, "--where", "test=ldl", "--where", "person=p1")
     assert sorted(read(tmp_path / "one")) == ["line 27", "line 32"]
+
+
+def test_rows_without_any_value_are_counted(run, tmp_path):
+    rows = [*texts(), ["", "topic 0"], ["", "topic 1"]]
+    text = convert(run, write_csv(tmp_path / "t.csv", [["note", "label"], *rows]), tmp_path / "out")
+    assert len(read(tmp_path / "out")) == len(rows) - 2
+    assert f"2 x sample without any value, e.g. line {len(rows)}" in " ".join(text.split()), text
 
 
 def test_where_over_several_files(run, tmp_path):
