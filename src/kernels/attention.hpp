@@ -11,6 +11,13 @@
 // Attention of one sequence to itself, forth and back.
 namespace cuttle::kernels {
 
+/// Whether the sizes of a transformer's layer are whole vectors of every instruction set.
+inline bool are_whole_vectors(std::int64_t width, std::int64_t heads, std::int64_t inner) {
+  constexpr std::int64_t kWidest = 16;  // values of float in the widest vector
+  return width % kWidest == 0 && inner % kWidest == 0 && width % heads == 0 &&
+         width / heads % kWidest == 0;
+}
+
 /// Sizes, and the tokens that are there (null: all).
 template <class T>
 struct Attention {
@@ -34,27 +41,31 @@ void multiply(const Factors<T>& factors, T* to, std::int64_t rows, std::int64_t 
   isa<T>().product({1, {factors, {}}, nullptr, to, rows, stride, false, nullptr, false, columns});
 }
 
-/// Rows of queries, keys and values, [length, 3 width], give shares [heads, length, stride] and
-/// mixed [length, width].
+/// Rows of queries, keys and values, [length, 3 width], give a head's shares [length, stride] and
+/// its columns of mixed [length, width].
 template <class T>
-void attend(const Attention<T>& of, const T* all, T* shares, T* mixed) {
+void attend_with_head(const Attention<T>& of, std::int64_t h, const T* all, T* shares, T* mixed) {
   const std::int64_t n = of.length, head = of.head, width = of.width(), stride = of.stride();
   Scratch scratch;
   T* turned = scratch.take<T>(head * stride);
-  const bool lacks_all = of.lacks_all();
-  for (std::int64_t h = 0; h < of.heads; ++h, shares += n * stride) {
-    const T *queries = all + h * head, *keys = queries + width, *values = keys + width;
-    isa<T>().transpose({keys, n, head, 3 * width, turned, stride});
-    multiply<T>({queries, 3 * width, 1, turned, stride, head}, shares, n, stride, stride);
-    const auto set_absent = [&](T to) {
-      for (std::int64_t s = 0; s < n; ++s)
-        for (std::int64_t t = 0; of.lacks(s) && t < n; ++t) shares[t * stride + s] = to;
-    };
-    set_absent(T{-1e30});
-    isa<T>().rows_of({RowStep::kSoftmax, shares, n, n, stride, of.scale()});
-    if (!lacks_all) set_absent(T{0});
-    multiply<T>({shares, stride, 1, values, 3 * width, n}, mixed + h * head, n, width, head);
-  }
+  const T *queries = all + h * head, *keys = queries + width, *values = keys + width;
+  isa<T>().transpose({keys, n, head, 3 * width, turned, stride});
+  multiply<T>({queries, 3 * width, 1, turned, stride, head}, shares, n, stride, stride);
+  const auto set_absent = [&](T to) {
+    for (std::int64_t s = 0; s < n; ++s)
+      for (std::int64_t t = 0; of.lacks(s) && t < n; ++t) shares[t * stride + s] = to;
+  };
+  set_absent(T{-1e30});
+  isa<T>().rows_of({RowStep::kSoftmax, shares, n, n, stride, of.scale()});
+  if (!of.lacks_all()) set_absent(T{0});
+  multiply<T>({shares, stride, 1, values, 3 * width, n}, mixed + h * head, n, width, head);
+}
+
+/// All heads: shares [heads, length, stride].
+template <class T>
+void attend(const Attention<T>& of, const T* all, T* shares, T* mixed) {
+  for (std::int64_t h = 0; h < of.heads; ++h, shares += of.length * of.stride())
+    attend_with_head(of, h, all, shares, mixed);
 }
 
 /// From of_mixed the gradient of `all`.

@@ -1,15 +1,11 @@
 #include "cuttle/kernels/transformer_layers.hpp"
 
 #include <algorithm>
-#include <cmath>
 
-#include "kernels/paths.hpp"
-#include "kernels/workspace.hpp"
+#include "kernels/attention.hpp"
 
 namespace cuttle::kernels {
 namespace {
-
-constexpr std::int64_t kWidest = 16;  ///< values of float in the widest vector
 
 Mlp<float> linear(std::int64_t in, std::int64_t out) {
   return Mlp<float>({{in, out, false}});
@@ -26,11 +22,11 @@ void apply(const Mlp<float>& layer, std::int64_t size, const float* x, const flo
 }  // namespace
 
 bool PostNormLayer::fits(const PostNormShape& shape) {
-  return shape.width % kWidest == 0 && shape.inner % kWidest == 0 &&
-         shape.width % shape.heads == 0 && shape.width / shape.heads % kWidest == 0;
+  return are_whole_vectors(shape.width, shape.heads, shape.inner);
 }
 
-PostNormLayer::PostNormLayer(const PostNormShape& shape, const PostNormWeights& weights)
+PostNormLayer::PostNormLayer(const PostNormShape& shape,
+                             const TransformerWeights<const float>& weights)
     : shape_(shape),
       in_(linear(shape.width, 3 * shape.width)),
       out_(linear(shape.width, shape.width)),
@@ -54,36 +50,10 @@ PostNormLayer::PostNormLayer(const PostNormShape& shape, const PostNormWeights& 
 
 /// Of one text: `all` [length, 3 width] are queries, keys and values; mixed [length, width].
 void PostNormLayer::attend(std::int64_t length, const float* all, float* mixed) const {
-  const auto& loops = isa<float>();
-  const std::int64_t width = shape_.width, head = width / shape_.heads, stride = 3 * width;
-  const std::int64_t columns = in_.padded(length);
+  const Attention<float> of{length, shape_.heads, shape_.width / shape_.heads, nullptr};
   Scratch scratch;
-  float* turned = scratch.take<float>(head * columns);
-  float* scores = scratch.take<float>(length * columns);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(head));
-  for (std::int64_t h = 0; h < shape_.heads; ++h) {
-    const float *queries = all + h * head, *keys = queries + width, *values = keys + width;
-    loops.transpose({keys, length, head, stride, turned, columns});
-    loops.product({1,
-                   {{queries, stride, 1, turned, columns, head}, {}},
-                   nullptr,
-                   scores,
-                   length,
-                   columns,
-                   false,
-                   nullptr});
-    loops.rows_of({RowStep::kSoftmax, scores, length, length, columns, scale});
-    loops.product({1,
-                   {{scores, columns, 1, values, stride, length}, {}},
-                   nullptr,
-                   mixed + h * head,
-                   length,
-                   width,
-                   false,
-                   nullptr,
-                   false,
-                   head});
-  }
+  float* shares = scratch.take<float>(length * of.stride());
+  for (std::int64_t h = 0; h < of.heads; ++h) attend_with_head(of, h, all, shares, mixed);
 }
 
 void PostNormLayer::forward(const std::vector<std::int64_t>& lengths, float* x) const {

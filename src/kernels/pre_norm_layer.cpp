@@ -10,7 +10,6 @@
 namespace cuttle::kernels {
 namespace {
 
-constexpr std::int64_t kWidest = 16;  ///< values of float in the widest vector
 /// In a part of the sequences, so that what passes between two products stays in the second cache.
 constexpr std::int64_t kTokens = 96;
 
@@ -58,7 +57,7 @@ void add_gradient(std::int64_t rows, const MlpWeights<T>& to, std::int64_t out, 
 
 /// The weights' gradients, one after the other.
 template <class T>
-PreNormWeights<T> places(const PreNormShape& shape, T* at) {
+TransformerWeights<T> places(const PreNormShape& shape, T* at) {
   const auto take = [&](std::int64_t out, std::int64_t in) {
     const MlpWeights<T> place{at, at + out * in};
     at = place.bias + out;
@@ -77,12 +76,12 @@ std::int64_t kept_columns(const PreNormShape& shape, std::int64_t length) {
 template <class T>
 struct Part {
   const PreNormShape& shape;
-  const PreNormWeights<const T>& weights;
+  const TransformerWeights<const T>& weights;
   Sequences<T> of;
   std::int64_t rows;  ///< tokens
   T *normed1, *all, *mixed, *seen, *normed2, *inner, *slopes, *shares, *units1, *units2;
 
-  Part(const PreNormShape& sizes, const PreNormWeights<const T>& by, const Sequences<T>& some,
+  Part(const PreNormShape& sizes, const TransformerWeights<const T>& by, const Sequences<T>& some,
        T* memory)
       : shape(sizes), weights(by), of(some), rows(some.count * some.length) {
     const auto take = [&](std::int64_t columns) {
@@ -132,7 +131,7 @@ struct Part {
   }
 
   void backward(const Linear<T> (&by)[4], const T* of_y, T* of_x,
-                const PreNormWeights<T>& to) const {
+                const TransformerWeights<T>& to) const {
     const std::int64_t w = shape.width;
     const Isa<T>& loops = isa<T>();
     Scratch scratch;
@@ -178,8 +177,7 @@ void over_parts(const Sequences<T>& of, std::int64_t width, const Body& body) {
 
 template <class T>
 bool PreNormLayer<T>::fits(const PreNormShape& shape) {
-  return shape.width % kWidest == 0 && shape.inner % kWidest == 0 &&
-         shape.width % shape.heads == 0 && shape.width / shape.heads % kWidest == 0;
+  return are_whole_vectors(shape.width, shape.heads, shape.inner);
 }
 
 template <class T>

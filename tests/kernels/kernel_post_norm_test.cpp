@@ -58,9 +58,9 @@ struct Layer {
     return {shape,
             {in.places(),
              out.places(),
-             {norms[0].data(), norms[1].data()},
              up.places(),
              down.places(),
+             {norms[0].data(), norms[1].data()},
              {norms[2].data(), norms[3].data()}}};
   }
 

@@ -21,7 +21,7 @@ MODEL = {**FUSIONS, "attention_kernels_test": {
         ("torch::linear(normed(w, LayerWeights::kNorm1, x)", "torch::linear(x"),
     ],
     "src/kernels/attention.hpp": [
-        ("if (!lacks_all) set_absent(T{0});", "set_absent(T{0});"),
+        ("if (!of.lacks_all()) set_absent(T{0});", "set_absent(T{0});"),
         ("set_absent(T{-1e30});", ""),
         ("if (lacks_all)", "if (lacks_all && n < 0)"),
     ],

@@ -19,14 +19,12 @@ struct PostNormShape {
   Activation activation;
 };
 
-/// Its weights as PyTorch has them.
-struct PostNormWeights {
-  MlpWeights<const float> in;     ///< queries, keys, values: [3 width, width]
-  MlpWeights<const float> out;    ///< [width, width]
-  MlpWeights<const float> norm1;  ///< scale and shift, [width]
-  MlpWeights<const float> up;     ///< [inner, width]
-  MlpWeights<const float> down;   ///< [width, inner]
-  MlpWeights<const float> norm2;
+/// Its weights as PyTorch has them: queries, keys and values [3 width, width], what follows the
+/// attention [width, width], the perceptron [inner, width] and [width, inner], scales and shifts of
+/// the norms of attention and perceptron, [width].
+template <class T>
+struct TransformerWeights {
+  MlpWeights<T> in, out, up, down, norm1, norm2;
 };
 
 /// A transformer's layer whose weights stay: self-attention, then a perceptron, each added to what
@@ -37,7 +35,7 @@ class PostNormLayer {
   /// Whether the sizes are whole vectors of every instruction set.
   static bool fits(const PostNormShape& shape);
   /// Keeps the weights in a form of its own. fits(shape).
-  PostNormLayer(const PostNormShape& shape, const PostNormWeights& weights);
+  PostNormLayer(const PostNormShape& shape, const TransformerWeights<const float>& weights);
 
   /// x: the tokens of all texts, one text after the other without padding, [sum of lengths, width].
   void forward(const std::vector<std::int64_t>& lengths, float* x) const;
@@ -54,14 +52,6 @@ class PostNormLayer {
 struct PreNormShape {
   std::int64_t width, heads, inner;
   double eps;  ///< of its norms
-};
-
-/// Its weights as PyTorch has them: queries, keys and values [3 width, width], what follows the
-/// attention [width, width], the perceptron [inner, width] and [width, inner], scales and shifts of
-/// the norms before attention and perceptron, [width].
-template <class T>
-struct PreNormWeights {
-  MlpWeights<T> in, out, up, down, norm1, norm2;
 };
 
 /// Sequences of tokens [count, length, width].
@@ -82,7 +72,7 @@ class PreNormLayer {
   /// Whether the sizes are whole vectors of every instruction set.
   static bool fits(const PreNormShape& shape);
   /// The weights stay where they are. fits(shape).
-  PreNormLayer(const PreNormShape& shape, const PreNormWeights<const T>& weights)
+  PreNormLayer(const PreNormShape& shape, const TransformerWeights<const T>& weights)
       : shape_(shape), weights_(weights) {}
 
   /// Values that forward() leaves to backward().
@@ -92,13 +82,13 @@ class PreNormLayer {
   /// Values of all weights and biases.
   std::int64_t weights_size() const;
   /// From of_y the gradients of x and of the weights; those are one after the other, each weight
-  /// with its bias, in the order of PreNormWeights. In sums whose order the sizes and the number of
-  /// threads decide.
+  /// with its bias, in the order of TransformerWeights. In sums whose order the sizes and the
+  /// number of threads decide.
   void backward(const Sequences<T>& of, T* kept, const T* of_y, T* of_x, T* of_weights) const;
 
  private:
   PreNormShape shape_;
-  PreNormWeights<const T> weights_;
+  TransformerWeights<const T> weights_;
 };
 
 }  // namespace cuttle::kernels

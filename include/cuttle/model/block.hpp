@@ -118,7 +118,7 @@ constexpr double kLayerNormEpsilon = 1e-5;  ///< of all layer norms
 /// Self-attention and a perceptron of four times the width, each behind a layer norm and added to
 /// what came in (pre-norm: Xiong et al. 2020); [m, T, W] with mask [m, T]. Parameters and
 /// arithmetic are those of torch.nn.TransformerEncoderLayer(W, heads, 4 * W, 0, "gelu",
-/// norm_first=True), and its parameters follow each other as kernels::PreNormWeights has them.
+/// norm_first=True), and its parameters follow each other as kernels::TransformerWeights has them.
 std::unique_ptr<const AttentionLayer> make_transformer_layer(
     ParameterLayout& layout, const std::string& name, std::int64_t width, std::int64_t heads,
     ParameterRole role = ParameterRole::kBody);

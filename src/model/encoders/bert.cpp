@@ -109,8 +109,8 @@ class BertLayer final : public Block {
     const auto all = torch::cat({queries_.weight.held, keys_.weight.held, values_.weight.held});
     const auto biases = torch::cat({queries_.bias.held, keys_.bias.held, values_.bias.held});
     packed_ = std::make_unique<const kernels::PostNormLayer>(
-        shape, kernels::PostNormWeights{places(all, biases), held(out_), held(norm1_), held(up_),
-                                        held(down_), held(norm2_)});
+        shape, kernels::TransformerWeights<const float>{places(all, biases), held(out_), held(up_),
+                                                        held(down_), held(norm1_), held(norm2_)});
   }
   /// Real tokens alone; padding stays what it was.
   Signal on_kernels(const Signal& input) const {
