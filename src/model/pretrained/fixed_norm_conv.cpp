@@ -90,7 +90,14 @@ torch::Tensor FixedNormConv::forward(const Tensors& p, torch::Tensor x) const {
   if (padded) x = torch::constant_pad_nd(x, {left, right, top, bottom});
   const std::vector<std::int64_t> padding{padded ? 0 : top, padded ? 0 : left};
   const std::int64_t groups = shape_.by_channel ? shape_.out : 1;
-  x = torch::conv2d(x, weight_.in(p), folded_bias_, shape_.stride, padding, 1, groups);
+  std::int64_t stride = shape_.stride;
+  // A kernel of one place sees each stride-th pixel alone. As one operation its derivative writes
+  // past its end in oneDNN (LibTorch 2.11, AVX2, channels innermost, fewer than 8).
+  if (shape_.kernel == 1 && stride > 1) {
+    x = x.slice(2, 0, x.size(2), stride).slice(3, 0, x.size(3), stride);
+    stride = 1;
+  }
+  x = torch::conv2d(x, weight_.in(p), folded_bias_, stride, padding, 1, groups);
   if (!folded_bias_.defined()) {
     const auto scale = (norm_.weight.in(p)*over_deviation_.to(x.dtype())).view({1, -1, 1, 1});
     x = (x - mean_.to(x.dtype()).view({1, -1, 1, 1})) * scale +
