@@ -89,6 +89,10 @@ class Caml final : public SupportLearner {
     unknown_ = own_array(layout, "label.unknown", {w}, Init::kZeros);
     const std::int64_t heads = attention_heads("adapt.width", w);
     shape_ = {w, heads, 4 * w, kLayerNormEpsilon};
+    if (kind_->classes()) {
+      const auto code = equal_angle_codes(codes_, torch::kFloat64);
+      code_.assign(code.data_ptr<double>(), code.data_ptr<double>() + code.numel());
+    }
     for (std::int64_t i = 0; i < options.layers; ++i) {
       layer_places_.push_back(layout.count());
       layers_.push_back(make_transformer_layer(layout, "learner.layers." + std::to_string(i), w,
@@ -119,6 +123,7 @@ class Caml final : public SupportLearner {
                                  head_, scale_, layer_places_},
                                 shape_,
                                 codes_,
+                                code_,
                                 options_.copy,
                                 deal(task.key)});
   }
@@ -226,6 +231,7 @@ class Caml final : public SupportLearner {
   std::vector<std::unique_ptr<const AttentionLayer>> layers_;
   std::vector<std::int64_t> layer_places_;  ///< of their first parameters
   kernels::PreNormShape shape_{};
+  std::vector<double> code_;  ///< as CamlTask has them
 };
 
 }  // namespace

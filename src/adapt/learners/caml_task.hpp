@@ -22,6 +22,7 @@ struct CamlTask {
   CamlPlaces places;
   kernels::PreNormShape shape;
   std::int64_t codes;
+  std::vector<double> code;  ///< of each class, [codes, codes]
   bool copy;
   std::vector<std::int64_t> order;  ///< which code's columns a label has
 
@@ -102,11 +103,8 @@ class CamlTask::Run {
     }
   }
 
-  /// Codes at equal angles.
   T code(std::int64_t of, std::int64_t column) const {
-    const auto count = static_cast<T>(task_.codes);
-    if (task_.codes == 1) return T{1};
-    return std::sqrt(count / (count - 1)) * ((of == column ? T{1} : T{}) - 1 / count);
+    return static_cast<T>(task_.code[room(of * task_.codes + column)]);
   }
 
   /// Rows of `samples` through the first map, without its bias.
